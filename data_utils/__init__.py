@@ -1,0 +1,1 @@
+"""The ground floor: raw rows, task entries, tokenized splits, batches, metrics, files."""

@@ -1,0 +1,140 @@
+"""Writing files whole, and the names of all files of a run in one place."""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+
+class UserError(Exception):
+    """Something the reader can mend: one line saying what is wrong, where, and what would be right."""
+
+
+def open_door(main):
+    """Run a command's `main()`; end with 0, or with one line on standard error and status 2.
+
+    Only errors made for the reader (`UserError`) and those of the file system become a line;
+    a fault of ours keeps its traceback.
+    """
+    door = Path(sys.argv[0]).name
+    try:
+        main()
+    except UserError as error:
+        sys.exit(_complain(door, error))
+    except OSError as error:
+        if error.filename is None and error.strerror is None:
+            raise
+        sys.exit(_complain(door, f"{error.filename or 'a file'}: {error.strerror}"))
+    except KeyboardInterrupt:
+        print(f"\n{door}: interrupted; give the same command again to do what is left", file=sys.stderr)
+        sys.exit(130)
+
+
+def _complain(door, message):
+    print(f"{door}: error: {' '.join(str(message).split())}", file=sys.stderr)
+    return 2
+
+
+@contextlib.contextmanager
+def write_whole(path, mode="w"):
+    """Open `path` for writing so that it appears whole or not at all: written beside, then renamed.
+
+    On an exception inside the block nothing is left behind and an older file stays as it was.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with open(beside, mode, encoding=None if "b" in mode else "utf-8", newline=None if "b" in mode else "\n") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def write_folder_whole(folder):
+    """Yield an empty folder to fill; it takes the place of `folder` only when the block ends well."""
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir()
+    try:
+        yield beside
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.rename(beside, folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def to_json(content):
+    """JSON for people: indented, but a list of plain values stays on one line."""
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    return re.sub(r"\[\s+([^][{}]*?)\s+\]", lambda found: "[" + re.sub(r",\n\s*", ", ", found[1]) + "]", text) + "\n"
+
+
+def write_json(path, content):
+    """Write `content` as JSON for people, whole or not at all."""
+    with write_whole(path) as file:
+        file.write(to_json(content))
+
+
+def read_json(path, what):
+    """Return the object that the JSON file `path` holds.
+
+    `what` names the file's role for the complaint ("mask", "importance scores", ...).
+
+    Raises UserError if the file is missing, cut short, or holds something else than a JSON object.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file, expected {what}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: not UTF-8 text, expected {what} as JSON") from None
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}:{error.lineno}: not JSON ({error.msg}), expected {what}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: a JSON {type(content).__name__}, expected {what} as an object")
+    return content
+
+
+def sha256(path):
+    """Return the SHA-256 of a file as hex digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class RunFolder:
+    """The files of one run of train.py or rewind.py; `result` is written last and says "finished"."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.config = self.folder / "config.json"
+        self.log = self.folder / "log.txt"
+        self.metrics = self.folder / "metrics.jsonl"
+        self.result = self.folder / "result.json"
+        self.model = self.folder / "model"
+        self.importance = self.folder / "importance.json"
+        self.heat_map = self.folder / "importance.png"
+        self.masks = self.folder / "masks"
+
+    def predictions(self, dataset):
+        """Dev predictions; `dataset` is told apart only where a task has several dev sets."""
+        return self.folder / (f"dev_predictions_{dataset}.tsv" if dataset else "dev_predictions.tsv")
+
+    def mask(self, kind, n_heads, n_ffns):
+        return self.masks / kind / f"{ticket_name(n_heads, n_ffns)}.json"
+
+
+def ticket_name(n_heads, n_ffns):
+    """The name of a ticket in files and folders: how many heads and FFNs it closes."""
+    return f"heads_{n_heads}_ffns_{n_ffns}"

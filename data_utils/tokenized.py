@@ -1,0 +1,136 @@
+"""A tokenized split: flat arrays on disk, memory-mapped, with a readable header.
+
+    <data_dir>/rte_train/header.json   task, labels, rows, rows dropped and why, tokenizer, what it was made from
+                         tokens.bin    all token ids, one row after another
+                         types.bin     token type ids (0 first sentence, 1 second), as many as tokens
+                         ends.bin      where each row ends in tokens.bin
+                         labels.bin    class ids or values; absent where the raw file has no labels
+"""
+
+import contextlib
+import hashlib
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+
+from data_utils.files import UserError, read_json, write_folder_whole, write_json
+
+CHUNK = 4096  # rows tokenized at a time: bounds the memory, whatever the size of the split
+
+
+def split_folder(data_dir, task, split):
+    """The folder of one tokenized split."""
+    return Path(data_dir) / f"{task}_{split}"
+
+
+def describe_tokenizer(tokenizer):
+    """Name and fingerprint of a tokenizer: two with the same vocabulary give the same fingerprint."""
+    vocabulary = json.dumps(sorted(tokenizer.get_vocab().items()))
+    return {"name": Path(tokenizer.name_or_path).name, "vocabulary": hashlib.sha256(vocabulary.encode()).hexdigest()[:16]}
+
+
+def write_split(folder, rows, task, split, tokenizer, max_seq_len, made_from, dropped, progress):
+    """Tokenize `rows` (an iterator of tsv.Row) into `folder`, whole or not at all. Return the header.
+
+    Pairs longer than `max_seq_len` tokens lose tokens from the longer sentence first. `made_from` is
+    kept in the header, to see later whether the split is up to date; `dropped` is read when the rows
+    are all through. `progress` is called with the number of rows after each chunk.
+    """
+    token_type = np.uint16 if len(tokenizer) <= 2**16 else np.uint32
+    label_type = np.int64 if task.kind == "classification" else np.float64
+    arrays = {"tokens": token_type, "types": np.uint8, "ends": np.int64, "labels": label_type}
+    labeled = task.splits[split].label is not None
+    n_rows, end, longest, cut = 0, 0, 0, 0
+    with write_folder_whole(folder) as beside:
+        with contextlib.ExitStack() as stack:
+            files = {name: stack.enter_context(open(beside / f"{name}.bin", "wb")) for name in arrays if labeled or name != "labels"}
+            while chunk := list(itertools.islice(rows, CHUNK)):
+                sentences = zip(*(row.texts for row in chunk))
+                encoded = tokenizer(*map(list, sentences), truncation=True, max_length=max_seq_len,
+                                    return_attention_mask=False, return_token_type_ids=True)
+                lengths = np.fromiter(map(len, encoded["input_ids"]), np.int64, len(chunk))
+                ends = end + np.cumsum(lengths)
+                written = {"tokens": itertools.chain.from_iterable(encoded["input_ids"]),
+                           "types": itertools.chain.from_iterable(encoded["token_type_ids"]),
+                           "ends": ends, "labels": (row.label for row in chunk)}
+                for name, file in files.items():
+                    np.fromiter(written[name], arrays[name]).tofile(file)
+                n_rows, end, longest = n_rows + len(chunk), int(ends[-1]), max(longest, int(lengths.max()))
+                cut += int((lengths >= max_seq_len).sum())
+                progress(len(chunk))
+        header = {
+            "task": task.name, "split": split, "kind": task.kind, "labels": list(task.labels),
+            "rows": n_rows, "rows_dropped": dropped,
+            "tokens": end, "longest_row": longest, "rows_as_long_as_max_seq_len": cut,
+            "pad_id": tokenizer.pad_token_id, "arrays": {name: np.dtype(arrays[name]).name for name in files},
+            "made_from": made_from,
+        }
+        write_json(beside / "header.json", header)
+    return header
+
+
+def is_up_to_date(folder, made_from):
+    """Whether `folder` holds a whole split made from exactly `made_from`; return its header, or None."""
+    if not (Path(folder) / "header.json").is_file():
+        return None
+    header = read_json(Path(folder) / "header.json", "the header of a tokenized split")
+    return header if header.get("made_from") == made_from else None
+
+
+class TokenizedSplit:
+    """A tokenized split read from disk; arrays stay on disk until they are touched.
+
+    Attributes: `lengths` (rows,) tokens per row; `labels` (rows,) or None; `header`.
+    """
+
+    def __init__(self, data_dir, task, split, tokenizer=None):
+        """Open the split; raise UserError unless it is whole and fits `task` and `tokenizer`."""
+        folder = split_folder(data_dir, task.name, split)
+        if not folder.is_dir():
+            raise UserError(f"{folder}: no such tokenized split, expected one; make it with prepro.py --data_dir {data_dir}")
+        self.folder = folder
+        self.header = read_json(folder / "header.json", "the header of a tokenized split")
+        for key, wanted in (("task", task.name), ("kind", task.kind), ("labels", list(task.labels))):
+            if self.header.get(key) != wanted:
+                raise UserError(f"{folder}/header.json: {key} is {self.header.get(key)!r}, but the task file says {wanted!r}; run prepro.py again")
+        if tokenizer is not None:
+            made, wanted = self.header["made_from"]["tokenizer"], describe_tokenizer(tokenizer)
+            if made["vocabulary"] != wanted["vocabulary"]:
+                raise UserError(f"{folder}: tokenized for '{made['name']}', expected the vocabulary of '{wanted['name']}' "
+                                "(--init_checkpoint); run prepro.py with that tokenizer")
+        rows, tokens = self.header["rows"], self.header["tokens"]
+        self._tokens, self._types = self._map("tokens", tokens), self._map("types", tokens)
+        ends = self._map("ends", rows)
+        self._starts = np.concatenate([[0], ends[:-1]])
+        self.lengths = ends - self._starts
+        self.labels = self._map("labels", rows) if "labels" in self.header["arrays"] else None
+
+    def _map(self, name, size):
+        path, dtype = self.folder / f"{name}.bin", np.dtype(self.header["arrays"][name])
+        actual = path.stat().st_size if path.exists() else 0
+        if actual != size * dtype.itemsize:
+            raise UserError(f"{path}: {actual} bytes, expected {size * dtype.itemsize}; the split is damaged, run prepro.py again")
+        return np.memmap(path, dtype, mode="r")
+
+    def __len__(self):
+        return len(self.lengths)
+
+    def batch(self, rows):
+        """Return the batch of `rows` (indices) as torch tensors, padded to its longest row.
+
+        input_ids, token_type_ids, attention_mask: (batch, length) int64; labels: (batch,), where there are any.
+        """
+        import torch
+        lengths = self.lengths[rows]
+        ids = np.full((len(rows), lengths.max()), self.header["pad_id"], np.int64)
+        types = np.zeros_like(ids)
+        for i, (start, length) in enumerate(zip(self._starts[rows], lengths)):
+            ids[i, :length] = self._tokens[start : start + length]
+            types[i, :length] = self._types[start : start + length]
+        mask = (np.arange(ids.shape[1]) < lengths[:, None]).astype(np.int64)
+        batch = {"input_ids": ids, "token_type_ids": types, "attention_mask": mask}
+        if self.labels is not None:
+            batch["labels"] = self.labels[rows]
+        return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in batch.items()}

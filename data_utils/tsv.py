@@ -1,0 +1,115 @@
+"""Raw rows of tab-separated files, with file:line in every complaint.
+
+No quoting: in GLUE's files a quote character is plain data. Rows end at a line feed and nowhere else
+(other Unicode line separators stand inside sentences). A byte-order mark at the start is passed over.
+"""
+
+import math
+from typing import NamedTuple
+
+from data_utils.files import UserError
+
+
+class Row(NamedTuple):
+    """`texts`: one or two sentences; `label`: class id, value, or None where the file has no labels."""
+
+    texts: tuple
+    label: int | float | None
+
+
+class _BadRow(Exception):
+    def __init__(self, reason, message):
+        self.reason, self.message = reason, message
+
+
+class _Columns(NamedTuple):
+    """Positions, from 0, in a row of `count` fields."""
+
+    text: tuple
+    label: int | None
+    count: int
+
+
+_INCOMPLETE = ("wrong number of columns", "empty text")  # what `drop_incomplete` in a task entry accepts
+
+
+def read_rows(path, task, layout, dropped, skip_bad_rows=False):
+    """Yield the Rows of the file `path`, laid out as `layout`, for `task`, one at a time.
+
+    Rows that the task entry says to drop, and with `skip_bad_rows` all bad rows, are counted by
+    reason in the dictionary `dropped` instead.
+
+    Raises UserError `file:line: what, expected what` for a bad row, for a missing file, for one
+    without rows, and for a header without the columns of `layout`.
+    """
+    columns = None if layout.header else _Columns(layout.text, layout.label, layout.columns)
+    found = False
+    with _open(path) as file:
+        for number, line in enumerate(file, 1):
+            if number == 1:
+                line = line.removeprefix(b"\xef\xbb\xbf")
+            try:
+                if columns is None:
+                    columns = _read_header(line, layout)
+                    continue
+                row = _read_row(line, task, columns)
+            except _BadRow as bad:
+                accepted = bad.reason.startswith("label ") or (task.drop_incomplete and bad.reason in _INCOMPLETE)
+                if columns is None or not (accepted or skip_bad_rows):
+                    raise UserError(f"{path}:{number}: {bad.message}") from None
+                dropped[bad.reason] = dropped.get(bad.reason, 0) + 1
+                continue
+            found = True
+            yield row
+    if not found:
+        raise UserError(f"{path}: no usable row, expected {'a header and ' if layout.header else ''}at least one row")
+
+
+def _open(path):
+    try:
+        return open(path, "rb")
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file, expected tab-separated rows") from None
+
+
+def _split(line):
+    try:
+        return line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8").split("\t")
+    except UnicodeDecodeError as error:
+        raise _BadRow("not UTF-8", f"byte {error.start + 1} of the line is not UTF-8, expected UTF-8 text") from None
+
+
+def _read_header(line, layout):
+    names = _split(line)
+    for wanted in (*layout.text, *([] if layout.label is None else [layout.label])):
+        if wanted not in names:
+            raise _BadRow("header", f"no column '{wanted}' in the header, expected it among: {', '.join(names)}")
+    label = None if layout.label is None else names.index(layout.label)
+    return _Columns(tuple(map(names.index, layout.text)), label, len(names))
+
+
+def _read_row(line, task, columns):
+    fields = _split(line)
+    if len(fields) != columns.count:
+        raise _BadRow("wrong number of columns", f"{len(fields)} columns, expected {columns.count} separated by tabs")
+    texts = tuple(fields[column] for column in columns.text)
+    for column, text in zip(columns.text, texts):
+        if not text.strip():
+            raise _BadRow("empty text", f"column {column + 1} is empty, expected a sentence")
+    return Row(texts, None if columns.label is None else _read_label(fields[columns.label].strip(), task))
+
+
+def _read_label(field, task):
+    if field in task.drop_labels:
+        raise _BadRow(f"label {field}", "")
+    if task.kind == "classification":
+        if field not in task.labels:
+            raise _BadRow("unknown label", f"label '{field}', expected one of: {', '.join(task.labels)}")
+        return task.labels.index(field)
+    try:
+        value = float(field)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise _BadRow("not a number", f"label '{field}', expected a number")
+    return value

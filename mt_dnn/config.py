@@ -1,0 +1,170 @@
+"""Every flag, its default and its help: one dataclass per group; a run saves them in its config.json."""
+
+import argparse
+import dataclasses
+import math
+from dataclasses import dataclass
+
+from data_utils.files import UserError
+
+
+def flag(default, help, **more):
+    """A dataclass field that becomes a command-line flag; `more` goes to argparse's add_argument."""
+    start = {"default_factory": lambda: list(default)} if isinstance(default, list) else {"default": default}
+    return dataclasses.field(**start, metadata={"help": help, **more})
+
+
+def parse_options(description, *groups):
+    """Parse the command line; return one object per dataclass in `groups`, in their order.
+
+    Nothing heavy is imported before this, so that --help answers at once.
+    """
+    parser = _Parser(description=description, allow_abbrev=False)
+    for group in groups:
+        section = parser.add_argument_group(group.__doc__.split("\n")[0].rstrip("."))
+        for field in dataclasses.fields(group):
+            extra, default = dict(field.metadata), field.default_factory() if field.default is dataclasses.MISSING else field.default
+            if field.type is bool:
+                extra["action"] = "store_true"
+            elif default is not None:
+                extra["help"] += f" (default: {' '.join(map(str, default)) if isinstance(default, list) else default})"
+            section.add_argument(f"--{field.name}", default=default, **extra)
+    given = vars(parser.parse_args())
+    return [group(**{field.name: given[field.name] for field in dataclasses.fields(group)}) for group in groups]
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        self.exit(2, f"{self.prog}: error: {message}; --help lists the flags\n")
+
+
+def number(kind, low, high=math.inf, above=False):
+    """An argparse type: a number from `low` (with `above`: greater than `low`) to `high`."""
+    def convert(text):
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not (low < value if above else low <= value) or not value <= high:
+            upper = "" if high == math.inf else f" up to {high}"
+            raise argparse.ArgumentTypeError(f"{text!r}, expected {'a whole number' if kind is int else 'a number'} "
+                                             f"{'above' if above else 'from'} {low}{upper}")
+        return value
+    return convert
+
+
+def names(text):
+    """An argparse type: names separated by commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+COUNT = number(int, 1)
+SEED = number(int, 0)
+FRACTION = number(float, 0, 1, above=True)
+
+
+@dataclass
+class PreproOptions:
+    """What to tokenize."""
+
+    raw_dir: str = flag("data/glue", "folder of the raw files, as download.sh lays them out")
+    data_dir: str = flag("data/tokenized/bert-base-uncased", "folder for the tokenized splits")
+    task_def: str = flag("experiments/glue/glue_task_def.yml", "task entries")
+    tasks: list = flag(None, "only these tasks, separated by commas (all of the task file if left out)", type=names)
+    init_checkpoint: str = flag("bert-base-uncased", "whose tokenizer: a hub name or a local folder")
+    max_seq_len: int = flag(512, "tokens of a row at the most, special tokens included", type=number(int, 8))
+    skip_bad_rows: bool = flag(False, "drop and count rows that do not fit the task entry, where otherwise the first one stops")
+
+
+@dataclass
+class DataOptions:
+    """Data."""
+
+    data_dir: str = flag("data/tokenized/bert-base-uncased", "folder of tokenized splits, made by prepro.py")
+    task_def: str = flag("experiments/glue/glue_task_def.yml", "task entries")
+    train_datasets: list = flag(None, "the task to train on", type=names, required=True)
+    test_datasets: list = flag(None, "dev sets to evaluate on, separated by commas, such as mnli_matched,mnli_mismatched "
+                                     "(all of the task if left out)", type=names)
+    train_fraction: float = flag(1.0, "random part of the training rows to use, drawn from the seed; smaller parts lie inside larger ones", type=FRACTION)
+
+
+@dataclass
+class ModelOptions:
+    """Model."""
+
+    init_checkpoint: str = flag("bert-base-uncased", "pre-trained BERT: a hub name or a local folder in the hub's format")
+    encoder_dropout: float = flag(0.1, "dropout in the encoder, on hidden states and attention weights", type=number(float, 0, 0.99))
+    attention: str = flag("sdpa", "attention code of the library", choices=["sdpa", "eager"])
+
+
+@dataclass
+class OptimizationOptions:
+    """Optimization."""
+
+    epochs: int = flag(3, "passes over the training rows", type=COUNT)
+    batch_size: int = flag(32, "rows per batch", type=COUNT)
+    grad_accumulation_step: int = flag(1, "batches per update", type=COUNT)
+    optimizer: str = flag("adamax", "update rule, with decoupled weight decay", choices=["adamax", "adamw"])
+    learning_rate: float = flag(5e-5, "peak learning rate", type=number(float, 0, above=True))
+    weight_decay: float = flag(0.01, "decay of weights; biases and LayerNorm have none", type=number(float, 0))
+    warmup: float = flag(0.1, "part of the updates in which the rate grows linearly to its peak, before it falls linearly to 0", type=number(float, 0, 1))
+    global_grad_clipping: float = flag(1.0, "largest norm of the gradient", type=number(float, 0, above=True))
+
+
+@dataclass
+class MachineOptions:
+    """Machine and log. These do not change what is computed, beyond rounding."""
+
+    device: str = flag("auto", "where to run; auto takes the GPU if there is one", choices=["auto", "cuda", "cpu"])
+    precision: str = flag("auto", "matrix products in bfloat16 or float32; auto takes bfloat16 where the hardware has it "
+                                  "(CUDA, CPUs with AMX)", choices=["auto", "bfloat16", "float32"])
+    batch_size_eval: int = flag(64, "rows per batch in evaluation and scoring", type=COUNT)
+    log_per_updates: int = flag(20, "updates between two lines of the log", type=COUNT)
+
+
+@dataclass
+class MaskOptions:
+    """Importance and masks."""
+
+    importance_per: str = flag("example", "take the absolute value of a gate's gradient per example (the paper's equation) or per "
+                                          "token (Michel et al. 2019)", choices=["example", "token"])
+    sparsities: list = flag([f"{percent / 100:.2f}" for percent in range(5, 101, 5)],
+                            "parts of the heads and FFNs to close; 0.30:0.25 sets the two apart", nargs="+", type=str)
+    min_heads_per_layer: int = flag(1, "the best heads of every layer that stay open", type=COUNT)
+
+
+@dataclass
+class TrainOptions:
+    """Steps and output of train.py."""
+
+    output_dir: str = flag(None, "folder for the model, importance scores, masks and log", required=True)
+    seed: int = flag(2018, "seed of the task head, dropout, the order of the rows, and the random masks", type=SEED)
+    do_train: bool = flag(False, "fine-tune (skipped where it is finished)")
+    do_mask: bool = flag(False, "score heads and FFNs with the fine-tuned model and write winning, losing and random masks")
+
+
+@dataclass
+class RewindOptions:
+    """Tickets and output of rewind.py."""
+
+    masks: list = flag(None, "mask files, folders of them (searched through), or patterns", nargs="+", required=True)
+    output_dir: str = flag(None, "folder for one folder per ticket and seed", required=True)
+    seeds: list = flag([2018], "one run per ticket and seed", nargs="+", type=SEED)
+    keep_gates: bool = flag(False, "train the whole encoder with closed gates, where otherwise the ticket is taken out of the weights")
+    save_model: bool = flag(False, "keep each run's trained model")
+
+
+def to_dict(*options):
+    """All options as one flat dictionary, for a run's config.json."""
+    return {key: value for group in options for key, value in dataclasses.asdict(group).items()}
+
+
+def refuse_other_config(folder, saved, wanted):
+    """Raise UserError, naming the keys, if the run in `folder` was made with other options than asked for now.
+
+    Only what changes the outcome counts: MachineOptions may differ.
+    """
+    free = {field.name for field in dataclasses.fields(MachineOptions)}
+    differing = [f"{key} {saved.get(key)!r}, now {wanted[key]!r}" for key in wanted if key not in free and saved.get(key) != wanted[key]]
+    if differing:
+        raise UserError(f"{folder}: finished with {'; '.join(differing)}; take another --output_dir, or remove that folder to run anew")

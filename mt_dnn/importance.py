@@ -1,0 +1,47 @@
+"""Importance of heads and FFNs: how much the loss moves with each gate."""
+
+import numpy as np
+import torch
+
+from data_utils.batches import evaluation_batches
+from mt_dnn.gates import gated
+
+
+def score(model, task, split, rows, batch_size, per="example", progress=lambda n: None):
+    """Return (head scores (layers, heads), FFN scores (layers,)), float64, of `rows` of `split`.
+
+    I(u) = E_x |dL(x) / d xi_u| at xi = 1 (Liang et al. 2021, Section 3; Michel et al. 2019, Equation 3):
+    x runs over the rows, L(x) is the loss of that one row, xi_u the gate of unit u. Every row has
+    its own gates, so one backward pass of the summed loss gives the gradient of each row's loss, and
+    the score does not depend on how rows are put into batches. Dropout is off; weights get no gradient.
+
+    `per` "token" gives every position its own gate and takes the absolute value there, before the sum
+    over positions (as the code released with both papers does).
+    """
+    shape = model.encoder.config.num_hidden_layers, model.encoder.config.num_attention_heads
+    device = next(model.parameters()).device
+    heads, ffns = np.zeros(shape), np.zeros(shape[0])
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    was_training = model.training
+    model.eval()
+    for parameter in trainable:
+        parameter.requires_grad_(False)
+    try:
+        for chosen in evaluation_batches(split.lengths[rows], batch_size):
+            batch = {name: array.to(device) for name, array in split.batch(rows[chosen]).items()}
+            n_rows, length = batch["input_ids"].shape
+            gates_per_row = length if per == "token" else 1
+            dtype = model.encoder.dtype
+            head_gates = torch.ones(shape[0], n_rows, gates_per_row, shape[1], device=device, dtype=dtype, requires_grad=True)
+            ffn_gates = torch.ones(shape[0], n_rows, gates_per_row, device=device, dtype=dtype, requires_grad=True)
+            with gated(model.encoder, head_gates, ffn_gates):
+                loss = model.loss_per_row(task, batch).sum()
+            head_grads, ffn_grads = torch.autograd.grad(loss, (head_gates, ffn_gates))
+            heads += head_grads.abs().sum((1, 2), dtype=torch.float64).cpu().numpy()
+            ffns += ffn_grads.abs().sum((1, 2), dtype=torch.float64).cpu().numpy()
+            progress(len(chosen))
+    finally:
+        model.train(was_training)
+        for parameter in trainable:
+            parameter.requires_grad_(True)
+    return heads / len(rows), ffns / len(rows)

@@ -1,0 +1,139 @@
+"""Mask files: a ticket for one or more tasks, for people first.
+
+    {
+      "kind": "winning",
+      "model": {"name": "bert-base-uncased", "layers": 12, "heads": 12},
+      "tickets": {"rte": {"heads": {"0": [3, 7], "5": [1]}, "ffns": [11]}},
+      "provenance": {"scores": "importance.json sha256 ...", "checkpoint": "...", "seed": 2018}
+    }
+
+heads: closed heads by layer; ffns: layers whose FFN is closed; both count from 0.
+"""
+
+import glob
+from dataclasses import dataclass
+from pathlib import Path
+
+from data_utils.files import UserError, read_json, write_json
+from mt_dnn.scores import read_importance
+from mt_dnn.ticket import DENSE, Ticket, choose, counts_at, rankings
+
+KINDS = ("dense", "winning", "random", "losing")
+
+
+@dataclass(frozen=True)
+class Mask:
+    """What a mask file says: one Ticket per task name, for one model, and where it comes from.
+
+    `model`: {"name", "layers", "heads"}; `provenance`: free text by key.
+    """
+
+    kind: str
+    model: dict
+    tickets: dict
+    provenance: dict
+
+
+def write_mask(path, mask):
+    """Write a mask file, for people: units are listed per layer, ascending."""
+    tickets = {}
+    for task, ticket in mask.tickets.items():
+        layers = sorted({layer for layer, _ in ticket.heads})
+        tickets[task] = {"heads": {str(layer): ticket.heads_of(layer) for layer in layers}, "ffns": sorted(ticket.ffns)}
+    write_json(path, {"kind": mask.kind, "model": mask.model, "tickets": tickets, "provenance": mask.provenance})
+
+
+def read_mask(path):
+    """Read a mask file; return a Mask.
+
+    Raises UserError `file: key: what, expected what` unless every unit exists in the model that the
+    file names, stands there once, and every layer keeps a head.
+    """
+    content = read_json(path, "a mask")
+
+    def want(condition, key, found, expected):
+        if not condition:
+            raise UserError(f"{path}: {key}: {found!r}, expected {expected}")
+
+    missing = {"kind", "model", "tickets"} - set(content)
+    want(not missing, "keys", sorted(content), "kind, model, tickets, provenance")
+    model, tickets = content["model"], content["tickets"]
+    want(content["kind"] in KINDS, "kind", content["kind"], f"one of {', '.join(KINDS)}")
+    want(isinstance(model, dict) and isinstance(model.get("name"), str) and all(_is_index(model.get(key), 1000) and model[key] for key in ("layers", "heads")),
+         "model", model, "name, layers and heads of the model")
+    want(isinstance(tickets, dict) and tickets, "tickets", tickets, "a ticket by task name")
+    layers, heads = model["layers"], model["heads"]
+    read = {}
+    for task, ticket in tickets.items():
+        where = f"tickets.{task}"
+        want(isinstance(ticket, dict) and set(ticket) == {"heads", "ffns"} and isinstance(ticket["heads"], dict), where, ticket, "heads by layer, and ffns")
+        want(isinstance(ticket["ffns"], list), f"{where}.ffns", ticket["ffns"], "a list of layers")
+        for ffn in ticket["ffns"]:
+            want(_is_index(ffn, layers), f"{where}.ffns", ffn, f"layers from 0 to {layers - 1}")
+        want(len(set(ticket["ffns"])) == len(ticket["ffns"]), f"{where}.ffns", ticket["ffns"], "every layer once")
+        closed = set()
+        for layer, units in ticket["heads"].items():
+            key = f"{where}.heads.{layer}"
+            want(layer.isdecimal() and str(int(layer)) == layer and int(layer) < layers, f"{where}.heads", layer, f"layers from 0 to {layers - 1}")
+            want(isinstance(units, list), key, units, "a list of heads")
+            for head in units:
+                want(_is_index(head, heads), key, head, f"heads from 0 to {heads - 1}")
+            want(len(set(units)) == len(units), key, units, "every head once")
+            want(len(units) < heads, key, units, "at least one head of the layer left open")
+            closed |= {(int(layer), head) for head in units}
+        read[task] = Ticket(frozenset(closed), frozenset(ticket["ffns"]))
+    return Mask(content["kind"], model, read, content.get("provenance", {}))
+
+
+def _is_index(value, below):
+    return type(value) is int and 0 <= value < below
+
+
+def ticket_for(mask, path, task):
+    """Return the Ticket of `task` in `mask` (read from `path`); raise UserError if it has none."""
+    if task not in mask.tickets:
+        raise UserError(f"{path}: tickets for {', '.join(mask.tickets)}, expected one for '{task}' (--train_datasets)")
+    return mask.tickets[task]
+
+
+def refuse_other_model(mask, path, model):
+    """Raise UserError unless `mask` (read from `path`) was made for the encoder that `model` describes."""
+    differing = [f"{key} {mask.model[key]}, the encoder has {model[key]}" for key in ("layers", "heads", "name") if mask.model[key] != model[key]]
+    if differing:
+        raise UserError(f"{path}: made for another model: {'; '.join(differing)} (--init_checkpoint)")
+
+
+def find_masks(patterns):
+    """Return the mask files, sorted and each once, that files, folders (searched through) and patterns name.
+
+    Raises UserError for a pattern that finds none.
+    """
+    found = set()
+    for pattern in patterns:
+        path = Path(pattern)
+        paths = path.rglob("*.json") if path.is_dir() else [path] if path.is_file() else map(Path, glob.glob(pattern, recursive=True))
+        files = [file for file in paths if file.is_file() and not file.name.startswith(".")]
+        if not files:
+            raise UserError(f"--masks {pattern}: no mask found, expected a mask file, a folder of them, or a pattern")
+        found.update(files)
+    return sorted(found)
+
+
+def write_masks(files, task, options, seed):
+    """Write the winning, losing and random masks of `task` at all levels of `options` (MaskOptions), and the dense one.
+
+    They are chosen from the importance scores of the run folder `files`; `seed` draws the random ones.
+    Levels that close the same numbers of heads and FFNs share a file. Returns the number of levels.
+    """
+    heads, ffns, fingerprint, importance = read_importance(files.importance)
+    for key, wanted in (("task", task), ("per", options.importance_per)):
+        if importance.get(key) != wanted:
+            raise UserError(f"{files.importance}: {key} is '{importance.get(key)}', not '{wanted}'; remove that file to score anew")
+    levels = sorted({counts_at(sparsity, *heads.shape, options.min_heads_per_layer) for sparsity in options.sparsities})
+    provenance = {"scores": f"{files.importance.name} sha256 {fingerprint}", "checkpoint": importance.get("checkpoint"), "seed": seed}
+    write_mask(files.mask("dense", 0, 0), Mask("dense", importance["model"], {task: DENSE}, provenance))
+    for kind, scores in rankings(heads, ffns, seed).items():
+        for n_heads, n_ffns in levels:
+            ticket = choose(*scores, n_heads, n_ffns, options.min_heads_per_layer)
+            write_mask(files.mask(kind, n_heads, n_ffns), Mask(kind, importance["model"], {task: ticket}, provenance))
+    return len(levels)

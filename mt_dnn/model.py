@@ -1,0 +1,136 @@
+"""The model: one shared encoder, one linear head per task; load it, save it."""
+
+import contextlib
+from pathlib import Path
+
+import torch
+import transformers
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.nn import functional
+
+from data_utils.files import UserError, read_json, write_folder_whole, write_json
+from mt_dnn.prune import prune
+from mt_dnn.ticket import Shape, Ticket
+
+transformers.utils.logging.disable_progress_bar()
+transformers.utils.logging.set_verbosity_error()
+
+PREFIX = "bert"  # the hub's name for the encoder in a BERT checkpoint
+
+
+class Model(nn.Module):
+    """`encoder`: a library BERT with pooler; `heads`: a linear layer by task name."""
+
+    def __init__(self, encoder, tasks):
+        super().__init__()
+        self.encoder = encoder
+        self.dropout = nn.ModuleDict({task.name: nn.Dropout(task.head_dropout) for task in tasks})
+        self.heads = nn.ModuleDict({task.name: nn.Linear(encoder.config.hidden_size, task.n_outputs) for task in tasks})
+
+    def draw_heads(self, seed):
+        """Draw the task heads anew: weights from normal(0, 0.02), biases 0."""
+        generator = torch.Generator().manual_seed(seed)
+        for head in self.heads.values():
+            nn.init.normal_(head.weight, 0, 0.02, generator=generator)
+            nn.init.zeros_(head.bias)
+
+    def forward(self, task, batch):
+        """Return the outputs for `task`: (batch, classes) logits, or (batch, 1) values; float32 or wider."""
+        pooled = self.encoder(batch["input_ids"], attention_mask=batch["attention_mask"], token_type_ids=batch["token_type_ids"]).pooler_output
+        outputs = self.heads[task.name](self.dropout[task.name](pooled))
+        return outputs if outputs.dtype == torch.float64 else outputs.float()
+
+    def loss_per_row(self, task, batch):
+        """Return the loss of every row, (batch,): cross-entropy, or squared error for a regression."""
+        outputs, labels = self(task, batch), batch["labels"]
+        if task.kind == "classification":
+            return functional.cross_entropy(outputs, labels, reduction="none")
+        return (outputs.squeeze(1) - labels.to(outputs.dtype)) ** 2
+
+
+def describe(encoder):
+    """Return the `model` entry of a mask file: name, layers, heads."""
+    config = encoder.config
+    return {"name": Path(config.name_or_path).name, "layers": config.num_hidden_layers, "heads": config.num_attention_heads}
+
+
+def shape_of(encoder):
+    """Return the Shape of an encoder that nothing was taken out of."""
+    config = encoder.config
+    return Shape(config.num_hidden_layers, config.num_attention_heads, config.hidden_size, config.intermediate_size, count_parameters(encoder))
+
+
+def count_parameters(module):
+    """Number of parameters of a module."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def load_tokenizer(name):
+    """Load a tokenizer by hub name or from a local folder; raise UserError if there is none."""
+    with _library_errors(name, "a tokenizer"):
+        return transformers.AutoTokenizer.from_pretrained(name)
+
+
+def load_encoder(name, dropout=0.1, attention="sdpa"):
+    """Load a pre-trained BERT by hub name or from a local folder in the hub's format.
+
+    Weights of other modules in the checkpoint (a language-model head) are passed over.
+
+    Raises UserError if it can't be read, is no BERT, or if a weight of the encoder is missing or has
+    another shape: a half-fitting checkpoint would train, and mean nothing.
+    """
+    with _library_errors(name, "a BERT checkpoint"):
+        config = transformers.AutoConfig.from_pretrained(name, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
+        if config.model_type != "bert":
+            raise UserError(f"--init_checkpoint {name}: a model of type '{config.model_type}', expected 'bert'")
+        encoder, report = transformers.BertModel.from_pretrained(
+            name, config=config, attn_implementation=attention, dtype=torch.float32,
+            use_safetensors=True, ignore_mismatched_sizes=True, output_loading_info=True)
+    for problem, keys in (("lacks", report["missing_keys"]), ("has another shape for", [key[0] for key in report["mismatched_keys"]])):
+        if keys:
+            raise UserError(f"--init_checkpoint {name}: {problem} {len(keys)} weights of the encoder ({sorted(keys)[0]}, ...), expected a whole BERT with its pooler")
+    return encoder
+
+
+@contextlib.contextmanager
+def _library_errors(name, expected):
+    try:
+        yield
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise UserError(f"--init_checkpoint {name}: {reason} Expected {expected}: a hub name, or a local folder in the hub's format") from None
+
+
+def save_model(folder, model, tokenizer, ticket):
+    """Save `model`, pruned by `ticket`, as a folder: safetensors, the encoder's config, tokenizer, and ticket.json."""
+    with write_folder_whole(folder) as beside:
+        state = {key.replace("encoder.", f"{PREFIX}.", 1): value.contiguous() for key, value in model.state_dict().items()}
+        save_file(state, beside / "model.safetensors", metadata={"format": "pt"})
+        model.encoder.config.save_pretrained(beside)
+        tokenizer.save_pretrained(beside)
+        write_json(beside / "ticket.json", {"name": describe(model.encoder)["name"], "heads": sorted(map(list, ticket.heads)), "ffns": sorted(ticket.ffns)})
+
+
+def load_model(folder, tasks, attention="sdpa"):
+    """Load what save_model wrote, as a Model with the heads of `tasks`; its ticket is taken out already.
+
+    Raises UserError unless the weights fit the config, the ticket and the tasks one to one.
+    """
+    folder = Path(folder)
+    content = read_json(folder / "ticket.json", "the ticket of a saved model")
+    with _library_errors(folder, "a saved model"):
+        config = transformers.AutoConfig.from_pretrained(folder)
+        state = load_file(folder / "model.safetensors")
+    config._attn_implementation = attention
+    encoder = transformers.BertModel(config)
+    try:
+        encoder.config.name_or_path = content["name"]
+        prune(encoder, Ticket(frozenset(map(tuple, content["heads"])), frozenset(content["ffns"])))
+        model = Model(encoder, tasks)
+        model.load_state_dict({key.replace(f"{PREFIX}.", "encoder.", 1): value for key, value in state.items()})
+    except (KeyError, TypeError, ValueError, RuntimeError):
+        raise UserError(f"{folder}: model.safetensors, config.json, ticket.json and the task ({', '.join(task.name for task in tasks)}) "
+                        "do not fit together, expected a model that this version saved for this task") from None
+    return model

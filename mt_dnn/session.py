@@ -1,0 +1,137 @@
+"""Do runs: data and pre-trained weights are read once, however many runs follow."""
+
+import contextlib
+import copy
+import time
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from data_utils.batches import choose_rows
+from data_utils.files import UserError, write_json
+from data_utils.tasks import find_dev_split, read_tasks, select_tasks
+from data_utils.tokenized import TokenizedSplit
+from mt_dnn.evaluate import write_predictions
+from mt_dnn.gates import gated, ticket_gates
+from mt_dnn.importance import score
+from mt_dnn.log import log, log_command, logging_to
+from mt_dnn.model import Model, count_parameters, describe, load_encoder, load_model, load_tokenizer, save_model, shape_of
+from mt_dnn.prune import prune
+from mt_dnn.scores import draw_heat_map, normalise, write_importance
+from mt_dnn.ticket import remaining_weights
+from mt_dnn.trainer import Data, autocast, choose_device, choose_precision, fine_tune, show_metrics
+
+
+class Session:
+    """What all runs of one process share: the task, its splits, the tokenizer, pre-trained weights, the machine."""
+
+    def __init__(self, data_options, model_options, optimization, machine):
+        """Read everything; raise UserError for whatever does not fit together."""
+        self.optimization, self.machine, self.train_fraction = optimization, machine, data_options.train_fraction
+        self.device = choose_device(machine.device)
+        self.precision_name = choose_precision(machine.precision, self.device)
+        self.precision = autocast(self.device, self.precision_name)
+
+        self.task = read_task(data_options)
+        names = data_options.test_datasets or self.task.dev_sets
+        if not names:
+            raise UserError(f"{data_options.task_def}: {self.task.name}.splits: no dev split, expected `dev` to evaluate on")
+        dev_splits = {name: find_dev_split([self.task], name)[1] for name in names}
+
+        self.tokenizer = load_tokenizer(model_options.init_checkpoint)
+        self.train = TokenizedSplit(data_options.data_dir, self.task, "train", self.tokenizer)
+        self.dev = {name: TokenizedSplit(data_options.data_dir, self.task, split, self.tokenizer) for name, split in dev_splits.items()}
+        self.pretrained = load_encoder(model_options.init_checkpoint, model_options.encoder_dropout, model_options.attention)
+        self.shape, self.model_entry = shape_of(self.pretrained), describe(self.pretrained)
+        positions = self.pretrained.config.max_position_embeddings
+        for split in (self.train, *self.dev.values()):
+            if split.header["longest_row"] > positions:
+                raise UserError(f"{split.folder}: rows of up to {split.header['longest_row']} tokens, expected at most {positions} "
+                                f"for this encoder; run prepro.py with --max_seq_len {positions}")
+
+    def data(self, seed):
+        """The rows that a run with this seed trains and is evaluated on."""
+        return Data(self.task, self.train, choose_rows(len(self.train), self.train_fraction, seed), self.dev)
+
+    def do(self, run):
+        """Do a Run and return the trained Model; its result.json is written last.
+
+        The outcome depends on the pre-trained weights, the data, the run's options, ticket and seed
+        alone, not on what this process did before.
+        """
+        files, ticket, data = run.files, run.ticket, self.data(run.seed)
+        write_json(files.config, {**run.config, "device": self.device.type, "precision": self.precision_name})
+        with logging_to(files.log):
+            self._log_start(run, data)
+            model = self._new_model(run)
+            log.info("parameters: %s in the encoder, of %s", f"{count_parameters(model.encoder):,}", f"{self.shape.parameters:,}")
+            torch.manual_seed(run.seed)
+            gates = ticket_gates(ticket, self.shape.layers, self.shape.heads, self.device)
+            with gated(model.encoder, *gates) if run.keep_gates else contextlib.nullcontext():
+                epochs, outputs = fine_tune(model, data, self.optimization, self.machine, self.precision, run.seed, files.metrics)
+            if run.keep_gates:
+                prune(model.encoder, ticket)
+            for name, split in self.dev.items():
+                write_predictions(files.predictions(name if len(self.dev) > 1 else None), self.task, split, outputs[name])
+            if run.keep_model:
+                save_model(files.model, model, self.tokenizer, ticket)
+            write_json(files.result, self._result(run, data, model, epochs))
+            log.info("finished: %s; see %s", show_metrics(epochs[-1]["dev"]), files.folder)
+        return model
+
+    def score(self, files, model, per):
+        """Score heads and FFNs on the training rows with the fine-tuned `model`, or with the one saved in
+        `files` where it is None; write importance.json and the heat map. Computed in float32."""
+        with logging_to(files.log):
+            if model is None:
+                log_command()
+                model = load_model(files.model, [self.task], self.pretrained.config._attn_implementation).to(self.device)
+            rows = np.arange(len(self.train))
+            started = time.perf_counter()
+            with tqdm(desc="importance", total=len(rows), unit=" rows", disable=None, leave=False) as bar:
+                heads, ffns = score(model, self.task, self.train, rows, self.machine.batch_size_eval, per, bar.update)
+            write_importance(files.importance, heads, ffns, {
+                "task": self.task.name, "per": per, "rows": len(rows), "model": self.model_entry, "checkpoint": str(files.model)})
+            draw_heat_map(files.heat_map, normalise(heads), ffns, f"{self.task.name}: importance per {per}, {len(rows)} rows")
+            log.info("importance per %s of %d heads and %d FFNs over %d rows (%.1f s): %s, %s", per, heads.size, ffns.size, len(rows),
+                     time.perf_counter() - started, files.importance, files.heat_map)
+
+    def _new_model(self, run):
+        encoder = copy.deepcopy(self.pretrained)
+        if not run.keep_gates:
+            prune(encoder, run.ticket)
+        model = Model(encoder, [self.task])
+        model.draw_heads(run.seed)
+        return model.to(self.device)
+
+    def _log_start(self, run, data):
+        shape = self.shape
+        log_command()
+        log.info("task: %s, %d of %d training rows; dev: %s", self.task.name, len(data.rows), len(self.train),
+                 ", ".join(f"{name} {len(split)} rows" for name, split in self.dev.items()))
+        log.info("machine: %s, %s; seed %d", torch.cuda.get_device_name() if self.device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads",
+                 self.precision_name, run.seed)
+        log.info("%s ticket: %d of %d heads and %d of %d FFNs closed%s, %.1f %% of the weights remain", run.kind,
+                 len(run.ticket.heads), shape.layers * shape.heads, len(run.ticket.ffns), shape.layers,
+                 " by gates" if run.keep_gates else "", 100 * remaining_weights(run.ticket, shape))
+
+    def _result(self, run, data, model, epochs):
+        n_heads, n_ffns = run.ticket.counts
+        return {
+            "task": self.task.name, "kind": run.kind, "seed": run.seed, "model": self.model_entry,
+            "heads_closed": n_heads, "ffns_closed": n_ffns,
+            "remaining_weights": {"by_formula": round(remaining_weights(run.ticket, self.shape), 6),
+                                  "counted": round(count_parameters(model.encoder) / self.shape.parameters, 6)},
+            "dev": epochs[-1]["dev"], "dev_rows": {name: len(split) for name, split in self.dev.items()},
+            "training_rows": len(data.rows), "epochs": len(epochs),
+            "seconds_per_epoch": round(float(np.median([epoch["seconds"] for epoch in epochs])), 2),
+        }
+
+
+def read_task(data_options):
+    """Return the Task that --train_datasets names in --task_def."""
+    if len(data_options.train_datasets) != 1:
+        raise UserError(f"--train_datasets {','.join(data_options.train_datasets)}: expected one task")
+    (task,) = select_tasks(read_tasks(data_options.task_def), data_options.train_datasets, data_options.task_def)
+    return task

@@ -1,0 +1,35 @@
+"""Fine-tune BERT on a task, score its heads and FFNs, write winning, losing and random masks."""
+
+from data_utils.files import RunFolder, UserError, open_door
+from mt_dnn.config import DataOptions, MachineOptions, MaskOptions, ModelOptions, OptimizationOptions, TrainOptions, parse_options, to_dict
+
+
+def main():
+    options, data, model, optimization, masks, machine = parse_options(
+        __doc__, TrainOptions, DataOptions, ModelOptions, OptimizationOptions, MaskOptions, MachineOptions)
+    if not (options.do_train or options.do_mask):
+        raise UserError("nothing to do, expected --do_train, --do_mask or both")
+
+    from mt_dnn.masks import write_masks
+    from mt_dnn.run import Run
+    from mt_dnn.ticket import DENSE
+    files = RunFolder(options.output_dir)
+    run = Run(files, "dense", DENSE, options.seed, to_dict(data, model, optimization), keep_model=True)
+    train = options.do_train and not run.is_finished()
+    score = options.do_mask and (train or not files.importance.exists())
+    if train or score:
+        from mt_dnn.session import Session
+        session = Session(data, model, optimization, machine)
+        files.importance.unlink(missing_ok=True)  # scores of an earlier model
+        fine_tuned = session.do(run) if train else None
+        if score:
+            session.score(files, fine_tuned, masks.importance_per)
+    else:
+        print(f"{files.folder}: fine-tuned and scored before")
+    if options.do_mask:
+        levels = write_masks(files, data.train_datasets[0], masks, options.seed)
+        print(f"{files.masks}: winning, random and losing masks at {levels} levels")
+
+
+if __name__ == "__main__":
+    open_door(main)
