@@ -10,8 +10,10 @@ def main():
     options, data, model, optimization, machine = parse_options(
         __doc__, RewindOptions, DataOptions, ModelOptions, OptimizationOptions, MachineOptions)
 
-    from mt_dnn.masks import find_masks, read_mask, refuse_other_model
+    from mt_dnn.masks import at_sparsities, find_masks, read_mask, refuse_other_model
     masks = {path: read_mask(path) for path in find_masks(options.masks)}
+    if options.sparsities:
+        masks = at_sparsities(masks, options.sparsities, data.train_datasets[0])
     runs = plan(masks, options, data.train_datasets[0], to_dict(data, model, optimization))
     left = [run for run in runs if not run.is_finished()]
     print(f"{options.output_dir}: {len(runs)} runs, {len(runs) - len(left)} finished before", flush=True)

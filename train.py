@@ -23,7 +23,7 @@ def main():
         files.importance.unlink(missing_ok=True)  # scores of an earlier model
         fine_tuned = session.do(run) if train else None
         if score:
-            session.score(files, fine_tuned, masks.importance_per)
+            session.score(files, fine_tuned, masks.importance_per, options.seed)
     else:
         print(f"{files.folder}: fine-tuned and scored before")
     if options.do_mask:

@@ -19,7 +19,7 @@ def parse_options(description, *groups):
 
     Nothing heavy is imported before this, so that --help answers at once.
     """
-    parser = _Parser(description=description, allow_abbrev=False)
+    parser = Parser(description=description, allow_abbrev=False)
     for group in groups:
         section = parser.add_argument_group(group.__doc__.split("\n")[0].rstrip("."))
         for field in dataclasses.fields(group):
@@ -33,7 +33,9 @@ def parse_options(description, *groups):
     return [group(**{field.name: given[field.name] for field in dataclasses.fields(group)}) for group in groups]
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """argparse, whose complaint is one line."""
+
     def error(self, message):
         self.exit(2, f"{self.prog}: error: {message}; --help lists the flags\n")
 
@@ -148,6 +150,7 @@ class RewindOptions:
     """Tickets and output of rewind.py."""
 
     masks: list = flag(None, "mask files, folders of them (searched through), or patterns", nargs="+", required=True)
+    sparsities: list = flag(None, "only the masks at these levels (all if left out)", nargs="+", type=str)
     output_dir: str = flag(None, "folder for one folder per ticket and seed", required=True)
     seeds: list = flag([2018], "one run per ticket and seed", nargs="+", type=SEED)
     keep_gates: bool = flag(False, "train the whole encoder with closed gates, where otherwise the ticket is taken out of the weights")

@@ -111,12 +111,27 @@ def find_masks(patterns):
     found = set()
     for pattern in patterns:
         path = Path(pattern)
-        paths = path.rglob("*.json") if path.is_dir() else [path] if path.is_file() else map(Path, glob.glob(pattern, recursive=True))
+        paths = path.rglob("*.json") if path.is_dir() else [path] if path.is_file() else map(Path, glob.glob(str(pattern), recursive=True))
         files = [file for file in paths if file.is_file() and not file.name.startswith(".")]
         if not files:
             raise UserError(f"--masks {pattern}: no mask found, expected a mask file, a folder of them, or a pattern")
         found.update(files)
     return sorted(found)
+
+
+def at_sparsities(masks, sparsities, task):
+    """Return those of `masks` ({path: Mask}) that close as much as one of the `sparsities` does.
+
+    Raises UserError for a sparsity that no mask is at.
+    """
+    chosen = {}
+    for sparsity in sparsities:
+        found = {path: mask for path, mask in masks.items()
+                 if ticket_for(mask, path, task).counts == counts_at(sparsity, mask.model["layers"], mask.model["heads"])}
+        if not found:
+            raise UserError(f"--sparsities {sparsity}: none of the {len(masks)} masks is at this level; make it with train.py --do_mask --sparsities {sparsity}")
+        chosen |= found
+    return chosen
 
 
 def write_masks(files, task, options, seed):

@@ -80,14 +80,14 @@ class Session:
             log.info("finished: %s; see %s", show_metrics(epochs[-1]["dev"]), files.folder)
         return model
 
-    def score(self, files, model, per):
-        """Score heads and FFNs on the training rows with the fine-tuned `model`, or with the one saved in
+    def score(self, files, model, per, seed):
+        """Score heads and FFNs on the training rows of `seed` with the fine-tuned `model`, or with the one saved in
         `files` where it is None; write importance.json and the heat map. Computed in float32."""
         with logging_to(files.log):
             if model is None:
                 log_command()
                 model = load_model(files.model, [self.task], self.pretrained.config._attn_implementation).to(self.device)
-            rows = np.arange(len(self.train))
+            rows = self.data(seed).rows
             started = time.perf_counter()
             with tqdm(desc="importance", total=len(rows), unit=" rows", disable=None, leave=False) as bar:
                 heads, ffns = score(model, self.task, self.train, rows, self.machine.batch_size_eval, per, bar.update)

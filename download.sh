@@ -1,0 +1,138 @@
+#!/bin/sh
+# Download GLUE, SNLI, SciTail and encoder weights.
+#
+#   sh download.sh [DIR] [NAME...]
+#
+#   DIR    where to put them (default: data): DIR/glue/RTE/train.tsv ..., DIR/encoders/bert-base-uncased/...
+#   NAME   only these: cola sst mrpc stsb qqp mnli qnli rte wnli ax snli scitail,
+#          or an encoder by its hub name (bert-large-uncased). Default: all tasks and bert-base-uncased.
+#
+# What is in place is not downloaded again; a download that broke off goes on where it stopped.
+set -eu
+
+# Where things come from. Mirrors: set a variable before the call.
+GLUE_URL=${GLUE_URL:-https://dl.fbaipublicfiles.com/glue/data}
+MRPC_URL=${MRPC_URL:-https://dl.fbaipublicfiles.com/senteval/senteval_data}
+SNLI_URL=${SNLI_URL:-https://nlp.stanford.edu/projects/snli}
+SCITAIL_URL=${SCITAIL_URL:-https://data.allenai.org.s3.amazonaws.com/downloads}
+HUB_URL=${HF_ENDPOINT:-https://huggingface.co}
+
+TASKS="cola sst mrpc stsb qqp mnli qnli rte wnli ax snli scitail"
+DIR=${1:-data}
+[ $# -eq 0 ] || shift
+[ $# -gt 0 ] || set -- $TASKS bert-base-uncased
+PYTHON=$(command -v python3 || command -v python) || { echo "download.sh: error: no python3 found, expected one to unpack archives" >&2; exit 2; }
+
+main() {
+    failed=""
+    for name in "$@"; do
+        get "$name" || failed="$failed $name"
+    done
+    [ -z "$failed" ] || { echo "download.sh: not complete:$failed; the reasons stand above. Run the same command again to go on." >&2; exit 1; }
+}
+
+# get NAME: where each thing comes from, and which files it must bring.
+get() {
+    case $1 in
+        cola)    archive "$GLUE_URL/CoLA.zip"            CoLA    CoLA   "train.tsv dev.tsv test.tsv" ;;
+        sst)     archive "$GLUE_URL/SST-2.zip"           SST-2   SST-2  "train.tsv dev.tsv test.tsv" ;;
+        stsb)    archive "$GLUE_URL/STS-B.zip"           STS-B   STS-B  "train.tsv dev.tsv test.tsv" ;;
+        qqp)     archive "$GLUE_URL/QQP-clean.zip"       QQP     QQP    "train.tsv dev.tsv test.tsv" ;;
+        mnli)    archive "$GLUE_URL/MNLI.zip"            MNLI    MNLI   "train.tsv dev_matched.tsv dev_mismatched.tsv test_matched.tsv test_mismatched.tsv" && get ax ;;
+        qnli)    archive "$GLUE_URL/QNLIv2.zip"          QNLI    QNLI   "train.tsv dev.tsv test.tsv" ;;
+        rte)     archive "$GLUE_URL/RTE.zip"             RTE     RTE    "train.tsv dev.tsv test.tsv" ;;
+        wnli)    archive "$GLUE_URL/WNLI.zip"            WNLI    WNLI   "train.tsv dev.tsv test.tsv" ;;
+        snli)    archive "$SNLI_URL/snli_1.0.zip"        SNLI    snli_1.0 "snli_1.0_train.txt snli_1.0_dev.txt snli_1.0_test.txt" ;;
+        scitail) archive "$SCITAIL_URL/SciTailV1.1.zip"  SciTail SciTailV1.1/tsv_format "scitail_1.0_train.tsv scitail_1.0_dev.tsv scitail_1.0_test.tsv" ;;
+        mrpc)    mrpc ;;
+        ax)      plain "$GLUE_URL/AX.tsv" "$DIR/glue/AX/AX.tsv" ;;
+        *)       encoder "$1" ;;
+    esac
+}
+
+# in_place FOLDER "FILES": all there and none empty.
+in_place() {
+    for file in $2; do
+        [ -s "$1/$file" ] || return 1
+    done
+    echo "$1: in place"
+}
+
+# fetch URL FILE: through FILE.part, which a later call goes on with.
+fetch() {
+    mkdir -p "$(dirname "$2")"
+    echo "$1"
+    bar="-sS"; if [ -t 2 ]; then bar="--progress-bar"; fi
+    # A second try from the start: the part may be damaged, or the server may not go on in the middle.
+    curl -fL $bar --retry 2 -C - -o "$2.part" "$1" || { rm -f "$2.part"; curl -fL $bar --retry 2 -o "$2.part" "$1"; } || return 1
+    [ -s "$2.part" ] && mv "$2.part" "$2"
+}
+
+# by_hand URL FOLDER "FILES": what to do where the network does not help.
+by_hand() {
+    echo "download.sh: error: $1: no usable download; by hand: get it in another way and put $(echo "$3" | sed 's/ /, /g') into $2" >&2
+    return 1
+}
+
+# plain URL FILE: a file as it is.
+plain() {
+    in_place "$(dirname "$2")" "$(basename "$2")" || fetch "$1" "$2" || by_hand "$1" "$(dirname "$2")" "$(basename "$2")"
+}
+
+# archive URL FOLDER INSIDE "FILES": the FILES of a zip archive, below INSIDE there, as DIR/glue/FOLDER.
+# Unpacking checks the sums that the archive holds.
+archive() {
+    url=$1 folder=$DIR/glue/$2 inside=$3 files=$4
+    in_place "$folder" "$files" && return
+    zip=$DIR/glue/$2.zip unpacked=$DIR/glue/.$2.part
+    fetch "$url" "$zip" || { by_hand "$url" "$folder" "$files"; return; }
+    rm -rf "$unpacked"
+    if "$PYTHON" -m zipfile -e "$zip" "$unpacked" 2>/dev/null && in_place "$unpacked/$inside" "$files" >/dev/null; then
+        mkdir -p "$folder"
+        for file in $files; do mv "$unpacked/$inside/$file" "$folder/"; done
+        rm -rf "$unpacked" "$zip"
+        echo "$folder: complete"
+    else
+        rm -rf "$unpacked" "$zip"
+        echo "download.sh: $url: the archive is damaged or lacks files; it was removed" >&2
+        by_hand "$url" "$folder" "$files"
+    fi
+}
+
+# MRPC comes as the original corpus and GLUE's list of the pairs that form the dev set.
+mrpc() {
+    folder=$DIR/glue/MRPC
+    in_place "$folder" "train.tsv dev.tsv test.tsv" && return
+    for url in "$MRPC_URL/msr_paraphrase_train.txt" "$MRPC_URL/msr_paraphrase_test.txt" "$GLUE_URL/mrpc_dev_ids.tsv"; do
+        plain "$url" "$folder/$(basename "$url")" || return
+    done
+    awk -F '\t' -v folder="$folder" '
+        { sub(/\r$/, "") }
+        NR == FNR { dev[$1 "\t" $2]; next }
+        FNR == 1 { print > (folder "/train.part"); print > (folder "/dev.part"); next }
+        { print > (folder (($2 "\t" $3) in dev ? "/dev.part" : "/train.part")) }
+    ' "$folder/mrpc_dev_ids.tsv" "$folder/msr_paraphrase_train.txt"
+    awk -F '\t' '
+        { sub(/\r$/, "") }
+        NR == 1 { print "index\t#1 ID\t#2 ID\t#1 String\t#2 String"; next }
+        { print NR - 2 "\t" $2 "\t" $3 "\t" $4 "\t" $5 }
+    ' "$folder/msr_paraphrase_test.txt" > "$folder/test.part"
+    for split in train dev test; do mv "$folder/$split.part" "$folder/$split.tsv"; done
+    rm "$folder/msr_paraphrase_train.txt" "$folder/msr_paraphrase_test.txt" "$folder/mrpc_dev_ids.tsv"
+    echo "$folder: complete"
+}
+
+# encoder NAME: weights, config and tokenizer of the hub, as a folder that --init_checkpoint takes.
+encoder() {
+    folder=$DIR/encoders/$(basename "$1") wanted="config.json tokenizer.json tokenizer_config.json model.safetensors"
+    in_place "$folder" "$wanted" && return
+    for file in $wanted; do
+        plain "$HUB_URL/$1/resolve/main/$file" "$folder/$file" >/dev/null || {
+            echo "download.sh: '$1' is taken for an encoder of the hub; the tasks are: $TASKS" >&2
+            return 1
+        }
+    done
+    echo "$folder: complete"
+}
+
+main "$@"

@@ -1,0 +1,12 @@
+#!/bin/sh
+# Tokenize all of GLUE, SNLI and SciTail, as download.sh lays them out: data/glue -> data/tokenized/<encoder>.
+#
+#   sh experiments/glue/prepro.sh [TASK,TASK...]
+#
+# Splits that are up to date are skipped.
+ENCODER=bert-base-uncased   # whose tokenizer; a hub name, or a folder below data/encoders
+MAX_SEQ_LEN=512
+
+. "$(dirname "$0")/../../scripts/common.sh"
+"$PYTHON" prepro.py --raw_dir data/glue --data_dir "data/tokenized/$(basename "$ENCODER")" --init_checkpoint "$(checkpoint "$ENCODER")" \
+    --task_def experiments/glue/glue_task_def.yml --max_seq_len "$MAX_SEQ_LEN" ${1:+--tasks "$1"}

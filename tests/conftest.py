@@ -1,0 +1,69 @@
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+os.chdir(ROOT)  # the doors' default paths are relative to the repository
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import toy  # noqa: E402
+from data_utils.files import open_door  # noqa: E402
+
+
+def pytest_configure(config):
+    if not config.option.markexpr:
+        config.option.markexpr = "not real"
+
+
+@pytest.fixture
+def door(capfd, monkeypatch):
+    """Call a command in this process: door("train.py", "--seed", 1, ...) -> status, out, err."""
+    def call(script, *args):
+        monkeypatch.setattr(sys, "argv", [script, *map(str, args)])
+        spec = importlib.util.spec_from_file_location(Path(script).stem, ROOT / script)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        capfd.readouterr()
+        status = 0
+        try:
+            open_door(module.main)
+        except SystemExit as exit:
+            status = exit.code or 0
+        out, err = capfd.readouterr()
+        return SimpleNamespace(status=status, out=out, err=err)
+    return call
+
+
+@pytest.fixture
+def refused(door):
+    """Call a command that must end with status 2 and one line; return the line."""
+    def call(script, *args):
+        ended = door(script, *args)
+        assert ended.status == 2, ended.out + ended.err
+        assert len(ended.err.splitlines()) == 1 and "Traceback" not in ended.err
+        return ended.err
+    return call
+
+
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory):
+    """A tiny encoder, toy GLUE and its tokenized splits, made once: `.encoder`, `.raw`, `.data`."""
+    from mt_dnn.config import PreproOptions
+    from mt_dnn.model import load_tokenizer
+    import prepro
+    from data_utils.tasks import read_tasks
+    base = tmp_path_factory.mktemp("workshop")
+    made = SimpleNamespace(encoder=toy.save_encoder(base / "tiny-bert"), raw=base / "glue", data=base / "tokenized")
+    toy.write_glue(made.raw)
+    options = PreproOptions(raw_dir=str(made.raw), data_dir=str(made.data), init_checkpoint=str(made.encoder), max_seq_len=64)
+    tokenizer = load_tokenizer(made.encoder)
+    made.tasks = read_tasks(toy.TASK_DEF)
+    made.tokenizer = tokenizer
+    for name in ("sst", "rte", "stsb", "mnli"):
+        for split in made.tasks[name].splits:
+            prepro.tokenize_split(made.tasks[name], split, tokenizer, options)
+    return made

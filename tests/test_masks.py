@@ -1,0 +1,78 @@
+import json
+
+import pytest
+
+from data_utils.files import UserError
+from mt_dnn.masks import Mask, find_masks, read_mask, refuse_other_model, ticket_for, write_mask
+from mt_dnn.ticket import DENSE, Ticket
+
+MODEL = {"name": "tiny-bert", "layers": 3, "heads": 4}
+TICKET = Ticket(frozenset({(0, 3), (2, 1), (2, 0)}), frozenset({1}))
+
+
+def test_mask_survives_write_and_read(tmp_path):
+    mask = Mask("random", MODEL, {"rte": TICKET, "sst": DENSE}, {"seed": 2018})
+    write_mask(tmp_path / "mask.json", mask)
+    assert read_mask(tmp_path / "mask.json") == mask
+
+
+def test_mask_is_written_for_people(tmp_path):
+    write_mask(tmp_path / "mask.json", Mask("winning", MODEL, {"rte": TICKET}, {}))
+    assert '"2": [0, 1]' in (tmp_path / "mask.json").read_text()
+
+
+def content(**ticket):
+    return {"kind": "winning", "model": MODEL, "tickets": {"rte": {"heads": {"0": [1]}, "ffns": [2], **ticket}}, "provenance": {}}
+
+
+@pytest.mark.parametrize("wrong, complaint", [
+    (content(heads={"0": [1, 1]}), r"tickets.rte.heads.0: \[1, 1\], expected every head once"),
+    (content(heads={"0": [4]}), "tickets.rte.heads.0: 4, expected heads from 0 to 3"),
+    (content(heads={"0": [-1]}), "tickets.rte.heads.0: -1, expected heads from 0 to 3"),
+    (content(heads={"0": [True]}), "tickets.rte.heads.0: True, expected heads from 0 to 3"),
+    (content(heads={"3": [1]}), "tickets.rte.heads: '3', expected layers from 0 to 2"),
+    (content(heads={"00": [1]}), "tickets.rte.heads: '00', expected layers"),
+    (content(heads={"x": [1]}), "tickets.rte.heads: 'x', expected layers"),
+    (content(heads={"0": [0, 1, 2, 3]}), ".*at least one head of the layer left open"),
+    (content(heads={"0": 1}), "tickets.rte.heads.0: 1, expected a list of heads"),
+    (content(ffns=[0, 0]), r"tickets.rte.ffns: \[0, 0\], expected every layer once"),
+    (content(ffns=[3]), "tickets.rte.ffns: 3, expected layers from 0 to 2"),
+    (content(more=1), "tickets.rte: .*expected heads by layer, and ffns"),
+    ({**content(), "tickets": {}}, "tickets: {}, expected a ticket by task name"),
+    ({**content(), "kind": "lucky"}, "kind: 'lucky', expected one of dense, winning, random, losing"),
+    ({**content(), "model": {"name": "x", "layers": 0, "heads": 4}}, "model: .*expected name, layers and heads"),
+    ({"kind": "winning"}, r"keys: \['kind'\], expected kind, model, tickets"),
+])
+def test_bad_masks_are_refused_with_file_and_key(tmp_path, wrong, complaint):
+    path = tmp_path / "mask.json"
+    path.write_text(json.dumps(wrong))
+    with pytest.raises(UserError, match=f"{path}: {complaint}"):
+        read_mask(path)
+
+
+def test_half_a_file_is_refused_with_its_line(tmp_path):
+    path = tmp_path / "mask.json"
+    path.write_text('{\n  "kind": "win')
+    with pytest.raises(UserError, match=f"{path}:2: not JSON"):
+        read_mask(path)
+
+
+def test_mask_of_another_task_or_model_is_refused():
+    mask = Mask("winning", MODEL, {"rte": TICKET}, {})
+    assert ticket_for(mask, "m.json", "rte") == TICKET
+    with pytest.raises(UserError, match="m.json: tickets for rte, expected one for 'mrpc'"):
+        ticket_for(mask, "m.json", "mrpc")
+    refuse_other_model(mask, "m.json", MODEL)
+    for key, value in (("layers", 12), ("heads", 12), ("name", "bert-base-uncased")):
+        with pytest.raises(UserError, match=f"m.json: made for another model: {key}"):
+            refuse_other_model(mask, "m.json", {**MODEL, key: value})
+
+
+def test_masks_are_found_in_folders_files_and_patterns(tmp_path):
+    for name in ("winning/a.json", "winning/b.json", "losing/a.json"):
+        write_mask(tmp_path / name, Mask("winning", MODEL, {"rte": TICKET}, {}))
+    winning = [tmp_path / "winning" / name for name in ("a.json", "b.json")]
+    assert find_masks([tmp_path / "winning", str(tmp_path / "w*" / "a.json")]) == winning
+    assert len(find_masks([tmp_path])) == 3
+    with pytest.raises(UserError, match="no mask found"):
+        find_masks([tmp_path / "random"])

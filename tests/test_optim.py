@@ -1,0 +1,52 @@
+import pytest
+import torch
+
+from mt_dnn.config import OptimizationOptions
+from mt_dnn.optim import make_optimizer, make_schedule
+
+
+class Small(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.dense, self.LayerNorm, self.unused = torch.nn.Linear(3, 2), torch.nn.LayerNorm(2), torch.nn.Linear(1, 1)
+
+
+def test_adamax_is_its_formula_with_decoupled_decay():
+    torch.manual_seed(0)
+    model = Small().double()
+    options = OptimizationOptions(learning_rate=0.1, weight_decay=0.5)
+    optimizer = make_optimizer(model, options)
+    weight, bias, unused = model.dense.weight, model.dense.bias, model.unused.weight.clone()
+    expected = {weight: weight.detach().clone(), bias: bias.detach().clone()}
+    mean, largest = {key: torch.zeros_like(key) for key in expected}, {key: torch.zeros_like(key) for key in expected}
+    for step in range(1, 5):
+        for parameter in expected:
+            parameter.grad = torch.randn_like(parameter)
+            mean[parameter] = 0.9 * mean[parameter] + 0.1 * parameter.grad
+            largest[parameter] = torch.maximum(0.999 * largest[parameter], parameter.grad.abs() + 1e-6)
+            decay = 0.5 if parameter is weight else 0.0  # biases do not decay
+            expected[parameter] = expected[parameter] * (1 - 0.1 * decay) - 0.1 / (1 - 0.9**step) * mean[parameter] / largest[parameter]
+        optimizer.step()
+    for parameter, value in expected.items():
+        torch.testing.assert_close(parameter.detach(), value, rtol=1e-12, atol=1e-12)
+    assert torch.equal(model.unused.weight, unused)  # no gradient: left alone
+
+
+@pytest.mark.parametrize("name", ["adamax", "adamw"])
+def test_biases_and_layer_norm_do_not_decay(name):
+    model = Small()
+    optimizer = make_optimizer(model, OptimizationOptions(optimizer=name, weight_decay=0.01))
+    decay = {id(parameter): group.get("decoupled_decay", 0) or group["weight_decay"] for group in optimizer.param_groups for parameter in group["params"]}
+    assert {key: decay[id(parameter)] for key, parameter in model.named_parameters()} == {
+        "dense.weight": 0.01, "dense.bias": 0, "LayerNorm.weight": 0, "LayerNorm.bias": 0, "unused.weight": 0.01, "unused.bias": 0}
+
+
+def test_rate_grows_over_the_first_tenth_then_falls_to_zero():
+    optimizer = torch.optim.SGD(Small().parameters(), lr=2.0)
+    schedule, rates = make_schedule(optimizer, 100, 0.1), []
+    for _ in range(100):
+        rates.append(schedule.get_last_lr()[0])
+        optimizer.step()
+        schedule.step()
+    assert rates[0] == 0 and rates[5] == pytest.approx(1.0) and rates[10] == 2.0 and rates[55] == pytest.approx(1.0)
+    assert schedule.get_last_lr()[0] == 0
