@@ -96,11 +96,13 @@ def load_encoder(name, dropout=0.1, attention="sdpa"):
 
 @contextlib.contextmanager
 def _library_errors(name, expected):
+    if not Path(name).is_dir() and (str(name).startswith((".", "/", "~")) or str(name).count("/") > 1):
+        raise UserError(f"--init_checkpoint {name}: no such folder, expected {expected}: a hub name, or a local folder in the hub's format")
     try:
         yield
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise UserError(f"--init_checkpoint {name}: {reason} Expected {expected}: a hub name, or a local folder in the hub's format") from None
+        raise UserError(f"--init_checkpoint {name}: {reason.rstrip('.')}; expected {expected}: a hub name, or a local folder in the hub's format") from None
 
 
 def save_model(folder, model, tokenizer, ticket):

@@ -50,7 +50,7 @@ def _write(path, rows, bom=False):
     path.write_bytes((b"\xef\xbb\xbf" if bom else b"") + text.encode())
 
 
-def write_sst(folder, rows=240, seed=0):
+def write_sst(folder, rows=960, seed=0):
     """SST-2: one sentence; label 1 if it has a good word, 0 if a bad one."""
     rng = random.Random(seed)
     for split, n in (("train", rows), ("dev", 60), ("test", 10)):

@@ -12,6 +12,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the repository, 
 from data_utils.files import UserError, open_door, read_json, write_whole
 from mt_dnn.config import Parser
 
+# Options in which runs of one table may differ: what the table shows, paths, and what changes no outcome beyond rounding.
+MAY_DIFFER = {"kind", "seed", "ticket", "keep_gates", "data_dir", "task_def", "init_checkpoint", "attention", "device", "precision"}
+
 COLOURS = {"dense": "#555555", "winning": "#1b7f5c", "random": "#d08a1d", "losing": "#b33a3a"}
 
 
@@ -71,9 +74,12 @@ def gather(folders):
     """Read every result.json below `folders`; return [Point], by dev set, kind and remaining weights.
 
     The same ticket and seed found twice (the dense model, fine-tuned by train.py and rewound with an
-    empty ticket) counts once. Raises UserError where there is nothing to report.
+    empty ticket) counts once.
+
+    Raises UserError where there is nothing to report, and where runs of one task were trained with
+    different options, which a table would compare as if they were alike.
     """
-    results = {}
+    results, first = {}, {}
     for folder in folders:
         found = sorted(Path(folder).rglob("result.json"))
         if not found:
@@ -86,6 +92,11 @@ def gather(folders):
             except (KeyError, ValueError) as error:
                 raise UserError(f"{path}: {error}, expected the result of a run as rewind.py writes it") from None
             results.setdefault(key, (result, path.parent))
+            options = {name: value for name, value in read_json(path.with_name("config.json"), "the options of a run").items() if name not in MAY_DIFFER}
+            options["model"] = result["model"]
+            other, others = first.setdefault(result["task"], (path.parent, options))
+            if differing := [f"{name} {others.get(name)!r} and {value!r}" for name, value in options.items() if value != others.get(name)]:
+                raise UserError(f"{other} and {path.parent}: {'; '.join(differing)}; expected the same options, report them apart")
     points = {}
     for key, (result, folder) in sorted(results.items(), key=lambda item: item[0]):
         for dataset, values in result["dev"].items():

@@ -1,0 +1,267 @@
+"""The doors, end to end, on a tiny BERT and toy tasks: train, score, masks, rewind, report."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from data_utils.files import UserError
+from data_utils.tokenized import TokenizedSplit
+from mt_dnn.evaluate import decide, measure, predict
+from mt_dnn.masks import read_mask
+from mt_dnn.model import count_parameters, load_encoder, load_model
+from mt_dnn.scores import write_importance
+from mt_dnn.trainer import autocast
+
+QUICK = ("--epochs", 1, "--train_fraction", 0.2)  # where the outcome need not be good
+FAST = ("--epochs", 3, "--learning_rate", 5e-3, "--device", "cpu", "--precision", "float32")
+
+
+def options(workshop, task="sst", *more):
+    return ("--data_dir", workshop.data, "--init_checkpoint", workshop.encoder, "--train_datasets", task, *FAST, *more)
+
+
+@pytest.fixture(scope="session")
+def trained(workshop, tmp_path_factory):
+    """train.py's folder for the toy SST-2; made by the first test that asks for it."""
+    return tmp_path_factory.mktemp("trained") / "sst"
+
+
+@pytest.fixture
+def fine_tuned(workshop, trained, door):
+    if not (trained / "masks").exists():
+        ended = door("train.py", *options(workshop), "--do_train", "--do_mask", "--output_dir", trained, "--sparsities", "0.2", "0.5", "0.75:0.34", "--log_per_updates", 25)
+        assert ended.status == 0, ended.err
+    return trained
+
+
+def result_of(folder):
+    return json.loads((folder / "result.json").read_text())
+
+
+def rewind(door, workshop, masks, output, *more, task="sst"):
+    ended = door("rewind.py", *options(workshop, task), "--masks", *masks, "--output_dir", output, *more)
+    assert ended.status == 0, ended.err
+    return ended
+
+
+# ---- train.py ----
+
+def test_training_learns_and_writes_what_a_person_reads(fine_tuned):
+    assert {path.name for path in fine_tuned.iterdir()} == {
+        "config.json", "log.txt", "metrics.jsonl", "result.json", "model", "importance.json", "importance.png", "masks", "dev_predictions.tsv"}
+    epochs = [json.loads(line) for line in (fine_tuned / "metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in epochs] == [1, 2, 3] and epochs[-1]["step"] == 90 and epochs[-1]["loss"] < epochs[0]["loss"]
+    assert result_of(fine_tuned)["dev"]["sst"]["accuracy"] >= 0.9
+    log = (fine_tuned / "log.txt").read_text()
+    for wanted in ("command: ", "versions: ", "seed 2018", "960 of 960 training rows", "parameters: ", "update 25/90", "tokens/s", " left", "dev: sst accuracy", "importance per example"):
+        assert wanted in log
+    assert (fine_tuned / "importance.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_predictions_and_metrics_are_those_of_the_saved_model(workshop, fine_tuned):
+    task = workshop.tasks["sst"]
+    split = TokenizedSplit(workshop.data, task, "dev")
+    outputs = predict(load_model(fine_tuned / "model", [task]), task, split, 16, autocast(torch.device("cpu"), "float32"))
+    assert measure(task, split, outputs) == result_of(fine_tuned)["dev"]["sst"]
+    rows = list(csv.DictReader(open(fine_tuned / "dev_predictions.tsv"), delimiter="\t"))
+    assert [row["prediction"] for row in rows] == [task.labels[choice] for choice in decide(task, outputs)]
+    assert [float(row["p(1)"]) for row in rows] == pytest.approx(torch.from_numpy(outputs).softmax(1)[:, 1].tolist(), abs=1e-4)
+
+
+def test_masks_have_all_kinds_and_levels(fine_tuned):
+    found = {str(path.relative_to(fine_tuned / "masks")) for path in (fine_tuned / "masks").rglob("*.json")}
+    assert found == {"dense/heads_0_ffns_0.json", *(f"{kind}/{name}.json" for kind in ("winning", "random", "losing")
+                                                    for name in ("heads_2_ffns_0", "heads_6_ffns_1", "heads_9_ffns_1"))}
+    mask = read_mask(fine_tuned / "masks/winning/heads_6_ffns_1.json")
+    scores = json.loads((fine_tuned / "importance.json").read_text())
+    assert mask.tickets["sst"].ffns == {int(np.argmin(scores["ffns"]["raw"]))}
+    normalised = np.array(scores["heads"]["normalised"])
+    np.testing.assert_allclose(np.linalg.norm(normalised, axis=1), 1)
+    np.testing.assert_allclose(normalised * np.linalg.norm(scores["heads"]["raw"], axis=1, keepdims=True), scores["heads"]["raw"])
+
+
+def test_what_is_finished_is_not_done_again_and_other_options_are_refused(workshop, fine_tuned, door, refused):
+    before = {path: path.stat().st_mtime_ns for path in fine_tuned.iterdir() if path.name != "masks"}
+    again = ("train.py", *options(workshop), "--do_train", "--do_mask", "--output_dir", fine_tuned, "--sparsities", "0.2", "0.5", "0.75:0.34")
+    assert "before" in door(*again).out
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert "finished with learning_rate 0.005, now 0.001" in refused(*again, "--learning_rate", 1e-3)
+    assert "per is 'example', not 'token'" in refused(*again, "--importance_per", "token")
+
+
+def test_masks_come_from_a_model_fine_tuned_before(workshop, fine_tuned, tmp_path, door):
+    shutil.copytree(fine_tuned / "model", tmp_path / "model")
+    ended = door("train.py", *options(workshop), "--do_mask", "--output_dir", tmp_path, "--sparsities", "0.5")
+    assert ended.status == 0, ended.err
+    name = "masks/winning/heads_6_ffns_1.json"
+    assert read_mask(tmp_path / name).tickets == read_mask(fine_tuned / name).tickets
+
+
+@pytest.mark.parametrize("task, metric", [("rte", "accuracy"), ("stsb", "pearson"), ("mnli", "accuracy")])
+def test_pairs_regression_and_two_dev_sets(workshop, tmp_path, door, task, metric):
+    ended = door("train.py", *options(workshop, task, "--epochs", 1), "--do_train", "--output_dir", tmp_path)
+    assert ended.status == 0, ended.err
+    dev = result_of(tmp_path)["dev"]
+    assert set(dev) == set(workshop.tasks[task].dev_sets) and all(-1 <= values[metric] <= 1 for values in dev.values())
+    assert len(list(tmp_path.glob("dev_predictions*.tsv"))) == len(dev)
+
+
+def test_bad_calls_are_one_line(workshop, tmp_path, refused):
+    train = ("train.py", "--do_train", "--output_dir", tmp_path / "out")
+    assert "nothing to do" in refused("train.py", "--output_dir", tmp_path, *options(workshop))
+    assert "no task 'rtee', expected one of: cola" in refused(*train, *options(workshop, "rtee"))
+    assert "--epochs: '0', expected a whole number from 1" in refused(*train, *options(workshop), "--epochs", 0)
+    assert "--learning_rate: '-1'" in refused(*train, *options(workshop), "--learning_rate=-1")
+    assert "--train_datasets" in refused(*train)
+    assert "no dev set 'mnli'" in refused(*train, *options(workshop, "mnli", "--test_datasets", "mnli"))
+    assert "qnli_train: no such tokenized split" in refused(*train, *options(workshop, "qnli"))
+    assert "unrecognized arguments: --epoch" in refused(*train, *options(workshop), "--epoch", 3)
+    if not torch.cuda.is_available():
+        assert "no CUDA device is visible" in refused(*train, *options(workshop), "--device", "cuda")
+    assert not (tmp_path / "out").exists()
+
+
+# ---- checkpoints ----
+
+def test_checkpoints_that_do_not_fit_are_refused(workshop, fine_tuned, tmp_path, refused):
+    def train(encoder):
+        return refused("train.py", *options(workshop), "--init_checkpoint", encoder, "--do_train", "--output_dir", tmp_path / "out")
+
+    weights = load_file(workshop.encoder / "model.safetensors")
+    gone = {key: value for key, value in weights.items() if "layer.1.attention.self.key.weight" not in key}
+    other = {key: value[:-8].clone() if "layer.1.attention.self.key.weight" in key else value for key, value in weights.items()}
+    for name, state, complaint in (("gone", gone, "lacks 1 weights"), ("other", other, "has another shape for 1 weights")):
+        folder = tmp_path / name
+        shutil.copytree(workshop.encoder, folder)
+        save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+        assert complaint in train(folder) and "layer.1.attention.self.key.weight" in train(folder)
+    (tmp_path / "gone" / "model.safetensors").write_bytes(b"cut short")
+    assert "gone" in train(tmp_path / "gone")
+    assert "nowhere: no such folder" in train(tmp_path / "nowhere")
+    assert "no-such-encoder: " in train("no-such-encoder")
+    config = json.loads((workshop.encoder / "config.json").read_text())
+    (tmp_path / "other" / "config.json").write_text(json.dumps({**config, "model_type": "distilbert"}))
+    assert "expected 'bert'" in train(tmp_path / "other")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_saved_model_carries_its_ticket(workshop, fine_tuned, tmp_path, door):
+    mask = fine_tuned / "masks/winning/heads_6_ffns_1.json"
+    rewind(door, workshop, [mask], tmp_path, "--save_model", *QUICK)
+    run, task = tmp_path / "winning/heads_6_ffns_1/seed_2018", workshop.tasks["sst"]
+    model = load_model(run / "model", [task])
+    result = result_of(run)
+    dense = count_parameters(load_encoder(workshop.encoder))
+    assert count_parameters(model.encoder) / dense == pytest.approx(result["remaining_weights"]["counted"], abs=1e-6)
+    split = TokenizedSplit(workshop.data, task, "dev")
+    assert measure(task, split, predict(model, task, split, 64, autocast(torch.device("cpu"), "float32"))) == result["dev"]["sst"]
+    (run / "model/ticket.json").write_text('{"name": "tiny-bert", "heads": [], "ffns": []}')
+    with pytest.raises(UserError, match="do not fit together"):
+        load_model(run / "model", [task])
+    with pytest.raises(UserError, match="has another shape|lacks"):  # a pruned encoder is no pre-trained one
+        load_encoder(run / "model")
+
+
+# ---- rewind.py ----
+
+def test_an_empty_ticket_rewinds_to_the_fine_tuned_model(workshop, fine_tuned, tmp_path, door):
+    rewind(door, workshop, [fine_tuned / "masks/dense"], tmp_path)
+    run = tmp_path / "dense/heads_0_ffns_0/seed_2018"
+    assert (run / "dev_predictions.tsv").read_text() == (fine_tuned / "dev_predictions.tsv").read_text()
+    assert result_of(run)["dev"] == result_of(fine_tuned)["dev"]
+
+
+def test_a_run_does_not_depend_on_the_runs_before_it(workshop, fine_tuned, tmp_path, door):
+    masks = fine_tuned / "masks"
+    rewind(door, workshop, [masks / "losing", masks / "random/heads_6_ffns_1.json"], tmp_path / "many", "--seeds", 1, 2, "--save_model", *QUICK)
+    rewind(door, workshop, [masks / "random/heads_6_ffns_1.json"], tmp_path / "alone", "--seeds", 2, "--save_model", *QUICK)
+    name = "random/heads_6_ffns_1/seed_2"
+    for file in ("dev_predictions.tsv", "model/model.safetensors"):
+        assert (tmp_path / "many" / name / file).read_bytes() == (tmp_path / "alone" / name / file).read_bytes()
+    assert (tmp_path / "many/random/heads_6_ffns_1/seed_1/dev_predictions.tsv").read_bytes() != (tmp_path / "many" / name / "dev_predictions.tsv").read_bytes()
+
+
+def test_keeping_gates_trains_the_same_ticket(workshop, fine_tuned, tmp_path, door):
+    mask = fine_tuned / "masks/losing/heads_6_ffns_1.json"
+    for name, more in (("pruned", ()), ("gated", ("--keep_gates",))):
+        rewind(door, workshop, [mask], tmp_path / name, "--encoder_dropout", 0, "--save_model", *QUICK, *more)
+    task = workshop.tasks["sst"]
+    pruned, gated = (load_model(tmp_path / name / "losing/heads_6_ffns_1/seed_2018/model", [task]) for name in ("pruned", "gated"))
+    for name, parameter in pruned.named_parameters():  # float32, and Adamax divides small gradients by small gradients
+        torch.testing.assert_close(gated.get_parameter(name), parameter, rtol=0, atol=2e-3)
+
+
+def test_finished_runs_are_skipped_and_unfinished_ones_done(workshop, fine_tuned, tmp_path, door, refused):
+    masks = [fine_tuned / "masks/winning"]
+    assert "3 runs, 0 finished before" in rewind(door, workshop, masks, tmp_path, *QUICK).out
+    (tmp_path / "winning/heads_6_ffns_1/seed_2018/result.json").unlink()
+    assert "3 runs, 2 finished before" in rewind(door, workshop, masks, tmp_path, *QUICK).out
+    assert "3 runs, 3 finished before" in rewind(door, workshop, masks, tmp_path, *QUICK).out
+    assert "finished with epochs 1, now 4" in refused("rewind.py", *options(workshop, "sst", *QUICK, "--epochs", 4), "--masks", *masks, "--output_dir", tmp_path)
+
+
+def test_sparsities_choose_among_masks(workshop, fine_tuned, tmp_path, door, refused):
+    rewind(door, workshop, [fine_tuned / "masks/winning"], tmp_path, "--sparsities", "0.5", *QUICK)
+    assert [path.name for path in (tmp_path / "winning").iterdir()] == ["heads_6_ffns_1"]
+    assert "--sparsities 0.9: none of the 3 masks" in refused(
+        "rewind.py", *options(workshop), "--masks", fine_tuned / "masks/winning", "--output_dir", tmp_path, "--sparsities", "0.5", "0.9")
+
+
+def test_masks_that_do_not_fit_are_refused_before_anything_runs(workshop, fine_tuned, tmp_path, refused):
+    def call(mask, task="sst"):
+        return refused("rewind.py", *options(workshop, task), "--masks", *mask, "--output_dir", tmp_path / "out")
+
+    mask = fine_tuned / "masks/winning/heads_6_ffns_1.json"
+    assert "tickets for sst, expected one for 'rte'" in call([mask], "rte")
+    content = json.loads(mask.read_text())
+    content["model"] = {"name": "bert-base-uncased", "layers": 12, "heads": 12}
+    (tmp_path / "base.json").write_text(json.dumps(content))
+    assert "made for another model: layers 12, the encoder has 3" in call([tmp_path / "base.json"])
+    shutil.copy(mask, tmp_path / "twin.json")
+    assert "would both go to" in call([mask, tmp_path / "twin.json"])
+    assert "no mask found" in call([tmp_path / "nothing*"])
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("heads, ffns, complaint", [
+    (np.full((3, 4), np.nan), np.ones(3), "head scores are not finite"), (np.ones((3, 4)), np.array([1, np.inf, 1]), "FFN scores are not finite"),
+    (np.zeros((3, 4)), np.ones(3), "all head scores are zero"), (np.ones((3, 4)), np.zeros(3), "all FFN scores are zero")])
+def test_scores_that_rank_nothing_make_no_mask(tmp_path, heads, ffns, complaint):
+    with pytest.raises(UserError, match=complaint):
+        write_importance(tmp_path / "importance.json", heads, ffns, {})
+    assert not (tmp_path / "importance.json").exists()
+
+
+def test_a_loss_that_is_no_number_ends_with_one_line_and_no_result(workshop, tmp_path, refused):
+    line = refused("train.py", *options(workshop), "--do_train", "--output_dir", tmp_path, "--learning_rate", 1e30)
+    assert "the loss is nan" in line or "the loss is inf" in line
+    assert not (tmp_path / "result.json").exists() and not (tmp_path / "model").exists()
+
+
+# ---- report ----
+
+def test_report_shows_every_ticket_with_mean_and_spread(workshop, fine_tuned, tmp_path, door, refused):
+    report = "experiments/phase_transition/report.py"
+    rewind(door, workshop, [fine_tuned / "masks"], tmp_path, "--sparsities", "0", "0.5", "--seeds", 2018, 1, *QUICK)
+    ended = door(report, tmp_path, tmp_path / "dense", "--output_dir", tmp_path / "report")
+    assert ended.status == 0, ended.err
+    lines = list(csv.DictReader(open(tmp_path / "report/report.csv")))
+    assert [(line["ticket"], line["seeds"]) for line in lines] == [(kind, "2") for kind in ("dense", "winning", "random", "losing")]
+    values = [result_of(tmp_path / f"winning/heads_6_ffns_1/seed_{seed}")["dev"]["sst"]["accuracy"] for seed in (2018, 1)]
+    assert float(lines[1]["mean"]) == pytest.approx(np.mean(values), abs=1e-6) and float(lines[1]["std"]) == pytest.approx(np.std(values, ddof=1), abs=1e-6)
+    markdown = (tmp_path / "report/report.md").read_text()
+    assert markdown.count("| winning |") == 1 and f"{100 * np.mean(values):.1f} ± " in markdown
+    assert (tmp_path / "report/report.png").read_bytes().startswith(b"\x89PNG")
+    assert "best winning ticket" in ended.out
+
+    complaint = refused(report, fine_tuned, tmp_path, "--output_dir", tmp_path / "no")
+    assert "train_fraction 1.0 and 0.2; epochs 3 and 1; expected the same options" in complaint
+    (tmp_path / "empty").mkdir()
+    assert "no finished run" in refused(report, tmp_path / "empty")
+    assert not (tmp_path / "no").exists()
