@@ -21,6 +21,7 @@ TASKS="cola sst mrpc stsb qqp mnli qnli rte wnli ax snli scitail"
 DIR=${1:-data}
 [ $# -eq 0 ] || shift
 [ $# -gt 0 ] || set -- $TASKS bert-base-uncased
+command -v curl >/dev/null || { echo "download.sh: error: no curl found, expected it to download" >&2; exit 2; }
 PYTHON=$(command -v python3 || command -v python) || { echo "download.sh: error: no python3 found, expected one to unpack archives" >&2; exit 2; }
 
 main() {
@@ -63,9 +64,16 @@ fetch() {
     mkdir -p "$(dirname "$2")"
     echo "$1"
     bar="-sS"; if [ -t 2 ]; then bar="--progress-bar"; fi
-    # A second try from the start: the part may be damaged, or the server may not go on in the middle.
-    curl -fL $bar --retry 2 -C - -o "$2.part" "$1" || { rm -f "$2.part"; curl -fL $bar --retry 2 -o "$2.part" "$1"; } || return 1
-    [ -s "$2.part" ] && mv "$2.part" "$2"
+    status=0
+    curl -fL $bar --retry 2 -C - -o "$2.part" "$1" || status=$?
+    case $status in 22 | 33 | 36)  # the server does not go on there: the part may be whole, damaged, or of an older file
+        if [ -e "$2.part" ]; then
+            rm "$2.part"
+            status=0
+            curl -fL $bar --retry 2 -o "$2.part" "$1" || status=$?
+        fi
+    esac
+    [ $status -eq 0 ] && [ -s "$2.part" ] && mv "$2.part" "$2"
 }
 
 # by_hand URL FOLDER "FILES": what to do where the network does not help.

@@ -24,19 +24,19 @@ def tokenize_split(task, split, tokenizer, options):
     """Tokenize one split, or skip it where it is up to date; print a line that says which."""
     from tqdm import tqdm
 
-    from data_utils.tokenized import describe_tokenizer, is_up_to_date, split_folder, write_split
+    from data_utils.tokenized import describe_tokenizer, up_to_date_header, split_folder, write_split
     from data_utils.tsv import read_rows
 
     layout, folder = task.splits[split], split_folder(options.data_dir, task.name, split)
     raw = Path(options.raw_dir) / layout.file
     if not raw.is_file():
-        raise UserError(f"{raw}: no such file, expected the {split} rows of {task.name}")
+        raise UserError(f"{raw}: no such file, expected the {split} rows of {task.name}; get it with download.sh, or name the tasks you have with --tasks")
     made_from = {
         "file": layout.file, "sha256": sha256(raw), "text": list(layout.text), "label": layout.label,
         "labels": list(task.labels), "drop_labels": list(task.drop_labels), "drop_incomplete": task.drop_incomplete,
         "skip_bad_rows": options.skip_bad_rows, "max_seq_len": options.max_seq_len, "tokenizer": describe_tokenizer(tokenizer),
     }
-    header, state = is_up_to_date(folder, made_from), "up to date"
+    header, state = up_to_date_header(folder, made_from), "up to date"
     if header is None:
         dropped, state = {}, "written"
         rows = read_rows(raw, task, layout, dropped, options.skip_bad_rows)

@@ -71,12 +71,25 @@ def write_split(folder, rows, task, split, tokenizer, max_seq_len, made_from, dr
     return header
 
 
-def is_up_to_date(folder, made_from):
-    """Whether `folder` holds a whole split made from exactly `made_from`; return its header, or None."""
-    if not (Path(folder) / "header.json").is_file():
+def up_to_date_header(folder, made_from):
+    """Return the header of the split in `folder` if it is whole and made from exactly `made_from`, else None."""
+    try:
+        header = read_json(Path(folder) / "header.json", "the header of a tokenized split")
+        for name in header["arrays"]:
+            _check_size(Path(folder), header, name)
+        return header if header["made_from"] == made_from else None
+    except (UserError, KeyError):
         return None
-    header = read_json(Path(folder) / "header.json", "the header of a tokenized split")
-    return header if header.get("made_from") == made_from else None
+
+
+def _check_size(folder, header, name):
+    """Return (path, type, elements) of one array of a split; raise UserError unless the file has just that size."""
+    path, dtype = folder / f"{name}.bin", np.dtype(header["arrays"][name])
+    size = header["tokens" if name in ("tokens", "types") else "rows"]
+    actual = path.stat().st_size if path.exists() else 0
+    if actual != size * dtype.itemsize:
+        raise UserError(f"{path}: {actual} bytes, expected {size * dtype.itemsize}; the split is damaged, run prepro.py again")
+    return path, dtype, size
 
 
 class TokenizedSplit:
@@ -100,19 +113,14 @@ class TokenizedSplit:
             if made["vocabulary"] != wanted["vocabulary"]:
                 raise UserError(f"{folder}: tokenized for '{made['name']}', expected the vocabulary of '{wanted['name']}' "
                                 "(--init_checkpoint); run prepro.py with that tokenizer")
-        rows, tokens = self.header["rows"], self.header["tokens"]
-        self._tokens, self._types = self._map("tokens", tokens), self._map("types", tokens)
-        ends = self._map("ends", rows)
+        self._tokens, self._types, ends = (self._map(name) for name in ("tokens", "types", "ends"))
         self._starts = np.concatenate([[0], ends[:-1]])
         self.lengths = ends - self._starts
-        self.labels = self._map("labels", rows) if "labels" in self.header["arrays"] else None
+        self.labels = self._map("labels") if "labels" in self.header["arrays"] else None
 
-    def _map(self, name, size):
-        path, dtype = self.folder / f"{name}.bin", np.dtype(self.header["arrays"][name])
-        actual = path.stat().st_size if path.exists() else 0
-        if actual != size * dtype.itemsize:
-            raise UserError(f"{path}: {actual} bytes, expected {size * dtype.itemsize}; the split is damaged, run prepro.py again")
-        return np.memmap(path, dtype, mode="r")
+    def _map(self, name):
+        path, dtype, size = _check_size(self.folder, self.header, name)
+        return np.memmap(path, dtype, "r", shape=size)
 
     def __len__(self):
         return len(self.lengths)

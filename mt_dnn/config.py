@@ -96,7 +96,6 @@ class ModelOptions:
 
     init_checkpoint: str = flag("bert-base-uncased", "pre-trained BERT: a hub name or a local folder in the hub's format")
     encoder_dropout: float = flag(0.1, "dropout in the encoder, on hidden states and attention weights", type=number(float, 0, 0.99))
-    attention: str = flag("sdpa", "attention code of the library", choices=["sdpa", "eager"])
 
 
 @dataclass
@@ -120,6 +119,7 @@ class MachineOptions:
     device: str = flag("auto", "where to run; auto takes the GPU if there is one", choices=["auto", "cuda", "cpu"])
     precision: str = flag("auto", "matrix products in bfloat16 or float32; auto takes bfloat16 where the hardware has it "
                                   "(CUDA, CPUs with AMX)", choices=["auto", "bfloat16", "float32"])
+    attention: str = flag("sdpa", "attention code of the library", choices=["sdpa", "eager"])
     batch_size_eval: int = flag(64, "rows per batch in evaluation and scoring", type=COUNT)
     log_per_updates: int = flag(20, "updates between two lines of the log", type=COUNT)
 
@@ -163,11 +163,7 @@ def to_dict(*options):
 
 
 def refuse_other_config(folder, saved, wanted):
-    """Raise UserError, naming the keys, if the run in `folder` was made with other options than asked for now.
-
-    Only what changes the outcome counts: MachineOptions may differ.
-    """
-    free = {field.name for field in dataclasses.fields(MachineOptions)}
-    differing = [f"{key} {saved.get(key)!r}, now {wanted[key]!r}" for key in wanted if key not in free and saved.get(key) != wanted[key]]
+    """Raise UserError, naming the keys, if the run in `folder` was made with other options than asked for now."""
+    differing = [f"{key} {saved.get(key)!r}, now {value!r}" for key, value in wanted.items() if saved.get(key) != value]
     if differing:
         raise UserError(f"{folder}: finished with {'; '.join(differing)}; take another --output_dir, or remove that folder to run anew")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from data_utils.batches import evaluation_batches
 from data_utils.files import write_whole
@@ -9,7 +10,7 @@ from data_utils.metrics import compute
 
 
 @torch.no_grad()
-def predict(model, task, split, batch_size, precision, progress=lambda n: None):
+def predict(model, task, split, batch_size, precision):
     """Return the outputs of every row, (rows, outputs) float32, in the order of the file; dropout off.
 
     `precision`: a context manager for the forward pass (trainer.autocast).
@@ -18,11 +19,10 @@ def predict(model, task, split, batch_size, precision, progress=lambda n: None):
     outputs = torch.empty(len(split), task.n_outputs)
     was_training = model.training
     model.eval()
-    for rows in evaluation_batches(split.lengths, batch_size):
+    for rows in tqdm(evaluation_batches(split.lengths, batch_size), "evaluation", unit="batch", disable=None, leave=False):
         batch = {name: array.to(device) for name, array in split.batch(rows).items()}
         with precision():
             outputs[torch.from_numpy(rows)] = model(task, batch).float().cpu()
-        progress(len(rows))
     model.train(was_training)
     return outputs.numpy()
 

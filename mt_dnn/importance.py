@@ -10,7 +10,7 @@ from mt_dnn.gates import gated
 def score(model, task, split, rows, batch_size, per="example", progress=lambda n: None):
     """Return (head scores (layers, heads), FFN scores (layers,)), float64, of `rows` of `split`.
 
-    I(u) = E_x |dL(x) / d xi_u| at xi = 1 (Liang et al. 2021, Section 3; Michel et al. 2019, Equation 3):
+    I(u) = E_x |dL(x) / d xi_u| at xi = 1 (Liang et al. 2021, Section 3, after Michel et al. 2019):
     x runs over the rows, L(x) is the loss of that one row, xi_u the gate of unit u. Every row has
     its own gates, so one backward pass of the summed loss gives the gradient of each row's loss, and
     the score does not depend on how rows are put into batches. Dropout is off; weights get no gradient.

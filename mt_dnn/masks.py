@@ -138,7 +138,8 @@ def write_masks(files, task, options, seed):
     """Write the winning, losing and random masks of `task` at all levels of `options` (MaskOptions), and the dense one.
 
     They are chosen from the importance scores of the run folder `files`; `seed` draws the random ones.
-    Levels that close the same numbers of heads and FFNs share a file. Returns the number of levels.
+    Levels that close the same numbers of heads and FFNs share a file; masks made from earlier scores are
+    removed. Returns the number of levels.
     """
     heads, ffns, fingerprint, importance = read_importance(files.importance)
     for key, wanted in (("task", task), ("per", options.importance_per)):
@@ -146,6 +147,9 @@ def write_masks(files, task, options, seed):
             raise UserError(f"{files.importance}: {key} is '{importance.get(key)}', not '{wanted}'; remove that file to score anew")
     levels = sorted({counts_at(sparsity, *heads.shape, options.min_heads_per_layer) for sparsity in options.sparsities})
     provenance = {"scores": f"{files.importance.name} sha256 {fingerprint}", "checkpoint": importance.get("checkpoint"), "seed": seed}
+    for path in files.masks.rglob("*.json"):
+        if read_mask(path).provenance.get("scores") != provenance["scores"]:
+            path.unlink()
     write_mask(files.mask("dense", 0, 0), Mask("dense", importance["model"], {task: DENSE}, provenance))
     for kind, scores in rankings(heads, ffns, seed).items():
         for n_heads, n_ffns in levels:

@@ -42,7 +42,7 @@ class Session:
         self.tokenizer = load_tokenizer(model_options.init_checkpoint)
         self.train = TokenizedSplit(data_options.data_dir, self.task, "train", self.tokenizer)
         self.dev = {name: TokenizedSplit(data_options.data_dir, self.task, split, self.tokenizer) for name, split in dev_splits.items()}
-        self.pretrained = load_encoder(model_options.init_checkpoint, model_options.encoder_dropout, model_options.attention)
+        self.pretrained = load_encoder(model_options.init_checkpoint, model_options.encoder_dropout, machine.attention)
         self.shape, self.model_entry = shape_of(self.pretrained), describe(self.pretrained)
         positions = self.pretrained.config.max_position_embeddings
         for split in (self.train, *self.dev.values()):
@@ -86,7 +86,7 @@ class Session:
         with logging_to(files.log):
             if model is None:
                 log_command()
-                model = load_model(files.model, [self.task], self.pretrained.config._attn_implementation).to(self.device)
+                model = load_model(files.model, [self.task], self.machine.attention).to(self.device)
             rows = self.data(seed).rows
             started = time.perf_counter()
             with tqdm(desc="importance", total=len(rows), unit=" rows", disable=None, leave=False) as bar:

@@ -92,6 +92,7 @@ def _train_epoch(model, data, epoch, optimizer, schedule, optimization, precisio
     lengths = data.train.lengths[data.rows]
     batches = training_batches(lengths, optimization.batch_size, seed, epoch)
     model.train()
+    pace.resume()
     with tqdm(desc=f"epoch {epoch}", total=len(batches), unit="batch", disable=None, leave=False) as bar:
         for first in range(0, len(batches), optimization.grad_accumulation_step):
             group = batches[first : first + optimization.grad_accumulation_step]
@@ -121,20 +122,25 @@ class _Pace:
         self._start_line()
 
     def _start_line(self):
-        self.started, self.tokens, self.losses = time.perf_counter(), 0, []
+        self.seconds, self.tokens, self.losses = 0.0, 0, []
+
+    def resume(self):
+        """Start the clock; what happened between the last update and this call (an evaluation) does not count."""
+        self.clock = time.perf_counter()
 
     def count(self, epoch, loss, rate, tokens):
         self.done += 1
         self.tokens += tokens
         self.losses.append(loss)
+        self.seconds += time.perf_counter() - self.clock
+        self.resume()
         if self.done % self.every and self.done != self.updates:
             return
         loss = _finite(torch.stack(self.losses).mean(), f"update {self.done}")
-        seconds = time.perf_counter() - self.started
-        self.busy += seconds
+        self.busy += self.seconds
         left = round(self.busy / self.done * (self.updates - self.done))
         log.info("epoch %d/%d  update %d/%d  loss %.4f  rate %.2e  %s tokens/s  %d:%02d left", epoch, self.epochs,
-                 self.done, self.updates, loss, rate, f"{self.tokens / seconds:,.0f}", left // 60, left % 60)
+                 self.done, self.updates, loss, rate, f"{self.tokens / self.seconds:,.0f}", left // 60, left % 60)
         self._start_line()
 
 

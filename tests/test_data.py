@@ -10,7 +10,7 @@ import toy
 from data_utils.batches import choose_rows, evaluation_batches, training_batches
 from data_utils.files import UserError
 from data_utils.tasks import find_dev_split, read_tasks
-from data_utils.tokenized import TokenizedSplit
+from data_utils.tokenized import TokenizedSplit, up_to_date_header
 from data_utils.tsv import Row, read_rows
 
 TASKS = read_tasks(toy.TASK_DEF)
@@ -168,6 +168,7 @@ def test_damaged_or_unfitting_splits_are_refused(workshop, tmp_path):
     tokens.write_bytes(tokens.read_bytes()[:-2])
     with pytest.raises(UserError, match="tokens.bin: .* bytes, expected .*damaged"):
         TokenizedSplit(tmp_path, task, "dev")
+    assert up_to_date_header(tmp_path / "rte_dev", TokenizedSplit(workshop.data, task, "dev").header["made_from"]) is None
     header = json.loads((tmp_path / "rte_dev/header.json").read_text())
     header["labels"] = ["entailment", "not_entailment"]
     (tmp_path / "rte_dev/header.json").write_text(json.dumps(header))

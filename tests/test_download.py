@@ -20,6 +20,7 @@ class Server(http.server.SimpleHTTPRequestHandler):
     """Serves files, goes on in the middle where asked to, and keeps what was asked for."""
 
     asked = []
+    breaks_at = None  # after so many bytes the connection breaks
 
     def do_GET(self):
         Server.asked.append((self.path, self.headers.get("Range")))
@@ -37,7 +38,7 @@ class Server(http.server.SimpleHTTPRequestHandler):
             self.send_response(200)
         self.send_header("Content-Length", str(len(content) - begin))
         self.end_headers()
-        self.wfile.write(content[begin:])
+        self.wfile.write(content[begin : Server.breaks_at])
 
     def log_message(self, *arguments):
         pass
@@ -100,13 +101,14 @@ def test_mrpc_is_split_by_the_list_of_dev_pairs(site, tmp_path):
     assert read["test"] == ["index\t#1 ID\t#2 ID\t#1 String\t#2 String", "0\t50\t51\tthe sea\ta sea", "1\t52\t53\tboats\tbirds"]
 
 
-def test_a_broken_off_download_goes_on_where_it_stopped(site, tmp_path):
-    whole = (site.folder / "MNLI.zip").read_bytes()
-    (tmp_path / "glue").mkdir()
-    (tmp_path / "glue/MNLI.zip.part").write_bytes(whole[: len(whole) // 2])
+def test_a_broken_off_download_goes_on_where_it_stopped(site, tmp_path, monkeypatch):
+    monkeypatch.setattr(Server, "breaks_at", 1000)
+    status, output, _ = download(site, tmp_path, "mnli")
+    assert status == 1 and "not complete: mnli" in output and (tmp_path / "glue/MNLI.zip.part").stat().st_size == 1000
+    monkeypatch.setattr(Server, "breaks_at", None)
     status, output, asked = download(site, tmp_path, "mnli")
     assert status == 0, output
-    assert ("/MNLI.zip", f"bytes={len(whole) // 2}-") in asked and len([path for path, _ in asked if path == "/MNLI.zip"]) == 1
+    assert asked[0] == ("/MNLI.zip", "bytes=1000-") and len([path for path, _ in asked if path == "/MNLI.zip"]) == 1
 
 
 def test_a_whole_part_or_a_damaged_one_is_fetched_anew(site, tmp_path):

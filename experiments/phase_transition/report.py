@@ -12,8 +12,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the repository, 
 from data_utils.files import UserError, open_door, read_json, write_whole
 from mt_dnn.config import Parser
 
-# Options in which runs of one table may differ: what the table shows, paths, and what changes no outcome beyond rounding.
-MAY_DIFFER = {"kind", "seed", "ticket", "keep_gates", "data_dir", "task_def", "init_checkpoint", "attention", "device", "precision"}
+# What may differ between runs of one table: what the table shows, paths, and what changes no outcome beyond rounding.
+MAY_DIFFER = {"kind", "seed", "ticket", "keep_gates", "data_dir", "task_def", "init_checkpoint", "device", "precision"}
 
 COLOURS = {"dense": "#555555", "winning": "#1b7f5c", "random": "#d08a1d", "losing": "#b33a3a"}
 
