@@ -9,7 +9,7 @@ TASK=tweet             # or movie, amazon: see experiments/quickstart/quickstart
 EPOCHS=2
 LEARNING_RATE=5e-4     # ten times BERT-base's: the encoder is small and the updates are few
 BATCH_SIZE=32
-TRAIN_FRACTION=0.5     # half of the training rows, to be done soon
+TRAIN_FRACTION=0.3     # part of the training rows, to be done soon
 SPARSITIES="0.2 0.4 0.6"
 SEED=2018
 
