@@ -14,11 +14,15 @@ set -eu
 GLUE_URL=${GLUE_URL:-https://dl.fbaipublicfiles.com/glue/data}
 MRPC_URL=${MRPC_URL:-https://dl.fbaipublicfiles.com/senteval/senteval_data}
 SNLI_URL=${SNLI_URL:-https://nlp.stanford.edu/projects/snli}
-SCITAIL_URL=${SCITAIL_URL:-https://data.allenai.org.s3.amazonaws.com/downloads}
+SCITAIL_URL=${SCITAIL_URL:-http://data.allenai.org.s3.amazonaws.com/downloads}
 HUB_URL=${HF_ENDPOINT:-https://huggingface.co}
 
 TASKS="cola sst mrpc stsb qqp mnli qnli rte wnli ax snli scitail"
 DIR=${1:-data}
+case " $TASKS -h --help " in *" $DIR "*)
+    echo "usage: sh download.sh [DIR] [NAME...]    DIR: a folder, such as data; NAME: some of $TASKS, or an encoder's hub name" >&2
+    exit 2
+esac
 [ $# -eq 0 ] || shift
 [ $# -gt 0 ] || set -- $TASKS bert-base-uncased
 command -v curl >/dev/null || { echo "download.sh: error: no curl found, expected it to download" >&2; exit 2; }
@@ -32,7 +36,8 @@ main() {
     [ -z "$failed" ] || { echo "download.sh: not complete:$failed; the reasons stand above. Run the same command again to go on." >&2; exit 1; }
 }
 
-# get NAME: where each thing comes from, and which files it must bring.
+# get NAME: where each thing comes from, and which files it must bring. What fails must say so by its
+# status, command by command: below a `||` the shell does not end at a failure by itself.
 get() {
     case $1 in
         cola)    archive "$GLUE_URL/CoLA.zip"            CoLA    CoLA   "train.tsv dev.tsv test.tsv" ;;
@@ -96,8 +101,8 @@ archive() {
     fetch "$url" "$zip" || { by_hand "$url" "$folder" "$files"; return; }
     rm -rf "$unpacked"
     if "$PYTHON" -m zipfile -e "$zip" "$unpacked" 2>/dev/null && in_place "$unpacked/$inside" "$files" >/dev/null; then
-        mkdir -p "$folder"
-        for file in $files; do mv "$unpacked/$inside/$file" "$folder/"; done
+        mkdir -p "$folder" || return
+        for file in $files; do mv "$unpacked/$inside/$file" "$folder/" || return; done
         rm -rf "$unpacked" "$zip"
         echo "$folder: complete"
     else
@@ -119,13 +124,13 @@ mrpc() {
         NR == FNR { dev[$1 "\t" $2]; next }
         FNR == 1 { print > (folder "/train.part"); print > (folder "/dev.part"); next }
         { print > (folder (($2 "\t" $3) in dev ? "/dev.part" : "/train.part")) }
-    ' "$folder/mrpc_dev_ids.tsv" "$folder/msr_paraphrase_train.txt"
+    ' "$folder/mrpc_dev_ids.tsv" "$folder/msr_paraphrase_train.txt" || return
     awk -F '\t' '
         { sub(/\r$/, "") }
         NR == 1 { print "index\t#1 ID\t#2 ID\t#1 String\t#2 String"; next }
         { print NR - 2 "\t" $2 "\t" $3 "\t" $4 "\t" $5 }
-    ' "$folder/msr_paraphrase_test.txt" > "$folder/test.part"
-    for split in train dev test; do mv "$folder/$split.part" "$folder/$split.tsv"; done
+    ' "$folder/msr_paraphrase_test.txt" > "$folder/test.part" || return
+    for split in train dev test; do mv "$folder/$split.part" "$folder/$split.tsv" || return; done
     rm "$folder/msr_paraphrase_train.txt" "$folder/msr_paraphrase_test.txt" "$folder/mrpc_dev_ids.tsv"
     echo "$folder: complete"
 }

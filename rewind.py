@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from data_utils.files import RunFolder, UserError, open_door, ticket_name
-from mt_dnn.config import DataOptions, MachineOptions, ModelOptions, OptimizationOptions, RewindOptions, parse_options, to_dict
+from mt_dnn.config import DataOptions, MachineOptions, ModelOptions, OptimizationOptions, RewindOptions, parse_options
 
 
 def main():
@@ -11,10 +11,12 @@ def main():
         __doc__, RewindOptions, DataOptions, ModelOptions, OptimizationOptions, MachineOptions)
 
     from mt_dnn.masks import at_sparsities, find_masks, read_mask, refuse_other_model
+    from mt_dnn.run import outcome_options
+    outcome = outcome_options(data, model, optimization)
     masks = {path: read_mask(path) for path in find_masks(options.masks)}
     if options.sparsities:
         masks = at_sparsities(masks, options.sparsities, data.train_datasets[0])
-    runs = plan(masks, options, data.train_datasets[0], to_dict(data, model, optimization))
+    runs = plan(masks, options, data.train_datasets[0], outcome)
     left = [run for run in runs if not run.is_finished()]
     print(f"{options.output_dir}: {len(runs)} runs, {len(runs) - len(left)} finished before", flush=True)
     if not left:

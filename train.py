@@ -1,7 +1,7 @@
 """Fine-tune BERT on a task, score its heads and FFNs, write winning, losing and random masks."""
 
 from data_utils.files import RunFolder, UserError, open_door
-from mt_dnn.config import DataOptions, MachineOptions, MaskOptions, ModelOptions, OptimizationOptions, TrainOptions, parse_options, to_dict
+from mt_dnn.config import DataOptions, MachineOptions, MaskOptions, ModelOptions, OptimizationOptions, TrainOptions, parse_options
 
 
 def main():
@@ -11,10 +11,12 @@ def main():
         raise UserError("nothing to do, expected --do_train, --do_mask or both")
 
     from mt_dnn.masks import write_masks
-    from mt_dnn.run import Run
-    from mt_dnn.ticket import DENSE
+    from mt_dnn.run import Run, outcome_options
+    from mt_dnn.ticket import DENSE, parse_sparsity
+    for sparsity in masks.sparsities:
+        parse_sparsity(sparsity)  # a bad one is refused now, not after the training
     files = RunFolder(options.output_dir)
-    run = Run(files, "dense", DENSE, options.seed, to_dict(data, model, optimization), keep_model=True)
+    run = Run(files, "dense", DENSE, options.seed, outcome_options(data, model, optimization), keep_model=True)
     train = options.do_train and not run.is_finished()
     score = options.do_mask and (train or not files.importance.exists())
     if train or score:
@@ -27,7 +29,7 @@ def main():
     else:
         print(f"{files.folder}: fine-tuned and scored before")
     if options.do_mask:
-        levels = write_masks(files, data.train_datasets[0], masks, options.seed)
+        levels = write_masks(files, data, masks, options.seed)
         print(f"{files.masks}: winning, random and losing masks at {levels} levels")
 
 

@@ -41,8 +41,11 @@ METRICS = {
 def compute(task, gold, predicted):
     """Return {name: value} for the metrics of `task`.
 
-    A correlation with constant predictions is undefined; it counts as 0, as for a model that knows nothing.
+    A correlation with constant predictions, or of a single row, is undefined; it counts as 0, as for a
+    model that knows nothing.
     """
+    if task.kind == "regression" and len(gold) < 2:
+        return dict.fromkeys(task.metrics, 0.0)
     import warnings
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*constant.*")

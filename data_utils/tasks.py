@@ -52,14 +52,12 @@ class Task:
 
     @property
     def dev_sets(self):
-        """Names of the task's dev sets: `mrpc`, or `mnli_matched` and `mnli_mismatched`."""
-        return [dataset_name(self.name, split) for split in self.splits if split == "dev" or split.endswith("_dev")]
+        """{name: split} of the task's dev sets: {mrpc: dev}, or {mnli_matched: matched_dev, mnli_mismatched: mismatched_dev}."""
+        return {f"{self.name}_{split}".removesuffix("_dev"): split for split in self.splits if _is_dev(split)}
 
 
-def dataset_name(task, split):
-    """`mnli`, `matched_dev` -> `mnli_matched`; `rte`, `dev` -> `rte`."""
-    variant = split.removesuffix("dev").removesuffix("_")
-    return f"{task}_{variant}" if variant else task
+def _is_dev(split):
+    return split == "dev" or split.endswith("_dev")
 
 
 def read_tasks(path):
@@ -69,10 +67,10 @@ def read_tasks(path):
     """
     try:
         with open(path, encoding="utf-8") as file:
-            entries = yaml.load(file, Loader=_NoTwinsLoader)
+            entries = yaml.load(file, Loader=_NoTwinsLoader)  # a SafeLoader
     except FileNotFoundError:
         raise UserError(f"{path}: no such file, expected task entries in YAML") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, TypeError) as error:  # the last two for impossible dates, bytes that are no UTF-8, unhashable keys
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         raise UserError(f"{where}: not readable as YAML: {getattr(error, 'problem', None) or error}") from None
@@ -87,15 +85,6 @@ def select_tasks(tasks, names, path):
         if name not in tasks:
             raise UserError(f"{path}: no task '{name}', expected one of: {', '.join(tasks)}")
     return [tasks[name] for name in names]
-
-
-def find_dev_split(tasks, dataset):
-    """Return (Task, split name) of a dev set given by name (`rte`, `mnli_matched`), among `tasks`."""
-    known = {dataset_name(task.name, split): (task, split)
-             for task in tasks for split in task.splits if split == "dev" or split.endswith("_dev")}
-    if dataset not in known:
-        raise UserError(f"--test_datasets: no dev set '{dataset}' in the tasks trained, expected some of: {', '.join(known)}")
-    return known[dataset]
 
 
 class _NoTwinsLoader(yaml.SafeLoader):
@@ -123,7 +112,7 @@ def _read_task(where, name, entry):
         raise UserError(f"{where}.{sorted(map(str, unknown))[0]}: unknown key, expected some of: {', '.join(sorted(KEYS))}")
 
     kind, labels, metrics = entry.get("kind"), entry.get("labels") or [], entry.get("metrics") or []
-    want(kind in METRICS, "kind", f"one of {', '.join(METRICS)}")
+    want(isinstance(kind, str) and kind in METRICS, "kind", f"one of {', '.join(METRICS)}")
     want(isinstance(labels, list) and all(type(label) in (str, int) for label in labels), "labels",
          "a list of the labels as the files write them (quote words like yes and no)")
     labels = tuple(str(label) for label in labels)
@@ -131,7 +120,7 @@ def _read_task(where, name, entry):
         want(len(set(labels)) == len(labels) >= 2, "labels", "two or more different labels")
     else:
         want(not labels, "labels", "no labels for a regression")
-    want(isinstance(metrics, list) and metrics and all(metric in METRICS[kind] for metric in metrics), "metrics",
+    want(isinstance(metrics, list) and metrics and all(isinstance(metric, str) and metric in METRICS[kind] for metric in metrics), "metrics",
          f"for a {kind} a list of some of: {', '.join(METRICS[kind])}")
     want("f1" not in metrics or len(labels) == 2, "metrics", "f1 for two labels only (the second counts as positive)")
     dropout = entry.get("head_dropout", 0.1)
@@ -141,6 +130,7 @@ def _read_task(where, name, entry):
     want(type(entry.get("drop_incomplete", False)) is bool, "drop_incomplete", "true or false")
     splits = entry.get("splits")
     want(isinstance(splits, dict) and "train" in splits, "splits", "`train: FILE` and more")
+    want(all(isinstance(split, str) and re.fullmatch(r"[a-z0-9_]+", split) for split in splits), "splits", "names of lower-case letters, digits and _")
     return Task(
         name, kind, labels, tuple(metrics), float(dropout), tuple(map(str, drop_labels)), entry.get("drop_incomplete", False),
         {split: _read_layout(f"{where}.splits.{split}", entry, own) for split, own in splits.items()},
@@ -150,13 +140,17 @@ def _read_task(where, name, entry):
 def _read_layout(where, entry, own):
     """A split is a file name, or a mapping whose keys overrule the task's (test files often have other columns)."""
     own = {"file": own} if isinstance(own, str) else own
-    if not isinstance(own, dict) or "file" not in own or set(own) - {"file", "text", "label", "columns"}:
+    if not isinstance(own, dict) or not isinstance(own.get("file"), str) or set(own) - {"file", "text", "label", "columns"}:
         raise UserError(f"{where}: {own!r}, expected a file name, or `file` and some of text, label, columns")
     text, label, columns = (own.get(key, entry.get(key)) for key in ("text", "label", "columns"))
-    if not (isinstance(text, list) and len(text) in (1, 2) and {type(column) for column in text} in ({str}, {int})):
+    if not (isinstance(text, list) and len(text) in (1, 2) and {type(column) for column in text} in ({str}, {int})
+            and all(isinstance(column, str) or column >= 0 for column in text)):
         raise UserError(f"{where}.text: {text!r}, expected one or two columns, all by name or all by number from 0")
-    if label is not None and type(label) is not type(text[0]):
-        raise UserError(f"{where}.label: {label!r}, expected a column by {'name' if isinstance(text[0], str) else 'number'} as in text")
+    split = where.rpartition(".")[2]
+    if label is None and (split == "train" or _is_dev(split)):
+        raise UserError(f"{where}.label: none, expected the column of the labels")
+    if label is not None and (type(label) is not type(text[0]) or (isinstance(label, int) and label < 0)):
+        raise UserError(f"{where}.label: {label!r}, expected a column by {'name' if isinstance(text[0], str) else 'number from 0'} as in text")
     if isinstance(text[0], int):
         highest = max(text + ([] if label is None else [label]))
         if type(columns) is not int or columns <= highest:

@@ -26,9 +26,21 @@ def split_folder(data_dir, task, split):
 
 
 def describe_tokenizer(tokenizer):
-    """Name and fingerprint of a tokenizer: two with the same vocabulary give the same fingerprint."""
-    vocabulary = json.dumps(sorted(tokenizer.get_vocab().items()))
-    return {"name": Path(tokenizer.name_or_path).name, "vocabulary": hashlib.sha256(vocabulary.encode()).hexdigest()[:16]}
+    """Name and fingerprint of a tokenizer: two that cut text in the same way give the same fingerprint."""
+    rules = json.loads(tokenizer.backend_tokenizer.to_str())
+    for setting in ("truncation", "padding"):  # left by the last call
+        rules.pop(setting, None)
+    return {"name": Path(tokenizer.name_or_path).name, "fingerprint": _fingerprint(rules)}
+
+
+def _fingerprint(content):
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def data_fingerprints(data_dir, task, splits):
+    """Return {folder name: fingerprint of what the split was made from}, without opening the arrays."""
+    folders = [split_folder(data_dir, task.name, split) for split in splits]
+    return {folder.name: _fingerprint(_read_header(folder)["made_from"]) for folder in folders}
 
 
 def write_split(folder, rows, task, split, tokenizer, max_seq_len, made_from, dropped, progress):
@@ -74,17 +86,32 @@ def write_split(folder, rows, task, split, tokenizer, max_seq_len, made_from, dr
 def up_to_date_header(folder, made_from):
     """Return the header of the split in `folder` if it is whole and made from exactly `made_from`, else None."""
     try:
-        header = read_json(Path(folder) / "header.json", "the header of a tokenized split")
+        header = _read_header(Path(folder))
         for name in header["arrays"]:
             _check_size(Path(folder), header, name)
-        return header if header["made_from"] == made_from else None
-    except (UserError, KeyError):
+    except UserError:
         return None
+    return header if header["made_from"] == made_from else None
+
+
+def _read_header(folder):
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such tokenized split, expected one; make it with prepro.py --data_dir {folder.parent}")
+    header = read_json(folder / "header.json", "the header of a tokenized split")
+    kinds = {"task": str, "kind": str, "labels": list, "rows": int, "rows_dropped": dict, "tokens": int, "longest_row": int,
+             "rows_as_long_as_max_seq_len": int, "pad_id": int, "arrays": dict, "made_from": dict}
+    wrong = [key for key, kind in kinds.items() if not isinstance(header.get(key), kind)]
+    if wrong or not {"tokens", "types", "ends"} <= set(header["arrays"]) <= {"tokens", "types", "ends", "labels"}:
+        raise UserError(f"{folder}/header.json: {(wrong or ['arrays'])[0]} is missing or not as prepro.py writes it; run prepro.py again")
+    return header
 
 
 def _check_size(folder, header, name):
     """Return (path, type, elements) of one array of a split; raise UserError unless the file has just that size."""
-    path, dtype = folder / f"{name}.bin", np.dtype(header["arrays"][name])
+    path = folder / f"{name}.bin"
+    if header["arrays"][name] not in ("uint8", "uint16", "uint32", "int64", "float64"):
+        raise UserError(f"{folder}/header.json: array type {header['arrays'][name]!r} is none that prepro.py writes; run prepro.py again")
+    dtype = np.dtype(header["arrays"][name])
     size = header["tokens" if name in ("tokens", "types") else "rows"]
     actual = path.stat().st_size if path.exists() else 0
     if actual != size * dtype.itemsize:
@@ -100,18 +127,15 @@ class TokenizedSplit:
 
     def __init__(self, data_dir, task, split, tokenizer=None):
         """Open the split; raise UserError unless it is whole and fits `task` and `tokenizer`."""
-        folder = split_folder(data_dir, task.name, split)
-        if not folder.is_dir():
-            raise UserError(f"{folder}: no such tokenized split, expected one; make it with prepro.py --data_dir {data_dir}")
-        self.folder = folder
-        self.header = read_json(folder / "header.json", "the header of a tokenized split")
+        self.folder = folder = split_folder(data_dir, task.name, split)
+        self.header = _read_header(folder)
         for key, wanted in (("task", task.name), ("kind", task.kind), ("labels", list(task.labels))):
             if self.header.get(key) != wanted:
                 raise UserError(f"{folder}/header.json: {key} is {self.header.get(key)!r}, but the task file says {wanted!r}; run prepro.py again")
         if tokenizer is not None:
-            made, wanted = self.header["made_from"]["tokenizer"], describe_tokenizer(tokenizer)
-            if made["vocabulary"] != wanted["vocabulary"]:
-                raise UserError(f"{folder}: tokenized for '{made['name']}', expected the vocabulary of '{wanted['name']}' "
+            made, wanted = self.header["made_from"].get("tokenizer", {}), describe_tokenizer(tokenizer)
+            if made.get("fingerprint") != wanted["fingerprint"]:
+                raise UserError(f"{folder}: tokenized for '{made.get('name')}', expected the tokenizer of '{wanted['name']}' "
                                 "(--init_checkpoint); run prepro.py with that tokenizer")
         self._tokens, self._types, ends = (self._map(name) for name in ("tokens", "types", "ends"))
         self._starts = np.concatenate([[0], ends[:-1]])

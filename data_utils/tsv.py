@@ -18,8 +18,10 @@ class Row(NamedTuple):
 
 
 class _BadRow(Exception):
-    def __init__(self, reason, message):
-        self.reason, self.message = reason, message
+    """`reason` is counted, `message` shown; `dropped`: the task entry says to drop such rows."""
+
+    def __init__(self, reason, message, dropped=False):
+        self.reason, self.message, self.dropped = reason, message, dropped
 
 
 class _Columns(NamedTuple):
@@ -28,9 +30,6 @@ class _Columns(NamedTuple):
     text: tuple
     label: int | None
     count: int
-
-
-_INCOMPLETE = ("wrong number of columns", "empty text")  # what `drop_incomplete` in a task entry accepts
 
 
 def read_rows(path, task, layout, dropped, skip_bad_rows=False):
@@ -54,8 +53,7 @@ def read_rows(path, task, layout, dropped, skip_bad_rows=False):
                     continue
                 row = _read_row(line, task, columns)
             except _BadRow as bad:
-                accepted = bad.reason.startswith("label ") or (task.drop_incomplete and bad.reason in _INCOMPLETE)
-                if columns is None or not (accepted or skip_bad_rows):
+                if columns is None or not (bad.dropped or skip_bad_rows):
                     raise UserError(f"{path}:{number}: {bad.message}") from None
                 dropped[bad.reason] = dropped.get(bad.reason, 0) + 1
                 continue
@@ -91,17 +89,17 @@ def _read_header(line, layout):
 def _read_row(line, task, columns):
     fields = _split(line)
     if len(fields) != columns.count:
-        raise _BadRow("wrong number of columns", f"{len(fields)} columns, expected {columns.count} separated by tabs")
+        raise _BadRow("wrong number of columns", f"{len(fields)} columns, expected {columns.count} separated by tabs", task.drop_incomplete)
     texts = tuple(fields[column] for column in columns.text)
     for column, text in zip(columns.text, texts):
         if not text.strip():
-            raise _BadRow("empty text", f"column {column + 1} is empty, expected a sentence")
+            raise _BadRow("empty text", f"column {column + 1} is empty, expected a sentence", task.drop_incomplete)
     return Row(texts, None if columns.label is None else _read_label(fields[columns.label].strip(), task))
 
 
 def _read_label(field, task):
     if field in task.drop_labels:
-        raise _BadRow(f"label {field}", "")
+        raise _BadRow(f"label {field}", "a label to drop", dropped=True)
     if task.kind == "classification":
         if field not in task.labels:
             raise _BadRow("unknown label", f"label '{field}', expected one of: {', '.join(task.labels)}")

@@ -47,7 +47,7 @@ def number(kind, low, high=math.inf, above=False):
             value = kind(text)
         except ValueError:
             value = math.nan
-        if not (low < value if above else low <= value) or not value <= high:
+        if not (low < value if above else low <= value) or not value <= high or math.isinf(value):
             upper = "" if high == math.inf else f" up to {high}"
             raise argparse.ArgumentTypeError(f"{text!r}, expected {'a whole number' if kind is int else 'a number'} "
                                              f"{'above' if above else 'from'} {low}{upper}")
@@ -56,12 +56,17 @@ def number(kind, low, high=math.inf, above=False):
 
 
 def names(text):
-    """An argparse type: names separated by commas."""
-    return [name.strip() for name in text.split(",") if name.strip()]
+    """An argparse type: names separated by commas, at least one."""
+    found = [name.strip() for name in text.split(",") if name.strip()]
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected names separated by commas")
+    return found
 
+
+PATHS = {"data_dir", "task_def", "init_checkpoint"}
 
 COUNT = number(int, 1)
-SEED = number(int, 0)
+SEED = number(int, 0, 2**63 - 1)
 FRACTION = number(float, 0, 1, above=True)
 
 
@@ -114,13 +119,13 @@ class OptimizationOptions:
 
 @dataclass
 class MachineOptions:
-    """Machine and log. These do not change what is computed, beyond rounding."""
+    """Machine and log (these do not change what is computed, beyond rounding)."""
 
     device: str = flag("auto", "where to run; auto takes the GPU if there is one", choices=["auto", "cuda", "cpu"])
     precision: str = flag("auto", "matrix products in bfloat16 or float32; auto takes bfloat16 where the hardware has it "
                                   "(CUDA, CPUs with AMX)", choices=["auto", "bfloat16", "float32"])
     attention: str = flag("sdpa", "attention code of the library", choices=["sdpa", "eager"])
-    batch_size_eval: int = flag(64, "rows per batch in evaluation and scoring", type=COUNT)
+    batch_size_eval: int = flag(64, "rows per batch in evaluation", type=COUNT)
     log_per_updates: int = flag(20, "updates between two lines of the log", type=COUNT)
 
 
@@ -163,7 +168,10 @@ def to_dict(*options):
 
 
 def refuse_other_config(folder, saved, wanted):
-    """Raise UserError, naming the keys, if the run in `folder` was made with other options than asked for now."""
-    differing = [f"{key} {saved.get(key)!r}, now {value!r}" for key, value in wanted.items() if saved.get(key) != value]
+    """Raise UserError, naming the keys, if the run in `folder` was made with other options than asked for now.
+
+    Where data and encoder lie may differ; what they are is compared by its name and fingerprint.
+    """
+    differing = [f"{key} {saved.get(key)!r}, now {value!r}" for key, value in wanted.items() if key not in PATHS and saved.get(key) != value]
     if differing:
-        raise UserError(f"{folder}: finished with {'; '.join(differing)}; take another --output_dir, or remove that folder to run anew")
+        raise UserError(f"{folder}: finished with {'; '.join(differing)}; take another --output_dir (OUTPUT in the scripts), or remove that folder to run anew")

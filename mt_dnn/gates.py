@@ -44,10 +44,10 @@ def gated(encoder, heads, ffns):
             handle.remove()
 
 
-def ticket_gates(ticket, layers, heads, device=None, dtype=None):
+def ticket_gates(ticket, layers, heads, device=None):
     """Return constant gates for `gated`, 0 where `ticket` closes a unit: (layers, 1, 1, heads), (layers, 1, 1)."""
-    head_gates = torch.ones(layers, 1, 1, heads, device=device, dtype=dtype)
-    ffn_gates = torch.ones(layers, 1, 1, device=device, dtype=dtype)
+    head_gates = torch.ones(layers, 1, 1, heads, device=device)
+    ffn_gates = torch.ones(layers, 1, 1, device=device)
     for layer, head in ticket.heads:
         head_gates[layer, 0, 0, head] = 0
     for layer in ticket.ffns:

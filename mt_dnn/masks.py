@@ -62,6 +62,7 @@ def read_mask(path):
     want(isinstance(model, dict) and isinstance(model.get("name"), str) and all(_is_index(model.get(key), 1000) and model[key] for key in ("layers", "heads")),
          "model", model, "name, layers and heads of the model")
     want(isinstance(tickets, dict) and tickets, "tickets", tickets, "a ticket by task name")
+    want(isinstance(content.get("provenance", {}), dict), "provenance", content.get("provenance"), "where the mask comes from, by key")
     layers, heads = model["layers"], model["heads"]
     read = {}
     for task, ticket in tickets.items():
@@ -127,28 +128,32 @@ def at_sparsities(masks, sparsities, task):
     chosen = {}
     for sparsity in sparsities:
         found = {path: mask for path, mask in masks.items()
-                 if ticket_for(mask, path, task).counts == counts_at(sparsity, mask.model["layers"], mask.model["heads"])}
+                 if ticket_for(mask, path, task).counts == counts_at(
+                     sparsity, mask.model["layers"], mask.model["heads"], mask.provenance.get("min_heads_per_layer", 1))}
         if not found:
             raise UserError(f"--sparsities {sparsity}: none of the {len(masks)} masks is at this level; make it with train.py --do_mask --sparsities {sparsity}")
         chosen |= found
     return chosen
 
 
-def write_masks(files, task, options, seed):
-    """Write the winning, losing and random masks of `task` at all levels of `options` (MaskOptions), and the dense one.
+def write_masks(files, data, options, seed):
+    """Write the winning, losing and random masks at all levels of `options` (MaskOptions), and the dense one.
 
-    They are chosen from the importance scores of the run folder `files`; `seed` draws the random ones.
-    Levels that close the same numbers of heads and FFNs share a file; masks made from earlier scores are
-    removed. Returns the number of levels.
+    They are chosen from the importance scores of the run folder `files`, which must be those of the task and
+    rows of `data` (DataOptions); `seed` draws the random ones. Levels that close the same numbers of heads and
+    FFNs share a file; masks that this function made from other scores are removed. Returns the number of levels.
     """
     heads, ffns, fingerprint, importance = read_importance(files.importance)
-    for key, wanted in (("task", task), ("per", options.importance_per)):
+    (task,) = data.train_datasets
+    of_the_rows = {"train_fraction": data.train_fraction, **({"seed": seed} if data.train_fraction < 1 else {})}
+    for key, wanted in {"task": task, "per": options.importance_per, **of_the_rows}.items():
         if importance.get(key) != wanted:
-            raise UserError(f"{files.importance}: {key} is '{importance.get(key)}', not '{wanted}'; remove that file to score anew")
+            raise UserError(f"{files.importance}: {key} is {importance.get(key)!r}, not {wanted!r}; remove that file to score anew")
     levels = sorted({counts_at(sparsity, *heads.shape, options.min_heads_per_layer) for sparsity in options.sparsities})
-    provenance = {"scores": f"{files.importance.name} sha256 {fingerprint}", "checkpoint": importance.get("checkpoint"), "seed": seed}
-    for path in files.masks.rglob("*.json"):
-        if read_mask(path).provenance.get("scores") != provenance["scores"]:
+    provenance = {"scores": f"{files.importance.name} sha256 {fingerprint}", "checkpoint": importance["checkpoint"], "seed": seed,
+                  "min_heads_per_layer": options.min_heads_per_layer}
+    for path in (path for kind in KINDS for path in (files.masks / kind).glob("heads_*_ffns_*.json")):
+        if read_mask(path).provenance.get("scores", provenance["scores"]) != provenance["scores"]:
             path.unlink()
     write_mask(files.mask("dense", 0, 0), Mask("dense", importance["model"], {task: DENSE}, provenance))
     for kind, scores in rankings(heads, ffns, seed).items():

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import torch
 import transformers
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional
@@ -26,8 +25,8 @@ class Model(nn.Module):
     def __init__(self, encoder, tasks):
         super().__init__()
         self.encoder = encoder
-        self.dropout = nn.ModuleDict({task.name: nn.Dropout(task.head_dropout) for task in tasks})
-        self.heads = nn.ModuleDict({task.name: nn.Linear(encoder.config.hidden_size, task.n_outputs) for task in tasks})
+        self.dropout = nn.ModuleDict({_key(task): nn.Dropout(task.head_dropout) for task in tasks})
+        self.heads = nn.ModuleDict({_key(task): nn.Linear(encoder.config.hidden_size, task.n_outputs) for task in tasks})
 
     def draw_heads(self, seed):
         """Draw the task heads anew: weights from normal(0, 0.02), biases 0."""
@@ -39,7 +38,7 @@ class Model(nn.Module):
     def forward(self, task, batch):
         """Return the outputs for `task`: (batch, classes) logits, or (batch, 1) values; float32 or wider."""
         pooled = self.encoder(batch["input_ids"], attention_mask=batch["attention_mask"], token_type_ids=batch["token_type_ids"]).pooler_output
-        outputs = self.heads[task.name](self.dropout[task.name](pooled))
+        outputs = self.heads[_key(task)](self.dropout[_key(task)](pooled))
         return outputs if outputs.dtype == torch.float64 else outputs.float()
 
     def loss_per_row(self, task, batch):
@@ -48,6 +47,10 @@ class Model(nn.Module):
         if task.kind == "classification":
             return functional.cross_entropy(outputs, labels, reduction="none")
         return (outputs.squeeze(1) - labels.to(outputs.dtype)) ** 2
+
+
+def _key(task):
+    return f"task_{task.name}"  # torch reserves names such as `train` and `type`
 
 
 def describe(encoder):
@@ -69,6 +72,8 @@ def count_parameters(module):
 
 def load_tokenizer(name):
     """Load a tokenizer by hub name or from a local folder; raise UserError if there is none."""
+    if Path(name).is_dir() and not any((Path(name) / file).is_file() for file in ("tokenizer.json", "vocab.txt")):
+        raise UserError(f"--init_checkpoint {name}: neither tokenizer.json nor vocab.txt, expected a tokenizer beside the weights")
     with _library_errors(name, "a tokenizer"):
         return transformers.AutoTokenizer.from_pretrained(name)
 
@@ -88,7 +93,10 @@ def load_encoder(name, dropout=0.1, attention="sdpa"):
         encoder, report = transformers.BertModel.from_pretrained(
             name, config=config, attn_implementation=attention, dtype=torch.float32,
             use_safetensors=True, ignore_mismatched_sizes=True, output_loading_info=True)
-    for problem, keys in (("lacks", report["missing_keys"]), ("has another shape for", [key[0] for key in report["mismatched_keys"]])):
+    parts = ("embeddings.", "encoder.", "pooler.")
+    more = [key for key in report["unexpected_keys"] if key.removeprefix(f"{PREFIX}.").startswith(parts) and not key.endswith("position_ids")]
+    for problem, keys in (("lacks", report["missing_keys"]), ("has another shape for", [key[0] for key in report["mismatched_keys"]]),
+                          ("has, beyond its config.json,", more)):
         if keys:
             raise UserError(f"--init_checkpoint {name}: {problem} {len(keys)} weights of the encoder ({sorted(keys)[0]}, ...), expected a whole BERT with its pooler")
     return encoder
@@ -100,7 +108,9 @@ def _library_errors(name, expected):
         raise UserError(f"--init_checkpoint {name}: no such folder, expected {expected}: a hub name, or a local folder in the hub's format")
     try:
         yield
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # the library raises many kinds for what is wrong in a folder
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise UserError(f"--init_checkpoint {name}: {reason.rstrip('.')}; expected {expected}: a hub name, or a local folder in the hub's format") from None
 
@@ -108,11 +118,15 @@ def _library_errors(name, expected):
 def save_model(folder, model, tokenizer, ticket):
     """Save `model`, pruned by `ticket`, as a folder: safetensors, the encoder's config, tokenizer, and ticket.json."""
     with write_folder_whole(folder) as beside:
-        state = {key.replace("encoder.", f"{PREFIX}.", 1): value.contiguous() for key, value in model.state_dict().items()}
+        state = {_rename(key, "encoder.", f"{PREFIX}."): value.contiguous() for key, value in model.state_dict().items()}
         save_file(state, beside / "model.safetensors", metadata={"format": "pt"})
         model.encoder.config.save_pretrained(beside)
         tokenizer.save_pretrained(beside)
         write_json(beside / "ticket.json", {"name": describe(model.encoder)["name"], "heads": sorted(map(list, ticket.heads)), "ffns": sorted(ticket.ffns)})
+
+
+def _rename(key, prefix, other):
+    return other + key.removeprefix(prefix) if key.startswith(prefix) else key
 
 
 def load_model(folder, tasks, attention="sdpa"):
@@ -131,7 +145,7 @@ def load_model(folder, tasks, attention="sdpa"):
         encoder.config.name_or_path = content["name"]
         prune(encoder, Ticket(frozenset(map(tuple, content["heads"])), frozenset(content["ffns"])))
         model = Model(encoder, tasks)
-        model.load_state_dict({key.replace(f"{PREFIX}.", "encoder.", 1): value for key, value in state.items()})
+        model.load_state_dict({_rename(key, f"{PREFIX}.", "encoder."): value for key, value in state.items()})
     except (KeyError, TypeError, ValueError, RuntimeError):
         raise UserError(f"{folder}: model.safetensors, config.json, ticket.json and the task ({', '.join(task.name for task in tasks)}) "
                         "do not fit together, expected a model that this version saved for this task") from None

@@ -37,8 +37,8 @@ def read_importance(path):
         heads, ffns = np.array(content["heads"]["normalised"], float), np.array(content["ffns"]["raw"], float)
     except (KeyError, TypeError, ValueError):
         heads, ffns = np.empty(0), np.empty(0)
-    if heads.ndim != 2 or ffns.shape != heads.shape[:1] or not (np.isfinite(heads).all() and np.isfinite(ffns).all()):
-        raise UserError(f"{path}: no usable scores, expected heads.normalised (layers x heads) and ffns.raw (layers); remove the file to score anew")
+    if not isinstance(content.get("model"), dict) or "checkpoint" not in content or heads.ndim != 2 or ffns.shape != heads.shape[:1] or not (np.isfinite(heads).all() and np.isfinite(ffns).all()):
+        raise UserError(f"{path}: no usable scores, expected model, checkpoint, heads.normalised (layers x heads) and ffns.raw (layers); remove the file to score anew")
     return heads, ffns, hashlib.sha256(to_json(content).encode()).hexdigest(), content
 
 

@@ -10,7 +10,6 @@ from tqdm import tqdm
 
 from data_utils.batches import choose_rows
 from data_utils.files import UserError, write_json
-from data_utils.tasks import find_dev_split, read_tasks, select_tasks
 from data_utils.tokenized import TokenizedSplit
 from mt_dnn.evaluate import write_predictions
 from mt_dnn.gates import gated, ticket_gates
@@ -18,6 +17,7 @@ from mt_dnn.importance import score
 from mt_dnn.log import log, log_command, logging_to
 from mt_dnn.model import Model, count_parameters, describe, load_encoder, load_model, load_tokenizer, save_model, shape_of
 from mt_dnn.prune import prune
+from mt_dnn.run import read_task
 from mt_dnn.scores import draw_heat_map, normalise, write_importance
 from mt_dnn.ticket import remaining_weights
 from mt_dnn.trainer import Data, autocast, choose_device, choose_precision, fine_tune, show_metrics
@@ -33,17 +33,15 @@ class Session:
         self.precision_name = choose_precision(machine.precision, self.device)
         self.precision = autocast(self.device, self.precision_name)
 
-        self.task = read_task(data_options)
-        names = data_options.test_datasets or self.task.dev_sets
-        if not names:
-            raise UserError(f"{data_options.task_def}: {self.task.name}.splits: no dev split, expected `dev` to evaluate on")
-        dev_splits = {name: find_dev_split([self.task], name)[1] for name in names}
-
+        self.task, dev_splits = read_task(data_options)
         self.tokenizer = load_tokenizer(model_options.init_checkpoint)
         self.train = TokenizedSplit(data_options.data_dir, self.task, "train", self.tokenizer)
         self.dev = {name: TokenizedSplit(data_options.data_dir, self.task, split, self.tokenizer) for name, split in dev_splits.items()}
         self.pretrained = load_encoder(model_options.init_checkpoint, model_options.encoder_dropout, machine.attention)
         self.shape, self.model_entry = shape_of(self.pretrained), describe(self.pretrained)
+        if len(self.tokenizer) > self.pretrained.config.vocab_size:
+            raise UserError(f"--init_checkpoint {model_options.init_checkpoint}: a tokenizer of {len(self.tokenizer)} tokens, "
+                            f"expected at most the encoder's {self.pretrained.config.vocab_size}")
         positions = self.pretrained.config.max_position_embeddings
         for split in (self.train, *self.dev.values()):
             if split.header["longest_row"] > positions:
@@ -58,11 +56,11 @@ class Session:
         """Do a Run and return the trained Model; its result.json is written last.
 
         The outcome depends on the pre-trained weights, the data, the run's options, ticket and seed
-        alone, not on what this process did before.
+        alone, not on what this process did before (on a GPU up to the order of its parallel sums).
         """
         files, ticket, data = run.files, run.ticket, self.data(run.seed)
         write_json(files.config, {**run.config, "device": self.device.type, "precision": self.precision_name})
-        with logging_to(files.log):
+        with logging_to(files.log), _memory_advice():
             self._log_start(run, data)
             model = self._new_model(run)
             log.info("parameters: %s in the encoder, of %s", f"{count_parameters(model.encoder):,}", f"{self.shape.parameters:,}")
@@ -83,16 +81,16 @@ class Session:
     def score(self, files, model, per, seed):
         """Score heads and FFNs on the training rows of `seed` with the fine-tuned `model`, or with the one saved in
         `files` where it is None; write importance.json and the heat map. Computed in float32."""
-        with logging_to(files.log):
+        with logging_to(files.log), _memory_advice():
             if model is None:
                 log_command()
                 model = load_model(files.model, [self.task], self.machine.attention).to(self.device)
             rows = self.data(seed).rows
             started = time.perf_counter()
             with tqdm(desc="importance", total=len(rows), unit=" rows", disable=None, leave=False) as bar:
-                heads, ffns = score(model, self.task, self.train, rows, self.machine.batch_size_eval, per, bar.update)
+                heads, ffns = score(model, self.task, self.train, rows, self.optimization.batch_size, per, bar.update)
             write_importance(files.importance, heads, ffns, {
-                "task": self.task.name, "per": per, "rows": len(rows), "model": self.model_entry, "checkpoint": str(files.model)})
+                "task": self.task.name, "per": per, "rows": len(rows), "train_fraction": self.train_fraction, "seed": seed, "model": self.model_entry, "checkpoint": str(files.model)})
             draw_heat_map(files.heat_map, normalise(heads), ffns, f"{self.task.name}: importance per {per}, {len(rows)} rows")
             log.info("importance per %s of %d heads and %d FFNs over %d rows (%.1f s): %s, %s", per, heads.size, ffns.size, len(rows),
                      time.perf_counter() - started, files.importance, files.heat_map)
@@ -129,9 +127,10 @@ class Session:
         }
 
 
-def read_task(data_options):
-    """Return the Task that --train_datasets names in --task_def."""
-    if len(data_options.train_datasets) != 1:
-        raise UserError(f"--train_datasets {','.join(data_options.train_datasets)}: expected one task")
-    (task,) = select_tasks(read_tasks(data_options.task_def), data_options.train_datasets, data_options.task_def)
-    return task
+@contextlib.contextmanager
+def _memory_advice():
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise UserError("the GPU's memory is full; take a smaller --batch_size (with --grad_accumulation_step the updates stay "
+                        "the same) or --batch_size_eval") from None

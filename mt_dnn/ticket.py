@@ -46,11 +46,18 @@ class Shape:
 def counts_at(sparsity, layers, heads, min_heads_per_layer=1):
     """Return (heads, FFNs) that a sparsity closes: floor(p x layers x heads), floor(p x layers).
 
-    `sparsity` is written in decimals, "0.3", or "0.30:0.25" for heads and FFNs apart. It is counted in
-    exact fractions, so that 0.3 x 10 is 3. As every layer keeps `min_heads_per_layer` heads, the
-    highest sparsities close as many heads as that allows.
+    `sparsity`: see parse_sparsity. As every layer keeps `min_heads_per_layer` heads, the highest
+    sparsities close as many heads as that allows.
+    """
+    of_heads, of_ffns = parse_sparsity(sparsity)
+    n_heads = math.floor(of_heads * layers * heads)
+    return min(n_heads, layers * max(0, heads - min_heads_per_layer)), math.floor(of_ffns * layers)
 
-    Raises UserError if `sparsity` is not one or two numbers from 0 to 1.
+
+def parse_sparsity(sparsity):
+    """Return the parts of heads and of FFNs as exact fractions, so that 0.3 x 10 is 3, for "0.3" or, the two apart, "0.30:0.25".
+
+    Raises UserError if that is not one or two numbers from 0 to 1.
     """
     try:
         parts = [Fraction(part) for part in str(sparsity).split(":")]
@@ -58,8 +65,7 @@ def counts_at(sparsity, layers, heads, min_heads_per_layer=1):
         parts = []
     if len(parts) not in (1, 2) or not all(0 <= part <= 1 for part in parts):
         raise UserError(f"--sparsities: '{sparsity}', expected a number from 0 to 1, or two for heads and FFNs such as 0.30:0.25")
-    n_heads = math.floor(parts[0] * layers * heads)
-    return min(n_heads, layers * max(0, heads - min_heads_per_layer)), math.floor(parts[-1] * layers)
+    return parts[0], parts[-1]
 
 
 def removed_parameters(ticket, shape, biases=True):

@@ -3,8 +3,11 @@ set -eu
 cd "$(dirname "$0")"
 while [ ! -f train.py ]; do cd ..; done
 
-PYTHON=python
-if [ -x .venv/bin/python ]; then PYTHON=.venv/bin/python; fi
+if [ -f .venv/requirements.installed ]; then   # made by scripts/venv.sh
+    PYTHON=.venv/bin/python
+else
+    PYTHON=$(command -v python || command -v python3) || { echo "$0: error: no python found, expected one with the packages of requirements.txt" >&2; exit 2; }
+fi
 
 # checkpoint NAME: the folder that download.sh made for an encoder, or else its hub name.
 checkpoint() {
@@ -18,5 +21,5 @@ use_gpu() {
         exit 2
     fi
     DEVICE=cuda
-    if [ "$1" = cpu ]; then DEVICE=cpu; else export CUDA_VISIBLE_DEVICES="$1"; fi
+    if [ "$1" = cpu ]; then DEVICE=cpu; else export CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES="$1"; fi
 }

@@ -14,14 +14,14 @@ SPARSITIES="0.2 0.4 0.6"
 SEED=2018
 
 . "$(dirname "$0")/common.sh"
+DEVICE=auto
+if [ $# -gt 0 ]; then use_gpu "$@"; fi
 . scripts/venv.sh
 DATA=data/quickstart
 ENCODER=$DATA/encoders/all-MiniLM-L6-v2
 OUTPUT=checkpoints/quickstart/$TASK
-DEVICE=auto
-if [ $# -gt 0 ]; then use_gpu "$@"; fi
 
-bash experiments/quickstart/fetch.sh
+sh experiments/quickstart/fetch.sh
 "$PYTHON" prepro.py --raw_dir $DATA --data_dir $DATA/tokenized --init_checkpoint $ENCODER \
     --task_def experiments/quickstart/quickstart_task_def.yml --tasks "$TASK"
 

@@ -3,12 +3,13 @@
 #
 #   ./scripts/rewind_qnli_winning.sh GPUID
 TASK=qnli
+ENCODER=bert-base-uncased   # a hub name, or a folder below data/encoders
 EPOCHS=3
 LEARNING_RATE=5e-5
 BATCH_SIZE=32
 SEEDS="2018"
 SPARSITIES="0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8"
-. "$(dirname "$0")/single_task.sh"   # the other settings are at its top; set one here to overrule it
+. "$(dirname "$0")/single_task.sh"   # more settings are at its top; set one above this line to overrule it
 
 use_gpu "$@"
 rewind winning

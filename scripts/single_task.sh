@@ -1,12 +1,9 @@
 # The body that train_*.sh and rewind_*.sh share: one task, from fine-tuning to rewound tickets.
-# Whatever a script sets at its top goes before the defaults here.
+# Scripts set TASK, ENCODER, EPOCHS, LEARNING_RATE, BATCH_SIZE and SEEDS; several SEEDS are "2018 2019 2020", the
+# first of which fine-tunes and makes the masks. What they set beyond that goes before the defaults here.
 . "$(dirname "$0")/common.sh"
 
-: "${ENCODER:=bert-base-uncased}"    # a hub name, or a folder below data/encoders
-: "${LEARNING_RATE:=5e-5}"
-: "${BATCH_SIZE:=32}"
 : "${OPTIMIZER:=adamax}"
-: "${SEEDS:=2018}"                   # several: "2018 2019 2020"; the first one fine-tunes and makes the masks
 : "${MASK_SPARSITIES:=0.05 0.10 0.15 0.20 0.25 0.30 0.35 0.40 0.45 0.50 0.55 0.60 0.65 0.70 0.75 0.80 0.85 0.90 0.95 1.00}"
 : "${SPARSITIES:=0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8}"   # those that are rewound
 : "${TRAIN_FRACTION:=1.0}"           # part of the training rows

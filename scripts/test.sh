@@ -3,7 +3,8 @@
 #
 #   bash scripts/test.sh             all tests that need nothing but the requirements
 #   bash scripts/test.sh -m real     those on the quickstart's real encoder and sentences (fetched from PyPI)
-#   bash scripts/test.sh ARGS        arguments go to pytest
+#   bash scripts/test.sh ARGS        arguments go to pytest: tests/test_gates.py, -k name, ...
 . "$(dirname "$0")/common.sh"
 . scripts/venv.sh
-exec "$PYTHON" -m pytest tests "$@"
+case " $*" in *" tests"*) ;; *) set -- tests "$@" ;; esac   # unless some of them are named
+exec "$PYTHON" -m pytest -c tests/pytest.ini "$@"

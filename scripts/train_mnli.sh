@@ -3,11 +3,12 @@
 #
 #   ./scripts/train_mnli.sh GPUID
 TASK=mnli
+ENCODER=bert-base-uncased   # a hub name, or a folder below data/encoders
 EPOCHS=3
 LEARNING_RATE=5e-5
 BATCH_SIZE=32
 SEEDS="2018"
-. "$(dirname "$0")/single_task.sh"   # the other settings are at its top; set one here to overrule it
+. "$(dirname "$0")/single_task.sh"   # more settings are at its top; set one above this line to overrule it
 
 use_gpu "$@"
 train

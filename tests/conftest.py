@@ -5,10 +5,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 ROOT = Path(__file__).parents[1]
 os.chdir(ROOT)  # the doors' default paths are relative to the repository
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ["HF_HUB_OFFLINE"] = "1"
+torch.set_num_threads(1)  # on models this tiny threads wait for each other
 
 import toy  # noqa: E402
 from data_utils.files import open_door  # noqa: E402

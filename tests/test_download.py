@@ -131,6 +131,12 @@ def test_without_a_network_the_address_and_the_way_by_hand_are_named(site, tmp_p
     assert not (tmp_path / "glue/RTE").exists()
 
 
+def test_a_forgotten_folder_gives_the_usage(site):
+    for argument in ("rte", "--help"):
+        status, output, asked = download(site, argument)
+        assert status == 2 and "usage: sh download.sh [DIR] [NAME...]" in output and not asked
+
+
 def test_an_unknown_name_is_said_to_be_neither_task_nor_encoder(site, tmp_path):
     status, output, _ = download(site, tmp_path, "rtee")
     assert status == 1 and "'rtee' is taken for an encoder of the hub; the tasks are: cola sst" in output

@@ -47,12 +47,12 @@ def make_model(task, attention="sdpa"):
     model = Model(toy.encoder(attention=attention, layers=LAYERS, heads=HEADS), [task])
     model.draw_heads(1)
     with torch.no_grad():
-        model.heads[task.name].weight.mul_(30)  # outputs that matter, so the loss has slopes
+        model.heads[f"task_{task.name}"].weight.mul_(30)  # outputs that matter, so the loss has slopes
     return model.double().eval()
 
 
 def loss_with_gate(model, task, batch, unit, value):
-    heads, ffns = ticket_gates(DENSE, LAYERS, HEADS, dtype=torch.float64)
+    heads, ffns = (gates.double() for gates in ticket_gates(DENSE, LAYERS, HEADS))
     if isinstance(unit, tuple):
         heads[unit[0], 0, 0, unit[1]] = value
     else:
@@ -88,7 +88,7 @@ def test_importance_per_token_sums_absolute_slopes_over_positions():
     task, split = make_task(), Rows(True, "classification", n=3)
     model = make_model(task)
     _, ffns = score(model, task, split, np.arange(3), batch_size=3, per="token")
-    heads_open, ffns_open = ticket_gates(DENSE, LAYERS, HEADS, dtype=torch.float64)
+    heads_open, ffns_open = (gates.double() for gates in ticket_gates(DENSE, LAYERS, HEADS))
     total = 0.0
     for row in range(3):
         batch = split.batch(np.array([row]))
@@ -139,7 +139,7 @@ def test_closed_ffn_is_layer_norm_of_the_attention_output():
     layer, seen = model.encoder.encoder.layer[1], {}
     handles = [layer.attention.register_forward_hook(lambda module, inputs, output: seen.update(attention=output[0])),
                layer.register_forward_hook(lambda module, inputs, output: seen.update(layer=output))]
-    with torch.no_grad(), gated(model.encoder, *ticket_gates(Ticket(ffns=frozenset({1})), LAYERS, HEADS, dtype=torch.float64)):
+    with torch.no_grad(), gated(model.encoder, *ticket_gates(Ticket(ffns=frozenset({1})), LAYERS, HEADS)):
         model(task, split.batch(np.arange(3)))
     for handle in handles:
         handle.remove()

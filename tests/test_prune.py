@@ -24,7 +24,7 @@ def pruned_copy(model):
 
 
 def closed(model):
-    return gated(model.encoder, *ticket_gates(TICKET, LAYERS, HEADS, dtype=torch.float64))
+    return gated(model.encoder, *ticket_gates(TICKET, LAYERS, HEADS))
 
 
 def what_remains(model, read):

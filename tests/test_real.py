@@ -28,7 +28,7 @@ ENCODER = DATA / "encoders/all-MiniLM-L6-v2"
 
 @pytest.fixture(scope="module", autouse=True)
 def fetched():
-    subprocess.run(["bash", "experiments/quickstart/fetch.sh"], check=True)
+    subprocess.run(["sh", "experiments/quickstart/fetch.sh"], check=True)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_gated_and_pruned_agree_on_real_weights_and_sentences(session):
     np.testing.assert_allclose(regrouped[0], heads, rtol=1e-8)
     ticket, batch = choose(normalise(heads), ffns, 36, 3), session.train.batch(rows)
     with torch.no_grad():
-        with gated(encoder, *ticket_gates(ticket, 6, 12, dtype=torch.float64)):
+        with gated(encoder, *ticket_gates(ticket, 6, 12)):
             expected = model(session.task, batch)
         prune(encoder, ticket)
         torch.testing.assert_close(model(session.task, batch), expected, rtol=0, atol=1e-10)

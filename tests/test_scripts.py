@@ -29,7 +29,7 @@ def test_epochs_are_those_of_the_paper():
     epochs = {"mnli": 3, "qqp": 6, "qnli": 3, "sst": 6, "mrpc": 6, "cola": 6, "rte": 6, "stsb": 6}
     for task, expected in epochs.items():
         text = (ROOT / f"scripts/rewind_{task}_winning.sh").read_text()
-        assert f"TASK={task}\nEPOCHS={expected}\nLEARNING_RATE=5e-5\nBATCH_SIZE=32\n" in text
+        assert f"TASK={task}\nENCODER=bert-base-uncased   # a hub name, or a folder below data/encoders\nEPOCHS={expected}\nLEARNING_RATE=5e-5\nBATCH_SIZE=32\n" in text
 
 
 def test_the_users_workflow_from_raw_files_to_the_report(tmp_path):

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Tokenize all of GLUE, SNLI and SciTail, as download.sh lays them out: data/glue -> data/tokenized/<encoder>.
 #
-#   sh experiments/glue/prepro.sh [TASK,TASK...]
+#   sh experiments/glue/prepro.sh [--tasks TASK,TASK...]      (flags go to prepro.py)
 #
 # Splits that are up to date are skipped.
 ENCODER=bert-base-uncased   # whose tokenizer; a hub name, or a folder below data/encoders
@@ -9,4 +9,4 @@ MAX_SEQ_LEN=512
 
 . "$(dirname "$0")/../../scripts/common.sh"
 "$PYTHON" prepro.py --raw_dir data/glue --data_dir "data/tokenized/$(basename "$ENCODER")" --init_checkpoint "$(checkpoint "$ENCODER")" \
-    --task_def experiments/glue/glue_task_def.yml --max_seq_len "$MAX_SEQ_LEN" ${1:+--tasks "$1"}
+    --task_def experiments/glue/glue_task_def.yml --max_seq_len "$MAX_SEQ_LEN" "$@"

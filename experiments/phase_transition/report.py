@@ -10,10 +10,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the repository, wherever this script is called from
 
 from data_utils.files import UserError, open_door, read_json, write_whole
-from mt_dnn.config import Parser
+from mt_dnn.config import PATHS, Parser
 
 # What may differ between runs of one table: what the table shows, paths, and what changes no outcome beyond rounding.
-MAY_DIFFER = {"kind", "seed", "ticket", "keep_gates", "data_dir", "task_def", "init_checkpoint", "device", "precision"}
+MAY_DIFFER = {"kind", "seed", "ticket", "keep_gates", "device", "precision"} | PATHS
 
 COLOURS = {"dense": "#555555", "winning": "#1b7f5c", "random": "#d08a1d", "losing": "#b33a3a"}
 
@@ -76,8 +76,8 @@ def gather(folders):
     The same ticket and seed found twice (the dense model, fine-tuned by train.py and rewound with an
     empty ticket) counts once.
 
-    Raises UserError where there is nothing to report, and where runs of one task were trained with
-    different options, which a table would compare as if they were alike.
+    Raises UserError where there is nothing to report, where runs of one task were trained with different
+    options, and where one point has different tickets: a table would show them as if they were alike.
     """
     results, first = {}, {}
     for folder in folders:
@@ -85,20 +85,13 @@ def gather(folders):
         if not found:
             raise UserError(f"{folder}: no finished run (result.json), expected a folder of train.py or rewind.py")
         for path in found:
-            result = read_json(path, "the result of a run")
-            try:
-                key = (result["task"], list(COLOURS).index(result["kind"]), -result["remaining_weights"]["by_formula"],
-                       result["heads_closed"], result["ffns_closed"], result["seed"])
-            except (KeyError, ValueError) as error:
-                raise UserError(f"{path}: {error}, expected the result of a run as rewind.py writes it") from None
-            results.setdefault(key, (result, path.parent))
-            options = {name: value for name, value in read_json(path.with_name("config.json"), "the options of a run").items() if name not in MAY_DIFFER}
-            options["model"] = result["model"]
+            key, result, options = read_run(path)
+            other, others = results.setdefault(key, (path.parent, options, result))[:2]
+            _refuse_difference(other, others, path.parent, options, ["ticket"])
             other, others = first.setdefault(result["task"], (path.parent, options))
-            if differing := [f"{name} {others.get(name)!r} and {value!r}" for name, value in options.items() if value != others.get(name)]:
-                raise UserError(f"{other} and {path.parent}: {'; '.join(differing)}; expected the same options, report them apart")
+            _refuse_difference(other, others, path.parent, options, options.keys() - MAY_DIFFER)
     points = {}
-    for key, (result, folder) in sorted(results.items(), key=lambda item: item[0]):
+    for key, (folder, _, result) in sorted(results.items(), key=lambda item: item[0]):
         for dataset, values in result["dev"].items():
             point = points.setdefault((dataset, *key[1:-1]), Point(
                 dataset, result["kind"], result["heads_closed"], result["ffns_closed"], result["remaining_weights"]["by_formula"],
@@ -108,6 +101,28 @@ def gather(folders):
             point.seconds.append(result["seconds_per_epoch"])
             point.folders.append(folder)
     return [points[key] for key in sorted(points)]
+
+
+def read_run(path):
+    """Read a result.json and the config.json beside it; return (what makes it one point and seed, result, options)."""
+    result = read_json(path, "the result of a run")
+    options = read_json(path.with_name("config.json"), "the options of a run")
+    try:
+        key = (result["task"], list(COLOURS).index(result["kind"]), -float(result["remaining_weights"]["by_formula"]),
+               int(result["heads_closed"]), int(result["ffns_closed"]), int(result["seed"]))
+        whole = all(float(value) <= 1 and result["dev_rows"][dataset] for dataset, values in result["dev"].items() for value in values.values())
+        float(result["seconds_per_epoch"])
+        options = {**options, "model": result["model"], "ticket": options["ticket"]}
+    except (KeyError, ValueError, TypeError, AttributeError):
+        whole = False
+    if not whole:
+        raise UserError(f"{path}: keys are missing or not as expected in the result of a run; remove that folder and run it anew")
+    return key, result, options
+
+
+def _refuse_difference(folder, options, other_folder, others, keys):
+    if differing := [f"{key} {options.get(key)!r} and {others.get(key)!r}" for key in sorted(keys) if options.get(key) != others.get(key)]:
+        raise UserError(f"{folder} and {other_folder}: {'; '.join(differing)}; expected the same, report them apart")
 
 
 def by_dataset(points):
