@@ -75,7 +75,7 @@ def write_folder_whole(folder):
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def to_json(content):
+def _to_json(content):
     """JSON for people: indented, but a list of plain values stays on one line."""
     text = json.dumps(content, indent=2, ensure_ascii=False)
     return re.sub(r"\[\s+([^][{}]*?)\s+\]", lambda found: "[" + re.sub(r",\n\s*", ", ", found[1]) + "]", text) + "\n"
@@ -84,7 +84,7 @@ def to_json(content):
 def write_json(path, content):
     """Write `content` as JSON for people, whole or not at all."""
     with write_whole(path) as file:
-        file.write(to_json(content))
+        file.write(_to_json(content))
 
 
 def read_json(path, what):

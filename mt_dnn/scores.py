@@ -1,10 +1,8 @@
 """Scores on disk: importance.json, for people and for choosing tickets, and its heat map."""
 
-import hashlib
-
 import numpy as np
 
-from data_utils.files import UserError, read_json, to_json, write_json, write_whole
+from data_utils.files import UserError, read_json, sha256, write_json, write_whole
 
 
 def normalise(head_scores):
@@ -25,13 +23,18 @@ def write_importance(path, heads, ffns, description):
             raise UserError(f"{path}: all {name} scores are zero, expected some above; the loss does not move with the gates, so no mask is made")
     write_json(path, {
         **description,
-        "heads": {"raw": heads.tolist(), "normalised": normalise(heads).tolist()},
-        "ffns": {"raw": ffns.tolist()},
+        "heads": {"raw": _digits(heads), "normalised": _digits(normalise(heads))},
+        "ffns": {"raw": _digits(ffns)},
     })
 
 
+def _digits(scores):
+    """Seven digits, which is what float32 holds."""
+    return np.vectorize(lambda score: float(f"{score:.7g}"))(scores).tolist()
+
+
 def read_importance(path):
-    """Return (normalised head scores (layers, heads), FFN scores (layers,), sha256 of the content, everything read)."""
+    """Return (normalised head scores (layers, heads), FFN scores (layers,), sha256 of the file, everything read)."""
     content = read_json(path, "importance scores")
     try:
         heads, ffns = np.array(content["heads"]["normalised"], float), np.array(content["ffns"]["raw"], float)
@@ -39,7 +42,7 @@ def read_importance(path):
         heads, ffns = np.empty(0), np.empty(0)
     if not isinstance(content.get("model"), dict) or "checkpoint" not in content or heads.ndim != 2 or ffns.shape != heads.shape[:1] or not (np.isfinite(heads).all() and np.isfinite(ffns).all()):
         raise UserError(f"{path}: no usable scores, expected model, checkpoint, heads.normalised (layers x heads) and ffns.raw (layers); remove the file to score anew")
-    return heads, ffns, hashlib.sha256(to_json(content).encode()).hexdigest(), content
+    return heads, ffns, sha256(path), content
 
 
 def draw_heat_map(path, heads, ffns, title):
@@ -54,7 +57,7 @@ def draw_heat_map(path, heads, ffns, title):
         picture = axis.imshow(scores, cmap="viridis", aspect="auto", origin="lower", vmin=0)
         axis.set(title=name, xticks=range(scores.shape[1]), yticks=range(layers))
         axis.title.set_size(9)
-        figure.colorbar(picture, ax=axis)
+        figure.colorbar(picture, ax=axis, aspect=12, fraction=0.15 if axis is axes[0] else 0.5)
     axes[0].set(xlabel="head", ylabel="layer")
     axes[1].set(xticks=[])
     figure.suptitle(title, fontsize=10)

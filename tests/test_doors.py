@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import toy
-from data_utils.files import UserError
+from data_utils.files import UserError, sha256
 from data_utils.tokenized import TokenizedSplit
 from mt_dnn.evaluate import decide, measure, predict
 from mt_dnn.masks import read_mask
@@ -80,10 +80,11 @@ def test_masks_have_all_kinds_and_levels(fine_tuned):
                                                     for name in ("heads_2_ffns_0", "heads_6_ffns_1", "heads_9_ffns_1"))}
     mask = read_mask(fine_tuned / "masks/winning/heads_6_ffns_1.json")
     scores = json.loads((fine_tuned / "importance.json").read_text())
+    assert mask.provenance["scores"] == f"importance.json sha256 {sha256(fine_tuned / 'importance.json')}" and mask.provenance["seed"] == 2018
     assert mask.tickets["sst"].ffns == {int(np.argmin(scores["ffns"]["raw"]))}
     normalised = np.array(scores["heads"]["normalised"])
-    np.testing.assert_allclose(np.linalg.norm(normalised, axis=1), 1)
-    np.testing.assert_allclose(normalised * np.linalg.norm(scores["heads"]["raw"], axis=1, keepdims=True), scores["heads"]["raw"])
+    np.testing.assert_allclose(np.linalg.norm(normalised, axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(normalised * np.linalg.norm(scores["heads"]["raw"], axis=1, keepdims=True), scores["heads"]["raw"], rtol=1e-5)
 
 
 def test_what_is_finished_is_not_done_again_and_other_options_are_refused(workshop, fine_tuned, door, refused):
