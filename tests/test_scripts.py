@@ -45,3 +45,9 @@ def test_the_users_workflow_from_raw_files_to_the_report(tmp_path):
     assert len(list(output.glob("rewind/*/*/seed_2018/result.json"))) == 3 * 8
     assert "## mnli_mismatched" in (output / "report.md").read_text() and (output / "report.png").exists()
     assert "bert-base-uncased" in (output / "masks/winning/heads_1_ffns_0.json").read_text()
+
+    script = copy / "scripts/rewind_mnli_winning.sh"   # edited as a user would: two seeds, one level
+    script.write_text(script.read_text().replace('SEEDS="2018"', 'SEEDS="2018 1"').replace("0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8", "0.5"))
+    ended = call(copy, script, "cpu")
+    assert ended.returncode == 0 and "4 runs, 1 finished before" in ended.stdout, ended.stdout + ended.stderr   # and the dense model with both seeds
+    assert len(list(output.glob("rewind/dense/*/seed_*/result.json"))) == 2
