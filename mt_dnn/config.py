@@ -155,7 +155,7 @@ class RewindOptions:
     """Tickets and output of rewind.py."""
 
     masks: list = flag(None, "mask files, folders of them (searched through), or patterns", nargs="+", required=True)
-    sparsities: list = flag(None, "only the masks at these levels (all if left out)", nargs="+", type=str)
+    sparsities: list = flag(None, "only the masks at these levels, and the dense one (all if left out)", nargs="+", type=str)
     output_dir: str = flag(None, "folder for one folder per ticket and seed", required=True)
     seeds: list = flag([2018], "one run per ticket and seed", nargs="+", type=SEED)
     keep_gates: bool = flag(False, "train the whole encoder with closed gates, where otherwise the ticket is taken out of the weights")

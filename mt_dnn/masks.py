@@ -121,17 +121,18 @@ def find_masks(patterns):
 
 
 def at_sparsities(masks, sparsities, task):
-    """Return those of `masks` ({path: Mask}) that close as much as one of the `sparsities` does.
+    """Return those of `masks` ({path: Mask}) that close as much as one of the `sparsities` does, and the dense ones.
 
     Raises UserError for a sparsity that no mask is at.
     """
-    chosen = {}
+    chosen = {path: mask for path, mask in masks.items() if mask.kind == "dense"}
+    tickets = {path: mask for path, mask in masks.items() if mask.kind != "dense"}
     for sparsity in sparsities:
-        found = {path: mask for path, mask in masks.items()
+        found = {path: mask for path, mask in tickets.items()
                  if ticket_for(mask, path, task).counts == counts_at(
                      sparsity, mask.model["layers"], mask.model["heads"], mask.provenance.get("min_heads_per_layer", 1))}
         if not found:
-            raise UserError(f"--sparsities {sparsity}: none of the {len(masks)} masks is at this level; make it with train.py --do_mask --sparsities {sparsity}")
+            raise UserError(f"--sparsities {sparsity}: none of the {len(tickets)} masks is at this level; make it with train.py --do_mask --sparsities {sparsity}")
         chosen |= found
     return chosen
 

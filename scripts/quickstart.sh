@@ -31,7 +31,8 @@ with_options() {
         --epochs $EPOCHS --batch_size $BATCH_SIZE --learning_rate $LEARNING_RATE
 }
 with_options train.py --do_train --do_mask --output_dir "$OUTPUT" --seed $SEED --sparsities $SPARSITIES
-with_options rewind.py --masks "$OUTPUT/masks" --sparsities $SPARSITIES --seeds $SEED --output_dir "$OUTPUT/rewind"
+with_options rewind.py --masks "$OUTPUT/masks/winning" "$OUTPUT/masks/random" "$OUTPUT/masks/losing" --sparsities $SPARSITIES \
+    --seeds $SEED --output_dir "$OUTPUT/rewind"
 
 echo
 "$PYTHON" experiments/phase_transition/report.py "$OUTPUT"

@@ -24,9 +24,9 @@ train() {
 # rewind KIND...: rewind the tickets of these kinds and report. Fine-tunes first where that was not done.
 rewind() {
     train
-    masks="" levels=$SPARSITIES
-    if [ "$SEEDS" != "${SEEDS%% *}" ]; then set -- dense "$@" && levels="0 $levels"; fi   # the dense model with every seed
+    masks=""
+    if [ "$SEEDS" != "${SEEDS%% *}" ]; then set -- dense "$@"; fi   # the dense model with every seed
     for kind in "$@"; do masks="$masks $OUTPUT/masks/$kind"; done
-    with_options rewind.py --masks $masks --sparsities $levels --seeds $SEEDS --output_dir "$OUTPUT/rewind"
+    with_options rewind.py --masks $masks --sparsities $SPARSITIES --seeds $SEEDS --output_dir "$OUTPUT/rewind"
     "$PYTHON" experiments/phase_transition/report.py "$OUTPUT"
 }

@@ -312,7 +312,7 @@ def test_a_loss_that_is_no_number_ends_with_one_line_and_no_result(workshop, tmp
 
 def test_report_shows_every_ticket_with_mean_and_spread(workshop, fine_tuned, tmp_path, door, refused):
     report = "experiments/phase_transition/report.py"
-    rewind(door, workshop, [fine_tuned / "masks"], tmp_path, "--sparsities", "0", "0.5", "--seeds", 2018, 1, *QUICK)
+    rewind(door, workshop, [fine_tuned / "masks"], tmp_path, "--sparsities", "0.5", "--seeds", 2018, 1, *QUICK)
     ended = door(report, tmp_path, tmp_path / "dense", "--output_dir", tmp_path / "report")
     assert ended.status == 0, ended.err
     lines = list(csv.DictReader(open(tmp_path / "report/report.csv")))
