@@ -13,6 +13,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 torch.set_num_threads(1)  # on models this tiny threads wait for each other
 
 import toy  # noqa: E402
+from calls import options  # noqa: E402
 from data_utils.files import open_door  # noqa: E402
 
 
@@ -69,3 +70,17 @@ def workshop(tmp_path_factory):
         for split in made.tasks[name].splits:
             prepro.tokenize_split(made.tasks[name], split, tokenizer, options)
     return made
+
+
+@pytest.fixture(scope="session")
+def trained(workshop, tmp_path_factory):
+    """train.py's folder for the toy SST-2; made by the first test that asks for it."""
+    return tmp_path_factory.mktemp("trained") / "sst"
+
+
+@pytest.fixture
+def fine_tuned(workshop, trained, door):
+    if not (trained / "masks").exists():
+        ended = door("train.py", *options(workshop), "--do_train", "--do_mask", "--output_dir", trained, "--sparsities", "0.2", "0.5", "0.75:0.34", "--log_per_updates", 25)
+        assert ended.status == 0, ended.err
+    return trained

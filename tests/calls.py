@@ -1,0 +1,20 @@
+"""How the tests call train.py and rewind.py on the toy tasks, and read what comes out."""
+
+import json
+
+QUICK = ("--epochs", 1, "--train_fraction", 0.2)  # where the outcome need not be good
+FAST = ("--epochs", 3, "--learning_rate", 5e-3, "--device", "cpu", "--precision", "float32")
+
+
+def options(workshop, task="sst", *more):
+    return ("--data_dir", workshop.data, "--init_checkpoint", workshop.encoder, "--train_datasets", task, *FAST, *more)
+
+
+def result_of(folder):
+    return json.loads((folder / "result.json").read_text())
+
+
+def rewind(door, workshop, masks, output, *more, task="sst"):
+    ended = door("rewind.py", *options(workshop, task), "--masks", *masks, "--output_dir", output, *more)
+    assert ended.status == 0, ended.err
+    return ended

@@ -1,0 +1,168 @@
+"""rewind.py and the report end to end on a tiny BERT and toy tasks."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import toy
+from data_utils.files import UserError
+from mt_dnn.model import load_model
+from mt_dnn.scores import write_importance
+from calls import QUICK, options, result_of, rewind
+
+
+# ---- rewind.py ----
+
+def test_an_empty_ticket_rewinds_to_the_fine_tuned_model(workshop, fine_tuned, tmp_path, door):
+    rewind(door, workshop, [fine_tuned / "masks/dense"], tmp_path)
+    run = tmp_path / "dense/heads_0_ffns_0/seed_2018"
+    assert (run / "dev_predictions.tsv").read_text() == (fine_tuned / "dev_predictions.tsv").read_text()
+    assert result_of(run)["dev"] == result_of(fine_tuned)["dev"]
+
+
+def test_a_run_does_not_depend_on_the_runs_before_it(workshop, fine_tuned, tmp_path, door):
+    masks = fine_tuned / "masks"
+    rewind(door, workshop, [masks / "losing", masks / "random/heads_6_ffns_1.json"], tmp_path / "many", "--seeds", 1, 2, "--save_model", *QUICK)
+    rewind(door, workshop, [masks / "random/heads_6_ffns_1.json"], tmp_path / "alone", "--seeds", 2, "--save_model", *QUICK)
+    name = "random/heads_6_ffns_1/seed_2"
+    for file in ("dev_predictions.tsv", "model/model.safetensors"):
+        assert (tmp_path / "many" / name / file).read_bytes() == (tmp_path / "alone" / name / file).read_bytes()
+    assert (tmp_path / "many/random/heads_6_ffns_1/seed_1/dev_predictions.tsv").read_bytes() != (tmp_path / "many" / name / "dev_predictions.tsv").read_bytes()
+
+
+def test_keeping_gates_trains_the_same_ticket(workshop, fine_tuned, tmp_path, door):
+    mask = fine_tuned / "masks/losing/heads_6_ffns_1.json"
+    for name, more in (("pruned", ()), ("gated", ("--keep_gates",))):
+        rewind(door, workshop, [mask], tmp_path / name, "--encoder_dropout", 0, "--save_model", *QUICK, *more)
+    task = workshop.tasks["sst"]
+    pruned, gated = (load_model(tmp_path / name / "losing/heads_6_ffns_1/seed_2018/model", [task]) for name in ("pruned", "gated"))
+    for name, parameter in pruned.named_parameters():  # float32, and Adamax divides small gradients by small gradients
+        torch.testing.assert_close(gated.get_parameter(name), parameter, rtol=0, atol=2e-3)
+
+
+def test_finished_runs_are_skipped_and_unfinished_ones_done(workshop, fine_tuned, tmp_path, door, refused):
+    masks = [fine_tuned / "masks/winning"]
+    assert "3 runs, 0 finished before" in rewind(door, workshop, masks, tmp_path, *QUICK).out
+    (tmp_path / "winning/heads_6_ffns_1/seed_2018/result.json").unlink()
+    assert "3 runs, 2 finished before" in rewind(door, workshop, masks, tmp_path, *QUICK).out
+    assert "3 runs, 3 finished before" in rewind(door, workshop, masks, tmp_path, *QUICK).out
+    assert "finished with epochs 1, now 4" in refused("rewind.py", *options(workshop, "sst", *QUICK, "--epochs", 4), "--masks", *masks, "--output_dir", tmp_path)
+
+
+def test_a_model_asked_for_later_is_made(workshop, fine_tuned, tmp_path, door):
+    masks = [fine_tuned / "masks/winning/heads_6_ffns_1.json"]
+    rewind(door, workshop, masks, tmp_path, *QUICK)
+    assert "1 runs, 0 finished before" in rewind(door, workshop, masks, tmp_path, "--save_model", *QUICK).out
+    assert (tmp_path / "winning/heads_6_ffns_1/seed_2018/model/model.safetensors").exists()
+
+
+def test_accumulated_batches_train_like_one_large_batch(workshop, fine_tuned, tmp_path, door):
+    tasks = tmp_path / "tasks.yml"
+    tasks.write_text(open(toy.TASK_DEF).read().replace("sst:\n", "sst:\n  head_dropout: 0.0\n"))
+    trained, losses = [], []
+    for name, sizes in (("large", ("--batch_size", 192)), ("small", ("--batch_size", 32, "--grad_accumulation_step", 6))):
+        rewind(door, workshop, [fine_tuned / "masks/winning/heads_6_ffns_1.json"], tmp_path / name, "--task_def", tasks, "--encoder_dropout", 0, "--save_model", *QUICK, *sizes)
+        run = tmp_path / name / "winning/heads_6_ffns_1/seed_2018"
+        epoch = json.loads((run / "metrics.jsonl").read_text())
+        assert epoch["step"] == 1
+        losses.append(epoch["loss"])
+        trained.append(load_file(run / "model/model.safetensors"))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    # The first step of Adamax has the gradient's sign alone, so where the gradient is rounding error the weights may part.
+    close = torch.cat([torch.isclose(trained[1][name], weight, rtol=0, atol=1e-5).flatten() for name, weight in trained[0].items()])
+    assert close.float().mean() > 0.99
+
+
+def test_bfloat16_trains_too(workshop, fine_tuned, tmp_path, door):
+    rewind(door, workshop, [fine_tuned / "masks/winning/heads_6_ffns_1.json"], tmp_path, "--precision", "bfloat16")
+    run = tmp_path / "winning/heads_6_ffns_1/seed_2018"
+    assert result_of(run)["dev"]["sst"]["accuracy"] >= 0.9 and json.loads((run / "config.json").read_text())["precision"] == "bfloat16"
+
+
+def test_changed_data_is_noticed(workshop, fine_tuned, tmp_path, door, refused):
+    toy.write_sst(tmp_path / "glue", rows=32, seed=7)
+    arguments = ("prepro.py", "--raw_dir", tmp_path / "glue", "--data_dir", tmp_path / "data", "--tasks", "sst", "--init_checkpoint", workshop.encoder, "--max_seq_len", 64)
+    assert door(*arguments).status == 0
+    rewind(door, workshop, [fine_tuned / "masks/dense"], tmp_path / "out", *QUICK)
+    assert "data {'sst_train': " in refused("rewind.py", *options(workshop, "sst", *QUICK), "--data_dir", tmp_path / "data",
+                                            "--masks", fine_tuned / "masks/dense", "--output_dir", tmp_path / "out")
+
+
+def test_masks_of_other_scores_go_and_foreign_ones_stay(workshop, fine_tuned, tmp_path, door):
+    shutil.copytree(fine_tuned, tmp_path / "run")
+    masks = tmp_path / "run/masks"
+    for name, scores in (("winning/heads_3_ffns_0.json", "importance.json sha256 0"), ("winning/heads_4_ffns_0.json", None), ("mine/heads_5_ffns_0.json", "other")):
+        content = json.loads((masks / "winning/heads_2_ffns_0.json").read_text())
+        content["provenance"] = {"scores": scores} if scores else {}
+        (masks / name).parent.mkdir(exist_ok=True)
+        (masks / name).write_text(json.dumps(content))
+    assert door("train.py", *options(workshop), "--do_mask", "--output_dir", tmp_path / "run", "--sparsities", "0.9", "--min_heads_per_layer", 2).status == 0
+    assert {path.stem for path in masks.glob("[wm]*/*")} == {"heads_2_ffns_0", "heads_6_ffns_1", "heads_9_ffns_1", "heads_4_ffns_0", "heads_5_ffns_0", "heads_6_ffns_2"}
+    rewind(door, workshop, [masks / "losing"], tmp_path / "out", "--sparsities", "0.9", *QUICK)
+    assert (tmp_path / "out/losing/heads_6_ffns_2").is_dir()  # the level as it was when two heads per layer stayed
+
+
+def test_sparsities_choose_among_masks(workshop, fine_tuned, tmp_path, door, refused):
+    rewind(door, workshop, [fine_tuned / "masks/winning"], tmp_path, "--sparsities", "0.5", *QUICK)
+    assert [path.name for path in (tmp_path / "winning").iterdir()] == ["heads_6_ffns_1"]
+    assert "--sparsities 0.9: none of the 3 masks" in refused(
+        "rewind.py", *options(workshop), "--masks", fine_tuned / "masks/winning", "--output_dir", tmp_path, "--sparsities", "0.5", "0.9")
+
+
+def test_masks_that_do_not_fit_are_refused_before_anything_runs(workshop, fine_tuned, tmp_path, refused):
+    def call(mask, task="sst"):
+        return refused("rewind.py", *options(workshop, task), "--masks", *mask, "--output_dir", tmp_path / "out")
+
+    mask = fine_tuned / "masks/winning/heads_6_ffns_1.json"
+    assert "tickets for sst, expected one for 'rte'" in call([mask], "rte")
+    content = json.loads(mask.read_text())
+    content["model"] = {"name": "bert-base-uncased", "layers": 12, "heads": 12}
+    (tmp_path / "base.json").write_text(json.dumps(content))
+    assert "made for another model: layers 12, the encoder has 3" in call([tmp_path / "base.json"])
+    shutil.copy(mask, tmp_path / "twin.json")
+    assert "would both go to" in call([mask, tmp_path / "twin.json"])
+    assert "no mask found" in call([tmp_path / "nothing*"])
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("heads, ffns, complaint", [
+    (np.full((3, 4), np.nan), np.ones(3), "head scores are not finite"), (np.ones((3, 4)), np.array([1, np.inf, 1]), "FFN scores are not finite"),
+    (np.zeros((3, 4)), np.ones(3), "all head scores are zero"), (np.ones((3, 4)), np.zeros(3), "all FFN scores are zero")])
+def test_scores_that_rank_nothing_make_no_mask(tmp_path, heads, ffns, complaint):
+    with pytest.raises(UserError, match=complaint):
+        write_importance(tmp_path / "importance.json", heads, ffns, {})
+    assert not (tmp_path / "importance.json").exists()
+
+
+def test_a_loss_that_is_no_number_ends_with_one_line_and_no_result(workshop, tmp_path, refused):
+    line = refused("train.py", *options(workshop), "--do_train", "--output_dir", tmp_path, "--learning_rate", 1e30)
+    assert "the loss is nan" in line or "the loss is inf" in line
+    assert not (tmp_path / "result.json").exists() and not (tmp_path / "model").exists()
+
+
+# ---- report ----
+
+def test_report_shows_every_ticket_with_mean_and_spread(workshop, fine_tuned, tmp_path, door, refused):
+    report = "experiments/phase_transition/report.py"
+    rewind(door, workshop, [fine_tuned / "masks"], tmp_path, "--sparsities", "0.5", "--seeds", 2018, 1, *QUICK)
+    ended = door(report, tmp_path, tmp_path / "dense", "--output_dir", tmp_path / "report")
+    assert ended.status == 0, ended.err
+    lines = list(csv.DictReader(open(tmp_path / "report/report.csv")))
+    assert [(line["ticket"], line["seeds"]) for line in lines] == [(kind, "2") for kind in ("dense", "winning", "random", "losing")]
+    values = [result_of(tmp_path / f"winning/heads_6_ffns_1/seed_{seed}")["dev"]["sst"]["accuracy"] for seed in (2018, 1)]
+    assert float(lines[1]["mean"]) == pytest.approx(np.mean(values), abs=1e-6) and float(lines[1]["std"]) == pytest.approx(np.std(values, ddof=1), abs=1e-6)
+    markdown = (tmp_path / "report/report.md").read_text()
+    assert markdown.count("| winning |") == 1 and f"{100 * np.mean(values):.1f} ± " in markdown
+    assert (tmp_path / "report/report.png").read_bytes().startswith(b"\x89PNG")
+    assert "best winning ticket" in ended.out
+
+    complaint = refused(report, fine_tuned, tmp_path, "--output_dir", tmp_path / "no")
+    assert "epochs 3 and 1; train_fraction 1.0 and 0.2; expected the same" in complaint
+    (tmp_path / "empty").mkdir()
+    assert "no finished run" in refused(report, tmp_path / "empty")
+    assert not (tmp_path / "no").exists()
