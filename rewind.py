@@ -1,4 +1,7 @@
-"""Rewind tickets: the pre-trained weights with a mask applied, trained again, for every mask and seed."""
+"""Rewind tickets: the pre-trained weights with a mask applied, trained again, for every mask and seed.
+
+With several tasks each of them trains its own ticket in the mask, inside one shared encoder (tickets sharing).
+"""
 
 from pathlib import Path
 
@@ -9,41 +12,52 @@ from mt_dnn.config import DataOptions, MachineOptions, ModelOptions, Optimizatio
 def main():
     options, data, model, optimization, machine = parse_options(
         __doc__, RewindOptions, DataOptions, ModelOptions, OptimizationOptions, MachineOptions)
+    if len(data.train_datasets) > 1 and (options.sparsities or options.keep_gates):
+        raise UserError(f"--{'sparsities' if options.sparsities else 'keep_gates'} with --train_datasets {','.join(data.train_datasets)}: expected one task")
 
+    from mt_dnn.distributed import decide, joined
+    from mt_dnn.log import say
     from mt_dnn.masks import at_sparsities, find_masks, read_mask, refuse_other_model
     from mt_dnn.run import outcome_options
     outcome = outcome_options(data, model, optimization)
     masks = {path: read_mask(path) for path in find_masks(options.masks)}
     if options.sparsities:
-        masks = at_sparsities(masks, options.sparsities, data.train_datasets[0])
-    runs = plan(masks, options, data.train_datasets[0], outcome)
-    left = [run for run in runs if not run.is_finished()]
-    print(f"{options.output_dir}: {len(runs)} runs, {len(runs) - len(left)} finished before", flush=True)
-    if not left:
-        return
+        masks = at_sparsities(masks, options.sparsities, *data.train_datasets)
+    runs = plan(masks, options, data.train_datasets, outcome)
+    with joined(machine.device):
+        finished = decide(lambda: [run.is_finished() for run in runs])
+        left = [run for run, done in zip(runs, finished) if not done]
+        say(f"{options.output_dir}: {len(runs)} runs, {len(runs) - len(left)} finished before")
+        if not left:
+            return
 
-    from mt_dnn.session import Session
-    session = Session(data, model, optimization, machine)
-    for path, mask in masks.items():
-        refuse_other_model(mask, path, session.model_entry)
-    for number, run in enumerate(left, 1):
-        print(f"\nrun {number} of {len(left)}: {run.files.folder}", flush=True)
-        session.do(run)
+        from mt_dnn.session import Session
+        session = Session(data, model, optimization, machine)
+        for path, mask in masks.items():
+            refuse_other_model(mask, path, session.model_entry)
+        for number, run in enumerate(left, 1):
+            say(f"\nrun {number} of {len(left)}: {run.files.folder}")
+            session.do(run)
 
 
-def plan(masks, options, task, outcome):
-    """Return a Run per mask and seed, each in its own folder; raise UserError if two would share one."""
-    from mt_dnn.masks import ticket_for
+def plan(masks, options, tasks, outcome):
+    """Return a Run per mask and seed, each in its own folder; raise UserError if two would share one.
+
+    The folder is named after what a single task's ticket closes, or after the file of a mask for several tasks.
+    """
+    from mt_dnn.masks import tickets_for
     from mt_dnn.run import Run
 
     runs, taken = [], {}
     for path, mask in masks.items():
-        ticket = ticket_for(mask, path, task)
-        folder = Path(options.output_dir) / mask.kind / ticket_name(*ticket.counts)
+        tickets = tickets_for(mask, path, tasks)
+        name = ticket_name(*tickets[tasks[0]].counts) if len(tasks) == 1 else path.stem
+        folder = Path(options.output_dir) / mask.kind / name
         if folder in taken:
-            raise UserError(f"{taken[folder]} and {path} would both go to {folder}, expected one mask per kind and count; rewind them into two --output_dir")
+            raise UserError(f"{taken[folder]} and {path} would both go to {folder}, expected one mask per kind and "
+                            f"{'count' if len(tasks) == 1 else 'file name'}; rewind them into two --output_dir")
         taken[folder] = path
-        runs += [Run(RunFolder(folder / f"seed_{seed}"), mask.kind, ticket, seed, outcome, options.keep_gates, options.save_model)
+        runs += [Run(RunFolder(folder / f"seed_{seed}"), mask.kind, tickets, seed, outcome, options.keep_gates, options.save_model)
                  for seed in dict.fromkeys(options.seeds)]
     return runs
 

@@ -1,4 +1,4 @@
-"""Which rows form a batch: rows of like length together, so that little of a batch is padding."""
+"""Which rows form a batch: rows of like length together, so that little of a batch is padding; one task per batch."""
 
 import numpy as np
 
@@ -20,6 +20,18 @@ def training_batches(lengths, batch_size, seed, epoch):
         rows = rows[np.argsort(lengths[rows], kind="stable")]
         batches += [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)]
     return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def mixed_batches(lengths_by_task, batch_size, seed, epoch):
+    """Return a list of (task, index array): the training batches of all tasks, mixed at random.
+
+    Every row of every task comes up once, so the tasks are mixed in proportion to their sizes.
+    """
+    batches = {task: training_batches(lengths, batch_size, seed, epoch) for task, lengths in lengths_by_task.items()}
+    turns = np.repeat(np.arange(len(batches)), [len(own) for own in batches.values()])
+    np.random.default_rng([seed, epoch]).shuffle(turns)
+    names, left = list(batches), {task: iter(own) for task, own in batches.items()}
+    return [(names[turn], next(left[names[turn]])) for turn in turns]
 
 
 def evaluation_batches(lengths, batch_size):

@@ -38,6 +38,18 @@ METRICS = {
 }
 
 
+def average_score(dev):
+    """Return the GLUE average of {task: {dev set: {metric: value}}}: the mean over tasks of the mean over a task's dev sets
+    of the mean over a dev set's metrics.
+
+    It is the "Avg Score" of the paper's tables: each of the four published ones follows from its row.
+    """
+    def mean(values):
+        values = list(values)
+        return sum(values) / len(values)
+    return mean(mean(mean(metrics.values()) for metrics in own.values()) for own in dev.values())
+
+
 def compute(task, gold, predicted):
     """Return {name: value} for the metrics of `task`.
 

@@ -65,18 +65,26 @@ def read_tasks(path):
 
     Raises UserError, naming file, task and key, for anything that is not as documented there.
     """
+    return {name: _read_task(f"{path}: {name}", name, entry) for name, entry in read_yaml(path, "`name: {kind: ..., splits: ...}`").items()}
+
+
+def read_yaml(path, expected):
+    """Return the entries of a YAML file, {name: entry}; `expected` says for the complaint what an entry looks like.
+
+    Raises UserError, naming file and line, if it is none or has no entries.
+    """
     try:
         with open(path, encoding="utf-8") as file:
             entries = yaml.load(file, Loader=_NoTwinsLoader)  # a SafeLoader
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file, expected task entries in YAML") from None
+        raise UserError(f"{path}: no such file, expected entries {expected}") from None
     except (yaml.YAMLError, ValueError, TypeError) as error:  # the last two for impossible dates, bytes that are no UTF-8, unhashable keys
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         raise UserError(f"{where}: not readable as YAML: {getattr(error, 'problem', None) or error}") from None
     if not isinstance(entries, dict) or not entries:
-        raise UserError(f"{path}: no task entries, expected `name: {{kind: ..., splits: ...}}`")
-    return {name: _read_task(f"{path}: {name}", name, entry) for name, entry in entries.items()}
+        raise UserError(f"{path}: no entries, expected {expected}")
+    return entries
 
 
 def select_tasks(tasks, names, path):

@@ -58,8 +58,8 @@ def number(kind, low, high=math.inf, above=False):
 def names(text):
     """An argparse type: names separated by commas, at least one."""
     found = [name.strip() for name in text.split(",") if name.strip()]
-    if not found:
-        raise argparse.ArgumentTypeError(f"{text!r}, expected names separated by commas")
+    if not found or len(set(found)) < len(found):
+        raise argparse.ArgumentTypeError(f"{text!r}, expected names separated by commas, each once")
     return found
 
 
@@ -89,10 +89,10 @@ class DataOptions:
 
     data_dir: str = flag("data/tokenized/bert-base-uncased", "folder of tokenized splits, made by prepro.py")
     task_def: str = flag("experiments/glue/glue_task_def.yml", "task entries")
-    train_datasets: list = flag(None, "the task to train on", type=names, required=True)
+    train_datasets: list = flag(None, "tasks to train on, separated by commas; several share one encoder", type=names, required=True)
     test_datasets: list = flag(None, "dev sets to evaluate on, separated by commas, such as mnli_matched,mnli_mismatched "
-                                     "(all of the task if left out)", type=names)
-    train_fraction: float = flag(1.0, "random part of the training rows to use, drawn from the seed; smaller parts lie inside larger ones", type=FRACTION)
+                                     "(all of the tasks if left out)", type=names)
+    train_fraction: float = flag(1.0, "random part of each task's training rows to use, drawn from the seed; smaller parts lie inside larger ones", type=FRACTION)
 
 
 @dataclass
@@ -108,7 +108,7 @@ class OptimizationOptions:
     """Optimization."""
 
     epochs: int = flag(3, "passes over the training rows", type=COUNT)
-    batch_size: int = flag(32, "rows per batch", type=COUNT)
+    batch_size: int = flag(32, "rows per batch, all of one task; several processes share them", type=COUNT)
     grad_accumulation_step: int = flag(1, "batches per update", type=COUNT)
     optimizer: str = flag("adamax", "update rule, with decoupled weight decay", choices=["adamax", "adamw"])
     learning_rate: float = flag(5e-5, "peak learning rate", type=number(float, 0, above=True))
@@ -160,6 +160,18 @@ class RewindOptions:
     seeds: list = flag([2018], "one run per ticket and seed", nargs="+", type=SEED)
     keep_gates: bool = flag(False, "train the whole encoder with closed gates, where otherwise the ticket is taken out of the weights")
     save_model: bool = flag(False, "keep each run's trained model")
+
+
+@dataclass
+class MergeOptions:
+    """Super tickets and output of construct_mtl_mask.py."""
+
+    model: str = flag("base", "whose published super tickets and default folder to take", choices=["base", "large"])
+    super_tickets: list = flag(None, "your own: files that say how many heads and FFNs each task's super ticket closes, as report.py writes them "
+                                     "(experiments/glue/super_tickets_<model>.yml if left out)", nargs="+")
+    checkpoints: str = flag(None, "folder with train.py's output for every task (checkpoints/bert-<model>-uncased if left out)")
+    kind: str = flag("winning", "kind of tickets with these numbers; random and losing ones are controls", choices=["winning", "random", "losing"])
+    output: str = flag(None, "mask to write (<checkpoints>/mtdnn/masks/<kind>/super_tickets.json if left out)")
 
 
 def to_dict(*options):

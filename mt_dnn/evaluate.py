@@ -2,29 +2,32 @@
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from data_utils.batches import evaluation_batches
 from data_utils.files import write_whole
 from data_utils.metrics import compute
+from mt_dnn.distributed import add_up, share
+from mt_dnn.log import progress_bar
 
 
 @torch.no_grad()
 def predict(model, task, split, batch_size, precision):
     """Return the outputs of every row, (rows, outputs) float32, in the order of the file; dropout off.
 
+    Several processes take every row once between them, and all return all outputs.
+
     `precision`: a context manager for the forward pass (trainer.autocast).
     """
     device = next(model.parameters()).device
-    outputs = torch.empty(len(split), task.n_outputs)
+    outputs = torch.zeros(len(split), task.n_outputs, device=device)
     was_training = model.training
     model.eval()
-    for rows in tqdm(evaluation_batches(split.lengths, batch_size), "evaluation", unit="batch", disable=None, leave=False):
+    for rows in progress_bar(iterable=share(evaluation_batches(split.lengths, batch_size)), desc="evaluation", unit="batch"):
         batch = {name: array.to(device) for name, array in split.batch(rows).items()}
         with precision():
-            outputs[torch.from_numpy(rows)] = model(task, batch).float().cpu()
+            outputs[torch.from_numpy(rows).to(device)] = model(task, batch).float()
     model.train(was_training)
-    return outputs.numpy()
+    return add_up(outputs).cpu().numpy()
 
 
 def decide(task, outputs):

@@ -4,7 +4,9 @@ import numpy as np
 import torch
 
 from data_utils.batches import evaluation_batches
+from mt_dnn.distributed import add_up, share
 from mt_dnn.gates import gated
+from mt_dnn.model import loss_per_row
 
 
 def score(model, task, split, rows, batch_size, per="example", progress=lambda n: None):
@@ -17,17 +19,19 @@ def score(model, task, split, rows, batch_size, per="example", progress=lambda n
 
     `per` "token" gives every position its own gate and takes the absolute value there, before the sum
     over positions (as the code released with both papers does).
+
+    Several processes take every row once between them, and all return the same scores.
     """
     shape = model.encoder.config.num_hidden_layers, model.encoder.config.num_attention_heads
     device = next(model.parameters()).device
-    heads, ffns = np.zeros(shape), np.zeros(shape[0])
+    heads, ffns = torch.zeros(shape, dtype=torch.float64, device=device), torch.zeros(shape[0], dtype=torch.float64, device=device)
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     was_training = model.training
     model.eval()
     for parameter in trainable:
         parameter.requires_grad_(False)
     try:
-        for chosen in evaluation_batches(split.lengths[rows], batch_size):
+        for chosen in share(evaluation_batches(split.lengths[rows], batch_size)):
             batch = {name: array.to(device) for name, array in split.batch(rows[chosen]).items()}
             n_rows, length = batch["input_ids"].shape
             gates_per_row = length if per == "token" else 1
@@ -35,13 +39,13 @@ def score(model, task, split, rows, batch_size, per="example", progress=lambda n
             head_gates = torch.ones(shape[0], n_rows, gates_per_row, shape[1], device=device, dtype=dtype, requires_grad=True)
             ffn_gates = torch.ones(shape[0], n_rows, gates_per_row, device=device, dtype=dtype, requires_grad=True)
             with gated(model.encoder, head_gates, ffn_gates):
-                loss = model.loss_per_row(task, batch).sum()
+                loss = loss_per_row(model, task, batch).sum()
             head_grads, ffn_grads = torch.autograd.grad(loss, (head_gates, ffn_gates))
-            heads += head_grads.abs().sum((1, 2), dtype=torch.float64).cpu().numpy()
-            ffns += ffn_grads.abs().sum((1, 2), dtype=torch.float64).cpu().numpy()
+            heads += head_grads.abs().sum((1, 2), dtype=torch.float64)
+            ffns += ffn_grads.abs().sum((1, 2), dtype=torch.float64)
             progress(len(chosen))
     finally:
         model.train(was_training)
         for parameter in trainable:
             parameter.requires_grad_(True)
-    return heads / len(rows), ffns / len(rows)
+    return tuple((add_up(summed) / len(rows)).cpu().numpy() for summed in (heads, ffns))

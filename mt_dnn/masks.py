@@ -2,7 +2,7 @@
 
     {
       "kind": "winning",
-      "model": {"name": "bert-base-uncased", "layers": 12, "heads": 12},
+      "model": {"name": "bert-base-uncased", "layers": 12, "heads": 12, "hidden": 768, "intermediate": 3072, "parameters": 109482240},
       "tickets": {"rte": {"heads": {"0": [3, 7], "5": [1]}, "ffns": [11]}},
       "provenance": {"scores": "importance.json sha256 ...", "checkpoint": "...", "seed": 2018}
     }
@@ -10,13 +10,14 @@
 heads: closed heads by layer; ffns: layers whose FFN is closed; both count from 0.
 """
 
+import dataclasses
 import glob
 from dataclasses import dataclass
 from pathlib import Path
 
 from data_utils.files import UserError, read_json, write_json
 from mt_dnn.scores import read_importance
-from mt_dnn.ticket import DENSE, Ticket, choose, counts_at, rankings
+from mt_dnn.ticket import DENSE, Shape, Ticket, choose, counts_at, rankings
 
 KINDS = ("dense", "winning", "random", "losing")
 
@@ -25,7 +26,7 @@ KINDS = ("dense", "winning", "random", "losing")
 class Mask:
     """What a mask file says: one Ticket per task name, for one model, and where it comes from.
 
-    `model`: {"name", "layers", "heads"}; `provenance`: free text by key.
+    `model`: its name and the fields of its Shape; `provenance`: free text by key.
     """
 
     kind: str
@@ -33,14 +34,22 @@ class Mask:
     tickets: dict
     provenance: dict
 
+    @property
+    def shape(self):
+        """The Shape of the model."""
+        return Shape(**{key: value for key, value in self.model.items() if key != "name"})
+
 
 def write_mask(path, mask):
-    """Write a mask file, for people: units are listed per layer, ascending."""
-    tickets = {}
-    for task, ticket in mask.tickets.items():
-        layers = sorted({layer for layer, _ in ticket.heads})
-        tickets[task] = {"heads": {str(layer): ticket.heads_of(layer) for layer in layers}, "ffns": sorted(ticket.ffns)}
-    write_json(path, {"kind": mask.kind, "model": mask.model, "tickets": tickets, "provenance": mask.provenance})
+    """Write a mask file."""
+    write_json(path, {"kind": mask.kind, "model": mask.model, "tickets": describe_tickets(mask.tickets), "provenance": mask.provenance})
+
+
+def describe_tickets(tickets):
+    """Return {task name: Ticket} as a mask file has it, for people: units are listed per layer, ascending."""
+    def by_layer(ticket):
+        return {str(layer): ticket.heads_of(layer) for layer in sorted({layer for layer, _ in ticket.heads})}
+    return {task: {"heads": by_layer(ticket), "ffns": sorted(ticket.ffns)} for task, ticket in tickets.items()}
 
 
 def read_mask(path):
@@ -59,8 +68,9 @@ def read_mask(path):
     want(not missing, "keys", sorted(content), "kind, model, tickets, provenance")
     model, tickets = content["model"], content["tickets"]
     want(content["kind"] in KINDS, "kind", content["kind"], f"one of {', '.join(KINDS)}")
-    want(isinstance(model, dict) and isinstance(model.get("name"), str) and all(_is_index(model.get(key), 1000) and model[key] for key in ("layers", "heads")),
-         "model", model, "name, layers and heads of the model")
+    sizes = [field.name for field in dataclasses.fields(Shape)]
+    want(isinstance(model, dict) and set(model) == {"name", *sizes} and isinstance(model["name"], str) and all(type(model[key]) is int and model[key] > 0 for key in sizes),
+         "model", model, f"name, {', '.join(sizes)} of the model")
     want(isinstance(tickets, dict) and tickets, "tickets", tickets, "a ticket by task name")
     want(isinstance(content.get("provenance", {}), dict), "provenance", content.get("provenance"), "where the mask comes from, by key")
     layers, heads = model["layers"], model["heads"]
@@ -90,11 +100,12 @@ def _is_index(value, below):
     return type(value) is int and 0 <= value < below
 
 
-def ticket_for(mask, path, task):
-    """Return the Ticket of `task` in `mask` (read from `path`); raise UserError if it has none."""
-    if task not in mask.tickets:
-        raise UserError(f"{path}: tickets for {', '.join(mask.tickets)}, expected one for '{task}' (--train_datasets)")
-    return mask.tickets[task]
+def tickets_for(mask, path, tasks):
+    """Return {task name: Ticket} for the names `tasks` in `mask` (read from `path`); raise UserError if one has none."""
+    for task in tasks:
+        if task not in mask.tickets:
+            raise UserError(f"{path}: tickets for {', '.join(mask.tickets)}, expected one for '{task}' (--train_datasets)")
+    return {task: mask.tickets[task] for task in tasks}
 
 
 def refuse_other_model(mask, path, model):
@@ -102,6 +113,39 @@ def refuse_other_model(mask, path, model):
     differing = [f"{key} {mask.model[key]}, the encoder has {model[key]}" for key in ("layers", "heads", "name") if mask.model[key] != model[key]]
     if differing:
         raise UserError(f"{path}: made for another model: {'; '.join(differing)} (--init_checkpoint)")
+
+
+def saved_mask(folder):
+    """The mask file of a saved model."""
+    return Path(folder) / "mask.json"
+
+
+def encoder_name(checkpoint):
+    """Name an encoder by its folder or hub name; one that was trained here, by where it comes from."""
+    if not saved_mask(checkpoint).is_file():
+        return Path(checkpoint).name
+    mask = read_mask(saved_mask(checkpoint))
+    return f"{mask.model['name']} trained on {','.join(mask.tickets)} ({mask.kind})"
+
+
+def merge_masks(paths, kind):
+    """Return the mask of `kind` with the ticket of every task, from {task name: file of its own mask}.
+
+    Raises UserError for a mask that is missing, has no ticket for its task, or was made for another model than the others.
+    """
+    tickets, sources, model, first = {}, {}, None, None
+    for task, path in paths.items():
+        if not path.is_file():
+            raise UserError(f"{path}: no such mask, expected that of {task}'s super ticket; make it with scripts/prepare_mtdnn_*.sh or train.py --do_mask --sparsities")
+        mask = read_mask(path)
+        if task not in mask.tickets:
+            raise UserError(f"{path}: tickets for {', '.join(mask.tickets)}, expected one for '{task}'")
+        model, first = model or mask.model, first or path
+        if differing := [f"{key} {mask.model[key]} and {model[key]}" for key in model if mask.model[key] != model[key]]:
+            raise UserError(f"{path} and {first}: {'; '.join(differing)}; expected masks of one model")
+        tickets[task] = mask.tickets[task]
+        sources[task] = {"mask": str(path), **mask.provenance}
+    return Mask(kind, model, tickets, sources)
 
 
 def find_masks(patterns):
@@ -121,7 +165,7 @@ def find_masks(patterns):
 
 
 def at_sparsities(masks, sparsities, task):
-    """Return those of `masks` ({path: Mask}) that close as much as one of the `sparsities` does, and the dense ones.
+    """Return those of `masks` ({path: Mask}) whose ticket for `task` closes as much as one of the `sparsities` does, and the dense ones.
 
     Raises UserError for a sparsity that no mask is at.
     """
@@ -129,7 +173,7 @@ def at_sparsities(masks, sparsities, task):
     tickets = {path: mask for path, mask in masks.items() if mask.kind != "dense"}
     for sparsity in sparsities:
         found = {path: mask for path, mask in tickets.items()
-                 if ticket_for(mask, path, task).counts == counts_at(
+                 if tickets_for(mask, path, [task])[task].counts == counts_at(
                      sparsity, mask.model["layers"], mask.model["heads"], mask.provenance.get("min_heads_per_layer", 1))}
         if not found:
             raise UserError(f"--sparsities {sparsity}: none of the {len(tickets)} masks is at this level; make it with train.py --do_mask --sparsities {sparsity}")

@@ -1,6 +1,7 @@
 """The model: one shared encoder, one linear head per task; load it, save it."""
 
 import contextlib
+import dataclasses
 from pathlib import Path
 
 import torch
@@ -9,9 +10,11 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional
 
-from data_utils.files import UserError, read_json, write_folder_whole, write_json
+from data_utils.files import UserError, write_folder_whole
+from mt_dnn.masks import encoder_name, read_mask, refuse_other_model, saved_mask, tickets_for, write_mask
 from mt_dnn.prune import prune
-from mt_dnn.ticket import Shape, Ticket
+from mt_dnn.sharing import SharedTicket
+from mt_dnn.ticket import DENSE, Shape
 
 transformers.utils.logging.disable_progress_bar()
 transformers.utils.logging.set_verbosity_error()
@@ -20,13 +23,15 @@ PREFIX = "bert"  # the hub's name for the encoder in a BERT checkpoint
 
 
 class Model(nn.Module):
-    """`encoder`: a library BERT with pooler; `heads`: a linear layer by task name."""
+    """`encoder`: a library BERT with pooler; `heads`: a linear layer by task name; `shared`: by task name the
+    SharedTicket that the task's batches run through, where they do not take the whole encoder."""
 
     def __init__(self, encoder, tasks):
         super().__init__()
         self.encoder = encoder
         self.dropout = nn.ModuleDict({_key(task): nn.Dropout(task.head_dropout) for task in tasks})
         self.heads = nn.ModuleDict({_key(task): nn.Linear(encoder.config.hidden_size, task.n_outputs) for task in tasks})
+        self.shared = {}
 
     def draw_heads(self, seed):
         """Draw the task heads anew: weights from normal(0, 0.02), biases 0."""
@@ -35,18 +40,24 @@ class Model(nn.Module):
             nn.init.normal_(head.weight, 0, 0.02, generator=generator)
             nn.init.zeros_(head.bias)
 
+    def share(self, tickets):
+        """From now on run a task's batches through its ticket, {task name: Ticket}, in the shared encoder, as it stands on its device."""
+        self.shared = {name: SharedTicket(self.encoder, ticket) for name, ticket in tickets.items() if ticket != DENSE}
+
     def forward(self, task, batch):
         """Return the outputs for `task`: (batch, classes) logits, or (batch, 1) values; float32 or wider."""
-        pooled = self.encoder(batch["input_ids"], attention_mask=batch["attention_mask"], token_type_ids=batch["token_type_ids"]).pooler_output
+        encoder = self.shared.get(task.name, self.encoder)
+        pooled = encoder(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], token_type_ids=batch["token_type_ids"]).pooler_output
         outputs = self.heads[_key(task)](self.dropout[_key(task)](pooled))
         return outputs if outputs.dtype == torch.float64 else outputs.float()
 
-    def loss_per_row(self, task, batch):
-        """Return the loss of every row, (batch,): cross-entropy, or squared error for a regression."""
-        outputs, labels = self(task, batch), batch["labels"]
-        if task.kind == "classification":
-            return functional.cross_entropy(outputs, labels, reduction="none")
-        return (outputs.squeeze(1) - labels.to(outputs.dtype)) ** 2
+
+def loss_per_row(model, task, batch):
+    """Return the loss of every row, (batch,): cross-entropy, or squared error for a regression."""
+    outputs, labels = model(task, batch), batch["labels"]
+    if task.kind == "classification":
+        return functional.cross_entropy(outputs, labels, reduction="none")
+    return (outputs.squeeze(1) - labels.to(outputs.dtype)) ** 2
 
 
 def _key(task):
@@ -54,9 +65,8 @@ def _key(task):
 
 
 def describe(encoder):
-    """Return the `model` entry of a mask file: name, layers, heads."""
-    config = encoder.config
-    return {"name": Path(config.name_or_path).name, "layers": config.num_hidden_layers, "heads": config.num_attention_heads}
+    """Return the `model` entry of a mask file: the name and Shape of an encoder that nothing was taken out of."""
+    return {"name": encoder_name(encoder.config.name_or_path), **dataclasses.asdict(shape_of(encoder))}
 
 
 def shape_of(encoder):
@@ -115,14 +125,17 @@ def _library_errors(name, expected):
         raise UserError(f"--init_checkpoint {name}: {reason.rstrip('.')}; expected {expected}: a hub name, or a local folder in the hub's format") from None
 
 
-def save_model(folder, model, tokenizer, ticket):
-    """Save `model`, pruned by `ticket`, as a folder: safetensors, the encoder's config, tokenizer, and ticket.json."""
+def save_model(folder, model, tokenizer, mask):
+    """Save `model`, trained with the tickets of `mask`, as a folder: safetensors, the encoder's config, tokenizer, and the mask.
+
+    The encoder of one task is saved pruned; one that tasks share is saved whole.
+    """
     with write_folder_whole(folder) as beside:
         state = {_rename(key, "encoder.", f"{PREFIX}."): value.contiguous() for key, value in model.state_dict().items()}
         save_file(state, beside / "model.safetensors", metadata={"format": "pt"})
         model.encoder.config.save_pretrained(beside)
         tokenizer.save_pretrained(beside)
-        write_json(beside / "ticket.json", {"name": describe(model.encoder)["name"], "heads": sorted(map(list, ticket.heads)), "ffns": sorted(ticket.ffns)})
+        write_mask(saved_mask(beside), mask)
 
 
 def _rename(key, prefix, other):
@@ -130,23 +143,32 @@ def _rename(key, prefix, other):
 
 
 def load_model(folder, tasks, attention="sdpa"):
-    """Load what save_model wrote, as a Model with the heads of `tasks`; its ticket is taken out already.
+    """Load what save_model wrote, as a Model with the heads of `tasks` and each task's ticket in its place.
 
-    Raises UserError unless the weights fit the config, the ticket and the tasks one to one.
+    Raises UserError unless the weights fit the config, the mask and the tasks one to one.
     """
     folder = Path(folder)
-    content = read_json(folder / "ticket.json", "the ticket of a saved model")
+    mask = read_mask(saved_mask(folder))
     with _library_errors(folder, "a saved model"):
         config = transformers.AutoConfig.from_pretrained(folder)
         state = load_file(folder / "model.safetensors")
     config._attn_implementation = attention
     encoder = transformers.BertModel(config)
+    encoder.config.name_or_path = mask.model["name"]
+    refuse_other_model(mask, saved_mask(folder), describe(encoder))
+    model = place_tickets(Model(encoder, tasks), tickets_for(mask, saved_mask(folder), [task.name for task in tasks]))
     try:
-        encoder.config.name_or_path = content["name"]
-        prune(encoder, Ticket(frozenset(map(tuple, content["heads"])), frozenset(content["ffns"])))
-        model = Model(encoder, tasks)
         model.load_state_dict({_rename(key, f"{PREFIX}.", "encoder."): value for key, value in state.items()})
-    except (KeyError, TypeError, ValueError, RuntimeError):
-        raise UserError(f"{folder}: model.safetensors, config.json, ticket.json and the task ({', '.join(task.name for task in tasks)}) "
-                        "do not fit together, expected a model that this version saved for this task") from None
+    except RuntimeError:
+        raise UserError(f"{folder}: model.safetensors, config.json, mask.json and the tasks ({', '.join(task.name for task in tasks)}) "
+                        "do not fit together, expected a model that this version saved for these tasks") from None
+    return model
+
+
+def place_tickets(model, tickets):
+    """Give every task of `model` its ticket, {task name: Ticket}; return `model`. A single task's is taken out of the encoder for good."""
+    if len(tickets) == 1:
+        prune(model.encoder, *tickets.values())
+    else:
+        model.share(tickets)
     return model

@@ -11,18 +11,33 @@ def prune(encoder, ticket):
     Heads: their rows of query, key and value, their columns of the output projection; attention reads
     the number of heads from the width that is left. FFNs: both linear layers; the LayerNorm stays.
     """
-    size = encoder.config.hidden_size // encoder.config.num_attention_heads
-    for index, layer in enumerate(encoder.encoder.layer):
-        if closed := ticket.heads_of(index):
-            keep = [head for head in range(encoder.config.num_attention_heads) if head not in closed]
-            units = torch.cat([torch.arange(head * size, (head + 1) * size) for head in keep])
-            attention = layer.attention
-            for name in ("query", "key", "value"):
-                _keep_rows(getattr(attention.self, name), units)
-            _keep_columns(attention.output.dense, units)
-        if index in ticket.ffns:
-            layer.intermediate = nn.Identity()
-            layer.output = ClosedFFN(layer.output.LayerNorm)
+    for name, (dimension, units) in kept_parts(encoder, ticket).items():
+        module, _, kind = name.rpartition(".")
+        linear, whole = encoder.get_submodule(module), encoder.get_parameter(name)
+        setattr(linear, kind, nn.Parameter(whole.detach().index_select(dimension, units), whole.requires_grad))
+        linear.out_features, linear.in_features = linear.weight.shape
+    close_ffns(encoder, ticket)
+
+
+def kept_parts(encoder, ticket):
+    """Return what stays of the projections of layers that lose heads: {parameter name: (dimension, indices along it)}."""
+    n_heads = encoder.config.num_attention_heads
+    size, parts = encoder.config.hidden_size // n_heads, {}
+    for layer in sorted({layer for layer, _ in ticket.heads}):
+        keep = [head for head in range(n_heads) if (layer, head) not in ticket.heads]
+        units = torch.cat([torch.arange(head * size, (head + 1) * size) for head in keep]).to(encoder.device)
+        attention = f"encoder.layer.{layer}.attention"
+        for projection in ("query", "key", "value"):
+            parts[f"{attention}.self.{projection}.weight"] = parts[f"{attention}.self.{projection}.bias"] = (0, units)
+        parts[f"{attention}.output.dense.weight"] = (1, units)
+    return parts
+
+
+def close_ffns(encoder, ticket):
+    """Take the ticket's FFNs out of `encoder`, in place; their LayerNorms stay, the same ones."""
+    for index in ticket.ffns:
+        layer = encoder.encoder.layer[index]
+        layer.intermediate, layer.output = nn.Identity(), ClosedFFN(layer.output.LayerNorm)
 
 
 class ClosedFFN(nn.Module):
@@ -34,14 +49,3 @@ class ClosedFFN(nn.Module):
 
     def forward(self, hidden_states, input_tensor):
         return self.LayerNorm(input_tensor)
-
-
-def _keep_rows(linear, units):
-    linear.weight = nn.Parameter(linear.weight.detach()[units].clone(), linear.weight.requires_grad)
-    linear.bias = nn.Parameter(linear.bias.detach()[units].clone(), linear.bias.requires_grad)
-    linear.out_features = len(units)
-
-
-def _keep_columns(linear, units):
-    linear.weight = nn.Parameter(linear.weight.detach()[:, units].clone(), linear.weight.requires_grad)
-    linear.in_features = len(units)

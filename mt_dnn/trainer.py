@@ -1,4 +1,4 @@
-"""The training loop: dense, pruned or gated, it is the same loop."""
+"""The training loop: one task or many; dense, pruned, gated or shared, it is the same loop."""
 
 import functools
 import json
@@ -8,14 +8,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
-from data_utils.batches import training_batches
+from data_utils.batches import mixed_batches
 from data_utils.files import UserError, write_whole
+from data_utils.metrics import average_score
 from data_utils.tasks import Task
 from data_utils.tokenized import TokenizedSplit
+from mt_dnn.distributed import add_up, data_parallel, exchanging, is_first, processes, share
 from mt_dnn.evaluate import measure, predict
-from mt_dnn.log import log
+from mt_dnn.log import log, progress_bar
+from mt_dnn.model import loss_per_row
 from mt_dnn.optim import make_optimizer, make_schedule
 
 
@@ -51,7 +53,10 @@ class Data:
 
 
 def fine_tune(model, data, optimization, machine, precision, seed, metrics_path):
-    """Train `model` on `data`, evaluate every dev set after every epoch, write a line per epoch to `metrics_path`.
+    """Train `model` on `data`, a list of Data, evaluate every dev set after every epoch, write a line per epoch to `metrics_path`.
+
+    A batch has rows of one task; the tasks' batches are mixed. Several processes share the rows of every
+    batch, so that the updates are those of one process.
 
     `optimization`, `machine`: the options; `precision`: from autocast(). The order of the rows comes
     from `seed`; torch's random numbers (dropout) are to be seeded before.
@@ -60,57 +65,78 @@ def fine_tune(model, data, optimization, machine, precision, seed, metrics_path)
     Raises UserError when the loss is no longer a number.
     """
     optimizer = make_optimizer(model, optimization)
-    updates_per_epoch = math.ceil(math.ceil(len(data.rows) / optimization.batch_size) / optimization.grad_accumulation_step)
+    batches = sum(math.ceil(len(own.rows) / optimization.batch_size) for own in data)
+    updates_per_epoch = math.ceil(batches / optimization.grad_accumulation_step)
     schedule = make_schedule(optimizer, updates_per_epoch * optimization.epochs, optimization.warmup)
     pace = _Pace(updates_per_epoch, optimization.epochs, machine.log_per_updates)
+    parallel, tokens = data_parallel(model, len(data)), sum(int(own.train.lengths[own.rows].sum()) for own in data)
     epochs = []
     for epoch in range(1, optimization.epochs + 1):
-        loss, seconds = _train_epoch(model, data, epoch, optimizer, schedule, optimization, precision, seed, pace)
+        losses, seconds = _train_epoch(parallel, data, epoch, optimizer, schedule, optimization, precision, seed, pace)
+        loss = sum(losses[own.task.name] * len(own.rows) for own in data) / sum(len(own.rows) for own in data)
         started = time.perf_counter()
-        outputs = {name: predict(model, data.task, split, machine.batch_size_eval, precision) for name, split in data.dev.items()}
-        dev = {name: measure(data.task, split, outputs[name]) for name, split in data.dev.items()}
+        outputs = {name: predict(model, own.task, split, machine.batch_size_eval, precision) for own in data for name, split in own.dev.items()}
+        dev = {own.task.name: {name: measure(own.task, split, outputs[name]) for name, split in own.dev.items()} for own in data}
         epochs.append({
-            "epoch": epoch, "step": epoch * updates_per_epoch, "loss": round(loss, 6), "dev": dev, "seconds": round(seconds, 2),
-            "tokens_per_second": round(int(data.train.lengths[data.rows].sum()) / seconds),
-            "seconds_evaluating": round(time.perf_counter() - started, 2),
+            "epoch": epoch, "step": epoch * updates_per_epoch, "loss": round(loss, 6),
+            **({"loss_by_task": {name: round(value, 6) for name, value in losses.items()}} if len(data) > 1 else {}),
+            "dev": {name: metrics for own in dev.values() for name, metrics in own.items()}, "average_score": average_score(dev),
+            "seconds": round(seconds, 2), "tokens_per_second": round(tokens / seconds), "seconds_evaluating": round(time.perf_counter() - started, 2),
         })
-        with write_whole(metrics_path) as file:
-            file.writelines(json.dumps(line) + "\n" for line in epochs)
-        log.info("epoch %d/%d  loss %.4f  dev: %s  (%.1f s)", epoch, optimization.epochs, loss, show_metrics(dev), seconds)
+        if is_first():
+            with write_whole(metrics_path) as file:
+                file.writelines(json.dumps(line) + "\n" for line in epochs)
+        log.info("epoch %d/%d  loss %.4f  dev: %s  (%.1f s)", epoch, optimization.epochs, loss, show_metrics(epochs[-1], len(data)), seconds)
     return epochs, outputs
 
 
-def show_metrics(dev):
-    """{"rte": {"accuracy": 0.61}} -> "rte accuracy 61.00"."""
-    return "; ".join(f"{name} " + ", ".join(f"{metric} {100 * value:.2f}" for metric, value in values.items()) for name, values in dev.items())
+def show_metrics(epoch, tasks=1):
+    """{"dev": {"rte": {"accuracy": 0.61}}, ...} -> "rte accuracy 61.00", and the average score of several tasks."""
+    shown = [f"{name} " + ", ".join(f"{metric} {100 * value:.2f}" for metric, value in values.items()) for name, values in epoch["dev"].items()]
+    return "; ".join(shown + [f"average score {100 * epoch['average_score']:.2f}"] * (tasks > 1))
 
 
 def _train_epoch(model, data, epoch, optimizer, schedule, optimization, precision, seed, pace):
-    """Return (mean loss over the rows, seconds)."""
+    """Return ({task name: mean loss over its rows}, seconds)."""
     device = next(model.parameters()).device
-    started, summed = time.perf_counter(), torch.zeros((), device=device)
-    lengths = data.train.lengths[data.rows]
-    batches = training_batches(lengths, optimization.batch_size, seed, epoch)
+    by_task = {own.task.name: own for own in data}
+    lengths = {name: own.train.lengths[own.rows] for name, own in by_task.items()}
+    batches = mixed_batches(lengths, optimization.batch_size, seed, epoch)
+    summed = {name: torch.zeros((), device=device) for name in by_task}
+    started = time.perf_counter()
     model.train()
     pace.resume()
-    with tqdm(desc=f"epoch {epoch}", total=len(batches), unit="batch", disable=None, leave=False) as bar:
+    with progress_bar(desc=f"epoch {epoch}", total=len(batches), unit="batch") as bar:
         for first in range(0, len(batches), optimization.grad_accumulation_step):
             group = batches[first : first + optimization.grad_accumulation_step]
-            n_rows, rate, loss = sum(map(len, group)), schedule.get_last_lr()[0], 0.0
-            for chosen in group:
-                batch = {name: array.to(device, non_blocking=True) for name, array in data.train.batch(data.rows[chosen]).items()}
-                with precision():
-                    part = model.loss_per_row(data.task, batch).sum() / n_rows
-                part.backward()
-                loss = loss + part.detach()
+            n_rows, rate, loss = sum(len(chosen) for _, chosen in group), schedule.get_last_lr()[0], 0.0
+            for i, (name, chosen) in enumerate(group):
+                with exchanging(model, now=i + 1 == len(group)):
+                    part = _backward(model, by_task[name], chosen, n_rows, precision)
+                summed[name] += part * n_rows
+                loss = loss + part
             torch.nn.utils.clip_grad_norm_(model.parameters(), optimization.global_grad_clipping)
             optimizer.step()
             optimizer.zero_grad()
             schedule.step()
-            summed += loss * n_rows
             bar.update(len(group))
-            pace.count(epoch, loss, rate, sum(int(lengths[chosen].sum()) for chosen in group))
-    return _finite(summed / len(data.rows), f"epoch {epoch}"), time.perf_counter() - started
+            pace.count(epoch, loss, rate, sum(int(lengths[name][chosen].sum()) for name, chosen in group))
+    return {name: _finite(add_up(loss) / len(by_task[name].rows), f"epoch {epoch}, {name}") for name, loss in summed.items()}, time.perf_counter() - started
+
+
+def _backward(model, own, chosen, n_rows, precision):
+    """Add the gradient of this process's share of the rows `chosen` of the task; return its part of the mean loss over `n_rows`.
+
+    A process without a row computes another's at weight 0, as all must take part.
+    """
+    device = next(model.parameters()).device
+    mine = share(chosen)
+    batch = own.train.batch(own.rows[mine if len(mine) else chosen[:1]])
+    batch = {name: array.to(device, non_blocking=True) for name, array in batch.items()}
+    with precision():
+        part = loss_per_row(model, own.task, batch).sum() * (len(mine) > 0) / n_rows
+    (part * processes()).backward()  # the processes' gradients are averaged, not added up
+    return part.detach()
 
 
 class _Pace:
@@ -136,7 +162,7 @@ class _Pace:
         self.resume()
         if self.done % self.every and self.done != self.updates:
             return
-        loss = _finite(torch.stack(self.losses).mean(), f"update {self.done}")
+        loss = _finite(add_up(torch.stack(self.losses).mean()), f"update {self.done}")
         self.busy += self.seconds
         left = round(self.busy / self.done * (self.updates - self.done))
         log.info("epoch %d/%d  update %d/%d  loss %.4f  rate %.2e  %s tokens/s  %d:%02d left", epoch, self.epochs,

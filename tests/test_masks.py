@@ -3,10 +3,10 @@ import json
 import pytest
 
 from data_utils.files import UserError
-from mt_dnn.masks import Mask, find_masks, read_mask, refuse_other_model, ticket_for, write_mask
+from mt_dnn.masks import Mask, find_masks, read_mask, refuse_other_model, tickets_for, write_mask
 from mt_dnn.ticket import DENSE, Ticket
 
-MODEL = {"name": "tiny-bert", "layers": 3, "heads": 4}
+MODEL = {"name": "tiny-bert", "layers": 3, "heads": 4, "hidden": 32, "intermediate": 48, "parameters": 20000}
 TICKET = Ticket(frozenset({(0, 3), (2, 1), (2, 0)}), frozenset({1}))
 
 
@@ -40,7 +40,8 @@ def content(**ticket):
     (content(more=1), "tickets.rte: .*expected heads by layer, and ffns"),
     ({**content(), "tickets": {}}, "tickets: {}, expected a ticket by task name"),
     ({**content(), "kind": "lucky"}, "kind: 'lucky', expected one of dense, winning, random, losing"),
-    ({**content(), "model": {"name": "x", "layers": 0, "heads": 4}}, "model: .*expected name, layers and heads"),
+    ({**content(), "model": {**MODEL, "layers": 0}}, "model: .*expected name, layers, heads, hidden, intermediate, parameters"),
+    ({**content(), "model": {"name": "x", "layers": 3, "heads": 4}}, "model: .*expected name, layers, heads, hidden, intermediate, parameters"),
     ({"kind": "winning"}, r"keys: \['kind'\], expected kind, model, tickets"),
 ])
 def test_bad_masks_are_refused_with_file_and_key(tmp_path, wrong, complaint):
@@ -59,9 +60,9 @@ def test_half_a_file_is_refused_with_its_line(tmp_path):
 
 def test_mask_of_another_task_or_model_is_refused():
     mask = Mask("winning", MODEL, {"rte": TICKET}, {})
-    assert ticket_for(mask, "m.json", "rte") == TICKET
+    assert tickets_for(mask, "m.json", ["rte"]) == {"rte": TICKET}
     with pytest.raises(UserError, match="m.json: tickets for rte, expected one for 'mrpc'"):
-        ticket_for(mask, "m.json", "mrpc")
+        tickets_for(mask, "m.json", ["rte", "mrpc"])
     refuse_other_model(mask, "m.json", MODEL)
     for key, value in (("layers", 12), ("heads", 12), ("name", "bert-base-uncased")):
         with pytest.raises(UserError, match=f"m.json: made for another model: {key}"):

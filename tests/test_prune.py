@@ -8,7 +8,7 @@ import torch
 
 from mt_dnn.config import OptimizationOptions
 from mt_dnn.gates import gated, ticket_gates
-from mt_dnn.model import count_parameters, shape_of
+from mt_dnn.model import count_parameters, loss_per_row, shape_of
 from mt_dnn.optim import make_optimizer
 from mt_dnn.prune import prune
 from mt_dnn.ticket import Ticket, remaining_weights, removed_parameters
@@ -55,8 +55,8 @@ def test_gated_and_pruned_agree_in_outputs_and_gradients(attention, kind):
     pruned, batch = pruned_copy(model), split.batch(np.arange(len(split)))
     with closed(model):
         outputs = model(task, batch)
-        model.loss_per_row(task, batch).mean().backward()
-    pruned.loss_per_row(task, batch).mean().backward()
+        loss_per_row(model, task, batch).mean().backward()
+    loss_per_row(pruned, task, batch).mean().backward()
     torch.testing.assert_close(pruned(task, batch), outputs, rtol=0, atol=1e-10)
     gradients = {name: parameter.grad for name, parameter in pruned.named_parameters()}
     expected = what_remains(model, lambda parameter: parameter.grad)
@@ -69,7 +69,7 @@ def test_closed_units_get_no_gradient():
     task, split = make_task(), Rows(True, "classification")
     model = make_model(task)
     with closed(model):
-        model.loss_per_row(task, split.batch(np.arange(len(split)))).mean().backward()
+        loss_per_row(model, task, split.batch(np.arange(len(split)))).mean().backward()
     size = model.encoder.config.hidden_size // HEADS
     for layer, head in TICKET.heads:
         attention, rows = model.encoder.encoder.layer[layer].attention, slice(head * size, (head + 1) * size)
@@ -101,9 +101,9 @@ def test_training_pruned_and_gated_gives_the_same_weights(optimizer):
             trained.eval()  # dropout off
             if trained is model:
                 with closed(trained):
-                    trained.loss_per_row(task, batch).mean().backward()
+                    loss_per_row(trained, task, batch).mean().backward()
             else:
-                trained.loss_per_row(task, batch).mean().backward()
+                loss_per_row(trained, task, batch).mean().backward()
             torch.nn.utils.clip_grad_norm_(trained.parameters(), 0.05)  # small enough to clip
             its_optimizer.step()
             its_optimizer.zero_grad()

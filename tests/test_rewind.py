@@ -121,7 +121,7 @@ def test_masks_that_do_not_fit_are_refused_before_anything_runs(workshop, fine_t
     mask = fine_tuned / "masks/winning/heads_6_ffns_1.json"
     assert "tickets for sst, expected one for 'rte'" in call([mask], "rte")
     content = json.loads(mask.read_text())
-    content["model"] = {"name": "bert-base-uncased", "layers": 12, "heads": 12}
+    content["model"] |= {"name": "bert-base-uncased", "layers": 12, "heads": 12}
     (tmp_path / "base.json").write_text(json.dumps(content))
     assert "made for another model: layers 12, the encoder has 3" in call([tmp_path / "base.json"])
     shutil.copy(mask, tmp_path / "twin.json")

@@ -1,4 +1,4 @@
-"""The phase transition: a table (Markdown, CSV) and a figure of all finished runs below some folders."""
+"""The phase transition: a table (Markdown, CSV) and a figure of all finished runs below some folders, and the super tickets."""
 
 import csv
 import math
@@ -13,7 +13,7 @@ from data_utils.files import UserError, open_door, read_json, write_whole
 from mt_dnn.config import PATHS, Parser
 
 # What may differ between runs of one table: what the table shows, paths, and what changes no outcome beyond rounding.
-MAY_DIFFER = {"kind", "seed", "ticket", "keep_gates", "device", "precision"} | PATHS
+MAY_DIFFER = {"kind", "seed", "tickets", "keep_gates", "device", "precision"} | PATHS
 
 COLOURS = {"dense": "#555555", "winning": "#1b7f5c", "random": "#d08a1d", "losing": "#b33a3a"}
 
@@ -35,12 +35,17 @@ def main():
     draw(output / "report.png", points)
     print("\n".join(findings(points)))
     print(f"table:  {output / 'report.md'}, report.csv\nfigure: {output / 'report.png'}")
+    if lines := super_tickets(points):
+        with write_whole(output / "super_tickets.yml") as file:
+            file.write("\n".join(SUPER_TICKETS_HEAD + lines) + "\n")
+        print(f"super tickets: {output / 'super_tickets.yml'}")
 
 
 @dataclass
 class Point:
     """A ticket on a dev set. `values`: {metric: one value per seed}; `seconds`, `folders`: one per seed."""
 
+    task: str
     dataset: str
     kind: str
     heads: int
@@ -87,15 +92,16 @@ def gather(folders):
         for path in found:
             key, result, options = read_run(path)
             other, others = results.setdefault(key, (path.parent, options, result))[:2]
-            _refuse_difference(other, others, path.parent, options, ["ticket"])
-            other, others = first.setdefault(result["task"], (path.parent, options))
+            _refuse_difference(other, others, path.parent, options, ["tickets"])
+            other, others = first.setdefault(key[0], (path.parent, options))
             _refuse_difference(other, others, path.parent, options, options.keys() - MAY_DIFFER)
     points = {}
     for key, (folder, _, result) in sorted(results.items(), key=lambda item: item[0]):
+        entry = result["tasks"][key[0]]
         for dataset, values in result["dev"].items():
             point = points.setdefault((dataset, *key[1:-1]), Point(
-                dataset, result["kind"], result["heads_closed"], result["ffns_closed"], result["remaining_weights"]["by_formula"],
-                result["dev_rows"][dataset], {metric: [] for metric in values}, [], []))
+                key[0], dataset, result["kind"], entry["heads_closed"], entry["ffns_closed"], entry["remaining_weights"]["by_formula"],
+                entry["dev_sets"][dataset], {metric: [] for metric in values}, [], []))
             for metric, value in values.items():
                 point.values[metric].append(value)
             point.seconds.append(result["seconds_per_epoch"])
@@ -107,12 +113,15 @@ def read_run(path):
     """Read a result.json and the config.json beside it; return (what makes it one point and seed, result, options)."""
     result = read_json(path, "the result of a run")
     options = read_json(path.with_name("config.json"), "the options of a run")
+    if isinstance(result.get("tasks"), dict) and len(result["tasks"]) > 1:
+        raise UserError(f"{path}: a run of {len(result['tasks'])} tasks, expected runs of one; experiments/multi_task/report.py shows this one")
     try:
-        key = (result["task"], list(COLOURS).index(result["kind"]), -float(result["remaining_weights"]["by_formula"]),
-               int(result["heads_closed"]), int(result["ffns_closed"]), int(result["seed"]))
-        whole = all(float(value) <= 1 and result["dev_rows"][dataset] for dataset, values in result["dev"].items() for value in values.values())
+        (task, entry), = result["tasks"].items()
+        key = (task, list(COLOURS).index(result["kind"]), -float(entry["remaining_weights"]["by_formula"]),
+               int(entry["heads_closed"]), int(entry["ffns_closed"]), int(result["seed"]))
+        whole = all(float(value) <= 1 and entry["dev_sets"][dataset] for dataset, values in result["dev"].items() for value in values.values())
         float(result["seconds_per_epoch"])
-        options = {**options, "model": result["model"], "ticket": options["ticket"]}
+        options = {**options, "model": result["model"], "tickets": options["tickets"]}
     except (KeyError, ValueError, TypeError, AttributeError):
         whole = False
     if not whole:
@@ -176,6 +185,24 @@ def findings(points):
         if max(len(point.folders) for point in own) == 1 and own[0].metric == "accuracy":
             share = own[0].mean() / 100
             yield f"  one seed; the sampling error of one accuracy on {own[0].dev_rows} rows is {100 * math.sqrt(share * (1 - share) / own[0].dev_rows):.1f} points"
+
+
+SUPER_TICKETS_HEAD = ["# Heads and FFNs that the super ticket of each task closes: of the winning tickets and the dense model the one with the",
+                      "# best mean score on dev (mean over dev sets and metrics), the sparser one of equals. For construct_mtl_mask.py --super_tickets."]
+
+
+def super_tickets(points):
+    """Return a line of YAML per task that has winning tickets."""
+    lines = []
+    for task in dict.fromkeys(point.task for point in points if point.kind == "winning"):
+        tickets = {}
+        for point in points:
+            if point.task == task and point.kind in ("winning", "dense"):
+                tickets.setdefault((point.heads, point.ffns, -point.remaining), []).append(point)
+        scores = {key: statistics.mean(statistics.mean(map(point.mean, point.values)) for point in own) for key, own in tickets.items()}
+        heads, ffns, remaining = best = max(scores, key=lambda key: (scores[key], key[2]))
+        lines.append(f"{task}: {{heads: {heads}, ffns: {ffns}}}   # {scores[best]:.1f} with {-100 * remaining:.1f} % of the weights, best of {len(scores)} over {len(tickets[best][0].folders)} seeds")
+    return lines
 
 
 def draw(path, points):

@@ -1,0 +1,29 @@
+"""Merge the super tickets of several tasks into one mask, for rewind.py to train them in a shared encoder (tickets sharing)."""
+
+from pathlib import Path
+
+from data_utils.files import RunFolder, open_door
+from mt_dnn.config import MergeOptions, parse_options
+
+
+def main():
+    (options,) = parse_options(__doc__, MergeOptions)
+
+    from mt_dnn.masks import merge_masks, write_mask
+    from mt_dnn.super_tickets import read_super_tickets
+    from mt_dnn.ticket import remaining_weights
+    checkpoints = Path(options.checkpoints or f"checkpoints/bert-{options.model}-uncased")
+    counts = read_super_tickets(options.super_tickets or [f"experiments/glue/super_tickets_{options.model}.yml"])
+    mask = merge_masks({task: RunFolder(checkpoints / task).mask(options.kind if any(own) else "dense", *own) for task, own in counts.items()}, options.kind)
+    output = Path(options.output or checkpoints / "mtdnn" / "masks" / options.kind / "super_tickets.json")
+    write_mask(output, mask)
+
+    remaining = {task: 100 * remaining_weights(ticket, mask.shape) for task, ticket in mask.tickets.items()}
+    print("task        heads closed  FFNs closed  remaining weights")
+    for task, (heads, ffns) in counts.items():
+        print(f"{task:10} {heads:13} {ffns:12} {remaining[task]:16.1f} %")
+    print(f"{'average':10} {'':13} {'':12} {sum(remaining.values()) / len(remaining):16.1f} %\nmask: {output}")
+
+
+if __name__ == "__main__":
+    open_door(main)

@@ -1,0 +1,97 @@
+"""Data-parallel processes: torchrun starts one per GPU, each takes its share of every batch.
+
+Without torchrun everything here is that of one process alone, and torch is not even loaded. The first
+process alone writes and prints.
+"""
+
+import contextlib
+import os
+
+from data_utils.files import UserError
+
+LAUNCHED = "TORCHELASTIC_RUN_ID" in os.environ  # set by torchrun
+
+
+def processes():
+    """How many processes work together."""
+    return int(os.environ["WORLD_SIZE"]) if LAUNCHED else 1
+
+
+def rank():
+    """The number of this process, from 0."""
+    return int(os.environ["RANK"]) if LAUNCHED else 0
+
+
+def is_first():
+    """Whether this process is the one that writes and prints."""
+    return rank() == 0
+
+
+@contextlib.contextmanager
+def joined(device):
+    """Let the processes that torchrun started work together within the block, over nccl on GPUs, else over gloo.
+
+    `device`: --device. Raises UserError where a machine has more processes than GPUs.
+    """
+    if not LAUNCHED:
+        yield
+        return
+    import torch
+    cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+    if cuda:
+        local, gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+        if local >= gpus:
+            raise UserError(f"{os.environ['LOCAL_WORLD_SIZE']} processes and {gpus} visible GPUs on this machine, expected one GPU for each process (torchrun --nproc-per-node)")
+        torch.cuda.set_device(local)
+    torch.distributed.init_process_group("nccl" if cuda else "gloo")
+    try:
+        yield
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def share(items):
+    """This process's part of `items` (a list or array): every processes()-th one."""
+    return items[rank() :: processes()]
+
+
+def add_up(tensor):
+    """Sum `tensor` over the processes, in place; return it."""
+    if processes() > 1:
+        import torch
+        torch.distributed.all_reduce(tensor)
+    return tensor
+
+
+def data_parallel(model, tasks):
+    """Return `model` such that its gradients are the mean over the processes. With several `tasks`, a batch leaves the
+    others' heads, and FFNs that its ticket closes, without a gradient."""
+    if processes() == 1:
+        return model
+    from torch.nn.parallel import DistributedDataParallel
+    return DistributedDataParallel(model, find_unused_parameters=tasks > 1, broadcast_buffers=False)
+
+
+def exchanging(model, now):
+    """A context for a forward and backward pass of a data_parallel `model`: the gradients are exchanged `now`, or with a later pass's."""
+    return contextlib.nullcontext() if now or processes() == 1 else model.no_sync()
+
+
+def decide(function):
+    """Call `function` in the first process and return its value in all of them; a UserError is raised in all.
+
+    For what depends on the disk, which the first process alone writes to.
+    """
+    if processes() == 1:
+        return function()
+    import torch
+    decision = [None, None]
+    if is_first():
+        try:
+            decision[0] = function()
+        except UserError as error:
+            decision[1] = error
+    torch.distributed.broadcast_object_list(decision)
+    if decision[1]:
+        raise decision[1]
+    return decision[0]

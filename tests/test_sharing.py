@@ -1,0 +1,116 @@
+"""Tickets sharing in float64: each task's ticket in the shared encoder, batch by batch."""
+
+import copy
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+import toy
+from mt_dnn.config import OptimizationOptions
+from mt_dnn.gates import gated, ticket_gates
+from mt_dnn.model import Model, loss_per_row
+from mt_dnn.optim import make_optimizer
+from mt_dnn.prune import prune
+from mt_dnn.ticket import DENSE, Ticket
+from test_gates import HEADS, LAYERS, Rows, make_task
+
+TICKETS = {
+    "first": Ticket(frozenset({(0, 0), (0, 2), (1, 3), (2, 0), (2, 1), (2, 3)}), frozenset({0, 2})),
+    "second": Ticket(frozenset({(0, 0), (1, 1), (1, 2)}), frozenset({1})),
+    "third": DENSE,
+}
+TASKS = [dataclasses.replace(make_task(kind), name=name) for name, kind in zip(TICKETS, ("classification", "regression", "classification"))]
+
+
+def make_shared(tickets=TICKETS, attention="sdpa"):
+    model = Model(toy.encoder(layers=LAYERS, heads=HEADS, attention=attention), TASKS).double().eval()
+    model.draw_heads(1)
+    model.share(tickets)
+    return model
+
+
+def batch_of(task, seed=0):
+    return Rows(True, task.kind, seed=seed).batch(np.arange(7))
+
+
+def gradients(model, task):
+    model.zero_grad()
+    loss_per_row(model, task, batch_of(task)).mean().backward()
+    return {name: None if parameter.grad is None else parameter.grad.clone() for name, parameter in model.named_parameters()}
+
+
+def closed_part(name, value, ticket):
+    """The entries of the encoder's parameter `name` that `ticket` closes, or None."""
+    parts = name.split(".")
+    if parts[:3] != ["encoder", "encoder", "layer"]:
+        return None
+    layer, rest = int(parts[3]), ".".join(parts[4:])
+    if rest.startswith(("intermediate", "output.dense")):
+        return value if layer in ticket.ffns else None
+    size = toy.config().hidden_size // HEADS
+    units = [unit for unit in range(HEADS * size) if (layer, unit // size) in ticket.heads]
+    if not units or not rest.startswith("attention") or "LayerNorm" in rest or rest == "attention.output.dense.bias":
+        return None
+    return value[:, units] if rest == "attention.output.dense.weight" else value[units]
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_logits_are_those_of_the_encoder_pruned_by_the_tasks_ticket(task, attention):
+    model = make_shared(attention=attention)
+    pruned = copy.deepcopy(model)
+    pruned.share({})
+    prune(pruned.encoder, TICKETS[task.name])
+    torch.testing.assert_close(model(task, batch_of(task)), pruned(task, batch_of(task)), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+def test_what_the_ticket_closes_gets_exactly_no_gradient_and_the_rest_that_of_closed_gates(task):
+    model, ticket = make_shared(), TICKETS[task.name]
+    found = gradients(model, task)
+    model.share({})
+    with gated(model.encoder, *ticket_gates(ticket, LAYERS, HEADS)):
+        expected = gradients(model, task)
+    checked = 0
+    for name, gradient in found.items():
+        if expected[name] is not None:  # other tasks' heads have none
+            torch.testing.assert_close(torch.zeros_like(expected[name]) if gradient is None else gradient, expected[name], rtol=0, atol=1e-12)
+        closed = closed_part(name, model.get_parameter(name) if gradient is None else gradient, ticket)
+        if closed is not None:
+            assert gradient is None if ".attention." not in name else not closed.any()
+            checked += 1
+    assert checked == 7 * len({layer for layer, _ in ticket.heads}) + 4 * len(ticket.ffns)
+
+
+def test_an_update_leaves_closed_ffns_and_other_heads_alone():
+    model = make_shared()
+    optimizer = make_optimizer(model, OptimizationOptions(learning_rate=0.1, weight_decay=0.5))
+    for task in (TASKS[2], TASKS[0]):  # the dense one first, so that there is momentum
+        before = copy.deepcopy(model.state_dict())
+        optimizer.zero_grad()
+        loss_per_row(model, task, batch_of(task)).mean().backward()
+        optimizer.step()
+    for name, value in model.state_dict().items():
+        left_alone = name.startswith("heads.") and not name.startswith("heads.task_first") or ".attention." not in name and closed_part(name, value, TICKETS["first"]) is not None
+        assert torch.equal(value, before[name]) == (left_alone or "position_ids" in name), name
+
+
+def test_swapping_tasks_leaves_no_trace():
+    model = make_shared()
+    modules, names = list(model.modules()), [name for name, _ in model.named_parameters()]
+    alone = {task.name: gradients(make_shared(), task) for task in TASKS}
+    for task in (TASKS[0], TASKS[1], TASKS[0], TASKS[2], TASKS[1], TASKS[2], TASKS[0]):
+        found = gradients(model, task)
+        for name, gradient in alone[task.name].items():
+            assert (gradient is None) == (found[name] is None) and (gradient is None or torch.equal(gradient, found[name]))
+    assert list(map(id, model.modules())) == list(map(id, modules)) and [name for name, _ in model.named_parameters()] == names
+
+
+def test_an_error_in_a_batch_leaves_no_trace_either():
+    model, batch = make_shared(), batch_of(TASKS[0])
+    modules = list(map(id, model.modules()))
+    with pytest.raises(IndexError):
+        model(TASKS[0], {**batch, "input_ids": batch["input_ids"] + 10_000})
+    assert list(map(id, model.modules())) == modules
