@@ -19,7 +19,7 @@ def predict(model, task, split, batch_size, precision):
     `precision`: a context manager for the forward pass (trainer.autocast).
     """
     device = next(model.parameters()).device
-    outputs = torch.zeros(len(split), task.n_outputs, device=device)
+    outputs = torch.zeros(len(split), task.n_outputs, dtype=torch.float32, device=device)
     was_training = model.training
     model.eval()
     for rows in progress_bar(iterable=share(evaluation_batches(split.lengths, batch_size)), desc="evaluation", unit="batch"):

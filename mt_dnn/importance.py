@@ -1,6 +1,5 @@
 """Importance of heads and FFNs: how much the loss moves with each gate."""
 
-import numpy as np
 import torch
 
 from data_utils.batches import evaluation_batches

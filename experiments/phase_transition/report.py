@@ -9,11 +9,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the repository, wherever this script is called from
 
-from data_utils.files import UserError, open_door, read_json, write_whole
-from mt_dnn.config import PATHS, Parser
-
-# What may differ between runs of one table: what the table shows, paths, and what changes no outcome beyond rounding.
-MAY_DIFFER = {"kind", "seed", "tickets", "keep_gates", "device", "precision"} | PATHS
+from data_utils.files import UserError, open_door, write_whole
+from mt_dnn.config import Parser
+from mt_dnn.results import read_results, refuse_difference
 
 COLOURS = {"dense": "#555555", "winning": "#1b7f5c", "random": "#d08a1d", "losing": "#b33a3a"}
 
@@ -85,16 +83,15 @@ def gather(folders):
     options, and where one point has different tickets: a table would show them as if they were alike.
     """
     results, first = {}, {}
-    for folder in folders:
-        found = sorted(Path(folder).rglob("result.json"))
-        if not found:
-            raise UserError(f"{folder}: no finished run (result.json), expected a folder of train.py or rewind.py")
-        for path in found:
-            key, result, options = read_run(path)
-            other, others = results.setdefault(key, (path.parent, options, result))[:2]
-            _refuse_difference(other, others, path.parent, options, ["tickets"])
-            other, others = first.setdefault(key[0], (path.parent, options))
-            _refuse_difference(other, others, path.parent, options, options.keys() - MAY_DIFFER)
+    for folder, result, options in read_results(folders):
+        if len(result["tasks"]) > 1:
+            raise UserError(f"{folder}: a run of {len(result['tasks'])} tasks, expected runs of one; experiments/multi_task/report.py shows this one")
+        (task, entry), = result["tasks"].items()
+        key = (task, list(COLOURS).index(result["kind"]), -entry["remaining_weights"]["by_formula"], entry["heads_closed"], entry["ffns_closed"], result["seed"])
+        other, others = results.setdefault(key, (folder, options, result))[:2]
+        refuse_difference(other, others, folder, options, ["tickets"])
+        other, others = first.setdefault(task, (folder, options))
+        refuse_difference(other, others, folder, options)
     points = {}
     for key, (folder, _, result) in sorted(results.items(), key=lambda item: item[0]):
         entry = result["tasks"][key[0]]
@@ -107,31 +104,6 @@ def gather(folders):
             point.seconds.append(result["seconds_per_epoch"])
             point.folders.append(folder)
     return [points[key] for key in sorted(points)]
-
-
-def read_run(path):
-    """Read a result.json and the config.json beside it; return (what makes it one point and seed, result, options)."""
-    result = read_json(path, "the result of a run")
-    options = read_json(path.with_name("config.json"), "the options of a run")
-    if isinstance(result.get("tasks"), dict) and len(result["tasks"]) > 1:
-        raise UserError(f"{path}: a run of {len(result['tasks'])} tasks, expected runs of one; experiments/multi_task/report.py shows this one")
-    try:
-        (task, entry), = result["tasks"].items()
-        key = (task, list(COLOURS).index(result["kind"]), -float(entry["remaining_weights"]["by_formula"]),
-               int(entry["heads_closed"]), int(entry["ffns_closed"]), int(result["seed"]))
-        whole = all(float(value) <= 1 and entry["dev_sets"][dataset] for dataset, values in result["dev"].items() for value in values.values())
-        float(result["seconds_per_epoch"])
-        options = {**options, "model": result["model"], "tickets": options["tickets"]}
-    except (KeyError, ValueError, TypeError, AttributeError):
-        whole = False
-    if not whole:
-        raise UserError(f"{path}: keys are missing or not as expected in the result of a run; remove that folder and run it anew")
-    return key, result, options
-
-
-def _refuse_difference(folder, options, other_folder, others, keys):
-    if differing := [f"{key} {options.get(key)!r} and {others.get(key)!r}" for key in sorted(keys) if options.get(key) != others.get(key)]:
-        raise UserError(f"{folder} and {other_folder}: {'; '.join(differing)}; expected the same, report them apart")
 
 
 def by_dataset(points):

@@ -1,0 +1,27 @@
+"""Train toy tasks with a ticket each in float64 without dropout: python train_in_float64.py RUNS.json, alone or by torchrun."""
+
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import torch
+
+from data_utils.files import RunFolder
+from mt_dnn.config import DataOptions, MachineOptions, ModelOptions, OptimizationOptions
+from mt_dnn.distributed import joined
+from mt_dnn.masks import read_mask
+from mt_dnn.run import Run
+from mt_dnn.session import Session
+
+torch.set_default_dtype(torch.float64)
+with joined("cpu"):
+    for run in json.loads(Path(sys.argv[1]).read_text()):
+        data = DataOptions(run["data"], run["task_def"], run["tasks"], None, 0.3)
+        session = Session(data, ModelOptions(run["encoder"], 0.0), OptimizationOptions(**run["optimization"]), MachineOptions("cpu", "float32"))
+        session.pretrained.double()
+        files, tickets = RunFolder(run["output"]), read_mask(run["mask"]).tickets
+        model = session.do(Run(files, "winning", {task: tickets[task] for task in run["tasks"]}, 7, {}, keep_model=True))
+        if len(run["tasks"]) == 1:
+            session.score(files, model, "example", 7)
