@@ -14,12 +14,27 @@ checkpoint() {
     if [ -d "data/encoders/$(basename "$1")" ]; then echo "data/encoders/$(basename "$1")"; else echo "$1"; fi
 }
 
-# use_gpu GPUID: let the commands that follow run on that GPU, or on the CPU with `cpu`.
+DEVICE=auto
+PROCESSES=1
+
+# use_gpu GPUID: let what is launched run on that GPU; on several (0,1,2,3), with a process on each; or on the CPU (cpu).
 use_gpu() {
     if [ $# -ne 1 ]; then
-        echo "usage: $0 GPUID    (a number as nvidia-smi shows it, or cpu); hyper-parameters are at the top of the script" >&2
+        echo "usage: $0 GPUID    (a number as nvidia-smi shows it, several as 0,1,2,3, or cpu); hyper-parameters are at the top of the script" >&2
         exit 2
     fi
-    DEVICE=cuda
-    if [ "$1" = cpu ]; then DEVICE=cpu; else export CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES="$1"; fi
+    PROCESSES=$(echo "$1" | tr ',' '\n' | wc -l)
+    case "$1" in
+        cpu*) DEVICE=cpu ;;
+        *) DEVICE=cuda; export CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES="$1" ;;
+    esac
+}
+
+# launch SCRIPT FLAGS...: run train.py or rewind.py, by torchrun where several processes share the work.
+# For several machines put torchrun's flags for that into TORCHRUN (see the README).
+launch() {
+    if [ "$PROCESSES" -gt 1 ] || [ -n "${TORCHRUN:-}" ]; then
+        set -- -m torch.distributed.run ${TORCHRUN:---standalone} --nproc-per-node "$PROCESSES" "$@"
+    fi
+    "$PYTHON" "$@"
 }

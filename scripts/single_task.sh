@@ -1,24 +1,33 @@
-# The body that train_*.sh and rewind_*.sh share: one task, from fine-tuning to rewound tickets.
-# Scripts set TASK, ENCODER, EPOCHS, LEARNING_RATE, BATCH_SIZE and SEEDS; several SEEDS are "2018 2019 2020", the
-# first of which fine-tunes and makes the masks. What they set beyond that goes before the defaults here.
+# The body that prepare_*.sh, train_mnli.sh, rewind_*.sh and domain_adaptation.sh share: one task at a time, from
+# fine-tuning to rewound tickets. Scripts set TASK, ENCODER, EPOCHS, LEARNING_RATE, BATCH_SIZE and SEEDS; several SEEDS are
+# "2018 2019 2020", the first of which fine-tunes and makes the masks. What they set beyond that goes before the defaults here.
 . "$(dirname "$0")/common.sh"
 
 : "${OPTIMIZER:=adamax}"
 : "${MASK_SPARSITIES:=0.05 0.10 0.15 0.20 0.25 0.30 0.35 0.40 0.45 0.50 0.55 0.60 0.65 0.70 0.75 0.80 0.85 0.90 0.95 1.00}"
 : "${SPARSITIES:=0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8}"   # those that are rewound
-: "${TRAIN_FRACTION:=1.0}"           # part of the training rows
-: "${OUTPUT:=checkpoints/$(basename "$ENCODER")/$TASK}"
+: "${TRAIN_FRACTION:=1.0}"                           # part of the training rows
+: "${START:=$ENCODER}"                               # the weights to start from, where these are not the encoder's own
+: "${CHECKPOINTS:=checkpoints/$(basename "$ENCODER")}"
+
+# output: the folder of the task.
+output() { echo "${OUTPUT:-$CHECKPOINTS/$TASK}"; }
 
 # with_options COMMAND...: run train.py or rewind.py with everything that both must agree on.
 with_options() {
-    "$PYTHON" "$@" --device "$DEVICE" --data_dir "data/tokenized/$(basename "$ENCODER")" --init_checkpoint "$(checkpoint "$ENCODER")" \
+    launch "$@" --device "$DEVICE" --data_dir "data/tokenized/$(basename "$ENCODER")" --init_checkpoint "$(checkpoint "$START")" \
         --train_datasets "$TASK" --train_fraction "$TRAIN_FRACTION" --epochs "$EPOCHS" --batch_size "$BATCH_SIZE" \
         --learning_rate "$LEARNING_RATE" --optimizer "$OPTIMIZER"
 }
 
+# Fine-tune.
+fine_tune() {
+    with_options train.py --do_train --output_dir "$(output)" --seed "${SEEDS%% *}"
+}
+
 # Fine-tune, score heads and FFNs, write masks.
 train() {
-    with_options train.py --do_train --do_mask --output_dir "$OUTPUT" --seed "${SEEDS%% *}" --sparsities $MASK_SPARSITIES
+    with_options train.py --do_train --do_mask --output_dir "$(output)" --seed "${SEEDS%% *}" --sparsities $MASK_SPARSITIES
 }
 
 # rewind KIND...: rewind the tickets of these kinds and report. Fine-tunes first where that was not done.
@@ -26,7 +35,7 @@ rewind() {
     train
     masks=""
     if [ "$SEEDS" != "${SEEDS%% *}" ]; then set -- dense "$@"; fi   # the dense model with every seed
-    for kind in "$@"; do masks="$masks $OUTPUT/masks/$kind"; done
-    with_options rewind.py --masks $masks --sparsities $SPARSITIES --seeds $SEEDS --output_dir "$OUTPUT/rewind"
-    "$PYTHON" experiments/phase_transition/report.py "$OUTPUT"
+    for kind in "$@"; do masks="$masks $(output)/masks/$kind"; done
+    with_options rewind.py --masks $masks --sparsities $SPARSITIES --seeds $SEEDS --output_dir "$(output)/rewind"
+    "$PYTHON" experiments/phase_transition/report.py "$(output)"
 }

@@ -1,0 +1,19 @@
+#!/bin/sh
+# Fine-tune BERT-base on each of the eight tasks, score its heads and FFNs, write masks: where tickets sharing starts.
+#
+#   ./scripts/prepare_mtdnn_base.sh GPUID
+#
+# Tasks that are finished are skipped.
+ENCODER=bert-base-uncased   # a hub name, or a folder below data/encoders
+EPOCHS_BY_TASK="mnli=3 qqp=6 qnli=3 sst=6 mrpc=6 cola=6 rte=6 stsb=6"
+LEARNING_RATE=5e-5   # here and below the same as in train_mtdnn.sh: tickets do best under the settings that found them
+BATCH_SIZE=32
+SEEDS="2018"
+. "$(dirname "$0")/single_task.sh"   # more settings are at its top; set one above this line to overrule it
+
+use_gpu "$@"
+for entry in $EPOCHS_BY_TASK; do
+    TASK=${entry%=*}
+    EPOCHS=${entry#*=}
+    train
+done

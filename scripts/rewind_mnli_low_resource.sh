@@ -1,0 +1,21 @@
+#!/bin/sh
+# The phase transition of MNLI with few training rows: rewind winning, random and losing tickets found on, and trained on,
+# 1 %, 10 % and 20 % of them.
+#
+#   ./scripts/rewind_mnli_low_resource.sh GPUID
+TASK=mnli
+ENCODER=bert-base-uncased   # a hub name, or a folder below data/encoders
+EPOCHS_BY_FRACTION="0.01=6 0.1=3 0.2=3"
+LEARNING_RATE=1e-4
+BATCH_SIZE=32
+SEEDS="2018"
+SPARSITIES="0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8"
+. "$(dirname "$0")/single_task.sh"   # more settings are at its top; set one above this line to overrule it
+
+use_gpu "$@"
+for entry in $EPOCHS_BY_FRACTION; do
+    TRAIN_FRACTION=${entry%=*}
+    EPOCHS=${entry#*=}
+    OUTPUT=$CHECKPOINTS/mnli_$TRAIN_FRACTION
+    rewind winning random losing
+done
