@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sys
+import time
 from pathlib import Path
 
 
@@ -35,6 +36,8 @@ def open_door(main):
 
 
 def _complain(door, message):
+    if os.environ.get("RANK", "0") != "0":
+        time.sleep(5)  # as a rule the first of torchrun's processes says the same, and torchrun ends the others
     print(f"{door}: error: {' '.join(str(message).split())}", file=sys.stderr)
     return 2
 

@@ -69,7 +69,7 @@ def data_parallel(model, tasks):
     if processes() == 1:
         return model
     from torch.nn.parallel import DistributedDataParallel
-    return DistributedDataParallel(model, find_unused_parameters=tasks > 1, broadcast_buffers=False)
+    return DistributedDataParallel(model, find_unused_parameters=tasks > 1)
 
 
 def exchanging(model, now):
