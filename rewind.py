@@ -15,7 +15,7 @@ def main():
     if len(data.train_datasets) > 1 and (options.sparsities or options.keep_gates):
         raise UserError(f"--{'sparsities' if options.sparsities else 'keep_gates'} with --train_datasets {','.join(data.train_datasets)}: expected one task")
 
-    from mt_dnn.distributed import decide, joined
+    from mt_dnn.distributed import joined, once
     from mt_dnn.log import say
     from mt_dnn.masks import at_sparsities, find_masks, read_mask, refuse_other_model
     from mt_dnn.run import outcome_options
@@ -25,7 +25,7 @@ def main():
         masks = at_sparsities(masks, options.sparsities, *data.train_datasets)
     runs = plan(masks, options, data.train_datasets, outcome)
     with joined(machine.device):
-        finished = decide(lambda: [run.is_finished() for run in runs])
+        finished = once(lambda: [run.is_finished() for run in runs])
         left = [run for run, done in zip(runs, finished) if not done]
         say(f"{options.output_dir}: {len(runs)} runs, {len(runs) - len(left)} finished before")
         if not left:

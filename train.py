@@ -12,7 +12,7 @@ def main():
     if options.do_mask and len(data.train_datasets) > 1:
         raise UserError(f"--do_mask with --train_datasets {','.join(data.train_datasets)}: expected one task; masks of several are merged by construct_mtl_mask.py")
 
-    from mt_dnn.distributed import decide, is_first, joined
+    from mt_dnn.distributed import joined, once
     from mt_dnn.log import say
     from mt_dnn.masks import write_masks
     from mt_dnn.run import Run, outcome_options
@@ -28,19 +28,18 @@ def main():
         return train, score
 
     with joined(machine.device):
-        train, score = decide(what_is_left)
+        train, score = once(what_is_left)
         if train or score:
             from mt_dnn.session import Session
             session = Session(data, model, optimization, machine)
-            if is_first():
-                files.importance.unlink(missing_ok=True)  # scores of an earlier model
+            once(lambda: files.importance.unlink(missing_ok=True))  # scores of an earlier model
             fine_tuned = session.do(run) if train else None
             if score:
                 session.score(files, fine_tuned, masks.importance_per, options.seed)
         else:
             say(f"{files.folder}: {'fine-tuned and scored' if options.do_mask else 'fine-tuned'} before")
         if options.do_mask:
-            levels = decide(lambda: write_masks(files, data, masks, options.seed))
+            levels = once(lambda: write_masks(files, data, masks, options.seed))
             say(f"{files.masks}: winning, random and losing masks at {levels} levels")
 
 

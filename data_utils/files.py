@@ -36,8 +36,8 @@ def open_door(main):
 
 
 def _complain(door, message):
-    if os.environ.get("RANK", "0") != "0":
-        time.sleep(5)  # as a rule the first of torchrun's processes says the same, and torchrun ends the others
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        time.sleep(5)  # as a rule the first of torchrun's processes here says the same, and torchrun ends the others
     print(f"{door}: error: {' '.join(str(message).split())}", file=sys.stderr)
     return 2
 

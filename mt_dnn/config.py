@@ -37,7 +37,7 @@ class Parser(argparse.ArgumentParser):
     """argparse, whose complaint is one line."""
 
     def error(self, message):
-        self.exit(2, f"{self.prog}: error: {message}; --help lists the flags\n")
+        raise UserError(f"{message}; --help lists the flags")
 
 
 def number(kind, low, high=math.inf, above=False):

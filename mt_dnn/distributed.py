@@ -39,15 +39,18 @@ def joined(device):
     import torch
     cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
     if cuda:
-        local, gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
-        if local >= gpus:
-            raise UserError(f"{os.environ['LOCAL_WORLD_SIZE']} processes and {gpus} visible GPUs on this machine, expected one GPU for each process (torchrun --nproc-per-node)")
-        torch.cuda.set_device(local)
+        here, gpus = int(os.environ["LOCAL_WORLD_SIZE"]), torch.cuda.device_count()
+        if here > gpus:
+            raise UserError(f"{here} processes and {gpus} visible GPUs on this machine, expected one GPU for each process (torchrun --nproc-per-node)")
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     torch.distributed.init_process_group("nccl" if cuda else "gloo")
     try:
         yield
-    finally:
-        torch.distributed.destroy_process_group()
+    except RuntimeError as error:
+        if isinstance(error, torch.distributed.DistError) or "gloo" in str(error):
+            raise UserError("another process ended, and said why") from None
+        raise
+    torch.distributed.destroy_process_group()  # not after an error: the others may still wait, and this would wait for them
 
 
 def share(items):
@@ -77,21 +80,21 @@ def exchanging(model, now):
     return contextlib.nullcontext() if now or processes() == 1 else model.no_sync()
 
 
-def decide(function):
-    """Call `function` in the first process and return its value in all of them; a UserError is raised in all.
+def once(function):
+    """Call `function` in the first process alone and return its value in all of them; an error for the reader is raised in all.
 
-    For what depends on the disk, which the first process alone writes to.
+    For what reads or writes the files of a run.
     """
     if processes() == 1:
         return function()
     import torch
-    decision = [None, None]
+    outcome = [None, None]
     if is_first():
         try:
-            decision[0] = function()
-        except UserError as error:
-            decision[1] = error
-    torch.distributed.broadcast_object_list(decision)
-    if decision[1]:
-        raise decision[1]
-    return decision[0]
+            outcome[0] = function()
+        except (UserError, OSError) as error:
+            outcome[1] = error
+    torch.distributed.broadcast_object_list(outcome)
+    if outcome[1]:
+        raise outcome[1]
+    return outcome[0]

@@ -142,8 +142,8 @@ def _rename(key, prefix, other):
     return other + key.removeprefix(prefix) if key.startswith(prefix) else key
 
 
-def load_model(folder, tasks, attention="sdpa"):
-    """Load what save_model wrote, as a Model with the heads of `tasks` and each task's ticket in its place.
+def load_model(folder, tasks, attention="sdpa", device="cpu"):
+    """Load what save_model wrote, as a Model on `device` with the heads of `tasks` and each task's ticket in its place.
 
     Raises UserError unless the weights fit the config, the mask and the tasks one to one.
     """
@@ -156,7 +156,7 @@ def load_model(folder, tasks, attention="sdpa"):
     encoder = transformers.BertModel(config)
     encoder.config.name_or_path = mask.model["name"]
     refuse_other_model(mask, saved_mask(folder), describe(encoder))
-    model = place_tickets(Model(encoder, tasks), tickets_for(mask, saved_mask(folder), [task.name for task in tasks]))
+    model = place_tickets(Model(encoder, tasks).to(device), tickets_for(mask, saved_mask(folder), [task.name for task in tasks]))
     try:
         model.load_state_dict({_rename(key, f"{PREFIX}.", "encoder."): value for key, value in state.items()})
     except RuntimeError:

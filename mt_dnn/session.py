@@ -10,7 +10,7 @@ import torch
 from data_utils.batches import choose_rows
 from data_utils.files import UserError, write_json
 from data_utils.tokenized import TokenizedSplit
-from mt_dnn.distributed import is_first, rank
+from mt_dnn.distributed import once, rank
 from mt_dnn.evaluate import write_predictions
 from mt_dnn.gates import gated, ticket_gates
 from mt_dnn.importance import score
@@ -65,8 +65,7 @@ class Session:
         """
         files, data = run.files, self.data(run.seed)
         with logging_to(files.log), _memory_advice():
-            if is_first():
-                write_json(files.config, {**run.config, "device": self.device.type, "precision": self.precision_name})
+            once(lambda: write_json(files.config, {**run.config, "device": self.device.type, "precision": self.precision_name}))
             self._log_start(run, data)
             model = self._new_model(run)
             log.info("parameters: %s in the encoder, of %s", f"{count_parameters(model.encoder):,}", f"{self.shape.parameters:,}")
@@ -75,8 +74,7 @@ class Session:
                 epochs, outputs = fine_tune(model, data, self.optimization, self.machine, self.precision, run.seed, files.metrics)
             if run.keep_gates:
                 prune(model.encoder, *run.tickets.values())
-            if is_first():
-                self._write(run, data, model, epochs, outputs)
+            once(lambda: self._write(run, data, model, epochs, outputs))
         return model
 
     def score(self, files, model, per, seed):
@@ -86,14 +84,13 @@ class Session:
         with logging_to(files.log), _memory_advice():
             if model is None:
                 log_command()
-                model = load_model(files.model, self.tasks, self.machine.attention).to(self.device)
+                model = load_model(files.model, self.tasks, self.machine.attention, self.device)
             task, rows, started = data.task, data.rows, time.perf_counter()
             with progress_bar(desc="importance", total=len(rows), unit=" rows") as bar:
                 heads, ffns = score(model, task, data.train, rows, self.optimization.batch_size, per, bar.update)
-            if is_first():
-                write_importance(files.importance, heads, ffns, {
-                    "task": task.name, "per": per, "rows": len(rows), "train_fraction": self.train_fraction, "seed": seed, "model": self.model_entry, "checkpoint": str(files.model)})
-                draw_heat_map(files.heat_map, normalise(heads), ffns, f"{task.name}: importance per {per}, {len(rows)} rows")
+            once(lambda: write_importance(files.importance, heads, ffns, {
+                "task": task.name, "per": per, "rows": len(rows), "train_fraction": self.train_fraction, "seed": seed, "model": self.model_entry, "checkpoint": str(files.model)}))
+            once(lambda: draw_heat_map(files.heat_map, normalise(heads), ffns, f"{task.name}: importance per {per}, {len(rows)} rows"))
             log.info("importance per %s of %d heads and %d FFNs over %d rows (%.1f s): %s, %s", per, heads.size, ffns.size, len(rows),
                      time.perf_counter() - started, files.importance, files.heat_map)
 

@@ -14,7 +14,7 @@ from data_utils.files import UserError, write_whole
 from data_utils.metrics import average_score
 from data_utils.tasks import Task
 from data_utils.tokenized import TokenizedSplit
-from mt_dnn.distributed import add_up, data_parallel, exchanging, is_first, processes, share
+from mt_dnn.distributed import add_up, data_parallel, exchanging, once, processes, share
 from mt_dnn.evaluate import measure, predict
 from mt_dnn.log import log, progress_bar
 from mt_dnn.model import loss_per_row
@@ -83,11 +83,14 @@ def fine_tune(model, data, optimization, machine, precision, seed, metrics_path)
             "dev": {name: metrics for own in dev.values() for name, metrics in own.items()}, "average_score": average_score(dev),
             "seconds": round(seconds, 2), "tokens_per_second": round(tokens / seconds), "seconds_evaluating": round(time.perf_counter() - started, 2),
         })
-        if is_first():
-            with write_whole(metrics_path) as file:
-                file.writelines(json.dumps(line) + "\n" for line in epochs)
+        once(lambda: _write_lines(metrics_path, epochs))
         log.info("epoch %d/%d  loss %.4f  dev: %s  (%.1f s)", epoch, optimization.epochs, loss, show_metrics(epochs[-1], len(data)), seconds)
     return epochs, outputs
+
+
+def _write_lines(path, entries):
+    with write_whole(path) as file:
+        file.writelines(json.dumps(entry) + "\n" for entry in entries)
 
 
 def show_metrics(epoch, tasks=1):

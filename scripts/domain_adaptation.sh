@@ -11,7 +11,7 @@ BATCH_SIZE=32
 ENCODER=bert-base-uncased        # whose tokenized data to take
 START=checkpoints/$ENCODER/mtdnn/winning/super_tickets/seed_2018/model   # to compare: .../mtdnn/dense/seed_2018/model, or $ENCODER itself
 NAME=tickets_sharing             # of the folder for the results
-. "$(dirname "$0")/single_task.sh"   # more settings are at its top; set one above this line to overrule it
+. "$(dirname "$0")/steps.sh"   # more settings are at its top; set one above this line to overrule it
 
 use_gpu "$@"
 for seeds in $SEEDS; do

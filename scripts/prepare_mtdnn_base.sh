@@ -9,11 +9,7 @@ EPOCHS_BY_TASK="mnli=3 qqp=6 qnli=3 sst=6 mrpc=6 cola=6 rte=6 stsb=6"
 LEARNING_RATE=5e-5   # here and below the same as in train_mtdnn.sh: tickets do best under the settings that found them
 BATCH_SIZE=32
 SEEDS="2018"
-. "$(dirname "$0")/single_task.sh"   # more settings are at its top; set one above this line to overrule it
+. "$(dirname "$0")/steps.sh"   # more settings are at its top; set one above this line to overrule it
 
 use_gpu "$@"
-for entry in $EPOCHS_BY_TASK; do
-    TASK=${entry%=*}
-    EPOCHS=${entry#*=}
-    train
-done
+train_all $EPOCHS_BY_TASK

@@ -45,13 +45,15 @@ phase_transition "$TASK" "$SPARSITIES" winning random losing
 phase_transition "$OTHER" "$OTHER_SPARSITIES" winning
 
 # Both tasks in one encoder: every task trains the whole of it (MT-DNN), or its super ticket alone (tickets sharing).
-"$PYTHON" construct_mtl_mask.py --super_tickets "$OUTPUT/$TASK/super_tickets.yml" "$OUTPUT/$OTHER/super_tickets.yml" --checkpoints $OUTPUT
-with_options "$TASK,$OTHER" train.py --do_train --output_dir $OUTPUT/mtdnn/dense/seed_$SEED --seed $SEED
-with_options "$TASK,$OTHER" rewind.py --masks $OUTPUT/mtdnn/masks/winning --seeds $SEED --output_dir $OUTPUT/mtdnn
+SHARED=$OUTPUT/${TASK}_and_$OTHER
+"$PYTHON" construct_mtl_mask.py --super_tickets "$OUTPUT/$TASK/super_tickets.yml" "$OUTPUT/$OTHER/super_tickets.yml" \
+    --checkpoints $OUTPUT --output "$SHARED/masks/super_tickets.json"
+with_options "$TASK,$OTHER" train.py --do_train --output_dir "$SHARED/dense/seed_$SEED" --seed $SEED
+with_options "$TASK,$OTHER" rewind.py --masks "$SHARED/masks" --seeds $SEED --output_dir "$SHARED"
 
 echo
 "$PYTHON" experiments/phase_transition/report.py "$OUTPUT/$TASK"
 echo
-"$PYTHON" experiments/multi_task/report.py $OUTPUT/mtdnn
+"$PYTHON" experiments/multi_task/report.py "$SHARED"
 echo "masks:  $OUTPUT/$TASK/masks/winning/*.json (random, losing); scores: $OUTPUT/$TASK/importance.json, importance.png"
 echo "logs:   $OUTPUT/$TASK/log.txt, $OUTPUT/$TASK/rewind/*/*/seed_$SEED/log.txt"

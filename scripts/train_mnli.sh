@@ -8,7 +8,7 @@ EPOCHS=3
 LEARNING_RATE=5e-5
 BATCH_SIZE=32
 SEEDS="2018"
-. "$(dirname "$0")/single_task.sh"   # more settings are at its top; set one above this line to overrule it
+. "$(dirname "$0")/steps.sh"   # more settings are at its top; set one above this line to overrule it
 
 use_gpu "$@"
 train

@@ -5,25 +5,17 @@
 #   ./scripts/train_mtdnn.sh GPUID
 MODEL=base            # or large
 TICKETS_SHARING=yes   # no: the plain MT-DNN baseline, where every task trains the whole encoder
-TASKS=mnli,qqp,qnli,sst,mrpc,cola,rte,stsb
-DEV_SETS=mnli_matched,mnli_mismatched,qqp,qnli,sst,mrpc,cola,rte,stsb
+TASK=mnli,qqp,qnli,sst,mrpc,cola,rte,stsb
 EPOCHS=5
 LEARNING_RATE=5e-5
 BATCH_SIZE=32         # rows of one task; several GPUs share them
-OPTIMIZER=adamax
 SEEDS="2018"          # or more: "2018 2019 2020"
 ENCODER=bert-$MODEL-uncased
+MASK=checkpoints/$ENCODER/mtdnn/masks/winning/super_tickets.json   # by construct_mtl_mask.py
 OUTPUT=checkpoints/$ENCODER/mtdnn
-MASK=$OUTPUT/masks/winning/super_tickets.json   # by construct_mtl_mask.py
+. "$(dirname "$0")/steps.sh"   # more settings are at its top; set one above this line to overrule it
 
-. "$(dirname "$0")/common.sh"
 use_gpu "$@"
-
-with_options() {
-    launch "$@" --device "$DEVICE" --data_dir "data/tokenized/$ENCODER" --init_checkpoint "$(checkpoint "$ENCODER")" \
-        --train_datasets "$TASKS" --test_datasets "$DEV_SETS" \
-        --epochs "$EPOCHS" --batch_size "$BATCH_SIZE" --learning_rate "$LEARNING_RATE" --optimizer "$OPTIMIZER"
-}
 if [ "$TICKETS_SHARING" = yes ]; then
     [ -f "$MASK" ] || { echo "$0: error: $MASK: no such mask, expected the merged super tickets; make them with python construct_mtl_mask.py --model $MODEL" >&2; exit 2; }
     with_options rewind.py --masks "$MASK" --seeds $SEEDS --save_model --output_dir "$OUTPUT"

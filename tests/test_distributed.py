@@ -14,7 +14,7 @@ import toy
 from mt_dnn.masks import Mask, write_mask
 from mt_dnn.model import describe, load_encoder
 from mt_dnn.ticket import DENSE, Ticket
-from calls import result_of
+from calls import options, result_of
 
 ROOT = Path(__file__).parents[1]
 TICKETS = {"sst": Ticket(frozenset({(0, 1), (1, 0), (1, 2)}), frozenset({2})), "rte": Ticket(frozenset({(0, 0)}), frozenset({0, 1})), "stsb": DENSE}
@@ -28,7 +28,7 @@ TRAININGS = {
 
 
 def launch(processes, *command):
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", processes] if processes > 1 else []
+    torchrun = ["-m", "mt_dnn.launch", "--standalone", "--nproc-per-node", processes] if processes > 1 else []
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.run([sys.executable, *map(str, [*torchrun, *command])], cwd=ROOT, env=environment, capture_output=True, text=True)
 
@@ -71,3 +71,45 @@ def test_two_processes_give_the_importance_scores_of_one(runs):
     scores = [json.loads((runs / "one_task" / processes / "importance.json").read_text()) for processes in "12"]
     np.testing.assert_allclose(scores[1]["heads"]["raw"], scores[0]["heads"]["raw"], rtol=1e-5)
     np.testing.assert_allclose(scores[1]["ffns"]["raw"], scores[0]["ffns"]["raw"], rtol=1e-5)
+
+
+# ---- train.py in two processes, and how errors end ----
+
+def lines_for_the_reader(ended):
+    assert "Traceback" not in ended.stderr, ended.stderr
+    return [line for line in ended.stderr.splitlines() if "error: " in line]
+
+
+def test_two_processes_fine_tune_score_and_write_masks_and_refuse_other_options_once(workshop, tmp_path):
+    train = ("train.py", *options(workshop, "rte"), "--do_train", "--do_mask", "--sparsities", 0.5, "--output_dir", tmp_path)
+    ended = launch(2, *train, "--epochs", 1)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.count("masks: winning, random and losing masks at 1 levels") == 1
+    assert {path.parent.name for path in (tmp_path / "masks").rglob("*.json")} == {"dense", "winning", "random", "losing"}
+    ended = launch(2, *train, "--epochs", 2)
+    assert ended.returncode == 2
+    (line,) = lines_for_the_reader(ended)
+    assert "finished with epochs 1, now 2" in line
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_an_error_in_one_process_alone_is_told(tmp_path, failing):
+    (tmp_path / "fail.py").write_text(f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+import torch
+from data_utils.files import UserError, open_door
+from mt_dnn.distributed import add_up, joined, rank
+
+def main():
+    with joined("cpu"):
+        if rank() == {failing}:
+            raise UserError("the disk of this machine is full")
+        add_up(torch.ones(1))
+
+open_door(main)
+""")
+    ended = launch(2, tmp_path / "fail.py")
+    assert ended.returncode == 2
+    lines = lines_for_the_reader(ended)
+    assert "fail.py: error: the disk of this machine is full" in lines and len(lines) <= 2

@@ -188,7 +188,7 @@ def test_tickets_sharing_learns_and_its_model_is_saved_with_every_ticket(worksho
     ended = door("experiments/multi_task/report.py", tmp_path / "out", baseline)
     assert ended.status == 0, ended.err
     rows = [line for line in ended.out.splitlines() if line.startswith("| ")]
-    assert len(rows) == 4 and rows[2].startswith("| MT-DNN, tiny-bert |") and rows[3].startswith("| Tickets-Share, tiny-bert |")
+    assert len(rows) == 4 and rows[2].startswith("| MT-DNN, tiny-bert |") and rows[3].startswith("| Tickets-Share (shared), tiny-bert |")
     weights = np.mean([entry["remaining_weights"]["by_formula"] for entry in result["tasks"].values()])
     assert f"| {100 * result['average_score']:.1f} | {100 * weights:.1f} % |" in rows[3] and "| 100.0 % |" in rows[2]
     assert (tmp_path / "out/report.md").read_text().splitlines()[2:] == rows

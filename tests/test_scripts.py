@@ -39,11 +39,11 @@ def test_epochs_are_those_of_the_paper():
 
 def test_preparing_the_tasks_has_the_papers_epochs_and_masks_of_all_super_tickets():
     published = {"base": "mnli=3 qqp=6 qnli=3 sst=6 mrpc=6 cola=6 rte=6 stsb=6", "large": "mnli=3 qqp=5 qnli=5 sst=4 mrpc=6 cola=6 rte=6 stsb=6"}
-    single = (ROOT / "scripts/single_task.sh").read_text()
+    steps = (ROOT / "scripts/steps.sh").read_text()
     for model, layers, heads, step in (("base", 12, 12, 20), ("large", 24, 16, 40)):
         text = (ROOT / f"scripts/prepare_mtdnn_{model}.sh").read_text()
         assert f'EPOCHS_BY_TASK="{published[model]}"' in text
-        sparsities = re.search(r'MASK_SPARSITIES:?="?([^"}]*)', text if model == "large" else single)[1].split()
+        sparsities = re.search(r'MASK_SPARSITIES:?="?([^"}]*)', text if model == "large" else steps)[1].split()
         assert {float(sparsity) for sparsity in sparsities if ":" not in sparsity} == {round((i + 1) / step, 3) for i in range(step)}
         levels = {counts_at(sparsity, layers, heads) for sparsity in sparsities} | {(0, 0)}
         assert set(read_super_tickets([ROOT / f"experiments/glue/super_tickets_{model}.yml"]).values()) <= levels
@@ -94,7 +94,7 @@ def test_tickets_sharing_from_single_tasks_to_domain_adaptation(copy):
 
     edit(scripts / "prepare_mtdnn_base.sh", EPOCHS_BY_TASK="rte=1 stsb=2")
     (copy / "experiments/glue/super_tickets_base.yml").write_text("rte: {heads: 4, ffns: 1}\nstsb: {heads: 0, ffns: 0}\n")
-    edit(scripts / "train_mtdnn.sh", TASKS="rte,stsb", DEV_SETS="rte,stsb", EPOCHS=1)
+    edit(scripts / "train_mtdnn.sh", TASK="rte,stsb", EPOCHS=1)
     python = sys.executable
     for command in (["./scripts/prepare_mtdnn_base.sh", "cpu"], [python, "construct_mtl_mask.py"], ["./scripts/train_mtdnn.sh", "cpu,cpu"]):  # two processes
         ended = call(copy, *command)

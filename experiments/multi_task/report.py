@@ -1,4 +1,4 @@
-"""The multi-task benchmark: a row of dev metrics for every encoder and kind of tickets, over all finished runs below some folders."""
+"""The multi-task benchmark: a row of dev metrics for every encoder and mask, over all finished runs below some folders."""
 
 import sys
 from pathlib import Path
@@ -38,11 +38,14 @@ def gather(folders):
             raise UserError(f"{folder}: a run of one task, expected runs of several; experiments/phase_transition/report.py shows this one")
         first = first or (folder, options)
         refuse_difference(*first, folder, options, options.keys() - MAY_DIFFER - OF_A_ROW)
-        row = rows.setdefault((result["model"]["name"], list(ROWS).index(result["kind"])), {})
+        mask = folder.parent.name if result["kind"] != "dense" else ""
+        row = rows.setdefault((result["model"]["name"], list(ROWS).index(result["kind"]), mask), {})
         for other, others, _ in row.values():
             refuse_difference(other, others, folder, options, OF_A_ROW)
         row.setdefault(result["seed"], (folder, options, result))
-    return {f"{ROWS[list(ROWS)[kind]]}, {encoder}": [result for _, _, result in row.values()] for (encoder, kind), row in sorted(rows.items())}
+    def name(encoder, kind, mask):
+        return f"{ROWS[list(ROWS)[kind]]}{f' ({mask})' if mask not in ('', 'super_tickets') else ''}, {encoder}"
+    return {name(*key): [result for _, _, result in row.values()] for key, row in sorted(rows.items())}
 
 
 if __name__ == "__main__":

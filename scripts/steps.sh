@@ -1,5 +1,5 @@
-# The body that prepare_*.sh, train_mnli.sh, rewind_*.sh and domain_adaptation.sh share: one task at a time, from
-# fine-tuning to rewound tickets. Scripts set TASK, ENCODER, EPOCHS, LEARNING_RATE, BATCH_SIZE and SEEDS; several SEEDS are
+# The body that all scripts with a GPUID share, but the quickstart: the steps from fine-tuning to rewound tickets.
+# Scripts set TASK (several, separated by commas, share one encoder), ENCODER, EPOCHS, LEARNING_RATE, BATCH_SIZE and SEEDS; several SEEDS are
 # "2018 2019 2020", the first of which fine-tunes and makes the masks. What they set beyond that goes before the defaults here.
 . "$(dirname "$0")/common.sh"
 
@@ -28,6 +28,15 @@ fine_tune() {
 # Fine-tune, score heads and FFNs, write masks.
 train() {
     with_options train.py --do_train --do_mask --output_dir "$(output)" --seed "${SEEDS%% *}" --sparsities $MASK_SPARSITIES
+}
+
+# train_all TASK=EPOCHS...: train on tasks one after another.
+train_all() {
+    for entry in "$@"; do
+        TASK=${entry%=*}
+        EPOCHS=${entry#*=}
+        train
+    done
 }
 
 # rewind KIND...: rewind the tickets of these kinds and report. Fine-tunes first where that was not done.
