@@ -44,31 +44,35 @@ def session(fetched, tmp_path_factory):
 def test_encoder_and_sentences_are_the_known_ones(session):
     assert sha256(ENCODER / "model.safetensors") == "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
     assert (session.shape.layers, session.shape.heads, session.shape.parameters) == (6, 12, 22_713_216)
-    assert (len(session.train), len(session.dev["tweet"])) == (2748, 684)
+    (_, train, dev), = session.splits
+    assert (len(train), len(dev["tweet"])) == (2748, 684)
     train, dev = ((DATA / f"amazon/{split}.tsv").read_text().splitlines()[1:] for split in ("train", "dev"))
     reviews = [{line.split("_")[0] for line in split} for split in (train, dev)]
     assert not reviews[0] & reviews[1]  # all sentences of a review on one side
 
 
 def test_fine_tuning_beats_the_larger_class(session, tmp_path):
-    session.do(Run(RunFolder(tmp_path), "dense", DENSE, 2018, {}))
-    share = np.mean(session.dev["tweet"].labels)
+    session.do(Run(RunFolder(tmp_path), "dense", {"tweet": DENSE}, 2018, {}))
+    share = np.mean(session.splits[0][2]["tweet"].labels)
     accuracy = json.loads((tmp_path / "result.json").read_text())["dev"]["tweet"]["accuracy"]
     assert accuracy > max(share, 1 - share) + 0.05
 
 
-def test_gated_and_pruned_agree_on_real_weights_and_sentences(session):
-    encoder = load_encoder(ENCODER, dropout=0)
-    model = Model(encoder, [session.task]).double().eval()
+def test_gated_shared_and_pruned_agree_on_real_weights_and_sentences(session):
+    (task, train, _), = session.splits
+    model = Model(load_encoder(ENCODER, dropout=0), [task]).double().eval()
     model.draw_heads(1)
     rows = np.arange(24)
-    heads, ffns = score(model, session.task, session.train, rows, batch_size=8)
+    heads, ffns = score(model, task, train, rows, batch_size=8)
     assert (heads > 0).all() and (ffns > 0).all()
-    regrouped = score(model, session.task, session.train, rows[::-1], batch_size=24)
+    regrouped = score(model, task, train, rows[::-1], batch_size=24)
     np.testing.assert_allclose(regrouped[0], heads, rtol=1e-8)
-    ticket, batch = choose(normalise(heads), ffns, 36, 3), session.train.batch(rows)
+    ticket, batch = choose(normalise(heads), ffns, 36, 3), train.batch(rows)
     with torch.no_grad():
-        with gated(encoder, *ticket_gates(ticket, 6, 12)):
-            expected = model(session.task, batch)
-        prune(encoder, ticket)
-        torch.testing.assert_close(model(session.task, batch), expected, rtol=0, atol=1e-10)
+        with gated(model.encoder, *ticket_gates(ticket, 6, 12)):
+            expected = model(task, batch)
+        model.share({task.name: ticket})
+        torch.testing.assert_close(model(task, batch), expected, rtol=0, atol=1e-10)
+        model.share({})
+        prune(model.encoder, ticket)
+        torch.testing.assert_close(model(task, batch), expected, rtol=0, atol=1e-10)

@@ -20,7 +20,7 @@ WITH_GPUID = ["train_mnli", "rewind_mnli", "rewind_mnli_low_resource", "prepare_
 
 
 def call(folder, *command):
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     return subprocess.run(list(map(str, command)), cwd=folder, env=environment, capture_output=True, text=True)
 
 
