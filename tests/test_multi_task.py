@@ -192,6 +192,15 @@ def test_tickets_sharing_learns_and_its_model_is_saved_with_every_ticket(worksho
     weights = np.mean([entry["remaining_weights"]["by_formula"] for entry in result["tasks"].values()])
     assert f"| {100 * result['average_score']:.1f} | {100 * weights:.1f} % |" in rows[3] and "| 100.0 % |" in rows[2]
     assert (tmp_path / "out/report.md").read_text().splitlines()[2:] == rows
+    shutil.copytree(run, tmp_path / "out/winning/other/seed_2018")
+    assert "| Tickets-Share (other), tiny-bert |" in door("experiments/multi_task/report.py", tmp_path / "out").out
+    for name, change in (("config.json", {"tickets": {}}), ("result.json", {"seed": 1})):
+        path = tmp_path / "out/winning/other/seed_1" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps({**json.loads((run / name).read_text()), **change}))
+    assert "winning/other/seed_2018: tickets {} and " in refused("experiments/multi_task/report.py", tmp_path / "out")
+    shutil.rmtree(tmp_path / "out/winning/other")
+
     assert "a run of one task" in refused("experiments/multi_task/report.py", baseline, fine_tuned)
     assert "a run of 4 tasks" in refused("experiments/phase_transition/report.py", baseline)
 
