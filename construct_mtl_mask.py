@@ -9,8 +9,8 @@ from mt_dnn.config import MergeOptions, parse_options
 def main():
     (options,) = parse_options(__doc__, MergeOptions)
 
-    from mt_dnn.masks import merge_masks, write_mask
-    from mt_dnn.super_tickets import read_super_tickets
+    from mt_dnn.masks import write_mask
+    from mt_dnn.super_tickets import merge_masks, read_super_tickets
     from mt_dnn.ticket import remaining_weights
     checkpoints = Path(options.checkpoints or f"checkpoints/bert-{options.model}-uncased")
     counts = read_super_tickets(options.super_tickets or [f"experiments/glue/super_tickets_{options.model}.yml"])
@@ -20,7 +20,8 @@ def main():
 
     remaining = {task: 100 * remaining_weights(ticket, mask.shape) for task, ticket in mask.tickets.items()}
     print("task        heads closed  FFNs closed  remaining weights")
-    for task, (heads, ffns) in counts.items():
+    for task, ticket in mask.tickets.items():
+        heads, ffns = ticket.counts
         print(f"{task:10} {heads:13} {ffns:12} {remaining[task]:16.1f} %")
     print(f"{'average':10} {'':13} {'':12} {sum(remaining.values()) / len(remaining):16.1f} %\nmask: {output}")
 

@@ -128,26 +128,6 @@ def encoder_name(checkpoint):
     return f"{mask.model['name']} trained on {','.join(mask.tickets)} ({mask.kind})"
 
 
-def merge_masks(paths, kind):
-    """Return the mask of `kind` with the ticket of every task, from {task name: file of its own mask}.
-
-    Raises UserError for a mask that is missing, has no ticket for its task, or was made for another model than the others.
-    """
-    tickets, sources, model, first = {}, {}, None, None
-    for task, path in paths.items():
-        if not path.is_file():
-            raise UserError(f"{path}: no such mask, expected that of {task}'s super ticket; make it with scripts/prepare_mtdnn_*.sh or train.py --do_mask --sparsities")
-        mask = read_mask(path)
-        if task not in mask.tickets:
-            raise UserError(f"{path}: tickets for {', '.join(mask.tickets)}, expected one for '{task}'")
-        model, first = model or mask.model, first or path
-        if differing := [f"{key} {mask.model[key]} and {model[key]}" for key in model if mask.model[key] != model[key]]:
-            raise UserError(f"{path} and {first}: {'; '.join(differing)}; expected masks of one model")
-        tickets[task] = mask.tickets[task]
-        sources[task] = {"mask": str(path), **mask.provenance}
-    return Mask(kind, model, tickets, sources)
-
-
 def find_masks(patterns):
     """Return the mask files, sorted and each once, that files, folders (searched through) and patterns name.
 
