@@ -1,6 +1,7 @@
 # The body that all scripts with a GPUID share, but the quickstart: the steps from fine-tuning to rewound tickets.
-# Scripts set TASK (several, separated by commas, share one encoder), ENCODER, EPOCHS, LEARNING_RATE, BATCH_SIZE and SEEDS; several SEEDS are
-# "2018 2019 2020", the first of which fine-tunes and makes the masks. What they set beyond that goes before the defaults here.
+# Scripts set TASK (several, separated by commas, share one encoder), ENCODER, EPOCHS, LEARNING_RATE, BATCH_SIZE and SEEDS;
+# several SEEDS are "2018 2019 2020", the first of which fine-tunes and makes the masks. What they set beyond that goes
+# before the defaults here.
 . "$(dirname "$0")/common.sh"
 
 : "${OPTIMIZER:=adamax}"

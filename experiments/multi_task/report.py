@@ -43,6 +43,7 @@ def gather(folders):
         for other, others, _ in row.values():
             refuse_difference(other, others, folder, options, OF_A_ROW)
         row.setdefault(result["seed"], (folder, options, result))
+
     def name(encoder, kind, mask):
         return f"{ROWS[list(ROWS)[kind]]}{f' ({mask})' if mask not in ('', 'super_tickets') else ''}, {encoder}"
     return {name(*key): [result for _, _, result in row.values()] for key, row in sorted(rows.items())}
