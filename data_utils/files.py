@@ -25,11 +25,11 @@ def open_door(main):
     try:
         main()
     except UserError as error:
-        sys.exit(_complain(door, error))
+        _complain(door, error)
     except OSError as error:
         if error.filename is None and error.strerror is None:
             raise
-        sys.exit(_complain(door, f"{error.filename or 'a file'}: {error.strerror}"))
+        _complain(door, f"{error.filename or 'a file'}: {error.strerror}")
     except KeyboardInterrupt:
         print(f"\n{door}: interrupted; give the same command again to do what is left", file=sys.stderr)
         sys.exit(130)
@@ -39,7 +39,10 @@ def _complain(door, message):
     if os.environ.get("LOCAL_RANK", "0") != "0":
         time.sleep(5)  # as a rule the first of torchrun's processes here says the same, and torchrun ends the others
     print(f"{door}: error: {' '.join(str(message).split())}", file=sys.stderr)
-    return 2
+    if "LOCAL_RANK" in os.environ:  # leave without taking down the group of processes: where another has ended, that can crash
+        sys.stdout.flush(), sys.stderr.flush()
+        os._exit(2)
+    sys.exit(2)
 
 
 @contextlib.contextmanager
