@@ -40,6 +40,15 @@ def evaluation_batches(lengths, batch_size):
     return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
 
 
+def split_rows(n_rows, holdout):
+    """Return (training rows, held-out rows): indices, ascending, a random part `holdout` (0 to 1) held out, at least one unless it is 0.
+
+    It depends on nothing else, so that no run with any seed has trained on, or scored with, what another one holds out.
+    """
+    held_out = choose_rows(n_rows, holdout, seed=0) if holdout else np.arange(0)
+    return np.setdiff1d(np.arange(n_rows), held_out), held_out
+
+
 def choose_rows(n_rows, fraction, seed):
     """Return the indices, ascending, of a random `fraction` of the rows (at least one).
 

@@ -8,6 +8,7 @@
 """
 
 import contextlib
+import copy
 import hashlib
 import itertools
 import json
@@ -148,6 +149,12 @@ class TokenizedSplit:
 
     def __len__(self):
         return len(self.lengths)
+
+    def part(self, rows):
+        """Return a split of `rows` (indices) alone, in their order."""
+        part = copy.copy(self)
+        part._starts, part.lengths, part.labels = self._starts[rows], self.lengths[rows], None if self.labels is None else self.labels[rows]
+        return part
 
     def batch(self, rows):
         """Return the batch of `rows` (indices) as torch tensors, padded to its longest row.

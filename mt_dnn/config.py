@@ -92,7 +92,9 @@ class DataOptions:
     train_datasets: list = flag(None, "tasks to train on, separated by commas; several share one encoder", type=names, required=True)
     test_datasets: list = flag(None, "dev sets to evaluate on, separated by commas, such as mnli_matched,mnli_mismatched "
                                      "(all of the tasks if left out)", type=names)
-    train_fraction: float = flag(1.0, "random part of each task's training rows to use, drawn from the seed; smaller parts lie inside larger ones", type=FRACTION)
+    holdout: float = flag(0.0, "random part of each task's training rows, the same for all seeds, that is not trained on but evaluated beside dev, "
+                               "so that the super ticket can be chosen there", type=number(float, 0, 0.9))
+    train_fraction: float = flag(1.0, "random part of each task's (other) training rows to use, drawn from the seed; smaller parts lie inside larger ones", type=FRACTION)
 
 
 @dataclass

@@ -170,7 +170,7 @@ def write_masks(files, data, options, seed):
     """
     heads, ffns, fingerprint, importance = read_importance(files.importance)
     (task,) = data.train_datasets
-    of_the_rows = {"train_fraction": data.train_fraction, **({"seed": seed} if data.train_fraction < 1 else {})}
+    of_the_rows = {"train_fraction": data.train_fraction, "holdout": data.holdout, **({"seed": seed} if data.train_fraction < 1 else {})}
     for key, wanted in {"task": task, "per": options.importance_per, **of_the_rows}.items():
         if importance.get(key) != wanted:
             raise UserError(f"{files.importance}: {key} is {importance.get(key)!r}, not {wanted!r}; remove that file to score anew")

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import torch
 
-from data_utils.batches import choose_rows
+from data_utils.batches import choose_rows, split_rows
 from data_utils.files import UserError, write_json
 from data_utils.tokenized import TokenizedSplit
 from mt_dnn.distributed import once, rank
@@ -30,7 +30,8 @@ class Session:
 
     def __init__(self, data_options, model_options, optimization, machine):
         """Read everything; raise UserError for whatever does not fit together."""
-        self.optimization, self.machine, self.train_fraction = optimization, machine, data_options.train_fraction
+        self.optimization, self.machine = optimization, machine
+        self.train_fraction, self.holdout = data_options.train_fraction, data_options.holdout
         self.device = choose_device(machine.device)
         self.precision_name = choose_precision(machine.precision, self.device)
         self.precision = autocast(self.device, self.precision_name)
@@ -54,7 +55,13 @@ class Session:
 
     def data(self, seed):
         """The rows that a run with this seed trains and is evaluated on: Data per task."""
-        return [Data(task, train, choose_rows(len(train), self.train_fraction, seed), dev) for task, train, dev in self.splits]
+        def of_task(task, train, dev):
+            rows, held_out = split_rows(len(train), self.holdout)
+            if not len(rows):
+                raise UserError(f"--holdout {self.holdout}: none of the {len(train)} training rows of {task.name} is left to train on")
+            rows = rows[choose_rows(len(rows), self.train_fraction, seed)]
+            return Data(task, train, rows, dev, train.part(held_out) if len(held_out) else None)
+        return [of_task(*splits) for splits in self.splits]
 
     def do(self, run):
         """Do a Run and return the trained Model; its result.json is written last.
@@ -89,7 +96,7 @@ class Session:
             with progress_bar(desc="importance", total=len(rows), unit=" rows") as bar:
                 heads, ffns = score(model, task, data.train, rows, self.optimization.batch_size, per, bar.update)
             once(lambda: write_importance(files.importance, heads, ffns, {
-                "task": task.name, "per": per, "rows": len(rows), "train_fraction": self.train_fraction, "seed": seed, "model": self.model_entry, "checkpoint": str(files.model)}))
+                "task": task.name, "per": per, "rows": len(rows), "train_fraction": self.train_fraction, "holdout": self.holdout, "seed": seed, "model": self.model_entry, "checkpoint": str(files.model)}))
             once(lambda: draw_heat_map(files.heat_map, normalise(heads), ffns, f"{task.name}: importance per {per}, {len(rows)} rows"))
             log.info("importance per %s of %d heads and %d FFNs over %d rows (%.1f s): %s, %s", per, heads.size, ffns.size, len(rows),
                      time.perf_counter() - started, files.importance, files.heat_map)
@@ -113,8 +120,8 @@ class Session:
                  self.precision_name, run.seed)
         for own in data:
             ticket = run.tickets[own.task.name]
-            log.info("task: %s, %d of %d training rows; dev: %s", own.task.name, len(own.rows), len(own.train),
-                     ", ".join(f"{name} {len(split)} rows" for name, split in own.dev.items()))
+            log.info("task: %s, %d of %d training rows%s; dev: %s", own.task.name, len(own.rows), len(own.train),
+                     f", {len(own.held_out)} held out" if own.held_out else "", ", ".join(f"{name} {len(split)} rows" for name, split in own.dev.items()))
             log.info("%s ticket: %d of %d heads and %d of %d FFNs closed%s, %.1f %% of the weights remain", run.kind,
                      len(ticket.heads), shape.layers * shape.heads, len(ticket.ffns), shape.layers,
                      " by gates" if run.keep_gates else "", 100 * remaining_weights(ticket, shape))
@@ -141,10 +148,11 @@ class Session:
             return {"heads_closed": n_heads, "ffns_closed": n_ffns,
                     "remaining_weights": {"by_formula": round(remaining_weights(ticket, self.shape), 6),
                                           "counted": round(remaining_weights(ticket, self.shape, biases=True), 6)},
-                    "training_rows": len(own.rows), "dev_sets": {name: len(split) for name, split in own.dev.items()}}
+                    "training_rows": len(own.rows), "dev_sets": {name: len(split) for name, split in own.dev.items()},
+                    "held_out_rows": len(own.held_out or ())}
         return {
             "kind": run.kind, "seed": run.seed, "model": self.model_entry, "tasks": {own.task.name: of_task(own) for own in data},
-            "dev": epochs[-1]["dev"], "average_score": epochs[-1]["average_score"],
+            "dev": epochs[-1]["dev"], "average_score": epochs[-1]["average_score"], "held_out": epochs[-1].get("held_out", {}),
             "epochs": len(epochs), "seconds_per_epoch": round(float(np.median([epoch["seconds"] for epoch in epochs])), 2),
         }
 

@@ -44,12 +44,14 @@ def autocast(device, precision):
 
 @dataclass
 class Data:
-    """What one task is trained and evaluated on: `rows` (indices) of the split `train`, and dev sets by name."""
+    """What one task is trained and evaluated on: `rows` (indices) of the split `train`, dev sets by name, and the part
+    of the training split that is held out, if any."""
 
     task: Task
     train: TokenizedSplit
     rows: np.ndarray
     dev: dict
+    held_out: TokenizedSplit | None = None
 
 
 def fine_tune(model, data, optimization, machine, precision, seed, metrics_path):
@@ -77,10 +79,13 @@ def fine_tune(model, data, optimization, machine, precision, seed, metrics_path)
         started = time.perf_counter()
         outputs = {name: predict(model, own.task, split, machine.batch_size_eval, precision) for own in data for name, split in own.dev.items()}
         dev = {own.task.name: {name: measure(own.task, split, outputs[name]) for name, split in own.dev.items()} for own in data}
+        held_out = {own.task.name: measure(own.task, own.held_out, predict(model, own.task, own.held_out, machine.batch_size_eval, precision))
+                    for own in data if own.held_out}
         epochs.append({
             "epoch": epoch, "step": epoch * updates_per_epoch, "loss": round(loss, 6),
             **({"loss_by_task": {name: round(value, 6) for name, value in losses.items()}} if len(data) > 1 else {}),
             "dev": {name: metrics for own in dev.values() for name, metrics in own.items()}, "average_score": average_score(dev),
+            **({"held_out": held_out} if held_out else {}),
             "seconds": round(seconds, 2), "tokens_per_second": round(tokens / seconds), "seconds_evaluating": round(time.perf_counter() - started, 2),
         })
         once(lambda: _write_lines(metrics_path, epochs))
@@ -95,8 +100,10 @@ def _write_lines(path, entries):
 
 def show_metrics(epoch, tasks=1):
     """{"dev": {"rte": {"accuracy": 0.61}}, ...} -> "rte accuracy 61.00", and the average score of several tasks."""
-    shown = [f"{name} " + ", ".join(f"{metric} {100 * value:.2f}" for metric, value in values.items()) for name, values in epoch["dev"].items()]
-    return "; ".join(shown + [f"average score {100 * epoch['average_score']:.2f}"] * (tasks > 1))
+    def show(by_name):
+        return [f"{name} " + ", ".join(f"{metric} {100 * value:.2f}" for metric, value in values.items()) for name, values in by_name.items()]
+    held_out = [f"held out: {'; '.join(show(epoch['held_out']))}"] if "held_out" in epoch else []
+    return "; ".join(show(epoch["dev"]) + [f"average score {100 * epoch['average_score']:.2f}"] * (tasks > 1) + held_out)
 
 
 def _train_epoch(model, data, epoch, optimizer, schedule, optimization, precision, seed, pace):

@@ -8,6 +8,7 @@
 : "${MASK_SPARSITIES:=0.05 0.10 0.15 0.20 0.25 0.30 0.35 0.40 0.45 0.50 0.55 0.60 0.65 0.70 0.75 0.80 0.85 0.90 0.95 1.00}"
 : "${SPARSITIES:=0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8}"   # those that are rewound
 : "${TRAIN_FRACTION:=1.0}"                           # part of the training rows
+: "${HOLDOUT:=0.0}"                                   # part of the training rows held out, to choose the super ticket on
 : "${START:=$ENCODER}"                               # the weights to start from, where these are not the encoder's own
 : "${CHECKPOINTS:=checkpoints/$(basename "$ENCODER")}"
 
@@ -17,7 +18,7 @@ output() { echo "${OUTPUT:-$CHECKPOINTS/$TASK}"; }
 # with_options COMMAND...: run train.py or rewind.py with everything that both must agree on.
 with_options() {
     launch "$@" --device "$DEVICE" --data_dir "data/tokenized/$(basename "$ENCODER")" --init_checkpoint "$(checkpoint "$START")" \
-        --train_datasets "$TASK" --train_fraction "$TRAIN_FRACTION" --epochs "$EPOCHS" --batch_size "$BATCH_SIZE" \
+        --train_datasets "$TASK" --holdout "$HOLDOUT" --train_fraction "$TRAIN_FRACTION" --epochs "$EPOCHS" --batch_size "$BATCH_SIZE" \
         --learning_rate "$LEARNING_RATE" --optimizer "$OPTIMIZER"
 }
 
