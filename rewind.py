@@ -15,29 +15,33 @@ def main():
     if len(data.train_datasets) > 1 and (options.sparsities or options.keep_gates):
         raise UserError(f"--{'sparsities' if options.sparsities else 'keep_gates'} with --train_datasets {','.join(data.train_datasets)}: expected one task")
 
-    from mt_dnn.distributed import joined, once
+    from mt_dnn.distributed import apart, joined, once
     from mt_dnn.log import say
     from mt_dnn.masks import at_sparsities, find_masks, read_mask, refuse_other_model
     from mt_dnn.run import outcome_options
+    from mt_dnn.sweep import summarize, sweep
     outcome = outcome_options(data, model, optimization)
     masks = {path: read_mask(path) for path in find_masks(options.masks)}
     if options.sparsities:
         masks = at_sparsities(masks, options.sparsities, *data.train_datasets)
     runs = plan(masks, options, data.train_datasets, outcome)
-    with joined(machine.device):
-        finished = once(lambda: [run.is_finished() for run in runs])
-        left = [run for run, done in zip(runs, finished) if not done]
-        say(f"{options.output_dir}: {len(runs)} runs, {len(runs) - len(left)} finished before")
+    with joined(machine.device, options.parallel):
+        left = once(lambda: sum(not run.is_finished() for run in runs))
+        say(f"{options.output_dir}: {len(runs)} runs, {len(runs) - left} finished before")
         if not left:
-            return
+            once(lambda: [run.remove_checkpoints() for run in runs])
+            return 0
 
         from mt_dnn.session import Session
         session = Session(data, model, optimization, machine)
         for path, mask in masks.items():
             refuse_other_model(mask, path, session.model_entry)
-        for number, run in enumerate(left, 1):
-            say(f"\nrun {number} of {len(left)}: {run.files.folder}")
-            session.do(run)
+        once(lambda: [run.files.failure.unlink(missing_ok=True) for run in runs])  # they are tried again
+        with apart(options.parallel == "runs"):
+            sweep(runs, session.do)
+        lines, failed = once(lambda: summarize(runs))
+        say("\n" + "\n".join(lines))
+    return int(failed)
 
 
 def plan(masks, options, tasks, outcome):

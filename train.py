@@ -12,6 +12,7 @@ def main():
     if options.do_mask and len(data.train_datasets) > 1:
         raise UserError(f"--do_mask with --train_datasets {','.join(data.train_datasets)}: expected one task; masks of several are merged by construct_mtl_mask.py")
 
+    from mt_dnn.claim import claimed
     from mt_dnn.distributed import joined, once
     from mt_dnn.log import say
     from mt_dnn.masks import write_masks
@@ -24,23 +25,28 @@ def main():
 
     def what_is_left():
         train = options.do_train and not run.is_finished()
-        score = options.do_mask and (train or not files.importance.exists())
+        score = options.do_mask and (train or not (files.importance.exists() and files.heat_map.exists()))
         return train, score
 
     with joined(machine.device):
-        train, score = once(what_is_left)
-        if train or score:
+        if any(once(what_is_left)):
             from mt_dnn.session import Session
             session = Session(data, model, optimization, machine)
-            once(lambda: files.importance.unlink(missing_ok=True))  # scores of an earlier model
-            fine_tuned = session.do(run) if train else None
-            if score:
-                session.score(files, fine_tuned, masks.importance_per, options.seed)
-        else:
-            say(f"{files.folder}: {'fine-tuned and scored' if options.do_mask else 'fine-tuned'} before")
-        if options.do_mask:
-            levels = once(lambda: write_masks(files, data, masks, options.seed))
-            say(f"{files.masks}: winning, random and losing masks at {levels} levels")
+        with claimed(files) as mine:
+            if not mine:
+                raise UserError(f"{files.folder}: another process is at it; wait for that one, or take another --output_dir")
+            train, score = once(what_is_left)
+            if train or score:
+                once(lambda: files.importance.unlink(missing_ok=True))  # scores of an earlier model
+                fine_tuned = session.do(run) if train else None
+                if score:
+                    session.score(files, fine_tuned, masks.importance_per, options.seed)
+            else:
+                once(run.remove_checkpoints)
+                say(f"{files.folder}: {'fine-tuned and scored' if options.do_mask else 'fine-tuned'} before")
+            if options.do_mask:
+                levels = once(lambda: write_masks(files, data, masks, options.seed))
+                say(f"{files.masks}: winning, random and losing masks at {levels} levels")
 
 
 if __name__ == "__main__":

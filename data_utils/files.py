@@ -15,15 +15,19 @@ class UserError(Exception):
     """Something the reader can mend: one line saying what is wrong, where, and what would be right."""
 
 
+class RunFailed(UserError):
+    """A run that can't be done (out of memory, a loss that is no number); others may do better."""
+
+
 def open_door(main):
-    """Run a command's `main()`; end with 0, or with one line on standard error and status 2.
+    """Run a command's `main()`; end with the status it returns (None: 0), or with one line on standard error and status 2.
 
     Only errors made for the reader (`UserError`) and those of the file system become a line;
     a fault of ours keeps its traceback.
     """
     door = Path(sys.argv[0]).name
     try:
-        main()
+        sys.exit(main())
     except UserError as error:
         _complain(door, error)
     except OSError as error:
@@ -60,13 +64,16 @@ def write_whole(path, mode="w"):
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk does not tell
+        raise
     finally:
         beside.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def write_folder_whole(folder):
-    """Yield an empty folder to fill; it takes the place of `folder` only when the block ends well."""
+    """Yield an empty folder to fill with files; it takes the place of `folder` only when the block ends well."""
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
@@ -74,11 +81,24 @@ def write_folder_whole(folder):
     beside.mkdir()
     try:
         yield beside
+        for path in beside.iterdir():
+            with open(path, "rb") as file:
+                os.fsync(file.fileno())
         if folder.exists():
             shutil.rmtree(folder)
         os.rename(beside, folder)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def save_tensors(path, tensors, metadata):
+    """Write `tensors` by name as a safetensors file; raise UserError where it can't be written, as on a full disk."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+    try:
+        save_file(tensors, path, metadata)
+    except SafetensorError as error:
+        raise UserError(f"{path}: {error}") from None
 
 
 def _to_json(content):
@@ -128,6 +148,8 @@ class RunFolder:
         self.log = self.folder / "log.txt"
         self.metrics = self.folder / "metrics.jsonl"
         self.result = self.folder / "result.json"
+        self.failure = self.folder / "failed.txt"
+        self.checkpoints = self.folder / "checkpoint"
         self.model = self.folder / "model"
         self.importance = self.folder / "importance.json"
         self.heat_map = self.folder / "importance.png"

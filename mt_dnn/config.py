@@ -129,6 +129,7 @@ class MachineOptions:
     attention: str = flag("sdpa", "attention code of the library", choices=["sdpa", "eager"])
     batch_size_eval: int = flag(64, "rows per batch in evaluation", type=COUNT)
     log_per_updates: int = flag(20, "updates between two lines of the log", type=COUNT)
+    checkpoint_minutes: float = flag(10.0, "minutes between two checkpoints, written after a line of the log and at an epoch's end", type=number(float, 0))
 
 
 @dataclass
@@ -160,6 +161,7 @@ class RewindOptions:
     sparsities: list = flag(None, "only the masks at these levels, and the dense one (all if left out)", nargs="+", type=str)
     output_dir: str = flag(None, "folder for one folder per ticket and seed", required=True)
     seeds: list = flag([2018], "one run per ticket and seed", nargs="+", type=SEED)
+    parallel: str = flag("batches", "what several processes (torchrun) share: every batch, or the runs, each of which one process does", choices=["batches", "runs"])
     keep_gates: bool = flag(False, "train the whole encoder with closed gates, where otherwise the ticket is taken out of the weights")
     save_model: bool = flag(False, "keep each run's trained model")
 
@@ -188,4 +190,4 @@ def refuse_other_config(folder, saved, wanted):
     """
     differing = [f"{key} {saved.get(key)!r}, now {value!r}" for key, value in wanted.items() if key not in PATHS and saved.get(key) != value]
     if differing:
-        raise UserError(f"{folder}: finished with {'; '.join(differing)}; take another --output_dir (OUTPUT in the scripts), or remove that folder to run anew")
+        raise UserError(f"{folder}: made with {'; '.join(differing)}; take another --output_dir (OUTPUT in the scripts), or remove that folder to run anew")

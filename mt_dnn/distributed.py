@@ -5,21 +5,28 @@ process alone writes and prints.
 """
 
 import contextlib
+import datetime
 import os
 
 from data_utils.files import UserError
 
 LAUNCHED = "TORCHELASTIC_RUN_ID" in os.environ  # set by torchrun
+_apart = False
 
 
 def processes():
     """How many processes work together."""
-    return int(os.environ["WORLD_SIZE"]) if LAUNCHED else 1
+    return int(os.environ["WORLD_SIZE"]) if LAUNCHED and not _apart else 1
 
 
 def rank():
-    """The number of this process, from 0."""
-    return int(os.environ["RANK"]) if LAUNCHED else 0
+    """The number of this process among those, from 0."""
+    return int(os.environ["RANK"]) if LAUNCHED and not _apart else 0
+
+
+def who():
+    """What tells the lines of processes that work apart from each other, "[2] "; else nothing."""
+    return f"[{os.environ['RANK']}] " if _apart else ""
 
 
 def is_first():
@@ -28,10 +35,13 @@ def is_first():
 
 
 @contextlib.contextmanager
-def joined(device):
+def joined(device, share="batches"):
     """Let the processes that torchrun started work together within the block, over nccl on GPUs, else over gloo.
 
-    `device`: --device. Raises UserError where a machine has more processes than GPUs.
+    `device`: --device. `share`: what they share; processes that share "runs" have little to say to each other,
+    so they do it over gloo, and several of them can use one GPU.
+
+    Raises UserError where a machine has more processes than GPUs and they share batches.
     """
     if not LAUNCHED:
         yield
@@ -40,10 +50,13 @@ def joined(device):
     cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
     if cuda:
         here, gpus = int(os.environ["LOCAL_WORLD_SIZE"]), torch.cuda.device_count()
-        if here > gpus:
+        if here > gpus and share == "batches":
             raise UserError(f"{here} processes and {gpus} visible GPUs on this machine, expected one GPU for each process (torchrun --nproc-per-node)")
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    torch.distributed.init_process_group("nccl" if cuda else "gloo")
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % gpus)
+    if share == "batches":
+        torch.distributed.init_process_group("nccl" if cuda else "gloo")
+    else:
+        torch.distributed.init_process_group("gloo", timeout=datetime.timedelta(days=365))  # at the end the last run is waited for
     try:
         yield
     except RuntimeError as error:
@@ -51,6 +64,20 @@ def joined(device):
             raise UserError("another process ended, and said why") from None
         raise
     torch.distributed.destroy_process_group()  # not after an error: the others may still wait, and this would wait for them
+
+
+@contextlib.contextmanager
+def apart(each_its_own):
+    """Within the block, if `each_its_own`, this process works by itself as if there were no others; at its end it waits for them."""
+    global _apart
+    _apart = each_its_own and LAUNCHED
+    try:
+        yield
+    finally:
+        was, _apart = _apart, False
+    if was:
+        import torch
+        torch.distributed.barrier()
 
 
 def share(items):
@@ -64,6 +91,16 @@ def add_up(tensor):
         import torch
         torch.distributed.all_reduce(tensor)
     return tensor
+
+
+def collect(state):
+    """Return every process's `state`, by its rank; a state may be anything that pickles."""
+    if processes() == 1:
+        return [state]
+    import torch
+    states = [None] * processes()
+    torch.distributed.all_gather_object(states, state)
+    return states
 
 
 def data_parallel(model, tasks):

@@ -8,7 +8,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from mt_dnn.distributed import is_first, processes
+from mt_dnn.distributed import is_first, processes, who
 
 log = logging.getLogger("super_tickets")
 
@@ -26,10 +26,9 @@ def logging_to(path):
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     log.setLevel(logging.INFO)
     log.propagate = False
-    form = logging.Formatter("%(asctime)s  %(message)s", "%Y-%m-%d %H:%M:%S")
-    handlers = [logging.FileHandler(path, encoding="utf-8"), logging.StreamHandler(sys.stdout)]
-    for handler in handlers:
-        handler.setFormatter(form)
+    handlers = {_File(path, encoding="utf-8"): "", logging.StreamHandler(sys.stdout): who()}
+    for handler, before in handlers.items():
+        handler.setFormatter(logging.Formatter(f"{before}%(asctime)s  %(message)s", "%Y-%m-%d %H:%M:%S"))
         log.addHandler(handler)
     try:
         with logging_redirect_tqdm([log]):
@@ -41,16 +40,24 @@ def logging_to(path):
                 handler.close()
 
 
+class _File(logging.FileHandler):
+    """A log file that can't be written ends the run (logging would print a traceback and go on)."""
+
+    def handleError(self, record):
+        error, self.stream = sys.exc_info()[1], None  # so that closing it does not try again
+        raise OSError(getattr(error, "errno", None), getattr(error, "strerror", None) or str(error), self.baseFilename) from None
+
+
 def say(line):
-    """Print a line, in the first process."""
+    """Print a line, in the first process, or in each of those that work apart."""
     if is_first():
-        print(line, flush=True)
+        print(f"{who()}{line}", flush=True)
 
 
 def progress_bar(**settings):
-    """A tqdm bar on a terminal, in the first process."""
+    """A tqdm bar on a terminal, in the first process; none where several work apart."""
     from tqdm import tqdm
-    return tqdm(disable=None if is_first() else True, leave=False, **settings)
+    return tqdm(disable=None if is_first() and not who() else True, leave=False, **settings)
 
 
 def log_command():

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import torch
 import transformers
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional
 
-from data_utils.files import UserError, write_folder_whole
+from data_utils.files import UserError, save_tensors, write_folder_whole
 from mt_dnn.masks import encoder_name, read_mask, refuse_other_model, saved_mask, tickets_for, write_mask
 from mt_dnn.prune import prune
 from mt_dnn.sharing import SharedTicket
@@ -132,7 +132,7 @@ def save_model(folder, model, tokenizer, mask):
     """
     with write_folder_whole(folder) as beside:
         state = {_rename(key, "encoder.", f"{PREFIX}."): value.contiguous() for key, value in model.state_dict().items()}
-        save_file(state, beside / "model.safetensors", metadata={"format": "pt"})
+        save_tensors(beside / "model.safetensors", state, {"format": "pt"})
         model.encoder.config.save_pretrained(beside)
         tokenizer.save_pretrained(beside)
         write_mask(saved_mask(beside), mask)

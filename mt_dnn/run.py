@@ -1,6 +1,7 @@
 """One run: a ticket for each task, and a seed, in a folder of its own. Fine-tuning (train.py) and rewinding
 (rewind.py) are the same run; when the whole model is fine-tuned the tickets close nothing."""
 
+import shutil
 from dataclasses import dataclass
 
 from data_utils.files import RunFolder, UserError, read_json
@@ -30,12 +31,16 @@ class Run:
     def is_finished(self):
         """Whether the run's result is there, and its model where it is to be kept.
 
-        Raises UserError if it was made with other options or other tickets.
+        Raises UserError if it was made, or begun, with other options or other tickets.
         """
-        if not self.files.result.exists():
-            return False
-        refuse_other_config(self.files.folder, read_json(self.files.config, "the options of a run"), self.config)
-        return self.files.model.exists() or not self.keep_model
+        made = self.files.result.exists()
+        if made or self.files.checkpoints.exists():
+            refuse_other_config(self.files.folder, read_json(self.files.config, "the options of a run"), self.config)
+        return made and (self.files.model.exists() or not self.keep_model)
+
+    def remove_checkpoints(self):
+        """Remove what only a run that is not finished needs."""
+        shutil.rmtree(self.files.checkpoints, ignore_errors=True)
 
 
 def outcome_options(data, model, optimization):

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from data_utils.batches import choose_rows, split_rows
-from data_utils.files import UserError, write_json
+from data_utils.files import RunFailed, UserError, write_json, write_whole
 from data_utils.tokenized import TokenizedSplit
 from mt_dnn.distributed import once, rank
 from mt_dnn.evaluate import write_predictions
@@ -64,21 +64,23 @@ class Session:
         return [of_task(*splits) for splits in self.splits]
 
     def do(self, run):
-        """Do a Run and return the trained Model; its result.json is written last.
+        """Do a Run, or what is left of it, and return the trained Model; its result.json is written last.
 
         The outcome depends on the pre-trained weights, the data, the run's options, tickets and seed
         alone, not on what this process did before (on a GPU up to the order of its parallel sums).
         Several processes do a run together, and the first of them writes.
+
+        Raises RunFailed, and writes its line into the run's folder, where memory is full or the loss is no number.
         """
         files, data = run.files, self.data(run.seed)
-        with logging_to(files.log), _memory_advice():
+        with logging_to(files.log), _failure_written(files.failure), _memory_advice():
             once(lambda: write_json(files.config, {**run.config, "device": self.device.type, "precision": self.precision_name}))
             self._log_start(run, data)
             model = self._new_model(run)
             log.info("parameters: %s in the encoder, of %s", f"{count_parameters(model.encoder):,}", f"{self.shape.parameters:,}")
             torch.manual_seed(run.seed + 1_000_003 * rank())  # dropout differs between processes
             with self._gated(model, run):
-                epochs, outputs = fine_tune(model, data, self.optimization, self.machine, self.precision, run.seed, files.metrics)
+                epochs, outputs = fine_tune(model, data, self.optimization, self.machine, self.precision, run.seed, files)
             if run.keep_gates:
                 prune(model.encoder, *run.tickets.values())
             once(lambda: self._write(run, data, model, epochs, outputs))
@@ -136,6 +138,7 @@ class Session:
             save_model(files.model, model, self.tokenizer, Mask(run.kind, self.model_entry, run.tickets, {"seed": run.seed}))
         result = self._result(run, data, epochs)
         write_json(files.result, result)
+        run.remove_checkpoints()
         if len(data) > 1:
             log.info("\n%s", score_table({run.kind: [result]}))
         log.info("finished: %s; see %s", show_metrics(epochs[-1], len(data)), files.folder)
@@ -161,6 +164,19 @@ class Session:
 def _memory_advice():
     try:
         yield
-    except torch.OutOfMemoryError:
-        raise UserError("the GPU's memory is full; take a smaller --batch_size (with --grad_accumulation_step the updates stay "
+    except (RuntimeError, MemoryError) as error:  # torch's allocators raise kinds of RuntimeError
+        if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and "allocate memory" not in str(error):
+            raise
+        raise RunFailed("the memory is full; take a smaller --batch_size (with --grad_accumulation_step the updates stay "
                         "the same) or --batch_size_eval") from None
+
+
+@contextlib.contextmanager
+def _failure_written(path):
+    try:
+        yield
+    except RunFailed as error:
+        log.error("failed: %s", error)
+        with write_whole(path) as file:
+            file.write(f"{error}\n")
+        raise

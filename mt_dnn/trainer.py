@@ -10,11 +10,12 @@ import numpy as np
 import torch
 
 from data_utils.batches import mixed_batches
-from data_utils.files import UserError, write_whole
+from data_utils.files import RunFailed, UserError, write_whole
 from data_utils.metrics import average_score
 from data_utils.tasks import Task
 from data_utils.tokenized import TokenizedSplit
-from mt_dnn.distributed import add_up, data_parallel, exchanging, once, processes, share
+from mt_dnn.checkpoint import Checkpoints
+from mt_dnn.distributed import add_up, data_parallel, exchanging, is_first, once, processes, share
 from mt_dnn.evaluate import measure, predict
 from mt_dnn.log import log, progress_bar
 from mt_dnn.model import loss_per_row
@@ -54,8 +55,11 @@ class Data:
     held_out: TokenizedSplit | None = None
 
 
-def fine_tune(model, data, optimization, machine, precision, seed, metrics_path):
-    """Train `model` on `data`, a list of Data, evaluate every dev set after every epoch, write a line per epoch to `metrics_path`.
+def fine_tune(model, data, optimization, machine, precision, seed, files):
+    """Train `model` on `data`, a list of Data, evaluate every dev set after every epoch, write a line per epoch to `files.metrics`.
+
+    A training that was stopped goes on from the newest checkpoint in `files.checkpoints`, and on a CPU ends
+    with exactly the weights and outputs that it would have had.
 
     A batch has rows of one task; the tasks' batches are mixed. Several processes share the rows of every
     batch, so that the updates are those of one process.
@@ -64,17 +68,20 @@ def fine_tune(model, data, optimization, machine, precision, seed, metrics_path)
     from `seed`; torch's random numbers (dropout) are to be seeded before.
 
     Returns (list of epochs, as written; {dev set: outputs after the last epoch}).
-    Raises UserError when the loss is no longer a number.
+    Raises RunFailed when the loss is no longer a number.
     """
     optimizer = make_optimizer(model, optimization)
     batches = sum(math.ceil(len(own.rows) / optimization.batch_size) for own in data)
     updates_per_epoch = math.ceil(batches / optimization.grad_accumulation_step)
     schedule = make_schedule(optimizer, updates_per_epoch * optimization.epochs, optimization.warmup)
-    pace = _Pace(updates_per_epoch, optimization.epochs, machine.log_per_updates)
+    checkpoints = Checkpoints(files.checkpoints, machine.checkpoint_minutes, model, optimizer, schedule)
+    progress = checkpoints.restore()
+    pace = _Pace(updates_per_epoch, optimization.epochs, machine.log_per_updates, schedule.last_epoch)
     parallel, tokens = data_parallel(model, len(data)), sum(int(own.train.lengths[own.rows].sum()) for own in data)
-    epochs = []
-    for epoch in range(1, optimization.epochs + 1):
-        losses, seconds = _train_epoch(parallel, data, epoch, optimizer, schedule, optimization, precision, seed, pace)
+    epochs = progress.epochs
+    for epoch in range(len(epochs) + 1, optimization.epochs + 1):
+        losses = _train_epoch(parallel, data, epoch, optimizer, schedule, optimization, precision, seed, pace, checkpoints, progress)
+        seconds, progress.batches, progress.seconds, progress.losses = progress.seconds, 0, 0.0, {}
         loss = sum(losses[own.task.name] * len(own.rows) for own in data) / sum(len(own.rows) for own in data)
         started = time.perf_counter()
         outputs = {name: predict(model, own.task, split, machine.batch_size_eval, precision) for own in data for name, split in own.dev.items()}
@@ -88,7 +95,7 @@ def fine_tune(model, data, optimization, machine, precision, seed, metrics_path)
             **({"held_out": held_out} if held_out else {}),
             "seconds": round(seconds, 2), "tokens_per_second": round(tokens / seconds), "seconds_evaluating": round(time.perf_counter() - started, 2),
         })
-        once(lambda: _write_lines(metrics_path, epochs))
+        once(lambda: _write_lines(files.metrics, epochs))
         log.info("epoch %d/%d  loss %.4f  dev: %s  (%.1f s)", epoch, optimization.epochs, loss, show_metrics(epochs[-1], len(data)), seconds)
     return epochs, outputs
 
@@ -106,18 +113,27 @@ def show_metrics(epoch, tasks=1):
     return "; ".join(show(epoch["dev"]) + [f"average score {100 * epoch['average_score']:.2f}"] * (tasks > 1) + held_out)
 
 
-def _train_epoch(model, data, epoch, optimizer, schedule, optimization, precision, seed, pace):
-    """Return ({task name: mean loss over its rows}, seconds)."""
+def _train_epoch(model, data, epoch, optimizer, schedule, optimization, precision, seed, pace, checkpoints, progress):
+    """Train from where `progress` is to the epoch's end; return {task name: mean loss over its rows}."""
     device = next(model.parameters()).device
     by_task = {own.task.name: own for own in data}
     lengths = {name: own.train.lengths[own.rows] for name, own in by_task.items()}
     batches = mixed_batches(lengths, optimization.batch_size, seed, epoch)
-    summed = {name: torch.zeros((), device=device) for name in by_task}
-    started = time.perf_counter()
+    summed = {name: torch.tensor(progress.losses.get(name, 0.0) * is_first(), device=device) for name in by_task}
+    started = time.perf_counter() - progress.seconds
     model.train()
     pace.resume()
-    with progress_bar(desc=f"epoch {epoch}", total=len(batches), unit="batch") as bar:
-        for first in range(0, len(batches), optimization.grad_accumulation_step):
+
+    def save(done):
+        nonlocal started
+        progress.batches, progress.seconds = done, time.perf_counter() - started
+        progress.losses = {name: float(add_up(loss.clone())) for name, loss in summed.items()}
+        checkpoints.save(schedule.last_epoch, progress)
+        started = time.perf_counter() - progress.seconds
+        pace.resume()
+
+    with progress_bar(desc=f"epoch {epoch}", total=len(batches), initial=progress.batches, unit="batch") as bar:
+        for first in range(progress.batches, len(batches), optimization.grad_accumulation_step):
             group = batches[first : first + optimization.grad_accumulation_step]
             n_rows, rate, loss = sum(len(chosen) for _, chosen in group), schedule.get_last_lr()[0], 0.0
             for i, (name, chosen) in enumerate(group):
@@ -130,8 +146,11 @@ def _train_epoch(model, data, epoch, optimizer, schedule, optimization, precisio
             optimizer.zero_grad()
             schedule.step()
             bar.update(len(group))
-            pace.count(epoch, loss, rate, sum(int(lengths[name][chosen].sum()) for name, chosen in group))
-    return {name: _finite(add_up(loss) / len(by_task[name].rows), f"epoch {epoch}, {name}") for name, loss in summed.items()}, time.perf_counter() - started
+            done = first + len(group)
+            logged = pace.count(epoch, loss, rate, sum(int(lengths[name][chosen].sum()) for name, chosen in group))
+            if done == len(batches) or (logged and checkpoints.due()):
+                save(done)
+    return {name: _finite(loss / len(by_task[name].rows), f"epoch {epoch}, {name}") for name, loss in progress.losses.items()}
 
 
 def _backward(model, own, chosen, n_rows, precision):
@@ -152,9 +171,9 @@ def _backward(model, own, chosen, n_rows, precision):
 class _Pace:
     """A line of the log every so many updates: loss since the last line, rate, tokens per second, time left."""
 
-    def __init__(self, updates_per_epoch, epochs, every):
+    def __init__(self, updates_per_epoch, epochs, every, done):
         self.updates, self.epochs, self.every = updates_per_epoch * epochs, epochs, every
-        self.done, self.busy = 0, 0.0
+        self.first, self.done, self.busy = done, done, 0.0  # the first `done` updates were another process's
         self._start_line()
 
     def _start_line(self):
@@ -165,23 +184,25 @@ class _Pace:
         self.clock = time.perf_counter()
 
     def count(self, epoch, loss, rate, tokens):
+        """Count an update; return whether it brought a line."""
         self.done += 1
         self.tokens += tokens
         self.losses.append(loss)
         self.seconds += time.perf_counter() - self.clock
         self.resume()
         if self.done % self.every and self.done != self.updates:
-            return
+            return False
         loss = _finite(add_up(torch.stack(self.losses).mean()), f"update {self.done}")
         self.busy += self.seconds
-        left = round(self.busy / self.done * (self.updates - self.done))
+        left = round(self.busy / (self.done - self.first) * (self.updates - self.done))
         log.info("epoch %d/%d  update %d/%d  loss %.4f  rate %.2e  %s tokens/s  %d:%02d left", epoch, self.epochs,
                  self.done, self.updates, loss, rate, f"{self.tokens / self.seconds:,.0f}", left // 60, left % 60)
         self._start_line()
+        return True
 
 
 def _finite(loss, when):
     value = float(loss)
     if not math.isfinite(value):
-        raise UserError(f"{when}: the loss is {value}, expected a number; try a smaller --learning_rate or --precision float32")
+        raise RunFailed(f"{when}: the loss is {value}, expected a number; try a smaller --learning_rate or --precision float32")
     return value

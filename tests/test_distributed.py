@@ -89,7 +89,7 @@ def test_two_processes_fine_tune_score_and_write_masks_and_refuse_other_options_
     ended = launch(2, *train, "--epochs", 2)
     assert ended.returncode == 2
     (line,) = lines_for_the_reader(ended)
-    assert "finished with epochs 1, now 2" in line
+    assert "made with epochs 1, now 2" in line
 
 
 @pytest.mark.parametrize("failing", [0, 1])

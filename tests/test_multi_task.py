@@ -207,7 +207,7 @@ def test_tickets_sharing_learns_and_its_model_is_saved_with_every_ticket(worksho
     again = ("rewind.py", *options(workshop, TASKS), "--masks", mask, "--output_dir", tmp_path / "out", "--save_model")
     assert "1 runs, 1 finished before" in door(*again).out
     mask_for(tmp_path, fine_tuned, {**tickets, "stsb": Ticket(frozenset({(0, 0)}))})
-    assert "finished with tickets" in refused(*again)
+    assert "made with tickets" in refused(*again)
 
 
 def test_calls_that_need_one_task_are_one_line(workshop, fine_tuned, tmp_path, refused):

@@ -51,7 +51,7 @@ def test_finished_runs_are_skipped_and_unfinished_ones_done(workshop, fine_tuned
     (tmp_path / "winning/heads_6_ffns_1/seed_2018/result.json").unlink()
     assert "3 runs, 2 finished before" in rewind(door, workshop, masks, tmp_path, *QUICK).out
     assert "3 runs, 3 finished before" in rewind(door, workshop, masks, tmp_path, *QUICK).out
-    assert "finished with epochs 1, now 4" in refused("rewind.py", *options(workshop, "sst", *QUICK, "--epochs", 4), "--masks", *masks, "--output_dir", tmp_path)
+    assert "made with epochs 1, now 4" in refused("rewind.py", *options(workshop, "sst", *QUICK, "--epochs", 4), "--masks", *masks, "--output_dir", tmp_path)
 
 
 def test_a_model_asked_for_later_is_made(workshop, fine_tuned, tmp_path, door):

@@ -77,7 +77,7 @@ def test_the_users_workflow_from_raw_files_to_the_report(copy):
     output = copy / "checkpoints/bert-base-uncased/mnli"
     assert len(list(output.glob("masks/winning/*.json"))) == 11  # of 20 levels of 3 layers x 4 heads, some close as much as others
     assert len(list(output.glob("rewind/*/*/seed_2018/result.json"))) == 3 * 8
-    assert "## mnli_mismatched" in (output / "report.md").read_text() and (output / "report.png").exists()
+    assert "mnli_mismatched accuracy" in (output / "report.md").read_text() and (output / "report.png").exists()
     assert "bert-base-uncased" in (output / "masks/winning/heads_1_ffns_0.json").read_text()
 
     script = copy / "scripts/rewind_mnli_winning.sh"

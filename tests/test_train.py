@@ -60,7 +60,7 @@ def test_what_is_finished_is_not_done_again_and_other_options_are_refused(worksh
     again = ("train.py", *options(workshop), "--do_train", "--do_mask", "--output_dir", fine_tuned, "--sparsities", "0.2", "0.5", "0.75:0.34")
     assert "before" in door(*again).out
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    assert "finished with learning_rate 0.005, now 0.001" in refused(*again, "--learning_rate", 1e-3)
+    assert "made with learning_rate 0.005, now 0.001" in refused(*again, "--learning_rate", 1e-3)
     assert "per is 'example', not 'token'" in refused(*again, "--importance_per", "token")
 
 

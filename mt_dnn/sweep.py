@@ -1,0 +1,43 @@
+"""Many runs, each done once, whoever shares them; one that fails does not stop the others."""
+
+from data_utils.files import RunFailed
+from mt_dnn.claim import claimed
+from mt_dnn.distributed import once, processes
+from mt_dnn.log import say
+
+
+def sweep(runs, do):
+    """Call `do(run)` for every Run that is neither finished nor failed, and that no other process is at.
+
+    Any number of processes can share the runs: whoever is free takes the next. Runs that others were at are
+    looked at again in the end, so that one whose process died is taken up.
+
+    Raises RunFailed only where several processes do a run together: one can't tell whether the others failed too.
+    """
+    left, did_some = list(enumerate(runs, 1)), True
+    while did_some:
+        elsewhere, did_some = [], False
+        for number, run in left:
+            with claimed(run.files) as mine:
+                if not mine:
+                    elsewhere.append((number, run))
+                elif once(run.is_finished):
+                    once(run.remove_checkpoints)
+                elif not once(run.files.failure.exists):
+                    did_some = True
+                    say(f"\nrun {number} of {len(runs)}: {run.files.folder}")
+                    try:
+                        do(run)
+                    except RunFailed:
+                        if processes() > 1:
+                            raise
+        left = elsewhere
+
+
+def summarize(runs):
+    """Return (lines that say how many runs are finished, failed and left, and why; whether any failed)."""
+    failed = [run for run in runs if run.files.failure.exists()]
+    finished = sum(run.is_finished() for run in runs)
+    left = len(runs) - finished - len(failed)
+    lines = [f"{len(runs)} runs: {finished} finished, {len(failed)} failed" + f", {left} other processes are at" * bool(left)]
+    return lines + [f"failed: {run.files.folder}: {run.files.failure.read_text(encoding='utf-8').strip()}" for run in failed], bool(failed)

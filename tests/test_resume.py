@@ -1,0 +1,183 @@
+"""A command that is killed and given again ends as if it had not been killed."""
+
+import itertools
+import json
+import os
+import random
+import resource
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import toy
+from calls import QUICK, options
+from mt_dnn import trainer
+
+ROOT = Path(__file__).parents[1]
+STEPWISE = ("--epochs", 2, "--train_fraction", 0.1, "--holdout", 0.1, "--log_per_updates", 1, "--checkpoint_minutes", 0)
+
+
+@pytest.fixture(scope="module")
+def server():
+    process = subprocess.Popen([sys.executable, ROOT / "tests/fork_server.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    yield process
+    process.stdin.close()
+    process.wait()
+
+
+@pytest.fixture(scope="module")
+def call(server, workshop):
+    """Fine-tune, score, rewind a ticket and report, in a folder; return the status, and the seconds it took."""
+    data = [*options(workshop), *STEPWISE, "--task_def", ROOT / toy.TASK_DEF]
+    commands = [["train.py", *data, "--do_train", "--do_mask", "--sparsities", 0.5, "--output_dir", "out"],
+                ["rewind.py", *data, "--masks", "out/masks/winning", "--save_model", "--output_dir", "out/rewind"],
+                ["experiments/phase_transition/report.py", "out"]]
+
+    def call(folder, **end):
+        folder.mkdir(exist_ok=True)
+        started = time.monotonic()
+        server.stdin.write(json.dumps({"commands": [list(map(str, command)) for command in commands], "folder": str(folder), **end}) + "\n")
+        server.stdin.flush()
+        return int(server.stdout.readline()), time.monotonic() - started
+    return call
+
+
+@pytest.fixture(scope="module")
+def whole(call, tmp_path_factory):
+    """(files of the uninterrupted run, its seconds)."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    status, seconds = call(folder)
+    assert status == 0, (folder / "screen.txt").read_text()
+    return files_of(folder), seconds
+
+
+def files_of(folder):
+    """{file: its content, without what tells of time}."""
+    found = {}
+    for path in sorted((folder / "out").rglob("*")):
+        if path.is_file():
+            content = path.read_bytes()
+            if path.suffix in (".json", ".jsonl"):
+                content = re.sub(rb'"(seconds\w*|tokens_per_second)": [\d.]+', b"", content)
+            if path.name == "report.csv":
+                content = re.sub(rb",[\d.]+,([^,]*)\n", rb",\1\n", content)
+            if path.name in ("log.txt", "report.md", "report.html"):
+                content = b""
+            found[str(path.relative_to(folder))] = content
+    return found
+
+
+def end_as_if_not_killed(folder, whole):
+    files = files_of(folder)
+    assert files.keys() == whole.keys()
+    assert [name for name in files if files[name] != whole[name]] == []
+
+
+def test_killed_at_random_moments(call, whole, tmp_path):
+    files, seconds = whole
+    rng, kills = random.Random(1), 0
+    for attempt in itertools.count():
+        folder = tmp_path / str(attempt)
+        while True:
+            status, _ = call(folder, kill_after=rng.uniform(0, 0.6 * seconds))
+            if status == 0:
+                break
+            assert status == -signal.SIGKILL, (folder / "screen.txt").read_text()
+            kills += 1
+        end_as_if_not_killed(folder, files)
+        if kills >= 20:
+            break
+
+
+def test_killed_whenever_a_file_is_written_renamed_or_removed(call, whole, tmp_path):
+    deaths = 0
+    for die_at in itertools.count(1):  # more every time, as what follows the training is done anew from its start
+        status, _ = call(tmp_path / "run", die_at=die_at)
+        if status == 0:
+            break
+        assert status == -signal.SIGKILL, (tmp_path / "run/screen.txt").read_text()
+        deaths += 1
+    assert deaths >= 20
+    end_as_if_not_killed(tmp_path / "run", whole[0])
+
+
+# ---- what a stopped run leaves, and how the next start takes it ----
+
+@pytest.fixture
+def stopped(workshop, tmp_path, door, monkeypatch):
+    """Fine-tune twice, once stopped in its second epoch; return (the arguments of the stopped one, its folder, that of the whole one)."""
+    train = ["train.py", *options(workshop), *QUICK, "--epochs", 2, "--log_per_updates", 1, "--checkpoint_minutes", 0, "--do_train", "--output_dir"]
+    assert door(*train, tmp_path / "whole").status == 0
+    updates = 0
+
+    def stop(count):
+        def call(self, *arguments):
+            nonlocal updates
+            updates += 1
+            if updates == 10:
+                raise KeyboardInterrupt
+            return count(self, *arguments)
+        return call
+    with monkeypatch.context() as patched:
+        patched.setattr(trainer._Pace, "count", stop(trainer._Pace.count))
+        ended = door(*train, tmp_path / "stopped")
+    assert ended.status == 130 and "give the same command again" in ended.err
+    assert {path.name for path in (tmp_path / "stopped/checkpoint").iterdir()} == {"update_8", "update_9"}
+    return [*train, tmp_path / "stopped"], tmp_path / "stopped", tmp_path / "whole"
+
+
+def test_a_damaged_checkpoint_is_noticed_and_the_one_before_used(stopped, door):
+    again, folder, whole = stopped
+    state = folder / "checkpoint/update_9/state.safetensors"
+    content = bytearray(state.read_bytes())
+    content[len(content) // 2] ^= 1
+    state.write_bytes(content)
+    ended = door(*again)
+    assert ended.status == 0, ended.err
+    assert f"{state.parent}: damaged" in ended.out and "checkpoint/update_8: epoch 2, 2 batches done" in ended.out
+    for file in ("model/model.safetensors", "dev_predictions.tsv"):
+        assert (folder / file).read_bytes() == (whole / file).read_bytes()
+    assert not (folder / "checkpoint").exists()
+
+
+def test_without_a_whole_checkpoint_the_run_starts_anew(stopped, door):
+    again, folder, whole = stopped
+    (folder / "checkpoint/update_9/sha256").unlink()
+    state = folder / "checkpoint/update_8/state.safetensors"
+    state.write_bytes(state.read_bytes()[:1000])
+    ended = door(*again)
+    assert ended.status == 0 and ended.out.count("damaged") == 2, ended.err
+    assert (folder / "model/model.safetensors").read_bytes() == (whole / "model/model.safetensors").read_bytes()
+
+
+def test_going_on_with_other_options_is_refused(stopped, refused):
+    again, folder, _ = stopped
+    line = refused(*again, "--learning_rate", 1e-3, "--holdout", 0.2)
+    assert "learning_rate 0.005, now 0.001" in line and "holdout 0.0, now 0.2" in line
+    assert (folder / "checkpoint/update_9/state.safetensors").exists()
+
+
+def test_a_full_disk_is_one_line_and_leaves_the_last_checkpoint(stopped, door, refused):
+    again, folder, whole = stopped
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))  # bytes in a file; the weights alone are more
+    try:
+        line = refused(*again)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    assert "state.safetensors" in line and "too large" in line.lower()
+    assert {path.name for path in (folder / "checkpoint").iterdir()} == {"update_8", "update_9"}
+    assert door(*again).status == 0
+    assert (folder / "model/model.safetensors").read_bytes() == (whole / "model/model.safetensors").read_bytes()
+
+
+def test_a_log_that_cannot_be_written_ends_with_one_line(workshop, tmp_path, refused):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full")
+    (tmp_path / "log.txt").symlink_to("/dev/full")
+    assert "log.txt: No space left on device" in refused("train.py", *options(workshop), *QUICK, "--do_train", "--output_dir", tmp_path)

@@ -1,0 +1,65 @@
+"""Sweeps: every run once, whoever does it; one that fails does not stop the others."""
+
+import re
+
+import pytest
+import torch
+
+from calls import QUICK, options, rewind
+from data_utils.files import RunFolder
+from mt_dnn import session
+from mt_dnn.claim import claimed
+from test_distributed import launch
+
+
+def test_processes_that_share_the_runs_do_each_once(workshop, fine_tuned, tmp_path, door):
+    call = ("rewind.py", *options(workshop), *QUICK, "--masks", fine_tuned / "masks/winning", "--seeds", 1, 2, "--parallel", "runs", "--save_model")
+    ended = launch(2, *call, "--output_dir", tmp_path / "two")
+    assert ended.returncode == 0, ended.stderr
+    assert "6 runs: 6 finished, 0 failed" in ended.stdout and ended.stdout.count(" runs, 0 finished before") == 1
+    logs = [path.read_text() for path in (tmp_path / "two").rglob("log.txt")]
+    assert len(logs) == 6 and all(log.count("command: ") == 1 for log in logs)
+    assert set(re.findall(r"(?m)^\[(\d)\] ", ended.stdout)) <= {"0", "1"}
+    rewind(door, workshop, [fine_tuned / "masks/winning"], tmp_path / "one", "--seeds", 1, 2, "--save_model", *QUICK)
+    for model in (tmp_path / "one").rglob("model.safetensors"):
+        assert (tmp_path / "two" / model.relative_to(tmp_path / "one")).read_bytes() == model.read_bytes()
+
+
+def test_a_run_that_another_process_is_at_is_left_to_it(workshop, fine_tuned, tmp_path, door, refused):
+    runs = tmp_path / "winning"
+    with claimed(RunFolder(runs / "heads_6_ffns_1/seed_2018")) as mine:
+        assert mine
+        ended = rewind(door, workshop, [fine_tuned / "masks/winning"], tmp_path, *QUICK)
+        assert "3 runs: 2 finished, 0 failed, 1 other processes are at" in ended.out
+        assert not (runs / "heads_6_ffns_1/seed_2018/config.json").exists()
+        assert "another process is at it" in refused("train.py", *options(workshop), "--do_train", "--output_dir", runs / "heads_6_ffns_1/seed_2018")
+    assert "3 runs: 3 finished" in rewind(door, workshop, [fine_tuned / "masks/winning"], tmp_path, *QUICK).out
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("DefaultCPUAllocator: can't allocate memory"), MemoryError()])
+def test_a_run_that_fails_is_told_and_the_others_go_on(workshop, fine_tuned, tmp_path, door, monkeypatch, error):
+    def fails(model, *arguments):
+        if sum(parameter.numel() for parameter in model.parameters()) == sizes[1]:
+            raise error
+        return whole(model, *arguments)
+
+    sizes, whole = [], session.fine_tune
+    monkeypatch.setattr(session, "fine_tune", lambda model, *arguments: (sizes.append(sum(p.numel() for p in model.parameters())), whole(model, *arguments))[1])
+    rewind(door, workshop, [fine_tuned / "masks/winning"], tmp_path / "sizes", *QUICK)
+    monkeypatch.setattr(session, "fine_tune", fails)
+    call = ("rewind.py", *options(workshop), *QUICK, "--masks", fine_tuned / "masks/winning", "--output_dir", tmp_path / "out")
+    ended = door(*call)
+    assert ended.status == 1 and "3 runs: 2 finished, 1 failed" in ended.out and ended.err == ""
+    (failed,) = (tmp_path / "out").rglob("failed.txt")
+    assert "memory is full" in failed.read_text() and f"failed: {failed.parent}: the memory is full" in ended.out
+    monkeypatch.setattr(session, "fine_tune", whole)
+    ended = door(*call)
+    assert ended.status == 0 and "3 runs: 3 finished, 0 failed" in ended.out
+    assert not failed.exists()
+
+
+def test_a_loss_that_is_no_number_fails_its_run_alone(workshop, fine_tuned, tmp_path, door):
+    call = ("rewind.py", *options(workshop), *QUICK, "--masks", fine_tuned / "masks/winning", "--learning_rate", 1e30, "--output_dir", tmp_path)
+    ended = door(*call)
+    assert ended.status == 1 and "3 runs: 0 finished, 3 failed" in ended.out
+    assert len(re.findall("(?m)^failed: .*the loss is (nan|inf)", ended.out)) == 3
