@@ -39,11 +39,11 @@ def compare(values, reference):
     """
     shared = sorted(values.keys() & reference.keys())
     if not shared:
-        return Comparison(0, None, why="no seed in common with the dense model")
+        return Comparison(0, None, why="no shared seed")
     own, dense = (np.array([scores[seed] for seed in shared]) for scores in (values, reference))
     difference = float(np.mean(own - dense))
     if len(shared) == 1:
-        return Comparison(1, difference, why="one seed")
+        return Comparison(1, difference, why="1 shared seed")
     if np.ptp(own - dense) < ALIKE:
         return Comparison(len(shared), difference, why="the same with every seed")
     test = stats.ttest_rel(own, dense)

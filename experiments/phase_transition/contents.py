@@ -50,7 +50,7 @@ def _level(point):
 
 def _task(transition, file):
     yield Heading(transition.task)
-    yield Paragraph(f"{about(transition).capitalize()}.")
+    yield Paragraph(f"Measured: {about(transition)}.")
     yield Bullets(list(findings(transition)))
     yield Picture(figures.as_svg(figures.phase_transition(transition)), f"{transition.task}: {transition.score} on dev against remaining weights. {BARS}", file)
     several = len(transition.dev_rows) > 1
@@ -63,7 +63,7 @@ def _task(transition, file):
                      *([show(point.scores)] if len(transition.metrics) > 1 else []),
                      *([show(point.held_out) if point.held_out else ""] if held_out else []),
                      difference(comparison) if comparison else "", (p_value(comparison.corrected) or comparison.why) if comparison else "",
-                     str(len(point.runs)), f"{point.seconds:.1f}", point.folder])
+                     str(len(point.runs)) + (f", {comparison.seeds} shared" if comparison and comparison.seeds < len(point.runs) else ""), f"{point.seconds:.1f}", point.folder])
     yield Table(["ticket", "heads closed", "FFNs closed", "weights", *(f"{dev_set} {metric}" if several else metric for dev_set, metric in transition.metrics),
                  *(["score"] if len(transition.metrics) > 1 else []), *([f"held-out {transition.score_name}"] if held_out else []),
                  "to dense [95 %]", "p (Holm)", "seeds", "s/epoch", "folder"], rows)
@@ -78,10 +78,9 @@ def _tickets(transitions, folders):
     for tickets in found:
         overlapping = {unit: overlaps(tickets, unit) for unit in ("heads", "ffns")}
         if not overlapping["heads"]:
-            yield Paragraph("Masks of one task and one seed: no two tickets whose overlap could be shown.")
+            yield Paragraph(f"Masks of one task and one seed for {tickets.encoder}: no two tickets whose overlap could be shown.")
         for (unit, rows), name in zip(overlapping.items(), ("heads", "FFNs")):
-            if rows:
-                levels = [level for level in tickets.levels if any(level in own for own in rows.values())]
+            if levels := [level for level in tickets.levels if any(level in own for own in rows.values())]:
                 yield Heading(f"Overlap of closed {name}, winning tickets of {tickets.encoder}", 3)
                 yield Table(["heads + FFNs closed", *(f"{n_heads} + {n_ffns}" for n_heads, n_ffns in levels)],
                             [[pair, *(f"{own[level]:.2f}" if level in own else "" for level in levels)] for pair, own in rows.items()],
@@ -124,7 +123,7 @@ def csv_lines(transition):
         values = {metric: point.values(*metric) for metric in transition.metrics}
         if len(values) > 1:
             values["", "score"] = point.scores
-        *_, score = values
+        *_, score = values  # the last one: the only metric, or their mean
         if point.held_out:
             values["held-out rows", transition.score_name] = point.held_out
         for (dataset, metric), own in values.items():

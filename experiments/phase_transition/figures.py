@@ -10,6 +10,8 @@ from choice import DEV, HELD_OUT, boundary, super_ticket
 from overlap import survivors
 from points import mean, spread
 
+matplotlib.rcParams["text.parse_math"] = False  # a $ in a task's name is no formula
+
 COLOURS = {"dense": "#555555", "winning": "#1b7f5c", "random": "#d08a1d", "losing": "#b33a3a"}
 COLUMNS = 3  # panels side by side
 

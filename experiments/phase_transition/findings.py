@@ -2,7 +2,7 @@
 
 import math
 
-from choice import DEV, HELD_OUT, boundary, super_ticket
+from choice import DEV, HELD_OUT, boundary, candidates, super_ticket
 from points import mean, show
 
 
@@ -44,6 +44,8 @@ def boundary_line(transition):
 
 def super_ticket_lines(transition):
     """The super ticket by both protocols."""
+    if len({frozenset(point.runs) for point in candidates(transition)}) > 1:
+        yield "beware: the dense model and the winning tickets do not all have the same seeds, so their means are over different ones"
     chosen = super_ticket(transition, DEV)
     yield f"super ticket chosen on dev: {named(chosen)}; dev {show(chosen.scores)}, biased upwards as the best of several"
     if unbiased := super_ticket(transition, HELD_OUT):

@@ -20,7 +20,7 @@ td { border-top: 1px solid #eee; }
 th, td { padding: .25rem .6rem; text-align: left; }
 th.number, td.number { text-align: right; }
 td.number { white-space: nowrap; }
-td.path { font-size: .75rem; min-width: 15rem; }
+td.path { font-size: .75rem; min-width: 10rem; }
 tr.new td { border-top: 1px solid #999; }
 figure { margin: 1rem 0; }
 figure img { max-width: 100%; }

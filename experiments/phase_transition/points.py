@@ -142,6 +142,7 @@ def gather(folders):
         if len(result["tasks"]) > 1:
             raise UserError(f"{folder}: a run of {len(result['tasks'])} tasks, expected runs of one; experiments/multi_task/report.py shows this one")
         (task, entry), = result["tasks"].items()
+        options = {**options, "metrics": {dev_set: list(values) for dev_set, values in result["dev"].items()}}
         key = (task, KINDS.index(result["kind"]), -entry["remaining_weights"]["by_formula"], entry["heads_closed"], entry["ffns_closed"])
         other, others, _ = found.setdefault(key, {}).setdefault(result["seed"], (folder, options, result))
         refuse_difference(other, others, folder, options, ["tickets"])
