@@ -130,8 +130,8 @@ def test_the_protocols_differ_and_are_read_back(tmp_path, door):
 
 @pytest.mark.parametrize("winning, sparsest, sentence", [
     ({(2, 0): [0.8], (4, 1): [0.7], (6, 1): [0.6]}, (4, 1), "(4 heads, 1 FFN closed), the sparsest winning ticket that is not below the dense model"),
-    ({(2, 0): [0.6], (4, 1): [0.8], (6, 1): [0.6]}, (4, 1), "not below the dense model; 1 less sparse ones are below it"),
-    ({(2, 0): [0.6], (4, 1): [0.8]}, (4, 1), "1 less sparse ones are below it, no sparser one was tried"),
+    ({(2, 0): [0.6], (4, 1): [0.8], (6, 1): [0.6]}, (4, 1), "not below the dense model; below it is 1 of the less sparse ones"),
+    ({(2, 0): [0.6], (4, 1): [0.8]}, (4, 1), "below it is 1 of the less sparse ones, no sparser one was tried"),
     ({(2, 0): [0.69], (4, 1): [0.6]}, None, "no phase transition: every winning ticket tried is below the dense model"),
     ({(2, 0): [0.7], (4, 1): [0.8]}, (4, 1), "no phase transition: none of the winning tickets tried has fallen below the dense model")])
 def test_the_phase_boundary(tmp_path, winning, sparsest, sentence):

@@ -77,38 +77,40 @@ def _legend(figure, place, columns):
     figure.legend(handles.values(), handles.keys(), loc=place, ncols=columns, frameon=False, fontsize=8)
 
 
-def layers_that_survive(tickets):
-    """Open heads and FFNs of winning tickets by layer and level, a row per task; means over seeds."""
-    shape, tasks = tickets.shape, tickets.tasks
-    figure = Figure(figsize=(2.4 + 0.9 * len(tickets.levels), (1.1 + 0.24 * shape.layers) * len(tasks)), layout="constrained")
-    for pair, task in zip(figure.subplots(len(tasks), 2, squeeze=False), tasks):
-        levels, heads, ffns = survivors(tickets, task)
-        for axis, counts, most, name in ((pair[0], heads, shape.heads, "open heads"), (pair[1], ffns, 1, "open FFNs")):
-            axis.imshow(counts, cmap="Greens", vmin=0, vmax=1.7 * most, aspect="auto", origin="lower")
-            for layer, level in np.ndindex(counts.shape):
-                axis.text(level, layer, f"{counts[layer, level]:.1f}".removesuffix(".0"), ha="center", va="center", fontsize=6.5)
-            axis.set_xticks(range(len(levels)), [f"{n_heads} + {n_ffns}" for n_heads, n_ffns in levels], fontsize=6.5)
-            axis.set_yticks(range(shape.layers), range(shape.layers), fontsize=6.5)
-            axis.set_title(f"{task}: {name}", fontsize=9)
-            axis.spines[:].set_visible(False)
-            axis.tick_params(length=0)
-        pair[0].set_ylabel("layer", fontsize=8)
+def layers_that_survive(tickets, task):
+    """Open heads and FFNs of a task's winning tickets, by layer and level; means over seeds."""
+    shape, (levels, heads, ffns) = tickets.shape, survivors(tickets, task)
+    figure = Figure(figsize=(2.4 + 0.9 * len(levels), 1.2 + 0.22 * shape.layers), layout="constrained")
+    axes = figure.subplots(1, 2)
+    for axis, counts, most, name in ((axes[0], heads, shape.heads, "open heads"), (axes[1], ffns, 1, "open FFNs")):
+        axis.imshow(counts, cmap="Greens", vmin=0, vmax=1.7 * most, aspect="auto", origin="lower")
+        for layer, level in np.ndindex(counts.shape):
+            axis.text(level, layer, f"{counts[layer, level]:.1f}".removesuffix(".0"), ha="center", va="center", fontsize=6.5)
+        axis.set_xticks(range(len(levels)), [f"{n_heads} + {n_ffns}" for n_heads, n_ffns in levels], fontsize=6.5)
+        axis.set_yticks(range(shape.layers), range(shape.layers), fontsize=6.5)
+        axis.set_title(f"{task}: {name}", fontsize=9)
+        axis.spines[:].set_visible(False)
+        axis.tick_params(length=0)
+    axes[0].set_ylabel("layer", fontsize=8)
     figure.supxlabel("heads + FFNs closed", fontsize=8)
     return figure
 
 
 def importance_maps(importances):
-    """Heat maps of {(task, seed): (normalised head scores, FFN scores)} side by side: a row per task, a column per seed.
+    """Heat maps of {(task, seed): (normalised head scores, FFN scores)} side by side: a row per task and a column per
+    seed, or the tasks one after another where there is one seed.
 
     The column beside the heads is the FFNs', divided by the largest of them.
     """
     tasks, seeds = (list(dict.fromkeys(key[at] for key in importances)) for at in (0, 1))
+    columns = len(seeds) if len(seeds) > 1 else min(len(tasks), 4)
+    rows = len(tasks) if len(seeds) > 1 else -(-len(tasks) // columns)
     layers, heads = next(iter(importances.values()))[0].shape
-    figure = Figure(figsize=((0.6 + 0.15 * (heads + 2)) * len(seeds) + 0.4, (0.5 + 0.15 * layers) * len(tasks) + 0.3), layout="constrained")
-    grid = figure.add_gridspec(len(tasks), 2 * len(seeds), width_ratios=[heads, 1.2] * len(seeds))
+    figure = Figure(figsize=((0.6 + 0.15 * (heads + 2)) * columns + 0.4, (0.5 + 0.15 * layers) * rows + 0.3), layout="constrained")
+    grid = figure.add_gridspec(rows, 2 * columns, width_ratios=[heads, 1.2] * columns)
     for (task, seed), (head_scores, ffn_scores) in importances.items():
-        row, column = tasks.index(task), 2 * seeds.index(seed)
-        axes = [figure.add_subplot(grid[row, column + at]) for at in (0, 1)]
+        row, column = (tasks.index(task), seeds.index(seed)) if len(seeds) > 1 else divmod(tasks.index(task), columns)
+        axes = [figure.add_subplot(grid[row, 2 * column + at]) for at in (0, 1)]
         axes[0].imshow(head_scores, cmap="viridis", aspect="auto", origin="lower", vmin=0)
         axes[1].imshow(ffn_scores[:, None] / ffn_scores.max(), cmap="viridis", aspect="auto", origin="lower", vmin=0, vmax=1)
         axes[0].set_title(f"{task}, seed {seed}", fontsize=7)

@@ -36,7 +36,7 @@ def boundary_line(transition):
     if not below:
         return "no phase transition: none of the winning tickets tried has fallen below the dense model; try higher sparsities"
     lighter = sum(point.remaining > sparsest.remaining for point in below)
-    more = f"; {lighter} less sparse ones are below it" if lighter else ""
+    more = f"; below it {'is' if lighter == 1 else 'are'} {lighter} of the less sparse ones" if lighter else ""
     if lighter == len(below):
         more += ", no sparser one was tried"
     return f"phase boundary: {sparsest.weights} ({sparsest.closed}), the sparsest winning ticket that is not below the dense model{more}"

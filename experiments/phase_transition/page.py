@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 STYLE = """
 :root { color-scheme: light; }
-body { font: 15px/1.5 system-ui, -apple-system, "Segoe UI", "Helvetica Neue", Arial, sans-serif; color: #222; background: #fff; max-width: 80rem; margin: 2.5rem auto; padding: 0 1.5rem; }
+body { font: 15px/1.5 system-ui, -apple-system, "Segoe UI", "Helvetica Neue", Arial, sans-serif; color: #222; background: #fff; }
+body { max-width: 80rem; margin: 2.5rem auto; padding: 0 1.5rem; }
 h1 { font-weight: 600; font-size: 1.9rem; margin: 0 0 1rem; }
 h2 { font-weight: 600; font-size: 1.3rem; margin: 3rem 0 .8rem; padding-top: 1rem; border-top: 1px solid #ddd; }
 h3 { font-weight: 600; font-size: 1.05rem; margin: 2rem 0 .5rem; }
@@ -17,17 +18,17 @@ div.table { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .84rem; font-variant-numeric: tabular-nums; margin: .8rem 0; }
 th { font-weight: 600; border-bottom: 1.5px solid #888; vertical-align: bottom; }
 td { border-top: 1px solid #eee; }
-th, td { padding: .25rem .6rem; text-align: left; }
+th, td { padding: .25rem .5rem; text-align: left; }
 th.number, td.number { text-align: right; }
 td.number { white-space: nowrap; }
-td.path { font-size: .75rem; min-width: 10rem; }
+td.path { font-size: .75rem; }
 tr.new td { border-top: 1px solid #999; }
 figure { margin: 1rem 0; }
 figure img { max-width: 100%; }
 figcaption, .note { color: #555; font-size: .84rem; max-width: 60rem; }
 @media print {
   @page { size: A4 landscape; margin: 14mm; }
-  body { font-size: 10pt; color: #000; max-width: none; margin: 0; padding: 0; }
+  body { font-size: 9pt; color: #000; max-width: none; margin: 0; padding: 0; }
   figcaption, .note { color: #000; }
   div.table { overflow: visible; }
   table { font-size: 7.5pt; line-height: 1.25; }
@@ -98,9 +99,11 @@ class Table:
         firsts = [row[0] for row in self.rows]
         parted = len(set(firsts)) < len(firsts)
 
+        def cell(tag, at, text):
+            return f"<{tag}{' class=number' * number[at]}{' class=path' * path[at]}>{html.escape(text).replace('/', '/<wbr>')}</{tag}>"
+
         def line(tag, cells, new=False):
-            return f"<tr{' class=new' * new}>" + "".join(
-                f"<{tag}{' class=number' * number[at]}{' class=path' * path[at]}>{html.escape(cell).replace('/', '/<wbr>')}</{tag}>" for at, cell in enumerate(cells)) + "</tr>"
+            return f"<tr{' class=new' * new}>{''.join(cell(tag, at, text) for at, text in enumerate(cells))}</tr>"
         body = [line("td", row, parted and at > 0 and firsts[at] != firsts[at - 1]) for at, row in enumerate(self.rows)]
         note = f'\n<p class="note">{html.escape(self.note)}</p>' if self.note else ""
         return "\n".join(['<div class="table"><table>', f"<thead>{line('th', self.columns)}</thead>", "<tbody>", *body, "</tbody></table></div>"]) + note
@@ -129,5 +132,5 @@ def to_markdown(blocks):
 
 def to_html(title, blocks):
     """Return the blocks as one page that loads nothing."""
-    return "\n".join(["<!doctype html>", '<html lang="en">', "<head>", '<meta charset="utf-8">', '<meta name="viewport" content="width=device-width, initial-scale=1">',
-                      f"<title>{html.escape(title)}</title>", f"<style>{STYLE}</style>", "</head>", "<body>", *(block.html() for block in blocks), "</body>", "</html>"]) + "\n"
+    head = ['<meta charset="utf-8">', '<meta name="viewport" content="width=device-width, initial-scale=1">', f"<title>{html.escape(title)}</title>", f"<style>{STYLE}</style>"]
+    return "\n".join(["<!doctype html>", '<html lang="en">', "<head>", *head, "</head>", "<body>", *(block.html() for block in blocks), "</body>", "</html>"]) + "\n"

@@ -89,23 +89,19 @@ class Transition:
 
     @property
     def metrics(self):
-        """[(dev set, metric)]."""
-        return [(dev_set, metric) for dev_set, values in self._first["dev"].items() for metric in values]
+        """{how it is called: (dev set, metric)}; the dev set is named where there are several."""
+        return {metric if len(self.dev_rows) == 1 else f"{dev_set} {metric}": (dev_set, metric) for dev_set, values in self._first["dev"].items() for metric in values}
 
     @property
     def score_name(self):
         """What the score of a run is called: the metric where there is just one, else "score"."""
-        return self.metrics[0][1] if len(self.metrics) == 1 else "score"
+        return next(iter(self.metrics)) if len(self.metrics) == 1 else "score"
 
     @property
     def score(self):
         """The score in words."""
-        if len(self.metrics) == 1:
-            return self.score_name
-        dev_sets = list(self.dev_rows)
-        names = [metric for dev_set, metric in self.metrics if dev_set == dev_sets[0]]
-        return f"score: mean of {' and '.join(names if len(names) > 1 else [f'{name} {names[0]}' for name in dev_sets])}" + (
-            f", over {' and '.join(dev_sets)}" if len(names) > 1 and len(dev_sets) > 1 else "")
+        *names, last = self.metrics
+        return f"score: mean of {', '.join(names)} and {last}" if names else last
 
     @property
     def _first(self):

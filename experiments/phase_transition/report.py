@@ -26,10 +26,11 @@ def main():
     from figures import phase_transitions
     from findings import about, findings
     from page import to_html, to_markdown
-    from points import gather
+    from points import failed_runs, gather
 
     transitions = gather(options.folders)
-    page = blocks(transitions, options.folders)
+    failed = failed_runs(options.folders)
+    page = blocks(transitions, failed, options.folders)
     output = Path(options.output_dir or options.folders[0])
     with write_whole(output / "report.csv") as file:
         table = csv.DictWriter(file, CSV_COLUMNS, lineterminator="\n")
@@ -43,6 +44,8 @@ def main():
         phase_transitions(transitions).savefig(file, format="png", dpi=140)
     for transition in transitions:
         print("\n  ".join([f"{transition.task} ({about(transition)})", *findings(transition)]))
+    if failed:
+        print(f"runs that failed: {len(failed)}, the first in {failed[0][0]}: {failed[0][1]}")
     print(f"report: {output / 'report.html'}, report.md, report.csv\nfigure: {output / FIGURE}")
     for protocol in (DEV, HELD_OUT):
         if text := super_tickets_file(transitions, protocol):
