@@ -149,6 +149,15 @@ def test_gain_and_fall_are_told_from_noise(tmp_path):
     assert fall.startswith("fall: -20.0 [") and fall.endswith(" p < 0.001: distinguishable from noise")
 
 
+def test_every_kind_of_ticket_is_a_family_of_its_own(tmp_path):
+    write_line(tmp_path, "random", {(2, 0): [0.5, 0.6]})
+    transition = transition_of(tmp_path, [0.7, 0.7], {(2, 0): [0.8, 0.75], (4, 1): [0.6, 0.2]})
+    by_kind = {kind: [transition.to_dense[point] for point in transition.of_kind(kind)] for kind in ("winning", "random")}
+    assert by_kind["random"][0].corrected == by_kind["random"][0].p
+    assert by_kind["winning"][0].corrected == pytest.approx(2 * by_kind["winning"][0].p)
+    assert transition.dense not in transition.to_dense
+
+
 def test_different_seeds_are_pointed_out(tmp_path):
     lines = list(findings(transition_of(tmp_path, [0.7, 0.7], {(2, 0): [0.8]})))
     assert any(line.startswith("beware: ") for line in lines)
@@ -201,6 +210,11 @@ def test_runs_with_other_options_are_not_mixed(tmp_path):
     write_run(tmp_path, "winning", (2, 0), 1, 0.7, holdout=0.0)
     with pytest.raises(UserError, match="holdout 0.1 and 0.0"):
         gather([tmp_path])
+
+
+def test_a_broken_score_on_held_out_rows_is_one_line(tmp_path, refused):
+    write_run(tmp_path, "dense", (0, 0), 1, 0.7, held_out="high")
+    assert "keys are missing or not as expected" in refused(REPORT, tmp_path)
 
 
 # ---- what is written ----

@@ -81,7 +81,8 @@ def _task(transition, file):
     yield _table(columns | {
         "to dense [95 %]": lambda point: difference(compared[point]) if point in compared else "",
         "p (Holm)": lambda point: p_value(compared[point].corrected) or compared[point].why if point in compared else "",
-        "seeds": seeds, "s/epoch": lambda point: f"{point.seconds:.1f}", "folder": lambda point: point.folder}, transition.points)
+        "seeds": seeds, "s/epoch": lambda point: f"{point.seconds:.1f}", "folder": lambda point: point.folder.removeprefix(f"{transition.base}/")},
+        transition.points, f"Folders are below {transition.base} where they do not begin with it." if transition.base else "")
 
 
 def _tickets(transitions, folders):

@@ -27,9 +27,9 @@ figure { margin: 1rem 0; }
 figure img { max-width: 100%; }
 figcaption, .note { color: #555; font-size: .84rem; max-width: 60rem; }
 @media print {
-  @page { size: A4 landscape; margin: 14mm; }
+  @page { size: A4 landscape; margin: 10mm; }
   body { font-size: 9pt; color: #000; max-width: none; margin: 0; padding: 0; }
-  figcaption, .note { color: #000; }
+  figcaption, .note { color: #000; font-size: 8pt; }
   div.table { overflow: visible; }
   table { font-size: 7.5pt; line-height: 1.25; }
   th, td { padding: .1rem .35rem; }
@@ -37,8 +37,12 @@ figcaption, .note { color: #555; font-size: .84rem; max-width: 60rem; }
   td.path { font-size: 7pt; }
   thead { display: table-header-group; }
   tr, figure, li { break-inside: avoid; }
+  tr:nth-child(-n+3) { break-after: avoid; }
+  tr:nth-last-child(-n+3) { break-before: avoid; }
   h2 { break-before: page; border-top: none; margin-top: 0; }
   h1, h2, h3 { break-after: avoid; }
+  h1 { margin-bottom: .4rem; }
+  h3 { margin-top: .8rem; }
   figure img { max-height: 160mm; }
 }
 """
@@ -132,5 +136,7 @@ def to_markdown(blocks):
 
 def to_html(title, blocks):
     """Return the blocks as one page that loads nothing."""
-    head = ['<meta charset="utf-8">', '<meta name="viewport" content="width=device-width, initial-scale=1">', f"<title>{html.escape(title)}</title>", f"<style>{STYLE}</style>"]
-    return "\n".join(["<!doctype html>", '<html lang="en">', "<head>", *head, "</head>", "<body>", *(block.html() for block in blocks), "</body>", "</html>"]) + "\n"
+    head = ['<meta charset="utf-8">', '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<title>{html.escape(title)}</title>", f"<style>{STYLE}</style>"]
+    body = [block.html() for block in blocks]
+    return "\n".join(["<!doctype html>", '<html lang="en">', "<head>", *head, "</head>", "<body>", *body, "</body>", "</html>"]) + "\n"

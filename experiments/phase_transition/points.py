@@ -1,5 +1,6 @@
 """The finished runs below some folders, gathered into points: one ticket of one task, over its seeds."""
 
+import os
 import statistics
 from dataclasses import dataclass
 from functools import cached_property
@@ -81,6 +82,14 @@ class Transition:
             return {}
         families = ({point: point.scores for point in self.of_kind(kind)} for kind in KINDS if kind != "dense")
         return {point: comparison for family in families for point, comparison in compare_family(family, self.dense.scores).items()}
+
+    @property
+    def base(self):
+        """The folder that holds all its runs; "" where there is none."""
+        try:
+            return os.path.commonpath([folder for point in self.points for folder, _ in point.runs.values()])
+        except ValueError:  # some paths are absolute and some are not
+            return ""
 
     @property
     def dev_rows(self):
