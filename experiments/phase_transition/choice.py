@@ -27,14 +27,18 @@ def candidates(transition):
     return transition.of_kind("dense") + winning if winning else []
 
 
+def best(points, protocol=DEV):
+    """The Point with the best mean over seeds, the sparser one of equals; None of none."""
+    return max(points, key=lambda point: (round(mean(protocol.scores(point)), SAME), -point.remaining), default=None)
+
+
 def super_ticket(transition, protocol):
-    """Return the Point with the best mean over seeds, the sparser one of equals; None without candidates, or without held-out rows.
+    """Return the best of the candidates; None where there are none, or no held-out rows to choose on.
 
     Choosing on dev is the paper's protocol: the chosen ticket's dev score is the best of several, thus biased upwards. Chosen on
     held-out training rows, its dev score is unbiased.
     """
-    able = [point for point in candidates(transition) if protocol.scores(point)]
-    return max(able, key=lambda point: (round(mean(protocol.scores(point)), SAME), -point.remaining), default=None)
+    return best([point for point in candidates(transition) if protocol.scores(point)], protocol)
 
 
 def boundary(transition):

@@ -1,7 +1,7 @@
 """What the report holds: the blocks of its page, and the lines of its CSV file."""
 
 import figures
-from choice import DEV, HELD_OUT, boundary, super_ticket
+from choice import DEV, HELD_OUT, best, boundary, super_ticket
 from findings import about, difference, findings, p_value
 from overlap import overlaps, read_importances, read_tickets
 from page import Bullets, Heading, Paragraph, Picture, Table
@@ -36,7 +36,7 @@ def _overview(transitions, failed):
                     + f" Runs that failed: {len(failed)}, listed below." * bool(failed))
 
     def best_winning(transition):
-        return show(max((point.scores for point in transition.of_kind("winning")), key=mean)) if transition.of_kind("winning") else ""
+        return show(point.scores) if (point := best(transition.of_kind("winning"))) else ""
 
     def sparsest(transition):
         return _level(boundary(transition)[0]) if transition.dense else ""

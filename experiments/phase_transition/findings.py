@@ -2,7 +2,8 @@
 
 import math
 
-from choice import DEV, HELD_OUT, boundary, candidates, super_ticket
+from choice import DEV, HELD_OUT, best, boundary, candidates, super_ticket
+from comparison import ALIKE
 from points import mean, show
 
 
@@ -11,8 +12,8 @@ def findings(transition):
     dense, winning = transition.dense, transition.of_kind("winning")
     yield f"dense: {show(dense.scores)}" if dense else "dense: no such run, so no differences to it; train.py --do_train makes one"
     if winning:
-        best = max(winning, key=lambda point: (mean(point.scores), -point.remaining))
-        yield f"best winning ticket: {show(best.scores)} with {best.weights} ({best.closed})"
+        highest = best(winning)
+        yield f"best winning ticket: {show(highest.scores)} with {highest.weights} ({highest.closed})"
         if dense:
             yield boundary_line(transition)
         yield from super_ticket_lines(transition)
@@ -65,8 +66,8 @@ def noise_lines(transition):
     else:
         for name, pick, sign in (("gain", max, 1), ("fall", min, -1)):
             point = pick(compared, key=lambda point: compared[point].difference)
-            if sign * compared[point].difference > 0:
-                comparison = compared[point]
+            comparison = compared[point]
+            if sign * comparison.difference > ALIKE:
                 verdict = "distinguishable from noise" if comparison.distinguishable else "not distinguishable from noise"
                 yield f"{name}: {difference(comparison)} at {point.weights}, p {p_value(comparison.corrected) or f'none ({comparison.why})'}: {verdict}"
             else:
