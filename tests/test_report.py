@@ -21,7 +21,7 @@ from mt_dnn.ticket import DENSE, Shape, Ticket, remaining_weights
 
 sys.path.insert(0, str(ROOT / "experiments/phase_transition"))  # as the script does
 
-from choice import DEV, HELD_OUT, boundary, super_ticket  # noqa: E402
+from choice import DEV, boundary, super_ticket  # noqa: E402
 from comparison import compare, compare_family, holm  # noqa: E402
 from findings import boundary_line, findings  # noqa: E402
 from overlap import chance, jaccard, overlaps, read_tickets, survivors  # noqa: E402
@@ -237,6 +237,15 @@ def test_report_shows_every_ticket_with_mean_and_spread(workshop, fine_tuned, tm
     (tmp_path / "empty").mkdir()
     assert "no finished run" in refused(REPORT, tmp_path / "empty")
     assert not (tmp_path / "no").exists()
+
+
+def test_held_out_scores_of_real_runs_choose_a_super_ticket(workshop, fine_tuned, tmp_path, door):
+    rewind(door, workshop, [fine_tuned / "masks/dense", fine_tuned / "masks/winning"], tmp_path, "--sparsities", "0.2", "0.5", "--holdout", 0.2, *QUICK)
+    ended = door(REPORT, tmp_path)
+    assert ended.status == 0, ended.err
+    held_out = {(n_heads, n_ffns): result_of(tmp_path / f"{kind}/heads_{n_heads}_ffns_{n_ffns}/seed_2018")["held_out"]["sst"]["accuracy"]
+                for kind, n_heads, n_ffns in (("dense", 0, 0), ("winning", 2, 0), ("winning", 6, 1))}
+    assert read_super_tickets([tmp_path / "super_tickets_held_out.yml"]) == {"sst": max(held_out, key=lambda level: (held_out[level], level))}
 
 
 class Page(HTMLParser):
