@@ -36,6 +36,9 @@ def _is_whole(result, options):
             float(entry["remaining_weights"]["by_formula"]), int(entry["heads_closed"]), int(entry["ffns_closed"])
             if not all(int(rows) and all(float(value) <= 1 for value in result["dev"][name].values()) for name, rows in entry["dev_sets"].items()):
                 return False
+        if held_out := result.get("held_out"):
+            if not all(held_out[task] and all(float(value) <= 1 for value in held_out[task].values()) for task in result["tasks"]):
+                return False
         return result["kind"] in KINDS and bool(result["tasks"]) and isinstance(result["model"], dict)
     except (KeyError, ValueError, TypeError, AttributeError):
         return False
