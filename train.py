@@ -32,9 +32,7 @@ def main():
         if any(once(what_is_left)):
             from mt_dnn.session import Session
             session = Session(data, model, optimization, machine)
-        with claimed(files) as mine:
-            if not mine:
-                raise UserError(f"{files.folder}: another process is at it; wait for that one, or take another --output_dir")
+        with claimed(files, wait=True):
             train, score = once(what_is_left)
             if train or score:
                 once(lambda: files.importance.unlink(missing_ok=True))  # scores of an earlier model

@@ -1,7 +1,7 @@
 # The body that all scripts with a GPUID share, but the quickstart: the steps from fine-tuning to rewound tickets.
 # Scripts set TASK (several, separated by commas, share one encoder), ENCODER, EPOCHS, LEARNING_RATE, BATCH_SIZE and SEEDS;
-# several SEEDS are "2018 2019 2020", the first of which fine-tunes and makes the masks. What they set beyond that goes
-# before the defaults here.
+# several SEEDS are "2018 2019 2020", each of which fine-tunes, makes its own masks and rewinds them. What they set beyond
+# that goes before the defaults here.
 . "$(dirname "$0")/common.sh"
 
 : "${OPTIMIZER:=adamax}"
@@ -27,9 +27,14 @@ fine_tune() {
     with_options train.py --do_train --output_dir "$(output)" --seed "${SEEDS%% *}"
 }
 
+# output_of SEED: the folder of a seed's model and masks; those of the first seed lie in the task's own.
+output_of() { if [ "$1" = "${SEEDS%% *}" ]; then output; else echo "$(output)/seed_$1"; fi; }
+
 # Fine-tune, score heads and FFNs, write masks.
 train() {
-    with_options train.py --do_train --do_mask --output_dir "$(output)" --seed "${SEEDS%% *}" --sparsities $MASK_SPARSITIES
+    for seed in $SEEDS; do
+        with_options train.py --do_train --do_mask --output_dir "$(output_of "$seed")" --seed "$seed" --sparsities $MASK_SPARSITIES
+    done
 }
 
 # train_all TASK=EPOCHS...: train on tasks one after another.
@@ -42,11 +47,16 @@ train_all() {
 }
 
 # rewind KIND...: rewind the tickets of these kinds and report. Fine-tunes first where that was not done.
+# Several GPUs share the runs. Where some of them failed, the others are done and reported, and the status is 1.
 rewind() {
     train
-    masks=""
-    if [ "$SEEDS" != "${SEEDS%% *}" ]; then set -- dense "$@"; fi   # the dense model with every seed
-    for kind in "$@"; do masks="$masks $(output)/masks/$kind"; done
-    with_options rewind.py --masks $masks --sparsities $SPARSITIES --seeds $SEEDS --output_dir "$(output)/rewind"
+    failed=0
+    for seed in $SEEDS; do
+        masks=""
+        for kind in "$@"; do masks="$masks $(output_of "$seed")/masks/$kind"; done
+        with_options rewind.py --parallel runs --masks $masks --sparsities $SPARSITIES --seeds "$seed" --output_dir "$(output)/rewind" || failed=$?
+        [ "$failed" -le 1 ] || exit "$failed"
+    done
     "$PYTHON" experiments/phase_transition/report.py "$(output)"
+    return "$failed"
 }

@@ -1,6 +1,8 @@
 """Sweeps: every run once, whoever does it; one that fails does not stop the others."""
 
+import contextlib
 import re
+import threading
 
 import pytest
 import torch
@@ -25,15 +27,23 @@ def test_processes_that_share_the_runs_do_each_once(workshop, fine_tuned, tmp_pa
         assert (tmp_path / "two" / model.relative_to(tmp_path / "one")).read_bytes() == model.read_bytes()
 
 
-def test_a_run_that_another_process_is_at_is_left_to_it(workshop, fine_tuned, tmp_path, door, refused):
+def test_a_run_that_another_process_is_at_is_left_to_it(workshop, fine_tuned, tmp_path, door):
     runs = tmp_path / "winning"
     with claimed(RunFolder(runs / "heads_6_ffns_1/seed_2018")) as mine:
         assert mine
         ended = rewind(door, workshop, [fine_tuned / "masks/winning"], tmp_path, *QUICK)
         assert "3 runs: 2 finished, 0 failed, 1 other processes are at" in ended.out
         assert not (runs / "heads_6_ffns_1/seed_2018/config.json").exists()
-        assert "another process is at it" in refused("train.py", *options(workshop), "--do_train", "--output_dir", runs / "heads_6_ffns_1/seed_2018")
     assert "3 runs: 3 finished" in rewind(door, workshop, [fine_tuned / "masks/winning"], tmp_path, *QUICK).out
+
+
+def test_fine_tuning_waits_for_another_process_at_the_same(workshop, tmp_path, door):
+    with contextlib.ExitStack() as held:
+        held.enter_context(claimed(RunFolder(tmp_path)))
+        release = threading.Timer(2, held.close)
+        release.start()
+        ended = door("train.py", *options(workshop), *QUICK, "--do_train", "--output_dir", tmp_path)
+    assert ended.status == 0 and "is waited for" in ended.out and (tmp_path / "result.json").exists()
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("DefaultCPUAllocator: can't allocate memory"), MemoryError()])

@@ -24,6 +24,14 @@ def findings(transition):
         yield f"one seed; the sampling error of one accuracy on {count} rows is {100 * math.sqrt(share * (1 - share) / count):.1f} points"
 
 
+def levels(transition):
+    """Yield a line per sparsity: what each kind of ticket scores."""
+    tickets = [point for point in transition.points if point.kind != "dense"]
+    for heads, ffns in dict.fromkeys((point.heads, point.ffns) for point in sorted(tickets, key=lambda point: -point.remaining)):
+        same = [point for point in tickets if (point.heads, point.ffns) == (heads, ffns)]
+        yield f"at {same[0].weights}: " + ", ".join(f"{point.kind} {show(point.scores)}" for point in same)
+
+
 def about(transition):
     """What is measured, and on how many rows."""
     return f"{transition.score}; " + ", ".join(f"{count} {'dev' if len(transition.dev_rows) == 1 else name} rows" for name, count in transition.dev_rows.items())

@@ -24,7 +24,7 @@ def main():
     from choice import DEV, HELD_OUT, super_tickets_file
     from contents import CSV_COLUMNS, FIGURE, blocks, csv_lines
     from figures import phase_transitions
-    from findings import about, findings
+    from findings import about, findings, levels
     from page import to_html, to_markdown
     from points import failed_runs, gather
 
@@ -43,7 +43,7 @@ def main():
     with write_whole(output / FIGURE, "wb") as file:
         phase_transitions(transitions).savefig(file, format="png", dpi=140)
     for transition in transitions:
-        print("\n  ".join([f"{transition.task} ({about(transition)})", *findings(transition)]))
+        print("\n  ".join([f"{transition.task} ({about(transition)})", *findings(transition), *levels(transition)]))
     if failed:
         print(f"runs that failed: {len(failed)}, the first in {failed[0][0]}: {failed[0][1]}")
     print(f"report: {output / 'report.html'}, report.md, report.csv\nfigure: {output / FIGURE}")
@@ -52,6 +52,8 @@ def main():
             with write_whole(output / protocol.file) as file:
                 file.write(text)
             print(f"super tickets: {output / protocol.file}{'' if protocol is DEV else ' (chosen on held-out rows)'}")
+        else:
+            (output / protocol.file).unlink(missing_ok=True)  # that of other runs
 
 
 if __name__ == "__main__":
