@@ -9,6 +9,7 @@
 : "${SPARSITIES:=0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8}"   # those that are rewound
 : "${TRAIN_FRACTION:=1.0}"                           # part of the training rows
 : "${HOLDOUT:=0.0}"                                   # part of the training rows held out, to choose the super ticket on
+: "${ENCODER_DROPOUT:=0.1}"
 : "${START:=$ENCODER}"                               # the weights to start from, where these are not the encoder's own
 : "${CHECKPOINTS:=checkpoints/$(basename "$ENCODER")}"
 
@@ -18,7 +19,7 @@ output() { echo "${OUTPUT:-$CHECKPOINTS/$TASK}"; }
 # with_options COMMAND...: run train.py or rewind.py with everything that both must agree on.
 with_options() {
     launch "$@" --device "$DEVICE" --data_dir "data/tokenized/$(basename "$ENCODER")" --init_checkpoint "$(checkpoint "$START")" \
-        --train_datasets "$TASK" --holdout "$HOLDOUT" --train_fraction "$TRAIN_FRACTION" --epochs "$EPOCHS" --batch_size "$BATCH_SIZE" \
+        --train_datasets "$TASK" --holdout "$HOLDOUT" --train_fraction "$TRAIN_FRACTION" --encoder_dropout "$ENCODER_DROPOUT" --epochs "$EPOCHS" --batch_size "$BATCH_SIZE" \
         --learning_rate "$LEARNING_RATE" --optimizer "$OPTIMIZER"
 }
 
@@ -47,16 +48,17 @@ train_all() {
 }
 
 # rewind KIND...: rewind the tickets of these kinds and report. Fine-tunes first where that was not done.
-# Several GPUs share the runs. Where some of them failed, the others are done and reported, and the status is 1.
+# Several GPUs share the runs. Where some of them fail, the others are done and reported, and the script ends with status 1.
+FAILED=0
+trap '[ $? != 0 ] || exit $FAILED' EXIT
 rewind() {
     train
-    failed=0
     for seed in $SEEDS; do
         masks=""
         for kind in "$@"; do masks="$masks $(output_of "$seed")/masks/$kind"; done
-        with_options rewind.py --parallel runs --masks $masks --sparsities $SPARSITIES --seeds "$seed" --output_dir "$(output)/rewind" || failed=$?
-        [ "$failed" -le 1 ] || exit "$failed"
+        with_options rewind.py --parallel runs --masks $masks --sparsities $SPARSITIES --seeds "$seed" --output_dir "$(output)/rewind" || {
+            FAILED=$?; [ "$FAILED" = 1 ] || exit "$FAILED"
+        }
     done
     "$PYTHON" experiments/phase_transition/report.py "$(output)"
-    return "$failed"
 }

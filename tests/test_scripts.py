@@ -15,7 +15,7 @@ from mt_dnn.ticket import counts_at
 from calls import result_of
 
 ROOT = Path(__file__).parents[1]
-WITH_GPUID = ["train_mnli", "rewind_mnli", "rewind_mnli_low_resource", "prepare_mtdnn_base", "prepare_mtdnn_large", "train_mtdnn", "domain_adaptation",
+WITH_GPUID = ["train_mnli", "rewind_mnli", "rewind_mnli_low_resource", "prepare_mtdnn_base", "prepare_mtdnn_large", "train_mtdnn", "domain_adaptation", "sweep_minilm",
               *(f"rewind_{task}_winning" for task in ("mnli", "qnli", "qqp", "sst", "mrpc", "cola", "stsb", "rte"))]
 
 
