@@ -25,7 +25,7 @@ def sweep(runs, do):
                     once(run.remove_checkpoints)
                 elif not once(run.files.failure.exists):
                     did_some = True
-                    say(f"\nrun {number} of {len(runs)}: {run.files.folder}")
+                    say(f"run {number} of {len(runs)}: {run.files.folder}")
                     try:
                         do(run)
                     except RunFailed:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import toy
-from data_utils.batches import choose_rows, evaluation_batches, training_batches
+from data_utils.batches import choose_rows, evaluation_batches, split_rows, training_batches
 from data_utils.files import UserError
 from data_utils.tasks import read_tasks
 from data_utils.tokenized import TokenizedSplit, up_to_date_header
@@ -214,3 +214,10 @@ def test_smaller_fractions_lie_inside_larger_ones():
     assert [len(part) for part in parts] == [1, 10, 100, 500, 1000]
     assert all(smaller < larger for smaller, larger in zip(parts, parts[1:]))
     assert parts[2] != set(choose_rows(1000, 0.1, seed=4).tolist())
+
+
+@pytest.mark.parametrize("rows, holdout, held_out", [(1000, 0.1, 100), (1000, 0.0, 0), (7, 0.01, 1)])
+def test_held_out_rows_are_no_training_rows(rows, holdout, held_out):
+    training, out = split_rows(rows, holdout)
+    assert len(out) == held_out and sorted([*training, *out]) == list(range(rows))
+    assert len(out) < 10 or abs(np.mean(out) - rows / 2) < rows / 8  # from all over the file

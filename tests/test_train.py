@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from data_utils.batches import split_rows
 from data_utils.files import UserError, sha256
 from data_utils.tokenized import TokenizedSplit
 from mt_dnn.evaluate import decide, measure, predict
@@ -70,6 +71,23 @@ def test_masks_come_from_a_model_fine_tuned_before(workshop, fine_tuned, tmp_pat
     assert ended.status == 0, ended.err
     name = "masks/winning/heads_6_ffns_1.json"
     assert read_mask(tmp_path / name).tickets == read_mask(fine_tuned / name).tickets
+
+
+def test_held_out_rows_are_evaluated_and_not_trained_on(workshop, tmp_path, door, monkeypatch):
+    trained = []
+    whole = TokenizedSplit.batch
+    monkeypatch.setattr(TokenizedSplit, "batch", lambda self, rows: (torch.is_grad_enabled() and trained.append((self.folder.name, *rows.tolist())), whole(self, rows))[1])
+    for seed in (1, 2):
+        ended = door("train.py", *options(workshop, "rte", "--epochs", 1), "--do_train", "--holdout", 0.25, "--train_fraction", 0.5, "--seed", seed, "--output_dir", tmp_path / str(seed))
+        assert ended.status == 0, ended.err
+    _, out = split_rows(240, 0.25)
+    rows = {row for folder, *rows in trained for row in rows}
+    assert {folder for folder, *_ in trained} == {"rte_train"} and len(rows) > 90 and not rows & set(out.tolist())
+    result = result_of(tmp_path / "2")
+    assert result["tasks"]["rte"]["training_rows"] == 90 and result["tasks"]["rte"]["held_out_rows"] == 60
+    held_out = TokenizedSplit(workshop.data, workshop.tasks["rte"], "train").part(out)
+    model = load_model(tmp_path / "2/model", [workshop.tasks["rte"]])
+    assert measure(workshop.tasks["rte"], held_out, predict(model, workshop.tasks["rte"], held_out, 7, autocast(torch.device("cpu"), "float32"))) == result["held_out"]["rte"]
 
 
 @pytest.mark.parametrize("task, metric", [("rte", "accuracy"), ("stsb", "pearson"), ("mnli", "accuracy")])
