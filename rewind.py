@@ -15,15 +15,17 @@ def main():
     if len(data.train_datasets) > 1 and (options.sparsities or options.keep_gates):
         raise UserError(f"--{'sparsities' if options.sparsities else 'keep_gates'} with --train_datasets {','.join(data.train_datasets)}: expected one task")
 
-    from mt_dnn.distributed import apart, joined, once
+    from mt_dnn.distributed import apart, first_start, joined, once
     from mt_dnn.log import say
-    from mt_dnn.masks import at_sparsities, find_masks, read_mask, refuse_other_model
+    from mt_dnn.masks import at_sparsities, find_masks, read_mask, refuse_other_holdout, refuse_other_model
     from mt_dnn.run import outcome_options
     from mt_dnn.sweep import summarize, sweep
     outcome = outcome_options(data, model, optimization)
     masks = {path: read_mask(path) for path in find_masks(options.masks)}
     if options.sparsities:
         masks = at_sparsities(masks, options.sparsities, *data.train_datasets)
+    for path, mask in masks.items():
+        refuse_other_holdout(mask, path, data.holdout)
     runs = plan(masks, options, data.train_datasets, outcome)
     with joined(machine.device, options.parallel):
         left = once(lambda: sum(not run.is_finished() for run in runs))
@@ -36,7 +38,8 @@ def main():
         session = Session(data, model, optimization, machine)
         for path, mask in masks.items():
             refuse_other_model(mask, path, session.model_entry)
-        once(lambda: [run.files.failure.unlink(missing_ok=True) for run in runs])  # they are tried again
+        if first_start():
+            once(lambda: [run.files.failure.unlink(missing_ok=True) for run in runs])  # they are tried again
         with apart(options.parallel == "runs"):
             sweep(runs, session.do)
         lines, failed = once(lambda: summarize(runs))

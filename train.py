@@ -1,7 +1,7 @@
 """Fine-tune BERT on a task, score its heads and FFNs, write winning, losing and random masks; or on several tasks (MT-DNN)."""
 
-from data_utils.files import RunFolder, UserError, open_door
-from mt_dnn.config import DataOptions, MachineOptions, MaskOptions, ModelOptions, OptimizationOptions, TrainOptions, parse_options
+from data_utils.files import RunFolder, UserError, open_door, read_json
+from mt_dnn.config import DataOptions, MachineOptions, MaskOptions, ModelOptions, OptimizationOptions, TrainOptions, parse_options, refuse_other_config
 
 
 def main():
@@ -25,6 +25,8 @@ def main():
 
     def what_is_left():
         train = options.do_train and not run.is_finished()
+        if options.do_mask and files.result.exists():
+            refuse_other_config(files.folder, read_json(files.config, "the options of a run"), {"holdout": data.holdout})
         score = options.do_mask and (train or not (files.importance.exists() and files.heat_map.exists()))
         return train, score
 

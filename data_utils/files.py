@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import sys
 import time
 from pathlib import Path
@@ -16,11 +17,16 @@ class UserError(Exception):
 
 
 class RunFailed(UserError):
-    """A run that can't be done (out of memory, a loss that is no number); others may do better."""
+    """A run that can't be done, as memory is full; others may do better."""
+
+
+class Diverged(RunFailed):
+    """A run whose loss is no number, nor would it be one from any of its checkpoints."""
 
 
 def open_door(main):
-    """Run a command's `main()`; end with the status it returns (None: 0), or with one line on standard error and status 2.
+    """Run a command's `main()`; end with the status it returns (None: 0), or with one line on standard error and status 2
+    (1 where a run failed).
 
     Only errors made for the reader (`UserError`) and those of the file system become a line;
     a fault of ours keeps its traceback.
@@ -42,11 +48,12 @@ def open_door(main):
 def _complain(door, message):
     if os.environ.get("LOCAL_RANK", "0") != "0":
         time.sleep(5)  # as a rule the first of torchrun's processes here says the same, and torchrun ends the others
+    status = 1 if isinstance(message, RunFailed) else 2
     print(f"{door}: error: {' '.join(str(message).split())}", file=sys.stderr)
     if "LOCAL_RANK" in os.environ:  # leave without taking down the group of processes: where another has ended, that can crash
         sys.stdout.flush(), sys.stderr.flush()
-        os._exit(2)
-    sys.exit(2)
+        os._exit(status)
+    sys.exit(status)
 
 
 @contextlib.contextmanager
@@ -57,7 +64,7 @@ def write_whole(path, mode="w"):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    beside = _beside(path)
     try:
         with open(beside, mode, encoding=None if "b" in mode else "utf-8", newline=None if "b" in mode else "\n") as file:
             yield file
@@ -76,7 +83,7 @@ def write_folder_whole(folder):
     """Yield an empty folder to fill with files; it takes the place of `folder` only when the block ends well."""
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    beside = _beside(folder)
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir()
     try:
@@ -89,6 +96,39 @@ def write_folder_whole(folder):
         os.rename(beside, folder)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def _beside(path):
+    return path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.part")
+
+
+def remove_left_overs(folder):
+    """Remove what processes of this machine that are no more left half-written in `folder`, and others' of days ago."""
+    for part in Path(folder).glob(".*.part"):
+        pid = part.name.split(".")[-2]
+        with contextlib.suppress(OSError):  # another may be removing it too
+            here = part.name.endswith(f".{socket.gethostname()}.{pid}.part")
+            if not (_is_alive(pid) if here else time.time() - part.stat().st_mtime < 2 * 24 * 3600):
+                shutil.rmtree(part) if part.is_dir() else part.unlink()
+
+
+def _is_alive(pid):
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def find(folder, pattern):
+    """Return the files below `folder` that match `pattern` (its end of the path), sorted. Checkpoints, which may vanish meanwhile, are passed over."""
+    found = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name != "checkpoint" and not name.startswith(".")]
+        found += [path for path in map(Path(place).joinpath, files) if path.match(pattern)]
+    return sorted(found)
 
 
 def save_tensors(path, tensors, metadata):
@@ -158,6 +198,12 @@ class RunFolder:
     def predictions(self, dataset):
         """Dev predictions; `dataset` is told apart only where a task has several dev sets."""
         return self.folder / (f"dev_predictions_{dataset}.tsv" if dataset else "dev_predictions.tsv")
+
+    def why_failed(self):
+        """The line that a failed run left, or ""."""
+        with contextlib.suppress(FileNotFoundError):
+            return " ".join(self.failure.read_text(encoding="utf-8", errors="replace").split())
+        return ""
 
     def mask(self, kind, n_heads, n_ffns):
         return self.masks / kind / f"{ticket_name(n_heads, n_ffns)}.json"

@@ -69,12 +69,19 @@ class Checkpoints:
         """The folders of checkpoints, newest first."""
         return sorted(self.folder.glob("update_*"), key=lambda path: -int(path.name.removeprefix("update_")))
 
+    def _newest_whole(self):
+        """The newest undamaged checkpoint, or None; damaged ones are removed."""
+        for found in self._found():
+            if _is_whole(found):
+                return found
+            shutil.rmtree(found)
+
     def restore(self):
         """Put the newest undamaged checkpoint's state back; return its Progress, that of a start where there is none.
 
         A process beyond those that wrote it keeps its own random state.
         """
-        folder = once(lambda: next((found for found in self._found() if _is_whole(found)), None))
+        folder = once(self._newest_whole)
         if folder is None:
             return Progress()
         with safe_open(folder / "state.safetensors", "pt") as file:

@@ -2,9 +2,11 @@
 
 import contextlib
 import fcntl
-import shutil
+import time
 
+from data_utils.files import UserError, remove_left_overs
 from mt_dnn.distributed import once
+from mt_dnn.log import say
 
 
 @contextlib.contextmanager
@@ -12,24 +14,30 @@ def claimed(files, wait=False):
     """Yield whether the run folder `files` is this process's alone (or its group's) within the block; False where another has it,
     unless that one is to be waited for.
 
-    What a killed process left half-written there is removed. The file system must know locks, as local ones and NFS do.
+    What a killed process left half-written there is removed. Raises UserError where the file system has no locks.
     """
     held = contextlib.ExitStack()
 
     def claim():
         files.folder.mkdir(parents=True, exist_ok=True)
-        log = held.enter_context(open(files.log, "a"))
-        try:
-            fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if not wait:
+        with contextlib.ExitStack() as opened:
+            log = opened.enter_context(open(files.log, "a"))
+            try:
+                fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
                 return False
-            print(f"{files.folder}: another process is at it, and is waited for", flush=True)
-            fcntl.flock(log, fcntl.LOCK_EX)
+            except OSError as error:
+                raise UserError(f"{files.log}: this file system has no locks ({error.strerror}), expected an --output_dir on one that has") from None
+            held.enter_context(opened.pop_all())
         for place in (files.folder, files.checkpoints, *files.masks.glob("*")):
-            for left in place.glob(".*.part"):
-                shutil.rmtree(left) if left.is_dir() else left.unlink()
+            remove_left_overs(place)
         return True
 
     with held:
-        yield once(claim)
+        mine = once(claim)
+        if wait and not mine:
+            say(f"{files.folder}: another process is at it, and is waited for")
+            while not mine:
+                time.sleep(2)  # each of a group's processes, as none may wait for another's word for long
+                mine = once(claim)
+        yield mine

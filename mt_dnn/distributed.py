@@ -24,6 +24,11 @@ def rank():
     return int(os.environ["RANK"]) if LAUNCHED and not _apart else 0
 
 
+def first_start():
+    """Whether torchrun has not started these processes anew because one of them died."""
+    return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0"
+
+
 def who():
     """What tells the lines of processes that work apart from each other, "[2] "; else nothing."""
     return f"[{os.environ['RANK']}] " if _apart else ""

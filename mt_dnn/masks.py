@@ -115,6 +115,13 @@ def refuse_other_model(mask, path, model):
         raise UserError(f"{path}: made for another model: {'; '.join(differing)} (--init_checkpoint)")
 
 
+def refuse_other_holdout(mask, path, holdout):
+    """Raise UserError if training rows that are to be held out helped to choose the tickets of `mask` (read from `path`)."""
+    made = mask.provenance.get("holdout", holdout)
+    if holdout and mask.kind != "dense" and made != holdout:
+        raise UserError(f"{path}: made with --holdout {made}, so that rows that --holdout {holdout} holds out helped to choose its tickets; make the masks with the same")
+
+
 def saved_mask(folder):
     """The mask file of a saved model."""
     return Path(folder) / "mask.json"
@@ -176,7 +183,7 @@ def write_masks(files, data, options, seed):
             raise UserError(f"{files.importance}: {key} is {importance.get(key)!r}, not {wanted!r}; remove that file to score anew")
     levels = sorted({counts_at(sparsity, *heads.shape, options.min_heads_per_layer) for sparsity in options.sparsities})
     provenance = {"scores": f"{files.importance.name} sha256 {fingerprint}", "checkpoint": importance["checkpoint"], "seed": seed,
-                  "min_heads_per_layer": options.min_heads_per_layer}
+                  "min_heads_per_layer": options.min_heads_per_layer, "holdout": data.holdout}
     for path in (path for kind in KINDS for path in (files.masks / kind).glob("heads_*_ffns_*.json")):
         if read_mask(path).provenance.get("scores", provenance["scores"]) != provenance["scores"]:
             path.unlink()

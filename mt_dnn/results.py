@@ -1,8 +1,6 @@
 """Results of finished runs, read back for tables."""
 
-from pathlib import Path
-
-from data_utils.files import UserError, read_json
+from data_utils.files import UserError, find, read_json
 from mt_dnn.config import PATHS
 from mt_dnn.masks import KINDS
 
@@ -17,7 +15,7 @@ def read_results(folders):
     """
     found = []
     for folder in folders:
-        paths = sorted(Path(folder).rglob("result.json"))
+        paths = find(folder, "result.json")
         if not paths:
             raise UserError(f"{folder}: no finished run (result.json), expected a folder of train.py or rewind.py")
         for path in paths:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from data_utils.batches import choose_rows, split_rows
-from data_utils.files import RunFailed, UserError, write_json, write_whole
+from data_utils.files import Diverged, RunFailed, UserError, write_json, write_whole
 from data_utils.tokenized import TokenizedSplit
 from mt_dnn.distributed import once, rank
 from mt_dnn.evaluate import write_predictions
@@ -73,7 +73,8 @@ class Session:
         Raises RunFailed, and writes its line into the run's folder, where memory is full or the loss is no number.
         """
         files, data = run.files, self.data(run.seed)
-        with logging_to(files.log), _failure_written(files.failure), _memory_advice():
+        with logging_to(files.log), _failure_written(run), _memory_advice():
+            once(lambda: files.failure.unlink(missing_ok=True))
             once(lambda: write_json(files.config, {**run.config, "device": self.device.type, "precision": self.precision_name}))
             self._log_start(run, data)
             model = self._new_model(run)
@@ -165,18 +166,21 @@ def _memory_advice():
     try:
         yield
     except (RuntimeError, MemoryError) as error:  # torch's allocators raise kinds of RuntimeError
-        if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and "allocate memory" not in str(error):
+        full = ("out of memory", "allocate memory", "ALLOC_FAILED")
+        if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and not any(words in str(error) for words in full):
             raise
-        raise RunFailed("the memory is full; take a smaller --batch_size (with --grad_accumulation_step the updates stay "
-                        "the same) or --batch_size_eval") from None
+        raise RunFailed("the memory is full; take a smaller --batch_size_eval, or for another --output_dir a smaller --batch_size "
+                        "(with --grad_accumulation_step the updates stay the same)") from None
 
 
 @contextlib.contextmanager
-def _failure_written(path):
+def _failure_written(run):
     try:
         yield
     except RunFailed as error:
         log.error("failed: %s", error)
-        with write_whole(path) as file:
+        with write_whole(run.files.failure) as file:
             file.write(f"{error}\n")
+        if isinstance(error, Diverged):
+            run.remove_checkpoints()
         raise

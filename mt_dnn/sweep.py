@@ -1,6 +1,6 @@
 """Many runs, each done once, whoever shares them; one that fails does not stop the others."""
 
-from data_utils.files import RunFailed
+from data_utils.files import Diverged, RunFailed
 from mt_dnn.claim import claimed
 from mt_dnn.distributed import once, processes
 from mt_dnn.log import say
@@ -12,7 +12,7 @@ def sweep(runs, do):
     Any number of processes can share the runs: whoever is free takes the next. Runs that others were at are
     looked at again in the end, so that one whose process died is taken up.
 
-    Raises RunFailed only where several processes do a run together: one can't tell whether the others failed too.
+    Raises RunFailed only where several processes do a run together and memory is full: one can't tell whether the others' is.
     """
     left, did_some = list(enumerate(runs, 1)), True
     while did_some:
@@ -23,11 +23,13 @@ def sweep(runs, do):
                     elsewhere.append((number, run))
                 elif once(run.is_finished):
                     once(run.remove_checkpoints)
-                elif not once(run.files.failure.exists):
+                elif not once(run.files.why_failed):
                     did_some = True
                     say(f"run {number} of {len(runs)}: {run.files.folder}")
                     try:
                         do(run)
+                    except Diverged:
+                        pass  # in all processes alike
                     except RunFailed:
                         if processes() > 1:
                             raise
@@ -36,8 +38,8 @@ def sweep(runs, do):
 
 def summarize(runs):
     """Return (lines that say how many runs are finished, failed and left, and why; whether any failed)."""
-    failed = [run for run in runs if run.files.failure.exists()]
+    failed = {run.files.folder: line for run in runs if (line := run.files.why_failed())}
     finished = sum(run.is_finished() for run in runs)
     left = len(runs) - finished - len(failed)
     lines = [f"{len(runs)} runs: {finished} finished, {len(failed)} failed" + f", {left} other processes are at" * bool(left)]
-    return lines + [f"failed: {run.files.folder}: {run.files.failure.read_text(encoding='utf-8').strip()}" for run in failed], bool(failed)
+    return lines + [f"failed: {folder}: {line}" for folder, line in failed.items()], bool(failed)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from data_utils.batches import mixed_batches
-from data_utils.files import RunFailed, UserError, write_whole
+from data_utils.files import Diverged, UserError, write_whole
 from data_utils.metrics import average_score
 from data_utils.tasks import Task
 from data_utils.tokenized import TokenizedSplit
@@ -68,7 +68,7 @@ def fine_tune(model, data, optimization, machine, precision, seed, files):
     from `seed`; torch's random numbers (dropout) are to be seeded before.
 
     Returns (list of epochs, as written; {dev set: outputs after the last epoch}).
-    Raises RunFailed when the loss is no longer a number.
+    Raises Diverged when the loss is no longer a number.
     """
     optimizer = make_optimizer(model, optimization)
     batches = sum(math.ceil(len(own.rows) / optimization.batch_size) for own in data)
@@ -204,5 +204,5 @@ class _Pace:
 def _finite(loss, when):
     value = float(loss)
     if not math.isfinite(value):
-        raise RunFailed(f"{when}: the loss is {value}, expected a number; try a smaller --learning_rate or --precision float32")
+        raise Diverged(f"{when}: the loss is {value}, expected a number; try a smaller --learning_rate or --precision float32")
     return value

@@ -31,11 +31,14 @@ fine_tune() {
 # output_of SEED: the folder of a seed's model and masks; those of the first seed lie in the task's own.
 output_of() { if [ "$1" = "${SEEDS%% *}" ]; then output; else echo "$(output)/seed_$1"; fi; }
 
-# Fine-tune, score heads and FFNs, write masks.
+# train_seed SEED: fine-tune, score heads and FFNs, write masks.
+train_seed() {
+    with_options train.py --do_train --do_mask --output_dir "$(output_of "$1")" --seed "$1" --sparsities $MASK_SPARSITIES
+}
+
+# The same with every seed.
 train() {
-    for seed in $SEEDS; do
-        with_options train.py --do_train --do_mask --output_dir "$(output_of "$seed")" --seed "$seed" --sparsities $MASK_SPARSITIES
-    done
+    for seed in $SEEDS; do train_seed "$seed"; done
 }
 
 # train_all TASK=EPOCHS...: train on tasks one after another.
@@ -51,14 +54,13 @@ train_all() {
 # Several GPUs share the runs. Where some of them fail, the others are done and reported, and the script ends with status 1.
 FAILED=0
 trap '[ $? != 0 ] || exit $FAILED' EXIT
+go_on_after_failure() { FAILED=$?; [ "$FAILED" = 1 ] || exit "$FAILED"; }
 rewind() {
-    train
     for seed in $SEEDS; do
+        train_seed "$seed" || { go_on_after_failure; continue; }
         masks=""
         for kind in "$@"; do masks="$masks $(output_of "$seed")/masks/$kind"; done
-        with_options rewind.py --parallel runs --masks $masks --sparsities $SPARSITIES --seeds "$seed" --output_dir "$(output)/rewind" || {
-            FAILED=$?; [ "$FAILED" = 1 ] || exit "$FAILED"
-        }
+        with_options rewind.py --parallel runs --masks $masks --sparsities $SPARSITIES --seeds "$seed" --output_dir "$(output)/rewind" || go_on_after_failure
     done
     "$PYTHON" experiments/phase_transition/report.py "$(output)"
 }

@@ -2,7 +2,8 @@
 # The phase transition of a small encoder on three small tasks of GLUE: winning, random and losing tickets at eight sparsities.
 # experiments/phase_transition/minilm shows what came out.
 #
-#   sh download.sh data stsb mrpc cola; ./scripts/sweep_minilm.sh GPUID
+#   sh download.sh data stsb mrpc cola
+#   ./scripts/sweep_minilm.sh GPUID      (on several machines: on one first, until the data is tokenized)
 ENCODER=all-MiniLM-L6-v2    # the quickstart's: 6 layers of 12 heads
 EPOCHS=2
 LEARNING_RATE=5e-4          # ten times BERT-base's: the encoder is small and the updates are few

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.special import betainc
 
-from calls import QUICK, result_of, rewind
+from calls import QUICK, options, result_of, rewind
 from conftest import ROOT
 from data_utils.files import UserError, write_json
 from data_utils.metrics import average_score
@@ -239,8 +239,10 @@ def test_report_shows_every_ticket_with_mean_and_spread(workshop, fine_tuned, tm
     assert not (tmp_path / "no").exists()
 
 
-def test_held_out_scores_of_real_runs_choose_a_super_ticket(workshop, fine_tuned, tmp_path, door):
-    rewind(door, workshop, [fine_tuned / "masks/dense", fine_tuned / "masks/winning"], tmp_path, "--sparsities", "0.2", "0.5", "--holdout", 0.2, *QUICK)
+def test_held_out_scores_of_real_runs_choose_a_super_ticket(workshop, tmp_path, door):
+    more = ("--sparsities", "0.2", "0.5", "--holdout", 0.2, *QUICK)
+    assert door("train.py", *options(workshop), *more, "--do_train", "--do_mask", "--output_dir", tmp_path).status == 0
+    rewind(door, workshop, [tmp_path / "masks/dense", tmp_path / "masks/winning"], tmp_path, *more)
     ended = door(REPORT, tmp_path)
     assert ended.status == 0, ended.err
     held_out = {(n_heads, n_ffns): result_of(tmp_path / f"{kind}/heads_{n_heads}_ffns_{n_ffns}/seed_2018")["held_out"]["sst"]["accuracy"]

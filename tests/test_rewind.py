@@ -138,7 +138,17 @@ def test_scores_that_rank_nothing_make_no_mask(tmp_path, heads, ffns, complaint)
     assert not (tmp_path / "importance.json").exists()
 
 
-def test_a_loss_that_is_no_number_ends_with_one_line_and_no_result(workshop, tmp_path, refused):
-    line = refused("train.py", *options(workshop), "--do_train", "--output_dir", tmp_path, "--learning_rate", 1e30)
-    assert "the loss is nan" in line or "the loss is inf" in line
-    assert not (tmp_path / "result.json").exists() and not (tmp_path / "model").exists()
+def test_a_loss_that_is_no_number_ends_with_one_line_and_no_result(workshop, tmp_path, door):
+    train = ("train.py", *options(workshop), *QUICK, "--epochs", 2, "--do_train", "--output_dir", tmp_path, "--log_per_updates", 1, "--checkpoint_minutes", 0)
+    ended = door(*train, "--learning_rate", 1e30)
+    assert ended.status == 1 and len(ended.err.splitlines()) == 1 and ("the loss is nan" in ended.err or "the loss is inf" in ended.err)
+    assert {path.name for path in tmp_path.iterdir()} == {"config.json", "log.txt", "failed.txt"}
+    assert door(*train).status == 0  # no checkpoint with what is no number stands in the way
+    assert not (tmp_path / "failed.txt").exists()
+
+
+def test_masks_that_saw_the_held_out_rows_are_refused(workshop, fine_tuned, tmp_path, door, refused):
+    call = ("rewind.py", *options(workshop), *QUICK, "--output_dir", tmp_path, "--masks")
+    assert "made with --holdout 0.0, so that rows that --holdout 0.1 holds out" in refused(*call, fine_tuned / "masks/winning", "--holdout", 0.1)
+    assert door(*call, fine_tuned / "masks/dense", "--holdout", 0.1).status == 0
+    assert "holdout 0.0, now 0.1" in refused("train.py", *options(workshop), "--do_mask", "--output_dir", fine_tuned, "--holdout", 0.1)

@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass, replace
 from itertools import combinations, product
-from pathlib import Path
 
 import numpy as np
 from scipy import stats
 
-from data_utils.files import UserError
+from data_utils.files import UserError, find
 from mt_dnn.masks import read_mask
 from mt_dnn.scores import read_importance
 
@@ -38,7 +37,7 @@ def read_tickets(folders, levels):
     Raises UserError where a task and seed have two different masks at one level.
     """
     found, paths = {}, {}
-    for path in (path for folder in folders for path in sorted(Path(folder).rglob("masks/winning/heads_*_ffns_*.json"))):
+    for path in (path for folder in folders for path in find(folder, "masks/winning/heads_*_ffns_*.json")):
         mask = read_mask(path)
         if len(mask.tickets) > 1:
             continue
@@ -105,7 +104,7 @@ def survivors(tickets, task):
 def read_importances(folders):
     """Return {(task, seed): (normalised head scores (layers, heads), FFN scores (layers,))} of every importance.json below `folders`."""
     found = {}
-    for path in (path for folder in folders for path in sorted(Path(folder).rglob("importance.json"))):
+    for path in (path for folder in folders for path in find(folder, "importance.json")):
         heads, ffns, _, content = read_importance(path)
         found.setdefault((str(content.get("task", "?")), str(content.get("seed", "?"))), (heads, ffns))
     return dict(sorted(found.items()))

@@ -4,10 +4,9 @@ import os
 import statistics
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from comparison import compare_family
-from data_utils.files import UserError
+from data_utils.files import RunFolder, UserError, find
 from mt_dnn.masks import KINDS
 from mt_dnn.results import read_results, refuse_difference
 
@@ -162,5 +161,5 @@ def gather(folders):
 
 def failed_runs(folders):
     """Return [(folder, its one line)] of the runs below `folders` that ended with failed.txt and without a result."""
-    paths = dict.fromkeys(path for folder in folders for path in sorted(Path(folder).rglob("failed.txt")))
-    return [(path.parent, " ".join(path.read_text(encoding="utf-8", errors="replace").split())) for path in paths if not path.with_name("result.json").exists()]
+    paths = dict.fromkeys(path.parent for folder in folders for path in find(folder, "failed.txt"))
+    return [(path, line) for path in paths if (line := RunFolder(path).why_failed()) and not RunFolder(path).result.exists()]
