@@ -34,6 +34,10 @@ class Progress:
     seconds: float = 0.0
     losses: dict = field(default_factory=dict)
 
+    def start_epoch(self):
+        """The last epoch is done and evaluated."""
+        self.batches, self.seconds, self.losses = 0, 0.0, {}
+
 
 class Checkpoints:
     """The checkpoints of one training, in `folder`; one is `due()` every `minutes`."""

@@ -70,34 +70,109 @@ def fine_tune(model, data, optimization, machine, precision, seed, files):
     Returns (list of epochs, as written; {dev set: outputs after the last epoch}).
     Raises Diverged when the loss is no longer a number.
     """
-    optimizer = make_optimizer(model, optimization)
-    batches = sum(math.ceil(len(own.rows) / optimization.batch_size) for own in data)
-    updates_per_epoch = math.ceil(batches / optimization.grad_accumulation_step)
-    schedule = make_schedule(optimizer, updates_per_epoch * optimization.epochs, optimization.warmup)
-    checkpoints = Checkpoints(files.checkpoints, machine.checkpoint_minutes, model, optimizer, schedule)
-    progress = checkpoints.restore()
-    pace = _Pace(updates_per_epoch, optimization.epochs, machine.log_per_updates, schedule.last_epoch)
-    parallel, tokens = data_parallel(model, len(data)), sum(int(own.train.lengths[own.rows].sum()) for own in data)
-    epochs = progress.epochs
-    for epoch in range(len(epochs) + 1, optimization.epochs + 1):
-        losses = _train_epoch(parallel, data, epoch, optimizer, schedule, optimization, precision, seed, pace, checkpoints, progress)
-        seconds, progress.batches, progress.seconds, progress.losses = progress.seconds, 0, 0.0, {}
-        loss = sum(losses[own.task.name] * len(own.rows) for own in data) / sum(len(own.rows) for own in data)
-        started = time.perf_counter()
-        outputs = {name: predict(model, own.task, split, machine.batch_size_eval, precision) for own in data for name, split in own.dev.items()}
-        dev = {own.task.name: {name: measure(own.task, split, outputs[name]) for name, split in own.dev.items()} for own in data}
-        held_out = {own.task.name: measure(own.task, own.held_out, predict(model, own.task, own.held_out, machine.batch_size_eval, precision))
-                    for own in data if own.held_out}
-        epochs.append({
-            "epoch": epoch, "step": epoch * updates_per_epoch, "loss": round(loss, 6),
-            **({"loss_by_task": {name: round(value, 6) for name, value in losses.items()}} if len(data) > 1 else {}),
-            "dev": {name: metrics for own in dev.values() for name, metrics in own.items()}, "average_score": average_score(dev),
-            **({"held_out": held_out} if held_out else {}),
-            "seconds": round(seconds, 2), "tokens_per_second": round(tokens / seconds), "seconds_evaluating": round(time.perf_counter() - started, 2),
-        })
-        once(lambda: _write_lines(files.metrics, epochs))
-        log.info("epoch %d/%d  loss %.4f  dev: %s  (%.1f s)", epoch, optimization.epochs, loss, show_metrics(epochs[-1], len(data)), seconds)
-    return epochs, outputs
+    return _Training(model, data, optimization, machine, precision, seed, files).run()
+
+
+class _Training:
+    """What the steps of one call of fine_tune share."""
+
+    def __init__(self, model, data, optimization, machine, precision, seed, files):
+        self.model, self.precision, self.seed, self.files = model, precision, seed, files
+        self.data = {own.task.name: own for own in data}
+        self.optimization, self.machine = optimization, machine
+        self.device = next(model.parameters()).device
+        self.lengths = {name: own.train.lengths[own.rows] for name, own in self.data.items()}
+        self.optimizer = make_optimizer(model, optimization)
+        batches = sum(math.ceil(len(own.rows) / optimization.batch_size) for own in data)
+        self.updates_per_epoch = math.ceil(batches / optimization.grad_accumulation_step)
+        self.schedule = make_schedule(self.optimizer, self.updates_per_epoch * optimization.epochs, optimization.warmup)
+        self.checkpoints = Checkpoints(files.checkpoints, machine.checkpoint_minutes, model, self.optimizer, self.schedule)
+        self.progress = self.checkpoints.restore()
+        self.pace = _Pace(self.updates_per_epoch, optimization.epochs, machine.log_per_updates, self.schedule.last_epoch)
+        self.parallel = data_parallel(model, len(data))
+
+    def run(self):
+        """Do the epochs that are left; return all of them, and the outputs after the last."""
+        done, of = self.progress.epochs, self.optimization.epochs
+        for epoch in range(len(done) + 1, of + 1):
+            losses = self.train(epoch)
+            trained = {"epoch": epoch, "step": epoch * self.updates_per_epoch, **self.describe(losses)}
+            evaluated, outputs = self.evaluate()
+            done.append({**trained, **evaluated})
+            self.progress.start_epoch()
+            once(lambda: _write_lines(self.files.metrics, done))
+            log.info("epoch %d/%d  loss %.4f  dev: %s  (%.1f s)", epoch, of, done[-1]["loss"], show_metrics(done[-1], len(self.data)), done[-1]["seconds"])
+        return done, outputs
+
+    def train(self, epoch):
+        """Train from where the progress is to the epoch's end; return {task name: mean loss over its rows}."""
+        batches = mixed_batches(self.lengths, self.optimization.batch_size, self.seed, epoch)
+        summed = {name: torch.tensor(self.progress.losses.get(name, 0.0) * is_first(), device=self.device) for name in self.data}
+        self.model.train()
+        self.pace.resume()
+        started = time.perf_counter() - self.progress.seconds
+        with progress_bar(desc=f"epoch {epoch}", total=len(batches), initial=self.progress.batches, unit="batch") as bar:
+            for first in range(self.progress.batches, len(batches), self.optimization.grad_accumulation_step):
+                group = batches[first : first + self.optimization.grad_accumulation_step]
+                rate, loss = self.schedule.get_last_lr()[0], self.update(group, summed)
+                bar.update(len(group))
+                logged = self.pace.count(epoch, loss, rate, sum(int(self.lengths[name][chosen].sum()) for name, chosen in group))
+                done = first + len(group)
+                if done == len(batches) or (logged and self.checkpoints.due()):
+                    self.progress.batches, self.progress.seconds = done, time.perf_counter() - started
+                    self.progress.losses = {name: float(add_up(loss.clone())) for name, loss in summed.items()}
+                    self.checkpoints.save(self.schedule.last_epoch, self.progress)
+                    self.pace.resume()
+                    started = time.perf_counter() - self.progress.seconds
+        return {name: _finite(loss / len(self.data[name].rows), f"epoch {epoch}, {name}") for name, loss in self.progress.losses.items()}
+
+    def update(self, group, summed):
+        """Update the weights by a group of batches, [(task name, rows)]; add each task's loss to `summed`; return this process's part of their mean loss."""
+        n_rows, loss = sum(len(chosen) for _, chosen in group), 0.0
+        for i, (name, chosen) in enumerate(group):
+            with exchanging(self.parallel, now=i + 1 == len(group)):
+                part = self.backward(self.data[name], chosen, n_rows)
+            summed[name] += part * n_rows
+            loss = loss + part
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.optimization.global_grad_clipping)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.schedule.step()
+        return loss
+
+    def backward(self, own, chosen, n_rows):
+        """Add the gradient of this process's share of the rows `chosen` of the task; return its part of the mean loss over `n_rows`.
+
+        A process without a row computes another's at weight 0, as all must take part.
+        """
+        mine = share(chosen)
+        batch = own.train.batch(own.rows[mine if len(mine) else chosen[:1]])
+        batch = {name: array.to(self.device, non_blocking=True) for name, array in batch.items()}
+        with self.precision():
+            part = loss_per_row(self.parallel, own.task, batch).sum() * (len(mine) > 0) / n_rows
+        (part * processes()).backward()  # the processes' gradients are averaged, not added up
+        return part.detach()
+
+    def describe(self, losses):
+        """Return what metrics.jsonl tells of an epoch's training."""
+        tokens, seconds = sum(int(lengths.sum()) for lengths in self.lengths.values()), self.progress.seconds
+        loss = sum(losses[name] * len(own.rows) for name, own in self.data.items()) / sum(len(own.rows) for own in self.data.values())
+        by_task = {"loss_by_task": {name: round(value, 6) for name, value in losses.items()}} if len(losses) > 1 else {}
+        return {"loss": round(loss, 6), **by_task, "seconds": round(seconds, 2), "tokens_per_second": round(tokens / seconds)}
+
+    def evaluate(self):
+        """Return (what metrics.jsonl tells of the evaluation, {dev set: outputs})."""
+        started, outputs, dev, held_out = time.perf_counter(), {}, {}, {}
+        for name, own in self.data.items():
+            outputs |= {dev_set: self.predict(own.task, split) for dev_set, split in own.dev.items()}
+            dev[name] = {dev_set: measure(own.task, split, outputs[dev_set]) for dev_set, split in own.dev.items()}
+            if own.held_out:
+                held_out[name] = measure(own.task, own.held_out, self.predict(own.task, own.held_out))
+        return {"dev": {dev_set: metrics for own in dev.values() for dev_set, metrics in own.items()}, "average_score": average_score(dev),
+                **({"held_out": held_out} if held_out else {}), "seconds_evaluating": round(time.perf_counter() - started, 2)}, outputs
+
+    def predict(self, task, split):
+        return predict(self.model, task, split, self.machine.batch_size_eval, self.precision)
 
 
 def _write_lines(path, entries):
@@ -111,61 +186,6 @@ def show_metrics(epoch, tasks=1):
         return [f"{name} " + ", ".join(f"{metric} {100 * value:.2f}" for metric, value in values.items()) for name, values in by_name.items()]
     held_out = [f"held out: {'; '.join(show(epoch['held_out']))}"] if "held_out" in epoch else []
     return "; ".join(show(epoch["dev"]) + [f"average score {100 * epoch['average_score']:.2f}"] * (tasks > 1) + held_out)
-
-
-def _train_epoch(model, data, epoch, optimizer, schedule, optimization, precision, seed, pace, checkpoints, progress):
-    """Train from where `progress` is to the epoch's end; return {task name: mean loss over its rows}."""
-    device = next(model.parameters()).device
-    by_task = {own.task.name: own for own in data}
-    lengths = {name: own.train.lengths[own.rows] for name, own in by_task.items()}
-    batches = mixed_batches(lengths, optimization.batch_size, seed, epoch)
-    summed = {name: torch.tensor(progress.losses.get(name, 0.0) * is_first(), device=device) for name in by_task}
-    started = time.perf_counter() - progress.seconds
-    model.train()
-    pace.resume()
-
-    def save(done):
-        nonlocal started
-        progress.batches, progress.seconds = done, time.perf_counter() - started
-        progress.losses = {name: float(add_up(loss.clone())) for name, loss in summed.items()}
-        checkpoints.save(schedule.last_epoch, progress)
-        started = time.perf_counter() - progress.seconds
-        pace.resume()
-
-    with progress_bar(desc=f"epoch {epoch}", total=len(batches), initial=progress.batches, unit="batch") as bar:
-        for first in range(progress.batches, len(batches), optimization.grad_accumulation_step):
-            group = batches[first : first + optimization.grad_accumulation_step]
-            n_rows, rate, loss = sum(len(chosen) for _, chosen in group), schedule.get_last_lr()[0], 0.0
-            for i, (name, chosen) in enumerate(group):
-                with exchanging(model, now=i + 1 == len(group)):
-                    part = _backward(model, by_task[name], chosen, n_rows, precision)
-                summed[name] += part * n_rows
-                loss = loss + part
-            torch.nn.utils.clip_grad_norm_(model.parameters(), optimization.global_grad_clipping)
-            optimizer.step()
-            optimizer.zero_grad()
-            schedule.step()
-            bar.update(len(group))
-            done = first + len(group)
-            logged = pace.count(epoch, loss, rate, sum(int(lengths[name][chosen].sum()) for name, chosen in group))
-            if done == len(batches) or (logged and checkpoints.due()):
-                save(done)
-    return {name: _finite(loss / len(by_task[name].rows), f"epoch {epoch}, {name}") for name, loss in progress.losses.items()}
-
-
-def _backward(model, own, chosen, n_rows, precision):
-    """Add the gradient of this process's share of the rows `chosen` of the task; return its part of the mean loss over `n_rows`.
-
-    A process without a row computes another's at weight 0, as all must take part.
-    """
-    device = next(model.parameters()).device
-    mine = share(chosen)
-    batch = own.train.batch(own.rows[mine if len(mine) else chosen[:1]])
-    batch = {name: array.to(device, non_blocking=True) for name, array in batch.items()}
-    with precision():
-        part = loss_per_row(model, own.task, batch).sum() * (len(mine) > 0) / n_rows
-    (part * processes()).backward()  # the processes' gradients are averaged, not added up
-    return part.detach()
 
 
 class _Pace:
