@@ -19,8 +19,9 @@ def findings(transition):
         yield from super_ticket_lines(transition)
         if dense:
             yield from noise_lines(transition)
-    if max(len(point.runs) for point in transition.points) == 1 and transition.score_name == "accuracy":
-        (count,), share = transition.dev_rows.values(), mean(transition.points[0].scores) / 100
+    accuracies = [(dev_set, metric) for dev_set, metric in transition.metrics.values() if metric == "accuracy"]
+    if max(len(point.runs) for point in transition.points) == 1 and accuracies:
+        share, count = mean(transition.points[0].values(*accuracies[0])) / 100, transition.dev_rows[accuracies[0][0]]
         yield f"one seed; the sampling error of one accuracy on {count} rows is {100 * math.sqrt(share * (1 - share) / count):.1f} points"
 
 
