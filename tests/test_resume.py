@@ -84,7 +84,7 @@ def test_killed_at_random_moments(call, whole, tmp_path):
     for attempt in itertools.count():
         folder = tmp_path / str(attempt)
         while True:
-            status, _ = call(folder, kill_after=rng.uniform(0, 0.6 * seconds))
+            status, _ = call(folder, kill_after=rng.uniform(0, seconds))
             if status == 0:
                 break
             assert status == -signal.SIGKILL, (folder / "screen.txt").read_text()
