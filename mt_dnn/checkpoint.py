@@ -47,8 +47,9 @@ class Checkpoints:
         self.model, self.optimizer, self.schedule = model, optimizer, schedule
         self.saved = time.monotonic()
 
-    def due(self):
-        return once(lambda: time.monotonic() - self.saved >= self.pause)
+    def due(self, part=1.0):
+        """Whether the last one, or the start, is that `part` of the time between two checkpoints ago."""
+        return once(lambda: time.monotonic() - self.saved >= part * self.pause)
 
     def save(self, update, progress):
         """Write the state after so many updates, whole or not at all; remove all but the newest ones."""

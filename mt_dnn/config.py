@@ -129,7 +129,8 @@ class MachineOptions:
     attention: str = flag("sdpa", "attention code of the library", choices=["sdpa", "eager"])
     batch_size_eval: int = flag(64, "rows per batch in evaluation", type=COUNT)
     log_per_updates: int = flag(20, "updates between two lines of the log", type=COUNT)
-    checkpoint_minutes: float = flag(10.0, "minutes between two checkpoints, written after a line of the log and at an epoch's end", type=number(float, 0))
+    checkpoint_minutes: float = flag(10.0, "minutes between two checkpoints, written after a line of the log; an epoch's end brings one too, "
+                                            "if the last is a tenth of that ago", type=number(float, 0))
 
 
 @dataclass

@@ -121,7 +121,8 @@ class _Training:
                 if done == len(batches) or (logged and self.checkpoints.due()):
                     self.progress.batches, self.progress.seconds = done, time.perf_counter() - started
                     self.progress.losses = {name: float(add_up(loss.clone())) for name, loss in summed.items()}
-                    self.checkpoints.save(self.schedule.last_epoch, self.progress)
+                    if self.checkpoints.due(0.1):  # not after every epoch of some seconds, as a large model's checkpoint takes as long
+                        self.checkpoints.save(self.schedule.last_epoch, self.progress)
                     self.pace.resume()
                     started = time.perf_counter() - self.progress.seconds
         return {name: _finite(loss / len(self.data[name].rows), f"epoch {epoch}, {name}") for name, loss in self.progress.losses.items()}
