@@ -156,10 +156,16 @@ class TokenizedSplit:
         part._starts, part.lengths, part.labels = self._starts[rows], self.lengths[rows], None if self.labels is None else self.labels[rows]
         return part
 
+    def tokens_in_parts(self):
+        """Yield all token ids, a million at a time; of a part() as well, those of the whole split."""
+        for start in range(0, len(self._tokens), 2**20):
+            yield self._tokens[start : start + 2**20]
+
     def batch(self, rows):
         """Return the batch of `rows` (indices) as torch tensors, padded to its longest row.
 
-        input_ids, token_type_ids, attention_mask: (batch, length) int64; labels: (batch,), where there are any.
+        input_ids, token_type_ids: (batch, length) int64; attention_mask: the same, 0 at padding, where there is any;
+        labels: (batch,), where there are any.
         """
         import torch
         lengths = self.lengths[rows]
@@ -168,8 +174,9 @@ class TokenizedSplit:
         for i, (start, length) in enumerate(zip(self._starts[rows], lengths)):
             ids[i, :length] = self._tokens[start : start + length]
             types[i, :length] = self._types[start : start + length]
-        mask = (np.arange(ids.shape[1]) < lengths[:, None]).astype(np.int64)
-        batch = {"input_ids": ids, "token_type_ids": types, "attention_mask": mask}
+        batch = {"input_ids": ids, "token_type_ids": types}
+        if lengths.min() < ids.shape[1]:
+            batch["attention_mask"] = (np.arange(ids.shape[1]) < lengths[:, None]).astype(np.int64)
         if self.labels is not None:
             batch["labels"] = self.labels[rows]
         return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in batch.items()}

@@ -26,12 +26,15 @@ def gated(encoder, heads, ffns):
     def gate_context(gate):
         def hook(module, inputs):
             context = inputs[0]
-            by_head = context.unflatten(-1, (-1, size)) * gate.to(context.dtype).unsqueeze(-1)
+            by_head = context.unflatten(-1, (-1, size)) * at(gate, context).unsqueeze(-1)
             return (by_head.flatten(-2), *inputs[1:])
         return hook
 
     def gate_ffn(gate):
-        return lambda module, inputs, output: output * gate.to(output.dtype).unsqueeze(-1)
+        return lambda module, inputs, output: output * at(gate, output).unsqueeze(-1)
+
+    def at(gate, states):
+        return gate[:, : states.shape[1]].to(states.dtype)  # the last layer may compute the first position alone
 
     handles = []
     try:

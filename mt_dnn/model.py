@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 from pathlib import Path
 
 import torch
@@ -23,12 +24,14 @@ PREFIX = "bert"  # the hub's name for the encoder in a BERT checkpoint
 
 
 class Model(nn.Module):
-    """`encoder`: a library BERT with pooler; `heads`: a linear layer by task name; `shared`: by task name the
+    """`encoder`: a library BERT with pooler, which is made to save work (attention.py); `heads`: a linear layer by task name; `shared`: by task name the
     SharedTicket that the task's batches run through, where they do not take the whole encoder."""
 
     def __init__(self, encoder, tasks):
+        from mt_dnn.attention import save_work  # loads the library's BERT, which prepro.py does without
         super().__init__()
         self.encoder = encoder
+        save_work(encoder)
         self.dropout = nn.ModuleDict({_key(task): nn.Dropout(task.head_dropout) for task in tasks})
         self.heads = nn.ModuleDict({_key(task): nn.Linear(encoder.config.hidden_size, task.n_outputs) for task in tasks})
         self.shared = {}
@@ -47,7 +50,10 @@ class Model(nn.Module):
     def forward(self, task, batch):
         """Return the outputs for `task`: (batch, classes) logits, or (batch, 1) values; float32 or wider."""
         encoder = self.shared.get(task.name, self.encoder)
-        pooled = encoder(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], token_type_ids=batch["token_type_ids"]).pooler_output
+        mask = batch.get("attention_mask")
+        if mask is not None:  # as the library would have it in the end; given the plain one, it waits for the GPU to look for padding
+            mask = torch.zeros_like(mask, dtype=self.encoder.dtype).masked_fill(mask == 0, -math.inf)[:, None, None]
+        pooled = encoder(input_ids=batch["input_ids"], attention_mask=mask, token_type_ids=batch["token_type_ids"]).pooler_output
         outputs = self.heads[_key(task)](self.dropout[_key(task)](pooled))
         return outputs if outputs.dtype == torch.float64 else outputs.float()
 
