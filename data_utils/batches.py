@@ -1,5 +1,7 @@
 """Which rows form a batch: rows of like length together, so that little of a batch is padding; one task per batch."""
 
+import math
+
 import numpy as np
 
 POOL = 50  # batches sorted together: long enough to sort well, short enough to mix rows anew every epoch
@@ -34,10 +36,17 @@ def mixed_batches(lengths_by_task, batch_size, seed, epoch):
     return [(names[turn], next(left[names[turn]])) for turn in turns]
 
 
-def evaluation_batches(lengths, batch_size):
-    """Return a list of index arrays that hold every row once, shortest rows first."""
+def sorted_batches(lengths, batch_size, tokens=None):
+    """Return a list of index arrays that hold every row once, shortest rows first, `batch_size` to a batch.
+
+    A batch that would have more than `tokens` tokens, padding included, is cut into parts of like size that don't
+    (but a part has at least one row).
+    """
     order = np.argsort(lengths, kind="stable")
-    return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+    batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+    if tokens is None:
+        return batches
+    return [part for batch in batches for part in np.array_split(batch, min(len(batch), math.ceil(len(batch) * lengths[batch[-1]] / tokens)))]
 
 
 def split_rows(n_rows, holdout):

@@ -128,6 +128,8 @@ class MachineOptions:
                                   "(CUDA, CPUs with AMX)", choices=["auto", "bfloat16", "float32"])
     attention: str = flag("sdpa", "attention code of the library", choices=["sdpa", "eager"])
     batch_size_eval: int = flag(64, "rows per batch in evaluation", type=COUNT)
+    tokens_at_once: int = flag(0, "compute a longer batch in parts of so many tokens, padding included: takes less memory "
+                                  "(0: 2048 on a CPU, a whole batch on a GPU)", type=number(int, 0))
     log_per_updates: int = flag(20, "updates between two lines of the log", type=COUNT)
     checkpoint_minutes: float = flag(10.0, "minutes between two checkpoints, written after a line of the log; an epoch's end brings one too, "
                                             "if the last is a tenth of that ago", type=number(float, 0))

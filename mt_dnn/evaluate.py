@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from data_utils.batches import evaluation_batches
+from data_utils.batches import sorted_batches
 from data_utils.files import write_whole
 from data_utils.metrics import compute
 from mt_dnn.distributed import add_up, share
@@ -11,18 +11,18 @@ from mt_dnn.log import progress_bar
 
 
 @torch.no_grad()
-def predict(model, task, split, batch_size, precision):
+def predict(model, task, split, batch_size, precision, tokens=None):
     """Return the outputs of every row, (rows, outputs) float32, in the order of the file; dropout off.
 
     Several processes take every row once between them, and all return all outputs.
 
-    `precision`: a context manager for the forward pass (trainer.autocast).
+    `precision`: a context manager for the forward pass (machine.autocast). `tokens`: how many are computed at once.
     """
     device = next(model.parameters()).device
     outputs = torch.zeros(len(split), task.n_outputs, dtype=torch.float32, device=device)
     was_training = model.training
     model.eval()
-    for rows in progress_bar(iterable=share(evaluation_batches(split.lengths, batch_size)), desc="evaluation", unit="batch"):
+    for rows in progress_bar(iterable=share(sorted_batches(split.lengths, batch_size, tokens)), desc="evaluation", unit="batch"):
         batch = {name: array.to(device) for name, array in split.batch(rows).items()}
         with precision():
             outputs[torch.from_numpy(rows).to(device)] = model(task, batch).float()

@@ -2,13 +2,13 @@
 
 import torch
 
-from data_utils.batches import evaluation_batches
+from data_utils.batches import sorted_batches
 from mt_dnn.distributed import add_up, share
 from mt_dnn.gates import gated
 from mt_dnn.model import loss_per_row
 
 
-def score(model, task, split, rows, batch_size, per="example", progress=lambda n: None):
+def score(model, task, split, rows, batch_size, tokens=None, per="example", progress=lambda n: None):
     """Return (head scores (layers, heads), FFN scores (layers,)), float64, of `rows` of `split`.
 
     I(u) = E_x |dL(x) / d xi_u| at xi = 1 (Liang et al. 2021, Section 3, after Michel et al. 2019):
@@ -19,7 +19,7 @@ def score(model, task, split, rows, batch_size, per="example", progress=lambda n
     `per` "token" gives every position its own gate and takes the absolute value there, before the sum
     over positions (as the code released with both papers does).
 
-    Several processes take every row once between them, and all return the same scores.
+    `tokens`: how many are computed at once. Several processes take every row once between them, and all return the same scores.
     """
     shape = model.encoder.config.num_hidden_layers, model.encoder.config.num_attention_heads
     device = next(model.parameters()).device
@@ -30,7 +30,7 @@ def score(model, task, split, rows, batch_size, per="example", progress=lambda n
     for parameter in trainable:
         parameter.requires_grad_(False)
     try:
-        for chosen in share(evaluation_batches(split.lengths[rows], batch_size)):
+        for chosen in share(sorted_batches(split.lengths[rows], batch_size, tokens)):
             batch = {name: array.to(device) for name, array in split.batch(rows[chosen]).items()}
             n_rows, length = batch["input_ids"].shape
             gates_per_row = length if per == "token" else 1

@@ -38,9 +38,15 @@ def make_optimizer(model, options):
         return Adamax(groups, options.learning_rate, options.weight_decay, betas=(0.9, 0.999), eps=1e-6)
     for group in groups:
         group["weight_decay"] = options.weight_decay if group["decays"] else 0.0
-    return torch.optim.AdamW(groups, lr=options.learning_rate, betas=(0.9, 0.999), eps=1e-6)
+    return torch.optim.AdamW(groups, lr=options.learning_rate, betas=(0.9, 0.999), eps=1e-6, fused=True)
 
 
 def make_schedule(optimizer, updates, warmup):
     """Linear growth over the first `warmup` (a part, 0 to 1) of `updates`, then linear decay to 0."""
     return transformers.get_linear_schedule_with_warmup(optimizer, int(warmup * updates), updates)
+
+
+def decays(schedule, options, updates):
+    """Return what each of so many updates multiplies a decaying weight without a gradient by."""
+    base, part = schedule.base_lrs[0], schedule.lr_lambdas[0]
+    return [1 - base * part(update) * options.weight_decay for update in range(updates)]

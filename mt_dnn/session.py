@@ -15,6 +15,7 @@ from mt_dnn.evaluate import write_predictions
 from mt_dnn.gates import gated, ticket_gates
 from mt_dnn.importance import score
 from mt_dnn.log import log, log_command, logging_to, progress_bar
+from mt_dnn.machine import autocast, choose_device, choose_precision, choose_tokens_at_once, save_time
 from mt_dnn.masks import Mask
 from mt_dnn.model import Model, count_parameters, describe, load_encoder, load_model, load_tokenizer, place_tickets, save_model, shape_of
 from mt_dnn.prune import prune
@@ -22,7 +23,7 @@ from mt_dnn.run import tasks_and_dev_sets
 from mt_dnn.score_table import score_table
 from mt_dnn.scores import draw_heat_map, normalise, write_importance
 from mt_dnn.ticket import remaining_weights
-from mt_dnn.trainer import Data, autocast, choose_device, choose_precision, fine_tune, show_metrics
+from mt_dnn.trainer import Data, fine_tune, show_metrics
 
 
 class Session:
@@ -32,6 +33,7 @@ class Session:
         """Read everything; raise UserError for whatever does not fit together."""
         self.optimization, self.machine = optimization, machine
         self.train_fraction, self.holdout = data_options.train_fraction, data_options.holdout
+        save_time()
         self.device = choose_device(machine.device)
         self.precision_name = choose_precision(machine.precision, self.device)
         self.precision = autocast(self.device, self.precision_name)
@@ -97,7 +99,8 @@ class Session:
                 model = load_model(files.model, self.tasks, self.machine.attention, self.device)
             task, rows, started = data.task, data.rows, time.perf_counter()
             with progress_bar(desc="importance", total=len(rows), unit=" rows") as bar:
-                heads, ffns = score(model, task, data.train, rows, self.optimization.batch_size, per, bar.update)
+                heads, ffns = score(model, task, data.train, rows, self.optimization.batch_size,
+                                    choose_tokens_at_once(self.machine.tokens_at_once, self.device), per, bar.update)
             once(lambda: write_importance(files.importance, heads, ffns, {
                 "task": task.name, "per": per, "rows": len(rows), "train_fraction": self.train_fraction, "holdout": self.holdout, "seed": seed, "model": self.model_entry, "checkpoint": str(files.model)}))
             once(lambda: draw_heat_map(files.heat_map, normalise(heads), ffns, f"{task.name}: importance per {per}, {len(rows)} rows"))
@@ -169,8 +172,7 @@ def _memory_advice():
         full = ("out of memory", "allocate memory", "ALLOC_FAILED")
         if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and not any(words in str(error) for words in full):
             raise
-        raise RunFailed("the memory is full; take a smaller --batch_size_eval, or for another --output_dir a smaller --batch_size "
-                        "(with --grad_accumulation_step the updates stay the same)") from None
+        raise RunFailed("the memory is full; take a smaller --tokens_at_once (what is computed stays the same)") from None
 
 
 @contextlib.contextmanager

@@ -1,6 +1,5 @@
 """The training loop: one task or many; dense, pruned, gated or shared, it is the same loop."""
 
-import functools
 import json
 import math
 import time
@@ -9,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from data_utils.batches import mixed_batches
-from data_utils.files import Diverged, UserError, write_whole
+from data_utils.batches import mixed_batches, sorted_batches
+from data_utils.files import Diverged, write_whole
 from data_utils.metrics import average_score
 from data_utils.tasks import Task
 from data_utils.tokenized import TokenizedSplit
@@ -18,29 +17,10 @@ from mt_dnn.checkpoint import Checkpoints
 from mt_dnn.distributed import add_up, data_parallel, exchanging, is_first, once, processes, share
 from mt_dnn.evaluate import measure, predict
 from mt_dnn.log import log, progress_bar
+from mt_dnn.machine import choose_tokens_at_once
 from mt_dnn.model import loss_per_row
-from mt_dnn.optim import make_optimizer, make_schedule
-
-
-def choose_device(name):
-    """Return the torch device for --device; raise UserError where CUDA is asked for and there is none."""
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: no CUDA device is visible (see nvidia-smi and CUDA_VISIBLE_DEVICES), expected one, or --device cpu")
-    return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
-
-
-def choose_precision(name, device):
-    """Return "bfloat16" or "float32" for --precision; auto is bfloat16 where the hardware multiplies it natively."""
-    if name != "auto":
-        return name
-    if device.type == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    return "bfloat16" if getattr(torch.cpu, "get_capabilities", dict)().get("amx_bf16") else "float32"
-
-
-def autocast(device, precision):
-    """Return a maker of contexts in which matrix products run in `precision`; weights stay float32."""
-    return functools.partial(torch.autocast, device.type, torch.bfloat16, enabled=precision == "bfloat16")
+from mt_dnn.optim import decays, make_optimizer, make_schedule
+from mt_dnn.vocabulary import UsedRows, used_tokens
 
 
 @dataclass
@@ -64,7 +44,7 @@ def fine_tune(model, data, optimization, machine, precision, seed, files):
     A batch has rows of one task; the tasks' batches are mixed. Several processes share the rows of every
     batch, so that the updates are those of one process.
 
-    `optimization`, `machine`: the options; `precision`: from autocast(). The order of the rows comes
+    `optimization`, `machine`: the options; `precision`: from machine.autocast(). The order of the rows comes
     from `seed`; torch's random numbers (dropout) are to be seeded before.
 
     Returns (list of epochs, as written; {dev set: outputs after the last epoch}).
@@ -81,6 +61,10 @@ class _Training:
         self.data = {own.task.name: own for own in data}
         self.optimization, self.machine = optimization, machine
         self.device = next(model.parameters()).device
+        self.tokens = choose_tokens_at_once(machine.tokens_at_once, self.device)
+        embeddings = model.encoder.embeddings
+        splits = [split for own in data for split in (own.train, *own.dev.values(), own.held_out) if split]
+        embeddings.word_embeddings = UsedRows(embeddings.word_embeddings, used_tokens(splits, embeddings.word_embeddings.num_embeddings))
         self.lengths = {name: own.train.lengths[own.rows] for name, own in self.data.items()}
         self.optimizer = make_optimizer(model, optimization)
         batches = sum(math.ceil(len(own.rows) / optimization.batch_size) for own in data)
@@ -102,7 +86,13 @@ class _Training:
             self.progress.start_epoch()
             once(lambda: _write_lines(self.files.metrics, done))
             log.info("epoch %d/%d  loss %.4f  dev: %s  (%.1f s)", epoch, of, done[-1]["loss"], show_metrics(done[-1], len(self.data)), done[-1]["seconds"])
+        self.put_back_unused_rows()
         return done, outputs
+
+    def put_back_unused_rows(self):
+        """Make the embedding table whole again: what no text uses has decayed in every update."""
+        embeddings, updates = self.model.encoder.embeddings, self.updates_per_epoch * self.optimization.epochs
+        embeddings.word_embeddings = embeddings.word_embeddings.put_back(decays(self.schedule, self.optimization, updates))
 
     def train(self, epoch):
         """Train from where the progress is to the epoch's end; return {task name: mean loss over its rows}."""
@@ -130,10 +120,11 @@ class _Training:
     def update(self, group, summed):
         """Update the weights by a group of batches, [(task name, rows)]; add each task's loss to `summed`; return this process's part of their mean loss."""
         n_rows, loss = sum(len(chosen) for _, chosen in group), 0.0
-        for i, (name, chosen) in enumerate(group):
-            with exchanging(self.parallel, now=i + 1 == len(group)):
-                part = self.backward(self.data[name], chosen, n_rows)
-            summed[name] += part * n_rows
+        parts = [part for name, chosen in group for part in self.parts(self.data[name], self.lengths[name], chosen)]
+        for i, (own, rows, weight) in enumerate(parts):
+            with exchanging(self.parallel, now=i + 1 == len(parts)):
+                part = self.backward(own, rows, weight / n_rows)
+            summed[own.task.name] += part * n_rows
             loss = loss + part
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.optimization.global_grad_clipping)
         self.optimizer.step()
@@ -141,18 +132,22 @@ class _Training:
         self.schedule.step()
         return loss
 
-    def backward(self, own, chosen, n_rows):
-        """Add the gradient of this process's share of the rows `chosen` of the task; return its part of the mean loss over `n_rows`.
+    def parts(self, own, lengths, chosen):
+        """Return this process's share of a batch, the rows `chosen` of a task, as parts that are computed at once: [(data, rows of the split, weight)].
 
-        A process without a row computes another's at weight 0, as all must take part.
+        A process without a row takes another's at weight 0, as all must take part.
         """
         mine = share(chosen)
-        batch = own.train.batch(own.rows[mine if len(mine) else chosen[:1]])
-        batch = {name: array.to(self.device, non_blocking=True) for name, array in batch.items()}
+        rows, weight = (mine, 1.0) if len(mine) else (chosen[:1], 0.0)
+        return [(own, own.rows[rows[part]], weight) for part in sorted_batches(lengths[rows], len(rows), self.tokens)]
+
+    def backward(self, own, rows, weight):
+        """Add the gradient of the loss, summed over `rows` of the task's split and times `weight`; return that loss."""
+        batch = {name: array.to(self.device, non_blocking=True) for name, array in own.train.batch(rows).items()}
         with self.precision():
-            part = loss_per_row(self.parallel, own.task, batch).sum() * (len(mine) > 0) / n_rows
-        (part * processes()).backward()  # the processes' gradients are averaged, not added up
-        return part.detach()
+            loss = loss_per_row(self.parallel, own.task, batch).sum() * weight
+        (loss * processes()).backward()  # the processes' gradients are averaged, not added up
+        return loss.detach()
 
     def describe(self, losses):
         """Return what metrics.jsonl tells of an epoch's training."""
@@ -173,7 +168,7 @@ class _Training:
                 **({"held_out": held_out} if held_out else {}), "seconds_evaluating": round(time.perf_counter() - started, 2)}, outputs
 
     def predict(self, task, split):
-        return predict(self.model, task, split, self.machine.batch_size_eval, self.precision)
+        return predict(self.model, task, split, self.machine.batch_size_eval, self.precision, self.tokens)
 
 
 def _write_lines(path, entries):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import toy
-from data_utils.batches import choose_rows, evaluation_batches, split_rows, training_batches
+from data_utils.batches import choose_rows, sorted_batches, split_rows, training_batches
 from data_utils.files import UserError
 from data_utils.tasks import read_tasks
 from data_utils.tokenized import TokenizedSplit, up_to_date_header
@@ -206,7 +206,7 @@ def test_training_batches_hold_every_row_once_and_change_with_epoch_and_seed():
     assert not np.array_equal(batches[0], next_epoch[0]) and not np.array_equal(batches[0], other[0])
     padded = sum(len(rows) * lengths[rows].max() for rows in batches)
     assert padded < 1.1 * lengths.sum()  # in random order it would be about twice as much
-    assert sorted(np.concatenate(evaluation_batches(lengths, 64))) == list(range(3001))
+    assert sorted(np.concatenate(sorted_batches(lengths, 64))) == list(range(3001))
 
 
 def test_smaller_fractions_lie_inside_larger_ones():

@@ -15,7 +15,7 @@ from mt_dnn.evaluate import measure, predict
 from mt_dnn.masks import Mask, read_mask, write_mask
 from mt_dnn.model import load_model
 from mt_dnn.ticket import DENSE, Ticket
-from mt_dnn.trainer import autocast
+from mt_dnn.machine import autocast
 from calls import QUICK, options, result_of, rewind
 
 TASKS = "sst,rte,stsb,mnli"

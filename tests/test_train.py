@@ -15,7 +15,7 @@ from data_utils.tokenized import TokenizedSplit
 from mt_dnn.evaluate import decide, measure, predict
 from mt_dnn.masks import read_mask
 from mt_dnn.model import count_parameters, load_encoder, load_model
-from mt_dnn.trainer import autocast
+from mt_dnn.machine import autocast
 from calls import QUICK, options, result_of, rewind
 
 
