@@ -13,7 +13,7 @@ def main():
     tasks = read_tasks(options.task_def)
     tasks = select_tasks(tasks, options.tasks or list(tasks), options.task_def)
 
-    from mt_dnn.model import load_tokenizer
+    from data_utils.hub import load_tokenizer
     tokenizer = load_tokenizer(options.init_checkpoint)
     for task in tasks:
         for split in task.splits:

@@ -127,16 +127,16 @@ class TokenizedSplit:
     """
 
     def __init__(self, data_dir, task, split, tokenizer=None):
-        """Open the split; raise UserError unless it is whole and fits `task` and `tokenizer`."""
+        """Open the split; raise UserError unless it is whole and fits `task` and `tokenizer`, as describe_tokenizer gives it."""
         self.folder = folder = split_folder(data_dir, task.name, split)
         self.header = _read_header(folder)
         for key, wanted in (("task", task.name), ("kind", task.kind), ("labels", list(task.labels))):
             if self.header.get(key) != wanted:
                 raise UserError(f"{folder}/header.json: {key} is {self.header.get(key)!r}, but the task file says {wanted!r}; run prepro.py again")
         if tokenizer is not None:
-            made, wanted = self.header["made_from"].get("tokenizer", {}), describe_tokenizer(tokenizer)
-            if made.get("fingerprint") != wanted["fingerprint"]:
-                raise UserError(f"{folder}: tokenized for '{made.get('name')}', expected the tokenizer of '{wanted['name']}' "
+            made = self.header["made_from"].get("tokenizer", {})
+            if made.get("fingerprint") != tokenizer["fingerprint"]:
+                raise UserError(f"{folder}: tokenized for '{made.get('name')}', expected the tokenizer of '{tokenizer['name']}' "
                                 "(--init_checkpoint); run prepro.py with that tokenizer")
         self._tokens, self._types, ends = (self._map(name) for name in ("tokens", "types", "ends"))
         self._starts = np.concatenate([[0], ends[:-1]])

@@ -1,6 +1,5 @@
 """The model: one shared encoder, one linear head per task; load it, save it."""
 
-import contextlib
 import dataclasses
 import math
 from pathlib import Path
@@ -12,13 +11,12 @@ from torch import nn
 from torch.nn import functional
 
 from data_utils.files import UserError, save_tensors, write_folder_whole
+from data_utils.hub import hub_errors
+from mt_dnn.attention import save_work
 from mt_dnn.masks import encoder_name, read_mask, refuse_other_model, saved_mask, tickets_for, write_mask
 from mt_dnn.prune import prune
 from mt_dnn.sharing import SharedTicket
 from mt_dnn.ticket import DENSE, Shape
-
-transformers.utils.logging.disable_progress_bar()
-transformers.utils.logging.set_verbosity_error()
 
 PREFIX = "bert"  # the hub's name for the encoder in a BERT checkpoint
 
@@ -28,7 +26,6 @@ class Model(nn.Module):
     SharedTicket that the task's batches run through, where they do not take the whole encoder."""
 
     def __init__(self, encoder, tasks):
-        from mt_dnn.attention import save_work  # loads the library's BERT, which prepro.py does without
         super().__init__()
         self.encoder = encoder
         save_work(encoder)
@@ -86,14 +83,6 @@ def count_parameters(module):
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def load_tokenizer(name):
-    """Load a tokenizer by hub name or from a local folder; raise UserError if there is none."""
-    if Path(name).is_dir() and not any((Path(name) / file).is_file() for file in ("tokenizer.json", "vocab.txt")):
-        raise UserError(f"--init_checkpoint {name}: neither tokenizer.json nor vocab.txt, expected a tokenizer beside the weights")
-    with _library_errors(name, "a tokenizer"):
-        return transformers.AutoTokenizer.from_pretrained(name)
-
-
 def load_encoder(name, dropout=0.1, attention="sdpa"):
     """Load a pre-trained BERT by hub name or from a local folder in the hub's format.
 
@@ -102,7 +91,7 @@ def load_encoder(name, dropout=0.1, attention="sdpa"):
     Raises UserError if it can't be read, is no BERT, or if a weight of the encoder is missing or has
     another shape: a half-fitting checkpoint would train, and mean nothing.
     """
-    with _library_errors(name, "a BERT checkpoint"):
+    with hub_errors(name, "a BERT checkpoint"):
         config = transformers.AutoConfig.from_pretrained(name, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
         if config.model_type != "bert":
             raise UserError(f"--init_checkpoint {name}: a model of type '{config.model_type}', expected 'bert'")
@@ -116,19 +105,6 @@ def load_encoder(name, dropout=0.1, attention="sdpa"):
         if keys:
             raise UserError(f"--init_checkpoint {name}: {problem} {len(keys)} weights of the encoder ({sorted(keys)[0]}, ...), expected a whole BERT with its pooler")
     return encoder
-
-
-@contextlib.contextmanager
-def _library_errors(name, expected):
-    if not Path(name).is_dir() and (str(name).startswith((".", "/", "~")) or str(name).count("/") > 1):
-        raise UserError(f"--init_checkpoint {name}: no such folder, expected {expected}: a hub name, or a local folder in the hub's format")
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:  # the library raises many kinds for what is wrong in a folder
-        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise UserError(f"--init_checkpoint {name}: {reason.rstrip('.')}; expected {expected}: a hub name, or a local folder in the hub's format") from None
 
 
 def save_model(folder, model, tokenizer, mask):
@@ -155,7 +131,7 @@ def load_model(folder, tasks, attention="sdpa", device="cpu"):
     """
     folder = Path(folder)
     mask = read_mask(saved_mask(folder))
-    with _library_errors(folder, "a saved model"):
+    with hub_errors(folder, "a saved model"):
         config = transformers.AutoConfig.from_pretrained(folder)
         state = load_file(folder / "model.safetensors")
     config._attn_implementation = attention

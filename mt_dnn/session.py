@@ -9,7 +9,8 @@ import torch
 
 from data_utils.batches import choose_rows, split_rows
 from data_utils.files import Diverged, RunFailed, UserError, write_json, write_whole
-from data_utils.tokenized import TokenizedSplit
+from data_utils.hub import load_tokenizer
+from data_utils.tokenized import TokenizedSplit, describe_tokenizer
 from mt_dnn.distributed import once, rank
 from mt_dnn.evaluate import write_predictions
 from mt_dnn.gates import gated, ticket_gates
@@ -17,7 +18,7 @@ from mt_dnn.importance import score
 from mt_dnn.log import log, log_command, logging_to, progress_bar
 from mt_dnn.machine import autocast, choose_device, choose_precision, choose_tokens_at_once, save_time
 from mt_dnn.masks import Mask
-from mt_dnn.model import Model, count_parameters, describe, load_encoder, load_model, load_tokenizer, place_tickets, save_model, shape_of
+from mt_dnn.model import Model, count_parameters, describe, load_encoder, load_model, place_tickets, save_model, shape_of
 from mt_dnn.prune import prune
 from mt_dnn.run import tasks_and_dev_sets
 from mt_dnn.score_table import score_table
@@ -39,8 +40,9 @@ class Session:
         self.precision = autocast(self.device, self.precision_name)
 
         self.tokenizer = load_tokenizer(model_options.init_checkpoint)
+        made_with = describe_tokenizer(self.tokenizer)
         def read(task, split):
-            return TokenizedSplit(data_options.data_dir, task, split, self.tokenizer)
+            return TokenizedSplit(data_options.data_dir, task, split, made_with)
         self.splits = [(task, read(task, "train"), {name: read(task, split) for name, split in dev_sets.items()})
                        for task, dev_sets in tasks_and_dev_sets(data_options)]
         self.tasks = [task for task, _, _ in self.splits]

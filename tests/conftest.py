@@ -55,10 +55,10 @@ def refused(door):
 @pytest.fixture(scope="session")
 def workshop(tmp_path_factory):
     """A tiny encoder, toy GLUE and its tokenized splits, made once: `.encoder`, `.raw`, `.data`."""
-    from mt_dnn.config import PreproOptions
-    from mt_dnn.model import load_tokenizer
     import prepro
+    from data_utils.hub import load_tokenizer
     from data_utils.tasks import read_tasks
+    from mt_dnn.config import PreproOptions
     base = tmp_path_factory.mktemp("workshop")
     made = SimpleNamespace(encoder=toy.save_encoder(base / "tiny-bert"), raw=base / "glue", data=base / "tokenized")
     toy.write_glue(made.raw)

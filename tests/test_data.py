@@ -10,7 +10,7 @@ import toy
 from data_utils.batches import choose_rows, sorted_batches, split_rows, training_batches
 from data_utils.files import UserError
 from data_utils.tasks import read_tasks
-from data_utils.tokenized import TokenizedSplit, up_to_date_header
+from data_utils.tokenized import TokenizedSplit, describe_tokenizer, up_to_date_header
 from data_utils.tsv import Row, read_rows
 
 TASKS = read_tasks(toy.TASK_DEF)
@@ -192,7 +192,7 @@ def test_another_tokenizer_is_refused(workshop):
     vocabulary, kind = workshop.tokenizer.get_vocab(), workshop.tokenizer.__class__
     for other in (kind(vocab={**vocabulary, "sequel": len(vocabulary)}), kind(vocab=vocabulary, do_lower_case=False)):
         with pytest.raises(UserError, match="tokenized for 'tiny-bert', expected the tokenizer of"):
-            TokenizedSplit(workshop.data, workshop.tasks["rte"], "dev", other)
+            TokenizedSplit(workshop.data, workshop.tasks["rte"], "dev", describe_tokenizer(other))
 
 
 # ---- batches ----

@@ -14,7 +14,7 @@ from data_utils.tasks import read_tasks
 from mt_dnn.config import DataOptions, MachineOptions, ModelOptions, OptimizationOptions, PreproOptions
 from mt_dnn.gates import gated, ticket_gates
 from mt_dnn.importance import score
-from mt_dnn.model import Model, load_encoder, load_tokenizer
+from mt_dnn.model import Model, load_encoder
 from mt_dnn.prune import prune
 from mt_dnn.run import Run
 from mt_dnn.scores import normalise
