@@ -46,7 +46,8 @@ def sorted_batches(lengths, batch_size, tokens=None):
     batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
     if tokens is None:
         return batches
-    return [part for batch in batches for part in np.array_split(batch, min(len(batch), math.ceil(len(batch) * lengths[batch[-1]] / tokens)))]
+    at_once = [max(1, tokens // lengths[batch[-1]]) for batch in batches]
+    return [part for batch, rows in zip(batches, at_once) for part in np.array_split(batch, math.ceil(len(batch) / rows))]
 
 
 def split_rows(n_rows, holdout):

@@ -8,6 +8,7 @@ from data_utils.files import write_whole
 from data_utils.metrics import compute
 from mt_dnn.distributed import add_up, share
 from mt_dnn.log import progress_bar
+from mt_dnn.machine import to_device
 
 
 @torch.no_grad()
@@ -23,7 +24,7 @@ def predict(model, task, split, batch_size, precision, tokens=None):
     was_training = model.training
     model.eval()
     for rows in progress_bar(iterable=share(sorted_batches(split.lengths, batch_size, tokens)), desc="evaluation", unit="batch"):
-        batch = {name: array.to(device) for name, array in split.batch(rows).items()}
+        batch = to_device(split.batch(rows), device)
         with precision():
             outputs[torch.from_numpy(rows).to(device)] = model(task, batch).float()
     model.train(was_training)

@@ -5,6 +5,7 @@ import torch
 from data_utils.batches import sorted_batches
 from mt_dnn.distributed import add_up, share
 from mt_dnn.gates import gated
+from mt_dnn.machine import to_device
 from mt_dnn.model import loss_per_row
 
 
@@ -31,7 +32,7 @@ def score(model, task, split, rows, batch_size, tokens=None, per="example", prog
         parameter.requires_grad_(False)
     try:
         for chosen in share(sorted_batches(split.lengths[rows], batch_size, tokens)):
-            batch = {name: array.to(device) for name, array in split.batch(rows[chosen]).items()}
+            batch = to_device(split.batch(rows[chosen]), device)
             n_rows, length = batch["input_ids"].shape
             gates_per_row = length if per == "token" else 1
             dtype = model.encoder.dtype

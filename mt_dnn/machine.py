@@ -38,6 +38,13 @@ def choose_tokens_at_once(tokens, device):
     return tokens or (2048 if device.type == "cpu" else None)
 
 
+def to_device(batch, device):
+    """Return a batch's tensors on `device`. A GPU fetches them on its own while the next batch is made."""
+    if device.type == "cpu":
+        return batch
+    return {name: tensor.pin_memory().to(device, non_blocking=True) for name, tensor in batch.items()}
+
+
 def save_time():
     """Set up the process, before its first computation: what it computes stays the same, but is done sooner.
 

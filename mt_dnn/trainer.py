@@ -17,7 +17,7 @@ from mt_dnn.checkpoint import Checkpoints
 from mt_dnn.distributed import add_up, data_parallel, exchanging, is_first, once, processes, share
 from mt_dnn.evaluate import measure, predict
 from mt_dnn.log import log, progress_bar
-from mt_dnn.machine import choose_tokens_at_once
+from mt_dnn.machine import choose_tokens_at_once, to_device
 from mt_dnn.model import loss_per_row
 from mt_dnn.optim import decays, make_optimizer, make_schedule
 from mt_dnn.vocabulary import UsedRows, used_tokens
@@ -143,7 +143,7 @@ class _Training:
 
     def backward(self, own, rows, weight):
         """Add the gradient of the loss, summed over `rows` of the task's split and times `weight`; return that loss."""
-        batch = {name: array.to(self.device, non_blocking=True) for name, array in own.train.batch(rows).items()}
+        batch = to_device(own.train.batch(rows), self.device)
         with self.precision():
             loss = loss_per_row(self.parallel, own.task, batch).sum() * weight
         (loss * processes()).backward()  # the processes' gradients are averaged, not added up

@@ -221,3 +221,16 @@ def test_held_out_rows_are_no_training_rows(rows, holdout, held_out):
     training, out = split_rows(rows, holdout)
     assert len(out) == held_out and sorted([*training, *out]) == list(range(rows))
     assert len(out) < 10 or abs(np.mean(out) - rows / 2) < rows / 8  # from all over the file
+
+
+@pytest.mark.parametrize("tokens", [None, 1, 40, 300, 10**6])
+def test_batches_are_cut_into_parts_of_so_many_tokens(tokens):
+    lengths = np.random.default_rng(1).integers(3, 60, 500)
+    whole, parts = sorted_batches(lengths, 32), sorted_batches(lengths, 32, tokens)
+    assert np.array_equal(np.concatenate(parts), np.concatenate(whole))  # every row once, in the same order
+    if tokens is None or tokens > 32 * 60:
+        assert len(parts) == len(whole)
+    for part in parts:
+        assert len(part) <= 32 and (len(part) == 1 or tokens is None or len(part) * lengths[part].max() <= tokens)
+    starts = np.cumsum([0, *map(len, parts)])
+    assert set(range(0, 500, 32)) <= set(starts)  # no part has rows of two batches

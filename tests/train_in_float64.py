@@ -19,7 +19,7 @@ torch.set_default_dtype(torch.float64)
 with joined("cpu"):
     for run in json.loads(Path(sys.argv[1]).read_text()):
         data = DataOptions(run["data"], run["task_def"], run["tasks"], None, 0.3)
-        session = Session(data, ModelOptions(run["encoder"], 0.0), OptimizationOptions(**run["optimization"]), MachineOptions("cpu", "float32"))
+        session = Session(data, ModelOptions(run["encoder"], 0.0), OptimizationOptions(**run["optimization"]), MachineOptions("cpu", "float32", tokens_at_once=60))
         session.pretrained.double()
         files, tickets = RunFolder(run["output"]), read_mask(run["mask"]).tickets
         model = session.do(Run(files, "winning", {task: tickets[task] for task in run["tasks"]}, 7, {}, keep_model=True))

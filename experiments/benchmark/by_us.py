@@ -1,0 +1,70 @@
+"""The work that is measured: fine-tuning, rewinding, scoring and evaluating by this repository, on rows of a made-up split."""
+
+import copy
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from data_utils.files import RunFolder
+from limit import wait
+from made_up import make_encoder, make_task
+from mt_dnn.config import MachineOptions, OptimizationOptions
+from mt_dnn.evaluate import predict
+from mt_dnn.importance import score
+from mt_dnn.machine import autocast, choose_tokens_at_once
+from mt_dnn.model import Model, place_tickets
+from mt_dnn.ticket import DENSE, choose, counts_at
+from mt_dnn.trainer import Data, fine_tune
+
+
+class ByUs:
+    """An encoder of that shape on a device; every call takes fresh copies of it."""
+
+    def __init__(self, shape, split, device, precision, batch_size):
+        self.encoder, self.split, self.device, self.batch_size = make_encoder(shape), split, device, batch_size
+        self.precision, self.tokens = autocast(device, precision), choose_tokens_at_once(0, device)
+
+    def ticket(self, sparsity, seed=0):
+        """Return a random ticket at a sparsity, such as "0.5"."""
+        config, rng = self.encoder.config, np.random.default_rng(seed)
+        layers, heads = config.num_hidden_layers, config.num_attention_heads
+        return choose(rng.random((layers, heads)), rng.random(layers), *counts_at(sparsity, layers, heads))
+
+    def _model(self, tickets):
+        model = Model(copy.deepcopy(self.encoder), [make_task(name) for name in tickets])
+        model.draw_heads(0)
+        return place_tickets(model.to(self.device), tickets)
+
+    def fine_tune(self, rows, ticket=DENSE):
+        """Return the seconds of training on `rows` once."""
+        return self.fine_tune_many({"task": (rows, ticket)})
+
+    def fine_tune_many(self, tasks):
+        """Return the seconds of training several tasks in one encoder, {name: (rows, ticket)}, once."""
+        model = self._model({name: ticket for name, (_, ticket) in tasks.items()})
+        data = [Data(make_task(name), self.split, np.asarray(rows), {name: self.split.part(rows[:1])}) for name, (rows, _) in tasks.items()]
+        with tempfile.TemporaryDirectory() as folder:
+            epochs, _ = fine_tune(model, data, OptimizationOptions(epochs=1, batch_size=self.batch_size), MachineOptions(), self.precision, 0, RunFolder(Path(folder)))
+        return epochs[0]["seconds"]
+
+    def evaluate(self, rows):
+        """Return the seconds that the outputs of `rows` take."""
+        return self._timed(rows, lambda model, task: predict(model, task, self.split.part(rows), 64, self.precision, self.tokens))
+
+    def forward(self, rows):
+        """Return the seconds of a forward pass over `rows` with the batches and the precision that importance has."""
+        return self._timed(rows, lambda model, task: predict(model, task, self.split.part(rows), self.batch_size, autocast(self.device, "float32"), self.tokens))
+
+    def score(self, rows):
+        """Return the seconds of scoring all heads and FFNs on `rows`."""
+        return self._timed(rows, lambda model, task: score(model, task, self.split, np.asarray(rows), self.batch_size, self.tokens))
+
+    def _timed(self, rows, work):
+        model, task = self._model({"task": DENSE}), make_task("task")
+        wait(self.device)
+        started = time.perf_counter()
+        work(model, task)
+        wait(self.device)
+        return time.perf_counter() - started

@@ -1,0 +1,50 @@
+"""How cost grows: seconds of fine-tuning against tokens per row, rows, sparsity and number of tasks."""
+
+import numpy as np
+
+from by_us import ByUs
+from made_up import Rows
+
+
+def measure(device, precision, batch_size, repeats):
+    """Return {what: ([x], [seconds])} for the shape of MiniLM, dense and one task where nothing else is said; medians of interleaved repeats.
+
+    The rest: 64 rows of 64 tokens; several tasks, of as many rows in all, share the encoder with a ticket at sparsity 0.2 each.
+    """
+    def rows(n, length):
+        return Rows(np.full(n, length))
+    whole, works = rows(64, 64), {}
+    for length in (16, 32, 64, 128, 256):
+        works["tokens per row", length] = (rows(64, length), {"sparsity": None})
+    for n in (32, 64, 128, 256):
+        works["rows", n] = (rows(n, 64), {"sparsity": None})
+    for sparsity in (0.0, 0.2, 0.4, 0.6, 0.8):
+        works["sparsity", sparsity] = (whole, {"sparsity": sparsity})
+    for tasks in (1, 2):
+        works["tasks", tasks] = (whole, {"sparsity": 0.2, "tasks": tasks})
+    ours = ByUs("minilm", whole, device, precision, batch_size)
+    _seconds(ours, whole, None)  # warms up
+    seconds = {key: [] for key in works}
+    for _ in range(repeats):
+        for key, (split, how) in works.items():
+            seconds[key].append(_seconds(ours, split, **how))
+    medians = {key: round(float(np.median(times)), 2) for key, times in seconds.items()}
+    return {what: ([x for of, x in medians if of == what], [value for (of, _), value in medians.items() if of == what]) for what in dict.fromkeys(of for of, _ in medians)}
+
+
+def _seconds(ours, split, sparsity, tasks=1):
+    ours.split = split
+    parts = np.array_split(np.arange(len(split)), tasks)
+    return ours.fine_tune_many({f"task_{number}": (part, ours.ticket(sparsity or 0, seed=number)) for number, part in enumerate(parts)})
+
+
+def draw(growth):
+    """Return a figure with a panel for each entry of measure()'s outcome."""
+    from matplotlib.figure import Figure
+    figure = Figure(figsize=(11, 2.6), layout="constrained")
+    for axes, (what, (x, seconds)) in zip(figure.subplots(1, len(growth)), growth.items()):
+        axes.plot(x, seconds, "o-", color="tab:blue")
+        axes.set(xlabel=what, ylim=(0, None), xlim=(0, None))
+        axes.grid(alpha=0.3)
+    figure.axes[0].set_ylabel("seconds")
+    return figure

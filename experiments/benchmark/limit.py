@@ -1,0 +1,52 @@
+"""The limit: floating-point operations that the real tokens need, over the rate at which this machine multiplies matrices."""
+
+import time
+
+import numpy as np
+import torch
+
+from mt_dnn.ticket import DENSE
+
+TRAINING, SCORING, FORWARD = 3, 2, 1  # passes: forward, back to the layer's input, back to its weights
+
+
+def operations(config, lengths, passes, ticket=DENSE):
+    """Return the floating-point operations of matrix products in the layers of a BERT for rows of those `lengths`, no padding.
+
+    A multiplication and an addition are two. Of the last layer the pooler needs the first position only; what the
+    others would do there beyond keys and values does not count. Embeddings, pooler and task head are left out.
+    """
+    hidden, ffn, total = config.hidden_size, config.intermediate_size, 0
+    tokens, pairs, rows = lengths.sum(), (lengths**2).sum(), len(lengths)
+    for layer in range(config.num_hidden_layers):
+        last = layer == config.num_hidden_layers - 1
+        queries, scores = (rows, tokens) if last else (tokens, pairs)
+        width = hidden * sum((layer, head) not in ticket.heads for head in range(config.num_attention_heads)) / config.num_attention_heads
+        total += 2 * hidden * width * 2 * tokens + 2 * hidden * width * 2 * queries + 2 * width * 2 * scores
+        total += 2 * hidden * ffn * 2 * queries * (layer not in ticket.ffns)
+    return passes * total
+
+
+def matrix_rate(config, tokens, device, dtype, repeats=9):
+    """Return the operations per second of the products of a layer (queries and the two of the FFN; forward, and back to input
+    and weights) for `tokens` rows: of each product the median time over `repeats`."""
+    done, seconds = 0, 0.0
+    for wide, narrow in ((config.hidden_size, config.hidden_size), (config.hidden_size, config.intermediate_size), (config.intermediate_size, config.hidden_size)):
+        inputs, weights, outputs = (torch.randn(shape, device=device, dtype=dtype) for shape in ((tokens, wide), (narrow, wide), (tokens, narrow)))
+        for left, right in ((inputs, weights.t()), (outputs, weights), (outputs.t(), inputs)):
+            result, times = torch.mm(left, right), []
+            for _ in range(repeats):
+                wait(device)
+                started = time.perf_counter()
+                torch.mm(left, right, out=result)
+                wait(device)
+                times.append(time.perf_counter() - started)
+            seconds += float(np.median(times))
+            done += 2 * tokens * wide * narrow
+    return done / seconds
+
+
+def wait(device):
+    """Wait until the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()

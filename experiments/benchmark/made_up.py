@@ -1,0 +1,93 @@
+"""Encoders with random weights and texts of random words, with the shapes of real ones: what they cost is the same."""
+
+import itertools
+import math
+
+import numpy as np
+import transformers
+
+from data_utils.files import write_whole
+from data_utils.tasks import Layout, Task
+from data_utils.tokenized import TokenizedSplit
+
+SHAPES = {
+    "minilm": {"num_hidden_layers": 6, "num_attention_heads": 12, "hidden_size": 384, "intermediate_size": 1536},  # all-MiniLM-L6-v2
+    "base": {"num_hidden_layers": 12, "num_attention_heads": 12, "hidden_size": 768, "intermediate_size": 3072},  # bert-base-uncased
+}
+# Training rows, and their tokens ([CLS] and [SEP] included) at the quantiles 0, 0.05, ..., 1, counted with bert-base-uncased's tokenizer.
+TEXTS = {
+    "rte": (2490, [13, 29, 33, 37, 40, 43, 45, 47, 50, 53, 56, 59, 62, 67, 72, 85, 103, 120, 135, 157, 289]),
+    "sst": (67349, [3, 4, 4, 5, 6, 6, 7, 8, 8, 9, 10, 11, 13, 14, 16, 18, 20, 23, 27, 33, 66]),
+}
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+VOCABULARY = 30522
+
+
+def make_config(shape, dropout=0.1):
+    """Return the library's config of a BERT of that shape."""
+    return transformers.BertConfig(vocab_size=VOCABULARY, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout, **SHAPES[shape])
+
+
+def make_encoder(shape):
+    """Return a BERT of that shape with random weights."""
+    return transformers.BertModel._from_config(make_config(shape), attn_implementation="sdpa")
+
+
+def make_task(name):
+    """Return a Task with two classes."""
+    return Task(name, "classification", ("0", "1"), ("accuracy",), 0.1, (), False, {"train": Layout("train.tsv", ("sentence",), "label", None)})
+
+
+def lengths_like(texts):
+    """Return as many row lengths (in tokens) as the task `texts` has, in random order and with its quantiles."""
+    rows, quantiles = TEXTS[texts]
+    places = np.random.default_rng(0).permutation(np.linspace(0, 1, rows))
+    return np.rint(np.interp(places, np.linspace(0, 1, len(quantiles)), quantiles)).astype(np.int64)
+
+
+def word_ids(n, seed):
+    """Return `n` token ids with the frequencies of words (Zipf's law), so that an epoch uses as much of the vocabulary as a real one does."""
+    kinds = VOCABULARY - len(SPECIAL)
+    weights = 1 / (np.arange(kinds) + 2.7)
+    return (len(SPECIAL) + np.random.default_rng(seed).choice(kinds, n, p=weights / weights.sum())).astype(np.uint16)
+
+
+class Rows(TokenizedSplit):
+    """A tokenized split in memory: random words, with (rows,) `lengths` in tokens."""
+
+    def __init__(self, lengths, seed=0):
+        ends = np.cumsum(lengths)
+        self._starts, self.lengths = ends - lengths, lengths
+        self._tokens, self._types = word_ids(ends[-1], seed), np.zeros(ends[-1], np.uint8)
+        self.labels = np.random.default_rng(seed).integers(0, 2, len(lengths))
+        self.header = {"pad_id": 0}
+
+
+def make_tokenizer():
+    """Return a tokenizer whose words each are one token."""
+    syllables = ["".join(pair) for pair in itertools.product("bdfgklmnprstvz", "aeiou")]
+    words = ("".join(parts) for parts in itertools.product(syllables, repeat=math.ceil(math.log(VOCABULARY, len(syllables)))))
+    vocabulary = [*SPECIAL, *itertools.islice(words, VOCABULARY - len(SPECIAL))]
+    return transformers.BertTokenizerFast(vocab={word: number for number, word in enumerate(vocabulary)})
+
+
+def write_texts(folder, name, texts, part=1.0):
+    """Write a `part` of the rows of the made-up task `texts` as a raw task of that `name`, below `folder`, with its task file <name>.yml."""
+    lengths = lengths_like(texts)
+    lengths = lengths[: max(1, round(part * len(lengths)))]
+    rows = {"train": lengths, "dev": lengths[:100]}
+    words = iter(make_tokenizer().convert_ids_to_tokens(word_ids(sum(int(lengths.sum()) for lengths in rows.values()), seed=1)))
+    for split, lengths in rows.items():
+        with write_whole(folder / name / f"{split}.tsv") as file:
+            file.write("sentence\tlabel\n")
+            for row, length in enumerate(lengths):
+                file.write(f"{' '.join(itertools.islice(words, int(length) - 2))}\t{row % 2}\n")
+    with write_whole(folder / f"{name}.yml") as file:
+        file.write(f"""{name}:
+  kind: classification
+  labels: ["0", "1"]
+  metrics: [accuracy]
+  text: [sentence]
+  label: label
+  splits: {{train: {name}/train.tsv, dev: {name}/dev.tsv}}
+""")

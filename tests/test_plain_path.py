@@ -1,0 +1,188 @@
+"""What saves time changes nothing: a whole training against the plain path, and every piece against what it stands for."""
+
+import copy
+import math
+
+import numpy as np
+import pytest
+import torch
+import transformers
+
+import toy
+from data_utils.batches import training_batches
+from data_utils.files import RunFolder
+from mt_dnn.attention import attend
+from mt_dnn.config import MachineOptions, OptimizationOptions
+from mt_dnn.dropout import LEVELS, Dropout, drop
+from mt_dnn.machine import autocast, save_time
+from mt_dnn.model import Model, loss_per_row
+from mt_dnn.optim import decays, make_optimizer, make_schedule
+from mt_dnn.trainer import Data, fine_tune
+from mt_dnn.vocabulary import UsedRows, used_tokens
+from test_gates import HEADS, LAYERS, Rows, make_task
+
+CPU = torch.device("cpu")
+
+
+class Split(Rows):
+    """Rows as fine_tune takes them, all of one batch padded to one length where a batch is asked for; some tokens are never used."""
+
+    header = {"pad_id": 0}
+
+    def __init__(self, n, seed):
+        super().__init__(True, "classification", n, seed)
+        self.rows = [np.where(row < 12, 12, row) for row in self.rows]
+
+    def tokens_in_parts(self):
+        yield np.concatenate(self.rows)
+
+
+def plain_training(encoder, head, split, task, options, seed):
+    """The library's own classifier, one padded batch at a time; torch's optimizers, with the decay decoupled by hand."""
+    config = copy.deepcopy(encoder.config)
+    config.num_labels, config.hidden_dropout_prob, config.attention_probs_dropout_prob, config.classifier_dropout = task.n_outputs, 0.0, 0.0, 0.0
+    model = transformers.BertForSequenceClassification._from_config(config, attn_implementation="eager").double()
+    model.bert.load_state_dict(encoder.state_dict())
+    model.classifier.load_state_dict(head)
+    if options.optimizer == "adamax":
+        optimizer = torch.optim.Adamax(model.parameters(), betas=(0.9, 0.999), eps=1e-6)
+    else:
+        optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.999), eps=1e-6, weight_decay=0)
+    updates, update, losses = options.epochs * math.ceil(len(split) / options.batch_size), 0, []
+    for epoch in range(1, options.epochs + 1):
+        total = 0.0
+        for rows in training_batches(split.lengths, options.batch_size, seed, epoch):
+            warm = int(options.warmup * updates)
+            rate = options.learning_rate * (update / warm if update < warm else (updates - update) / (updates - warm))
+            loss = model(**split.batch(rows, extra_padding=3)).loss
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), options.global_grad_clipping)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            with torch.no_grad():
+                for name, parameter in model.named_parameters():
+                    if not (name.endswith(".bias") or "LayerNorm" in name):
+                        parameter.mul_(1 - rate * options.weight_decay)
+            optimizer.step()
+            optimizer.zero_grad()
+            total += loss.item() * len(rows)
+            update += 1
+        losses.append(total / len(split))
+    return model, losses
+
+
+@pytest.mark.parametrize("optimizer", ["adamax", "adamw"])
+@pytest.mark.parametrize("tokens", [0, 30, 1])
+def test_a_whole_training_gives_the_weights_of_the_plain_path(tmp_path, optimizer, tokens):
+    task, split = make_task(), Split(50, seed=1)
+    task = type(task)(**{**vars(task), "head_dropout": 0.0})
+    encoder = toy.encoder(layers=LAYERS, heads=HEADS)
+    options = OptimizationOptions(epochs=3, batch_size=8, optimizer=optimizer, learning_rate=1e-3, weight_decay=0.5, warmup=0.2, global_grad_clipping=0.8)
+    model = Model(copy.deepcopy(encoder), [task]).double()
+    model.draw_heads(1)
+    plain, losses = plain_training(encoder, copy.deepcopy(model.heads[f"task_{task.name}"].state_dict()), split, task, options, seed=5)
+    data = Data(task, split, np.arange(len(split)), {"toy": split})
+    epochs, outputs = fine_tune(model, [data], options, MachineOptions(tokens_at_once=tokens), autocast(CPU, "float32"), 5, RunFolder(tmp_path / "run"))
+
+    expected = plain.bert.state_dict()
+    assert expected.keys() == model.encoder.state_dict().keys()
+    for name, weight in model.encoder.state_dict().items():
+        torch.testing.assert_close(weight, expected[name], rtol=0, atol=1e-10, msg=name)
+    table, start = model.encoder.embeddings.word_embeddings, encoder.embeddings.word_embeddings.weight
+    assert type(table) is torch.nn.Embedding and not used_tokens([split], len(start))[5:12].any()
+    assert float((table.weight[5:12] / start[5:12]).detach().mean()) == pytest.approx(math.prod(_factors(options, 21)), rel=1e-9)  # not used: decayed only
+    assert [epoch["loss"] for epoch in epochs] == pytest.approx(losses, abs=1e-6)
+    with torch.no_grad():
+        logits = plain.eval()(**split.batch(np.arange(len(split)))).logits
+    np.testing.assert_allclose(outputs["toy"], logits.numpy(), rtol=0, atol=1e-6)
+
+
+def _factors(options, updates):
+    schedule = make_schedule(torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=options.learning_rate), updates, options.warmup)
+    return decays(schedule, options, updates)
+
+
+@pytest.mark.parametrize("optimizer", ["adamax", "adamw"])
+def test_training_the_used_rows_gives_bit_for_bit_the_table_of_training_them_all(optimizer):
+    torch.manual_seed(0)
+    whole = torch.nn.Embedding(200, 16, padding_idx=3)
+    used = np.zeros(200, bool)
+    used[np.random.default_rng(0).choice(200, 90, replace=False)] = used[3] = True
+    some = UsedRows(copy.deepcopy(whole), used)
+    options = OptimizationOptions(optimizer=optimizer, learning_rate=0.1, weight_decay=0.3)
+    tables = {table: make_optimizer(torch.nn.ModuleDict({"table": table}), options) for table in (whole, some)}
+    schedules = [make_schedule(optimizer, 30, 0.1) for optimizer in tables.values()]
+    target = torch.randn(200, 16)
+    for _ in range(30):
+        ids = torch.from_numpy(np.flatnonzero(used))[torch.randint(0, int(used.sum()), (4, 5))]
+        for (table, its_optimizer), schedule in zip(tables.items(), schedules):
+            ((table(ids) - target[ids]) ** 2).sum().backward()
+            its_optimizer.step()
+            its_optimizer.zero_grad()
+            schedule.step()
+    assert some.weight.shape == (int(used.sum()), 16)
+    put_back = some.put_back(decays(schedules[1], options, 30))
+    assert torch.equal(put_back.weight, whole.weight) and put_back.padding_idx == 3
+    assert not torch.equal(put_back.weight[~torch.from_numpy(used)], target[~torch.from_numpy(used)])
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_the_last_layer_at_the_first_position_changes_no_output_and_no_gradient(attention):
+    encoder = toy.encoder(attention=attention, layers=LAYERS, heads=HEADS)
+    task, batch = make_task(), Split(9, seed=2).batch(np.arange(9))
+    model = Model(copy.deepcopy(encoder), [task]).double()
+    pooled = encoder(**{name: batch[name] for name in ("input_ids", "token_type_ids", "attention_mask")}).pooler_output
+    (model.heads[f"task_{task.name}"](pooled) ** 2).sum().backward()
+    expected = [parameter.grad for parameter in encoder.parameters()]
+    outputs = model.eval()(task, batch)
+    (outputs**2).sum().backward()
+    torch.testing.assert_close(outputs, model.heads[f"task_{task.name}"](pooled), rtol=0, atol=1e-12)
+    for (name, parameter), gradient in zip(model.encoder.named_parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, rtol=0, atol=1e-12, msg=name)
+
+
+def test_dropout_drops_each_value_with_its_probability_and_keeps_the_mean():
+    torch.manual_seed(3)
+    values = torch.randn(999, 1001).requires_grad_()
+    for p in (0.1, 0.5, 1 / LEVELS):
+        values.grad = None
+        out = drop(values, p)
+        kept = out != 0
+        spread = math.sqrt(p * (1 - p) / values.numel())
+        assert float((~kept).double().mean()) == pytest.approx(p, abs=5 * spread + 0.5 / LEVELS)
+        for axis in (0, 1):  # no row and no column has more than its share
+            assert float((~kept).double().sum(axis).max()) < 999 * p + 7 * math.sqrt(999 * p) + 3
+        torch.testing.assert_close(out, values * kept / (1 - p))
+        out.backward(torch.ones_like(out) * 2)
+        torch.testing.assert_close(values.grad, kept * 2 / (1 - p))  # the same ones
+
+
+def test_dropout_follows_torchs_seed_and_is_off_in_evaluation():
+    module, values = Dropout(0.3), torch.ones(50, 7)
+    def draw(seed):
+        torch.manual_seed(seed)
+        return torch.stack([module(values), module(values)])
+    assert torch.equal(draw(1), draw(1)) and not torch.equal(draw(1), draw(2)) and not torch.equal(*draw(1))
+    assert module.eval()(values) is values
+
+
+def test_attention_with_dropout_is_its_formula():
+    torch.manual_seed(0)
+    query, key, value = (torch.randn(2, 3, 5, 4, dtype=torch.float64) for _ in range(3))
+    mask = torch.zeros(2, 1, 1, 5, dtype=torch.float64)
+    mask[0, ..., 3:] = -math.inf
+    torch.manual_seed(1)
+    context, _ = attend(None, query, key, value, mask, dropout=0.25, scaling=0.5)
+    torch.manual_seed(1)
+    kept = drop(torch.ones(2, 3, 5, 5, dtype=torch.float64), 0.25)
+    expected = (torch.softmax(query @ key.mT * 0.5 + mask, -1) * kept) @ value
+    torch.testing.assert_close(context, expected.transpose(1, 2), rtol=0, atol=1e-12)
+    assert 0 < (kept == 0).sum() < kept.numel()
+
+
+def test_numbers_too_small_to_matter_become_zero():
+    save_time()
+    try:
+        assert float(torch.full((3,), 1e-38).mul_(0.1).sum()) == 0
+    finally:
+        torch.set_flush_denormal(False)
