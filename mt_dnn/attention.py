@@ -1,5 +1,6 @@
 """The library's encoder, made to give its pooled output with less work."""
 
+import torch
 from torch import nn
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
@@ -45,10 +46,11 @@ def attend(module, query, key, value, attention_mask, dropout=0.0, scaling=None,
     """
     if not dropout or query.device.type != "cpu":
         return sdpa_attention_forward(module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **more)
-    scores = (query * scaling) @ key.transpose(2, 3)
-    if attention_mask is not None:
-        scores = scores + attention_mask
-    return (drop(scores.softmax(-1), dropout) @ value).transpose(1, 2), None
+    batch, heads, _, size = query.shape
+    query, key, value = (states.reshape(batch * heads, -1, size) for states in (query, key, value))
+    mask = query.new_zeros(1) if attention_mask is None else attention_mask.expand(batch, heads, 1, -1).reshape(batch * heads, 1, -1)
+    scores = torch.baddbmm(mask, query, key.transpose(1, 2), alpha=scaling)
+    return (drop(scores.softmax(-1), dropout) @ value).unflatten(0, (batch, heads)).transpose(1, 2), None
 
 
 ALL_ATTENTION_FUNCTIONS.register(attend.__name__, attend)

@@ -48,7 +48,7 @@ class ByTrainer:
                                        data_collator=transformers.DataCollatorWithPadding(self.tokenizer))
         trainer.remove_callback(transformers.PrinterCallback)
         if self.best:  # as its group_by_length does; said this way it works in every version
-            order = get_length_grouped_indices([len(example["input_ids"]) for example in examples.examples], self.batch_size)
+            order = get_length_grouped_indices([len(example["input_ids"]) for example in examples.examples], self.batch_size, mega_batch_mult=len(rows))
             trainer._get_train_sampler = lambda *_: order
         return trainer, examples
 
