@@ -47,7 +47,7 @@ def test_operations_are_those_that_torch_counts(tiny, ticket):
 def test_everyone_does_the_same_rows_and_the_table_shows_it(tiny, monkeypatch):
     seen = {}
     def watched(name, work):
-        return lambda self, rows, *more: seen.setdefault(name, []).append(len(rows)) or work(self, rows, *more)
+        return lambda self, rows, *more, **how: seen.setdefault(name, []).append(len(rows)) or work(self, rows, *more, **how)
     for name in ("fine_tune", "score", "evaluate"):
         monkeypatch.setattr(ByUs, name, watched(name, getattr(ByUs, name)))
     part = compare.compare("minilm", "rte", torch.device("cpu"), "float32", batches=3, repeats=2, sparsities=["0.5"])

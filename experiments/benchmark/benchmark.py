@@ -38,7 +38,9 @@ def main():
     found = {"machine": machine(device, precision), "repeats": options.repeats, "compared": {}}
     for name in options.on:
         found["compared"][name] = compare(*name.split(":"), device, precision, options.batches, options.repeats, SPARSITIES)
+    print("commands", flush=True)
     found["commands"] = starts.measure(device, options.repeats)
+    print("growth", flush=True)
     found["growth"] = growth.measure(device, precision, 32, options.repeats)
 
     output, table = Path(options.output_dir), to_markdown(found)

@@ -37,16 +37,17 @@ class ByUs:
         model.draw_heads(0)
         return place_tickets(model.to(self.device), tickets)
 
-    def fine_tune(self, rows, ticket=DENSE):
+    def fine_tune(self, rows, ticket=DENSE, optimizer="adamax"):
         """Return the seconds of training on `rows` once."""
-        return self.fine_tune_many({"task": (rows, ticket)})
+        return self.fine_tune_many({"task": (rows, ticket)}, optimizer)
 
-    def fine_tune_many(self, tasks):
+    def fine_tune_many(self, tasks, optimizer="adamax"):
         """Return the seconds of training several tasks in one encoder, {name: (rows, ticket)}, once."""
         model = self._model({name: ticket for name, (_, ticket) in tasks.items()})
         data = [Data(make_task(name), self.split, np.asarray(rows), {name: self.split.part(rows[:1])}) for name, (rows, _) in tasks.items()]
         with tempfile.TemporaryDirectory() as folder:
-            epochs, _ = fine_tune(model, data, OptimizationOptions(epochs=1, batch_size=self.batch_size), MachineOptions(), self.precision, 0, RunFolder(Path(folder)))
+            options = OptimizationOptions(epochs=1, batch_size=self.batch_size, optimizer=optimizer)
+            epochs, _ = fine_tune(model, data, options, MachineOptions(), self.precision, 0, RunFolder(Path(folder)))
         return epochs[0]["seconds"]
 
     def evaluate(self, rows):

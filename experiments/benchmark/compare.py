@@ -14,6 +14,8 @@ from made_up import Rows, lengths_like, make_config
 
 BATCH_SIZE = 32
 TOKENS = {"cpu": 2048, "cuda": 8192}  # of the products whose rate is measured, by device
+ADAMW = " with AdamW"  # Trainer's optimizer; ours is Adamax, as in the paper
+WITH_ADAMW = f"fine-tuning{ADAMW}"
 COST = {"minilm:rte": 1, "minilm:sst": 1 / 2, "base:rte": 5, "base:sst": 2}  # of a batch, about
 
 
@@ -37,7 +39,7 @@ def compare(shape, texts, device, precision, batches, repeats, sparsities):
     ours = ByUs(shape, split, device, precision, BATCH_SIZE)
     tickets = {sparsity: ours.ticket(sparsity) for sparsity in sparsities}
     works = {
-        "fine-tuning": ours.fine_tune,
+        "fine-tuning": ours.fine_tune, WITH_ADAMW: lambda rows: ours.fine_tune(rows, optimizer="adamw"),
         **{f"rewinding at {sparsity}": lambda rows, ticket=ticket: ours.fine_tune(rows, ticket) for sparsity, ticket in tickets.items()},
         "importance": ours.score, "forward pass": ours.forward, "evaluation": ours.evaluate,
     }
@@ -48,14 +50,15 @@ def compare(shape, texts, device, precision, batches, repeats, sparsities):
     for work in works.values():
         work(rows[:BATCH_SIZE])  # warms up
     seconds = {name: [] for name in works}
-    for _ in range(repeats):
+    for turn in range(repeats):
+        print(f"{shape}, {texts}: turn {turn + 1} of {repeats}", flush=True)
         for name, work in works.items():
             seconds[name].append(work(rows))
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     rate = limit.matrix_rate(config, TOKENS[device.type], device, dtype)
     full = limit.matrix_rate(config, TOKENS[device.type], device, torch.float32)  # that of importance
     needed = {
-        "fine-tuning": limit.operations(config, lengths, limit.TRAINING) / rate,
+        **dict.fromkeys(("fine-tuning", WITH_ADAMW), limit.operations(config, lengths, limit.TRAINING) / rate),
         **{f"rewinding at {sparsity}": limit.operations(config, lengths, limit.TRAINING, ticket) / rate for sparsity, ticket in tickets.items()},
         "importance": limit.operations(config, lengths, limit.SCORING) / full, "forward pass": limit.operations(config, lengths, limit.FORWARD) / full,
         "evaluation": limit.operations(config, lengths, limit.FORWARD) / rate,
@@ -80,7 +83,8 @@ def to_markdown(found):
         seconds = part["seconds"]
         for work, needed in part["limit_seconds"].items():
             took = seconds[work]
-            beside = [f"{seconds[other] / took:.2f} x" if other in seconds else "" for other in (f"{work}, Trainer's defaults", f"{work}, Trainer's best")]
+            others = [f"{work.removesuffix(ADAMW)}, Trainer's {which}" for which in ("defaults", "best")]
+            beside = [f"{seconds[other] / took:.2f} x" if other in seconds else "" for other in others]
             dense = f"{seconds['fine-tuning'] / took:.2f} x as fast" if work.startswith("rewinding") else ""
             if work == "importance":
                 dense = f"{took / seconds['forward pass']:.2f} forward passes"
