@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from safetensors import safe_open
 
-from data_utils.files import save_tensors, sha256, write_folder_whole
+from data_utils.files import UserError, save_tensors, sha256, write_folder_whole
 from mt_dnn.distributed import collect, once, rank
 from mt_dnn.log import log
 
@@ -85,13 +85,18 @@ class Checkpoints:
         """Put the newest undamaged checkpoint's state back; return its Progress, that of a start where there is none.
 
         A process beyond those that wrote it keeps its own random state.
+
+        Raises UserError where the weights are not this model's: another version wrote them.
         """
         folder = once(self._newest_whole)
         if folder is None:
             return Progress()
         with safe_open(folder / "state.safetensors", "pt") as file:
             rest, tensors = json.loads(file.metadata()["rest"]), {name: file.get_tensor(name) for name in file.keys()}
-        self.model.load_state_dict({name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")})
+        try:
+            self.model.load_state_dict({name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")})
+        except RuntimeError:
+            raise UserError(f"{folder}: weights of other names or shapes, expected a checkpoint that this version wrote; remove {self.folder} to start anew") from None
         states = {}
         for name, value in tensors.items():
             if name.startswith("optimizer."):

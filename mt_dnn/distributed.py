@@ -114,7 +114,7 @@ def data_parallel(model, tasks):
     if processes() == 1:
         return model
     from torch.nn.parallel import DistributedDataParallel
-    return DistributedDataParallel(model, find_unused_parameters=tasks > 1)
+    return DistributedDataParallel(model, find_unused_parameters=tasks > 1, broadcast_buffers=False)  # they never change
 
 
 def exchanging(model, now):

@@ -104,7 +104,8 @@ class Session:
                 heads, ffns = score(model, task, data.train, rows, self.optimization.batch_size,
                                     choose_tokens_at_once(self.machine.tokens_at_once, self.device), per, bar.update)
             once(lambda: write_importance(files.importance, heads, ffns, {
-                "task": task.name, "per": per, "rows": len(rows), "train_fraction": self.train_fraction, "holdout": self.holdout, "seed": seed, "model": self.model_entry, "checkpoint": str(files.model)}))
+                "task": task.name, "per": per, "rows": len(rows), "train_fraction": self.train_fraction, "holdout": self.holdout,
+                "seed": seed, "model": self.model_entry, "checkpoint": str(files.model)}))
             once(lambda: draw_heat_map(files.heat_map, normalise(heads), ffns, f"{task.name}: importance per {per}, {len(rows)} rows"))
             log.info("importance per %s of %d heads and %d FFNs over %d rows (%.1f s): %s, %s", per, heads.size, ffns.size, len(rows),
                      time.perf_counter() - started, files.importance, files.heat_map)

@@ -11,7 +11,7 @@ EPOCHS=2
 LEARNING_RATE=5e-4     # ten times BERT-base's: the encoder is small and the updates are few
 BATCH_SIZE=32
 TRAIN_FRACTION=0.15   # part of the training rows, to be done soon
-SPARSITIES="0.2 0.4 0.6"
+SPARSITIES="0.2 0.4 0.6 0.8"
 OTHER_SPARSITIES="0.2 0.4"
 SEED=2018
 

@@ -15,7 +15,7 @@ from mt_dnn.attention import attend
 from mt_dnn.config import MachineOptions, OptimizationOptions
 from mt_dnn.dropout import LEVELS, Dropout, drop
 from mt_dnn.machine import autocast, save_time
-from mt_dnn.model import Model, loss_per_row
+from mt_dnn.model import Model
 from mt_dnn.optim import decays, make_optimizer, make_schedule
 from mt_dnn.trainer import Data, fine_tune
 from mt_dnn.vocabulary import UsedRows, used_tokens

@@ -10,6 +10,7 @@ import torch
 
 import prepro
 from data_utils.files import RunFolder, sha256
+from data_utils.hub import load_tokenizer
 from data_utils.tasks import read_tasks
 from mt_dnn.config import DataOptions, MachineOptions, ModelOptions, OptimizationOptions, PreproOptions
 from mt_dnn.gates import gated, ticket_gates

@@ -13,9 +13,12 @@ import time
 from pathlib import Path
 
 import pytest
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 import toy
 from calls import QUICK, options
+from data_utils.files import sha256
 from mt_dnn import trainer
 
 ROOT = Path(__file__).parents[1]
@@ -160,6 +163,17 @@ def test_going_on_with_other_options_is_refused(stopped, refused):
     line = refused(*again, "--learning_rate", 1e-3, "--holdout", 0.2)
     assert "learning_rate 0.005, now 0.001" in line and "holdout 0.0, now 0.2" in line
     assert (folder / "checkpoint/update_9/state.safetensors").exists()
+
+
+def test_a_checkpoint_of_another_version_is_refused(stopped, refused):
+    again, folder, _ = stopped
+    state = folder / "checkpoint/update_9/state.safetensors"
+    with safe_open(state, "pt") as file:
+        metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}
+    table = "model.encoder.embeddings.word_embeddings.weight"
+    save_file({**tensors, table: tensors[table][:3].clone()}, state, metadata)
+    (state.parent / "sha256").write_text(sha256(state))
+    assert f"{state.parent}: weights of other names or shapes" in refused(*again)
 
 
 def test_a_full_disk_is_one_line_and_leaves_the_last_checkpoint(stopped, door, refused):

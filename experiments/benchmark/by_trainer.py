@@ -3,7 +3,6 @@
 import tempfile
 import time
 
-import torch
 import transformers
 from torch.utils.data import Dataset
 from transformers.trainer_pt_utils import get_length_grouped_indices
