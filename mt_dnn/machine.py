@@ -8,6 +8,8 @@ import torch
 
 from data_utils.files import UserError
 
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # of C's malloc.h
+
 
 def choose_device(name):
     """Return the torch device for --device; raise UserError where CUDA is asked for and there is none."""
@@ -59,6 +61,3 @@ def save_time():
         mallopt = getattr(ctypes.CDLL(None), "mallopt", lambda setting, value: None)  # glibc has it
         for setting, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1), (M_TOP_PAD, 64 * 2**20)):
             mallopt(setting, value)
-
-
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # of malloc.h

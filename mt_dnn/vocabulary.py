@@ -36,7 +36,8 @@ class UsedRows(nn.Module):
         """
         (whole,) = self.whole
         others = whole.weight[~self.used]
-        for part in others.view(-1).split(2**16):  # a part that fits the cache, through all updates
+        at_once = 2**16 if others.device.type == "cpu" else max(1, others.numel())  # what fits a CPU's cache, through all updates
+        for part in others.view(-1).split(at_once):
             for factor in factors:
                 part.mul_(factor)
         whole.weight[~self.used] = others

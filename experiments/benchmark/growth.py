@@ -15,27 +15,28 @@ def measure(device, precision, batch_size, repeats):
         return Rows(np.full(n, length))
     whole, works = rows(64, 64), {}
     for length in (16, 32, 64, 128, 256):
-        works["tokens per row", length] = (rows(64, length), {"sparsity": None})
+        works["tokens per row", length] = (rows(64, length), {})
     for n in (32, 64, 128, 256):
-        works["rows", n] = (rows(n, 64), {"sparsity": None})
+        works["rows", n] = (rows(n, 64), {})
     for sparsity in (0.0, 0.2, 0.4, 0.6, 0.8):
         works["sparsity", sparsity] = (whole, {"sparsity": sparsity})
     for tasks in (1, 2, 4):
         works["tasks", tasks] = (rows(128, 64), {"sparsity": 0.2, "tasks": tasks})
     ours = ByUs("minilm", whole, device, precision, batch_size)
-    _seconds(ours, whole, None)  # warms up
+    _seconds(ours, whole)  # warms up
     seconds = {key: [] for key in works}
     for _ in range(repeats):
         for key, (split, how) in works.items():
             seconds[key].append(_seconds(ours, split, **how))
     medians = {key: round(float(np.median(times)), 2) for key, times in seconds.items()}
-    return {what: ([x for of, x in medians if of == what], [value for (of, _), value in medians.items() if of == what]) for what in dict.fromkeys(of for of, _ in medians)}
+    return {what: ([x for of, x in medians if of == what], [value for (of, _), value in medians.items() if of == what])
+            for what in dict.fromkeys(of for of, _ in medians)}
 
 
-def _seconds(ours, split, sparsity, tasks=1):
+def _seconds(ours, split, sparsity=0.0, tasks=1):
     ours.split = split
     parts = np.array_split(np.arange(len(split)), tasks)
-    return ours.fine_tune_many({f"task_{number}": (part, ours.ticket(sparsity or 0, seed=number)) for number, part in enumerate(parts)})
+    return ours.fine_tune_many({f"task_{number}": (part, ours.ticket(sparsity, seed=number)) for number, part in enumerate(parts)})
 
 
 def draw(growth):
