@@ -22,8 +22,8 @@ PREFIX = "bert"  # the hub's name for the encoder in a BERT checkpoint
 
 
 class Model(nn.Module):
-    """`encoder`: a library BERT with pooler, which is made to save work (attention.py); `heads`: a linear layer by task name; `shared`: by task name the
-    SharedTicket that the task's batches run through, where they do not take the whole encoder."""
+    """`encoder`: a library BERT with pooler, which is made to save work (attention.py); `heads`: a linear layer by task name;
+    `shared`: by task name the SharedTicket that the task's batches run through, where they do not take the whole encoder."""
 
     def __init__(self, encoder, tasks):
         super().__init__()

@@ -175,7 +175,7 @@ def _memory_advice():
         full = ("out of memory", "allocate memory", "ALLOC_FAILED")
         if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and not any(words in str(error) for words in full):
             raise
-        raise RunFailed("the memory is full; take a smaller --tokens_at_once (what is computed stays the same)") from None
+        raise RunFailed("the memory is full; take --tokens_at_once 1024, or still less (what is computed stays the same)") from None
 
 
 @contextlib.contextmanager
