@@ -56,7 +56,7 @@ def compare(shape, texts, device, precision, batches, repeats, sparsities):
             seconds[name].append(work(rows))
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     rate = limit.matrix_rate(config, TOKENS[device.type], device, dtype)
-    full = limit.matrix_rate(config, TOKENS[device.type], device, torch.float32)  # that of importance
+    full = rate if dtype is torch.float32 else limit.matrix_rate(config, TOKENS[device.type], device, torch.float32)  # that of importance
     needed = {
         **dict.fromkeys(("fine-tuning", WITH_ADAMW), limit.operations(config, lengths, limit.TRAINING) / rate),
         **{f"rewinding at {sparsity}": limit.operations(config, lengths, limit.TRAINING, ticket) / rate for sparsity, ticket in tickets.items()},
