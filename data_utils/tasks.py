@@ -51,6 +51,12 @@ class Task:
         return len(self.labels) or 1
 
     @property
+    def text_names(self):
+        """The names of its text columns: the first that a split's header has, or else ones of ours."""
+        named = [layout.text for layout in self.splits.values() if layout.header]
+        return named[0] if named else {1: ("sentence",), 2: ("sentence1", "sentence2")}[len(self.splits["train"].text)]
+
+    @property
     def dev_sets(self):
         """{name: split} of the task's dev sets: {mrpc: dev}, or {mnli_matched: matched_dev, mnli_mismatched: mismatched_dev}."""
         return {f"{self.name}_{split}".removesuffix("_dev"): split for split in self.splits if _is_dev(split)}
@@ -65,7 +71,7 @@ def read_tasks(path):
 
     Raises UserError, naming file, task and key, for anything that is not as documented there.
     """
-    return {name: _read_task(f"{path}: {name}", name, entry) for name, entry in read_yaml(path, "`name: {kind: ..., splits: ...}`").items()}
+    return {name: read_task(f"{path}: {name}", name, entry) for name, entry in read_yaml(path, "`name: {kind: ..., splits: ...}`").items()}
 
 
 def read_yaml(path, expected):
@@ -107,7 +113,8 @@ class _NoTwinsLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _read_task(where, name, entry):
+def read_task(where, name, entry):
+    """Return the Task that `entry` (a dictionary) describes; raise UserError, naming `where` and the key, if it is not as documented."""
     def want(condition, key, expected):
         if not condition:
             raise UserError(f"{where}.{key}: {entry.get(key)!r}, expected {expected}")

@@ -4,10 +4,14 @@ No quoting: in GLUE's files a quote character is plain data. Rows end at a line 
 (other Unicode line separators stand inside sentences). A byte-order mark at the start is passed over.
 """
 
+import contextlib
+import itertools
 import math
+import sys
 from typing import NamedTuple
 
 from data_utils.files import UserError
+from data_utils.tasks import Layout
 
 
 class Row(NamedTuple):
@@ -41,26 +45,59 @@ def read_rows(path, task, layout, dropped, skip_bad_rows=False):
     Raises UserError `file:line: what, expected what` for a bad row, for a missing file, for one
     without rows, and for a header without the columns of `layout`.
     """
+    with _open(path) as file:
+        yield from _rows(file, path, task, layout, dropped, skip_bad_rows)
+
+
+def read_texts(path, task):
+    """Yield the Rows, without labels, that stand in the file `path` (None: on standard input) to be predicted, one at a time.
+
+    The first line is a header if it has the names of the task's text columns; other columns are passed over. Without a
+    header a row is its texts alone.
+
+    Raises UserError `file:line: what, expected what` for a bad row, and for a missing file or one without rows.
+    """
+    names, where = task.text_names, path or "standard input"
+    with _open(path) if path else contextlib.nullcontext(sys.stdin.buffer) as file:
+        first = list(itertools.islice(file, 1))
+        found = [name for line in first for name in line.decode("utf-8", "replace").removeprefix("\ufeff").rstrip("\r\n").split("\t")]
+        layout = Layout(where, names, None, None)
+        if not set(names) <= set(found):
+            if len(found) > len(names):
+                raise UserError(f"{where}:1: {len(found)} columns, expected {' and '.join(names)} alone, or a header that names them")
+            layout = Layout(where, tuple(range(len(names))), None, len(names))
+        yield from _rows(itertools.chain(first, file), where, task, layout, {})
+
+
+def read_every_row(path, task, layout):
+    """Yield the Rows, without labels, of a benchmark's test set: every one, as each has to be answered; missing fields are empty texts.
+
+    `path`, `layout`: of the file. Raises UserError as read_rows does, but for what a row lacks.
+    """
+    with _open(path) as file:
+        yield from _rows(file, path, task, layout, {}, every_row=True)
+
+
+def _rows(lines, where, task, layout, dropped, skip_bad_rows=False, every_row=False):
     columns = None if layout.header else _Columns(layout.text, layout.label, layout.columns)
     found = False
-    with _open(path) as file:
-        for number, line in enumerate(file, 1):
-            if number == 1:
-                line = line.removeprefix(b"\xef\xbb\xbf")
-            try:
-                if columns is None:
-                    columns = _read_header(line, layout)
-                    continue
-                row = _read_row(line, task, columns)
-            except _BadRow as bad:
-                if columns is None or not (bad.dropped or skip_bad_rows):
-                    raise UserError(f"{path}:{number}: {bad.message}") from None
-                dropped[bad.reason] = dropped.get(bad.reason, 0) + 1
+    for number, line in enumerate(lines, 1):
+        if number == 1:
+            line = line.removeprefix(b"\xef\xbb\xbf")
+        try:
+            if columns is None:
+                columns = _read_header(line, layout)
                 continue
-            found = True
-            yield row
+            row = _read_row(line, task, columns, every_row)
+        except _BadRow as bad:
+            if columns is None or not (bad.dropped or skip_bad_rows):
+                raise UserError(f"{where}:{number}: {bad.message}") from None
+            dropped[bad.reason] = dropped.get(bad.reason, 0) + 1
+            continue
+        found = True
+        yield row
     if not found:
-        raise UserError(f"{path}: no usable row, expected {'a header and ' if layout.header else ''}at least one row")
+        raise UserError(f"{where}: no usable row, expected {'a header and ' if layout.header else ''}at least one row")
 
 
 def _open(path):
@@ -86,8 +123,11 @@ def _read_header(line, layout):
     return _Columns(tuple(map(names.index, layout.text)), label, len(names))
 
 
-def _read_row(line, task, columns):
+def _read_row(line, task, columns, every_row):
     fields = _split(line)
+    if every_row:
+        fields += [""] * (columns.count - len(fields))
+        return Row(tuple(fields[column] for column in columns.text), None)
     if len(fields) != columns.count:
         raise _BadRow("wrong number of columns", f"{len(fields)} columns, expected {columns.count} separated by tabs", task.drop_incomplete)
     texts = tuple(fields[column] for column in columns.text)

@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import math
+import sys
 from dataclasses import dataclass
 
 from data_utils.files import UserError
@@ -19,7 +20,8 @@ def parse_options(description, *groups):
 
     Nothing heavy is imported before this, so that --help answers at once.
     """
-    parser = Parser(description=description, allow_abbrev=False)
+    module = sys.modules["__main__"].__spec__  # of what was called by python -m
+    parser = Parser(description=description, allow_abbrev=False, prog=f"python -m {module.name}" if module else None)
     for group in groups:
         section = parser.add_argument_group(group.__doc__.split("\n")[0].rstrip("."))
         for field in dataclasses.fields(group):
@@ -28,7 +30,10 @@ def parse_options(description, *groups):
                 extra["action"] = "store_true"
             elif default is not None:
                 extra["help"] += f" (default: {' '.join(map(str, default)) if isinstance(default, list) else default})"
-            section.add_argument(f"--{field.name}", default=default, **extra)
+            if extra.pop("positional", False):
+                section.add_argument(field.name, **extra)
+            else:
+                section.add_argument(f"--{field.name}", default=default, **extra)
     given = vars(parser.parse_args())
     return [group(**{field.name: given[field.name] for field in dataclasses.fields(group)}) for group in groups]
 
@@ -101,7 +106,7 @@ class DataOptions:
 class ModelOptions:
     """Model."""
 
-    init_checkpoint: str = flag("bert-base-uncased", "pre-trained BERT: a hub name or a local folder in the hub's format")
+    init_checkpoint: str = flag("bert-base-uncased", "pre-trained BERT, RoBERTa, XLM-R, ELECTRA or MPNet: a hub name or a local folder in the hub's format")
     encoder_dropout: float = flag(0.1, "dropout in the encoder, on hidden states and attention weights", type=number(float, 0, 0.99))
 
 
@@ -179,6 +184,30 @@ class MergeOptions:
     checkpoints: str = flag(None, "folder with train.py's output for every task (checkpoints/bert-<model>-uncased if left out)")
     kind: str = flag("winning", "kind of tickets with these numbers; random and losing ones are controls", choices=["winning", "random", "losing"])
     output: str = flag(None, "mask to write (<checkpoints>/mtdnn/masks/<kind>/super_tickets.json if left out)")
+
+
+@dataclass
+class ExportOptions:
+    """What to export."""
+
+    run: str = flag(None, "folder of a finished run: train.py's, or rewind.py's with --save_model", positional=True)
+    format: str = flag("dense", "dense: a stock checkpoint for plain transformers, closed heads and FFNs at zero; compact: without them, small and fast, for "
+                                "mt_dnn.classifier; onnx: the compact one for onnxruntime", choices=["dense", "compact", "onnx"])
+    output: str = flag(None, "folder to write (<run>/export/<format> if left out; with several tasks a folder for each below it)")
+
+
+@dataclass
+class PredictOptions:
+    """What to predict."""
+
+    runs: list = flag(None, "folder of a finished run or of an export; with --glue_format several", positional=True, nargs="+")
+    task: str = flag(None, "which of the model's tasks, where it has several")
+    input: str = flag(None, "tab-separated rows: the texts alone, or more columns and a header that names those of the texts (standard input if left out)")
+    output: str = flag(None, "file to write (standard output if left out)")
+    device: str = flag("auto", "where to run; auto takes the GPU if there is one", choices=["auto", "cuda", "cpu"])
+    glue_format: bool = flag(False, "predict GLUE's test sets of the models' tasks instead, and write them to --output as a zip for its server")
+    raw_dir: str = flag("data/glue", "for --glue_format: folder of the raw files, as download.sh lays them out")
+    task_def: str = flag("experiments/glue/glue_task_def.yml", "for --glue_format: task entries")
 
 
 def to_dict(*options):

@@ -19,7 +19,7 @@ def predict(model, task, split, batch_size, precision, tokens=None):
 
     `precision`: a context manager for the forward pass (machine.autocast). `tokens`: how many are computed at once.
     """
-    device = next(model.parameters()).device
+    device = model.device
     outputs = torch.zeros(len(split), task.n_outputs, dtype=torch.float32, device=device)
     was_training = model.training
     model.eval()

@@ -12,6 +12,8 @@ import contextlib
 
 import torch
 
+from mt_dnn.families import family_of
+
 
 @contextlib.contextmanager
 def gated(encoder, heads, ffns):
@@ -20,7 +22,7 @@ def gated(encoder, heads, ffns):
     `heads`: (layers, batch, length, heads), `ffns`: (layers, batch, length); batch and length may be 1,
     one gate for all. Gradients flow into the gates.
     """
-    layers = encoder.encoder.layer
+    layers, output = encoder.encoder.layer, family_of(encoder.config).output
     size = encoder.config.hidden_size // encoder.config.num_attention_heads
 
     def gate_context(gate):
@@ -39,7 +41,7 @@ def gated(encoder, heads, ffns):
     handles = []
     try:
         for layer, head_gate, ffn_gate in zip(layers, heads, ffns, strict=True):
-            handles.append(layer.attention.output.dense.register_forward_pre_hook(gate_context(head_gate)))
+            handles.append(layer.get_submodule(output).register_forward_pre_hook(gate_context(head_gate)))
             handles.append(layer.output.dense.register_forward_hook(gate_ffn(ffn_gate)))
         yield
     finally:

@@ -13,32 +13,39 @@ from torch.nn import functional
 from data_utils.files import UserError, save_tensors, write_folder_whole
 from data_utils.hub import hub_errors
 from mt_dnn.attention import save_work
+from mt_dnn.families import encoder_class, family_of
 from mt_dnn.masks import encoder_name, read_mask, refuse_other_model, saved_mask, tickets_for, write_mask
 from mt_dnn.prune import prune
 from mt_dnn.sharing import SharedTicket
 from mt_dnn.ticket import DENSE, Shape
 
-PREFIX = "bert"  # the hub's name for the encoder in a BERT checkpoint
+
+POOLER = {"pooler.dense.weight", "pooler.dense.bias"}
 
 
 class Model(nn.Module):
-    """`encoder`: a library BERT with pooler, which is made to save work (attention.py); `heads`: a linear layer by task name;
+    """`encoder`: one of families.py, which is made to save work (attention.py); `heads`: a linear layer by task name;
     `shared`: by task name the SharedTicket that the task's batches run through, where they do not take the whole encoder."""
 
     def __init__(self, encoder, tasks):
         super().__init__()
         self.encoder = encoder
         save_work(encoder)
+        self.token_types = family_of(encoder.config).token_types and encoder.config.type_vocab_size > 1
         self.dropout = nn.ModuleDict({_key(task): nn.Dropout(task.head_dropout) for task in tasks})
         self.heads = nn.ModuleDict({_key(task): nn.Linear(encoder.config.hidden_size, task.n_outputs) for task in tasks})
         self.shared = {}
 
+    @property
+    def device(self):
+        return self.encoder.device
+
     def draw_heads(self, seed):
-        """Draw the task heads anew: weights from normal(0, 0.02), biases 0."""
+        """Draw the task heads anew, and the pooler where it was not pre-trained: weights from normal(0, 0.02), biases 0."""
         generator = torch.Generator().manual_seed(seed)
-        for head in self.heads.values():
-            nn.init.normal_(head.weight, 0, 0.02, generator=generator)
-            nn.init.zeros_(head.bias)
+        for layer in (*self.heads.values(), *([self.encoder.pooler.dense] if lacks_pooler(self.encoder) else [])):
+            nn.init.normal_(layer.weight, 0, 0.02, generator=generator)
+            nn.init.zeros_(layer.bias)
 
     def share(self, tickets):
         """From now on run a task's batches through its ticket, {task name: Ticket}, in the shared encoder, as it stands on its device."""
@@ -50,7 +57,8 @@ class Model(nn.Module):
         mask = batch.get("attention_mask")
         if mask is not None:  # as the library would have it in the end; given the plain one, it waits for the GPU to look for padding
             mask = torch.zeros_like(mask, dtype=self.encoder.dtype).masked_fill(mask == 0, -math.inf)[:, None, None]
-        pooled = encoder(input_ids=batch["input_ids"], attention_mask=mask, token_type_ids=batch["token_type_ids"]).pooler_output
+        types = {"token_type_ids": batch["token_type_ids"]} if self.token_types else {}
+        pooled = encoder(input_ids=batch["input_ids"], attention_mask=mask, **types).pooler_output
         outputs = self.heads[_key(task)](self.dropout[_key(task)](pooled))
         return outputs if outputs.dtype == torch.float64 else outputs.float()
 
@@ -84,40 +92,47 @@ def count_parameters(module):
 
 
 def load_encoder(name, dropout=0.1, attention="sdpa"):
-    """Load a pre-trained BERT by hub name or from a local folder in the hub's format.
+    """Load a pre-trained encoder of one of the families by hub name or from a local folder in the hub's format.
 
-    Weights of other modules in the checkpoint (a language-model head) are passed over.
+    Weights of other modules in the checkpoint (a language-model head) are passed over. A checkpoint may lack the pooler,
+    as most of some families do: see lacks_pooler().
 
-    Raises UserError if it can't be read, is no BERT, or if a weight of the encoder is missing or has
+    Raises UserError if it can't be read, is of no family, or if a weight of the encoder is missing or has
     another shape: a half-fitting checkpoint would train, and mean nothing.
     """
-    with hub_errors(name, "a BERT checkpoint"):
-        config = transformers.AutoConfig.from_pretrained(name, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
-        if config.model_type != "bert":
-            raise UserError(f"--init_checkpoint {name}: a model of type '{config.model_type}', expected 'bert'")
-        encoder, report = transformers.BertModel.from_pretrained(
-            name, config=config, attn_implementation=attention, dtype=torch.float32,
-            use_safetensors=True, ignore_mismatched_sizes=True, output_loading_info=True)
-    parts = ("embeddings.", "encoder.", "pooler.")
-    more = [key for key in report["unexpected_keys"] if key.removeprefix(f"{PREFIX}.").startswith(parts) and not key.endswith("position_ids")]
-    for problem, keys in (("lacks", report["missing_keys"]), ("has another shape for", [key[0] for key in report["mismatched_keys"]]),
+    with hub_errors(name, "a pre-trained encoder"):
+        config = transformers.AutoConfig.from_pretrained(name, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout, trust_remote_code=False)
+        encoder, report = encoder_class(config).from_pretrained(
+            name, config=config, dtype=torch.float32, use_safetensors=True, ignore_mismatched_sizes=True, output_loading_info=True)
+    encoder.config._attn_implementation = attention
+    parts, prefix = ("embeddings.", "embeddings_project.", "encoder.", "pooler."), f"{encoder.base_model_prefix}."
+    more = [key for key in report["unexpected_keys"] if key.removeprefix(prefix).startswith(parts) and not key.endswith("position_ids")]
+    missing = set(report["missing_keys"])
+    encoder.lacks_pooler = missing >= POOLER
+    for problem, keys in (("lacks", missing - POOLER if encoder.lacks_pooler else missing), ("has another shape for", [key[0] for key in report["mismatched_keys"]]),
                           ("has, beyond its config.json,", more)):
         if keys:
-            raise UserError(f"--init_checkpoint {name}: {problem} {len(keys)} weights of the encoder ({sorted(keys)[0]}, ...), expected a whole BERT with its pooler")
+            raise UserError(f"--init_checkpoint {name}: {problem} {len(keys)} weights of the encoder ({sorted(keys)[0]}, ...), expected a whole one")
     return encoder
 
 
-def save_model(folder, model, tokenizer, mask):
-    """Save `model`, trained with the tickets of `mask`, as a folder: safetensors, the encoder's config, tokenizer, and the mask.
+def lacks_pooler(encoder):
+    """Whether the checkpoint of an encoder had no pooler, so that every run draws its own from its seed, like the task's head."""
+    return getattr(encoder, "lacks_pooler", False)
+
+
+def save_model(folder, model, tokenizer, mask, saved_tasks):
+    """Save `model`, trained with the tickets of `mask`, as a folder: safetensors, the encoder's config, tokenizer, mask and tasks (SavedTasks).
 
     The encoder of one task is saved pruned; one that tasks share is saved whole.
     """
     with write_folder_whole(folder) as beside:
-        state = {_rename(key, "encoder.", f"{PREFIX}."): value.contiguous() for key, value in model.state_dict().items()}
+        state = {_rename(key, "encoder.", f"{model.encoder.base_model_prefix}."): value.contiguous() for key, value in model.state_dict().items()}
         save_tensors(beside / "model.safetensors", state, {"format": "pt"})
         model.encoder.config.save_pretrained(beside)
         tokenizer.save_pretrained(beside)
         write_mask(saved_mask(beside), mask)
+        saved_tasks.write(beside)
 
 
 def _rename(key, prefix, other):
@@ -131,16 +146,15 @@ def load_model(folder, tasks, attention="sdpa", device="cpu"):
     """
     folder = Path(folder)
     mask = read_mask(saved_mask(folder))
-    with hub_errors(folder, "a saved model"):
-        config = transformers.AutoConfig.from_pretrained(folder)
-        state = load_file(folder / "model.safetensors")
-    config._attn_implementation = attention
-    encoder = transformers.BertModel(config)
+    with hub_errors(folder, "a saved model", flag=""):
+        config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        encoder, state = encoder_class(config)(config), load_file(folder / "model.safetensors")
+    encoder.config._attn_implementation = attention
     encoder.config.name_or_path = mask.model["name"]
     refuse_other_model(mask, saved_mask(folder), describe(encoder))
     model = place_tickets(Model(encoder, tasks).to(device), tickets_for(mask, saved_mask(folder), [task.name for task in tasks]))
     try:
-        model.load_state_dict({_rename(key, f"{PREFIX}.", "encoder."): value for key, value in state.items()})
+        model.load_state_dict({_rename(key, f"{encoder.base_model_prefix}.", "encoder."): value for key, value in state.items()})
     except RuntimeError:
         raise UserError(f"{folder}: model.safetensors, config.json, mask.json and the tasks ({', '.join(task.name for task in tasks)}) "
                         "do not fit together, expected a model that this version saved for these tasks") from None

@@ -10,15 +10,17 @@ import torch
 from data_utils.batches import choose_rows, split_rows
 from data_utils.files import Diverged, RunFailed, UserError, write_json, write_whole
 from data_utils.hub import load_tokenizer
+from data_utils.saved_tasks import SavedTasks
 from data_utils.tokenized import TokenizedSplit, describe_tokenizer
 from mt_dnn.distributed import once, rank
 from mt_dnn.evaluate import write_predictions
+from mt_dnn.families import longest_row
 from mt_dnn.gates import gated, ticket_gates
 from mt_dnn.importance import score
 from mt_dnn.log import log, log_command, logging_to, progress_bar
 from mt_dnn.machine import autocast, choose_device, choose_precision, choose_tokens_at_once, save_time
 from mt_dnn.masks import Mask
-from mt_dnn.model import Model, count_parameters, describe, load_encoder, load_model, place_tickets, save_model, shape_of
+from mt_dnn.model import Model, count_parameters, describe, lacks_pooler, load_encoder, load_model, place_tickets, save_model, shape_of
 from mt_dnn.prune import prune
 from mt_dnn.run import tasks_and_dev_sets
 from mt_dnn.score_table import score_table
@@ -51,8 +53,11 @@ class Session:
         if len(self.tokenizer) > self.pretrained.config.vocab_size:
             raise UserError(f"--init_checkpoint {model_options.init_checkpoint}: a tokenizer of {len(self.tokenizer)} tokens, "
                             f"expected at most the encoder's {self.pretrained.config.vocab_size}")
-        positions = self.pretrained.config.max_position_embeddings
-        for split in (split for _, train, dev in self.splits for split in (train, *dev.values())):
+        positions = longest_row(self.pretrained.config)
+        splits = [split for _, train, dev in self.splits for split in (train, *dev.values())]
+        max_seq_len = min(positions, *(split.header["made_from"]["max_seq_len"] for split in splits))
+        self.saved_tasks = SavedTasks("tickets", {task.name: task for task in self.tasks}, max_seq_len)
+        for split in splits:
             if split.header["longest_row"] > positions:
                 raise UserError(f"{split.folder}: rows of up to {split.header['longest_row']} tokens, expected at most {positions} "
                                 f"for this encoder; run prepro.py with --max_seq_len {positions}")
@@ -127,6 +132,8 @@ class Session:
         log_command()
         log.info("machine: %s, %s; seed %d", torch.cuda.get_device_name() if self.device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads",
                  self.precision_name, run.seed)
+        if lacks_pooler(self.pretrained):
+            log.info("pooler: none in the checkpoint, drawn from the seed")
         for own in data:
             ticket = run.tickets[own.task.name]
             log.info("task: %s, %d of %d training rows%s; dev: %s", own.task.name, len(own.rows), len(own.train),
@@ -142,7 +149,7 @@ class Session:
             for name, split in own.dev.items():
                 write_predictions(files.predictions(name if len(outputs) > 1 else None), own.task, split, outputs[name])
         if run.keep_model:
-            save_model(files.model, model, self.tokenizer, Mask(run.kind, self.model_entry, run.tickets, {"seed": run.seed}))
+            save_model(files.model, model, self.tokenizer, Mask(run.kind, self.model_entry, run.tickets, {"seed": run.seed}), self.saved_tasks)
         result = self._result(run, data, epochs)
         write_json(files.result, result)
         run.remove_checkpoints()

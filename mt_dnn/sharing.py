@@ -4,6 +4,8 @@
 units, and computes no others.
 """
 
+from operator import attrgetter
+
 from torch.func import functional_call
 
 from mt_dnn.prune import close_ffns, kept_parts
@@ -26,7 +28,7 @@ class SharedTicket:
         self.parts = kept_parts(encoder, ticket)
 
     def __call__(self, **inputs):
-        open_weights = {name: self.encoder.get_parameter(name).index_select(*part) for name, part in self.parts.items()}
+        open_weights = {name: attrgetter(name)(self.encoder).index_select(*part) for name, part in self.parts.items()}
         layers = [self.encoder.encoder.layer[index] for index in self.ticket.ffns]
         ffns = [(layer.intermediate, layer.output) for layer in layers]
         close_ffns(self.encoder, self.ticket)

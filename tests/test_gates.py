@@ -6,6 +6,7 @@ import torch
 
 import toy
 from data_utils.tasks import Layout, Task
+from mt_dnn.families import FAMILIES
 from mt_dnn.gates import gated, ticket_gates
 from mt_dnn.importance import score
 from mt_dnn.model import Model, loss_per_row
@@ -43,8 +44,8 @@ class Rows:
         return {"input_ids": ids, "token_type_ids": types, "attention_mask": mask, "labels": torch.from_numpy(self.labels[rows])}
 
 
-def make_model(task, attention="sdpa"):
-    model = Model(toy.encoder(attention=attention, layers=LAYERS, heads=HEADS), [task])
+def make_model(task, attention="sdpa", family="bert"):
+    model = Model(toy.encoder(family, attention=attention, layers=LAYERS, heads=HEADS), [task])
     model.draw_heads(1)
     with torch.no_grad():
         model.heads[f"task_{task.name}"].weight.mul_(30)  # outputs that matter, so the loss has slopes
@@ -68,17 +69,20 @@ def finite_difference(model, task, batch, unit):
     return (4 * slope(STEP) - slope(2 * STEP)) / 3
 
 
-@pytest.mark.parametrize("kind", ["classification", "regression"])
-@pytest.mark.parametrize("pairs", [False, True])
+CASES = [("bert", kind, pairs) for kind in ("classification", "regression") for pairs in (False, True)]
+CASES += [(family, "classification", True) for family in FAMILIES if family != "bert"]
+
+
+@pytest.mark.parametrize("family, kind, pairs", CASES)
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
-def test_importance_is_the_mean_absolute_slope_of_each_rows_loss(kind, pairs, attention):
+def test_importance_is_the_mean_absolute_slope_of_each_rows_loss(family, kind, pairs, attention):
     task, split = make_task(kind), Rows(pairs, kind)
-    model = make_model(task, attention)
+    model = make_model(task, attention, family)
     heads, ffns = score(model, task, split, np.arange(len(split)), batch_size=4)  # padded batches of unequal size
     alone = [split.batch(np.array([row])) for row in range(len(split))]
     for layer in range(LAYERS):
         expected = np.mean([abs(finite_difference(model, task, batch, layer)) for batch in alone])
-        assert ffns[layer] == pytest.approx(expected, rel=1e-6)
+        assert expected > 1e-6 and ffns[layer] == pytest.approx(expected, rel=1e-6)
         for head in range(HEADS):
             expected = np.mean([abs(finite_difference(model, task, batch, (layer, head))) for batch in alone])
             assert heads[layer, head] == pytest.approx(expected, rel=1e-6)

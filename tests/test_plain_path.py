@@ -14,6 +14,7 @@ from data_utils.files import RunFolder
 from mt_dnn.attention import attend
 from mt_dnn.config import MachineOptions, OptimizationOptions
 from mt_dnn.dropout import LEVELS, Dropout, drop
+from mt_dnn.families import FAMILIES
 from mt_dnn.machine import autocast, save_time
 from mt_dnn.model import Model
 from mt_dnn.optim import decays, make_optimizer, make_schedule
@@ -127,11 +128,13 @@ def test_training_the_used_rows_gives_bit_for_bit_the_table_of_training_them_all
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
-def test_the_last_layer_at_the_first_position_changes_no_output_and_no_gradient(attention):
-    encoder = toy.encoder(attention=attention, layers=LAYERS, heads=HEADS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_encoder_made_to_save_work_gives_the_librarys_outputs_and_gradients(family, attention):
+    encoder, other = (toy.encoder(family, attention=code, layers=LAYERS, heads=HEADS) for code in ("eager", attention))
     task, batch = make_task(), Split(9, seed=2).batch(np.arange(9))
-    model = Model(copy.deepcopy(encoder), [task]).double()
-    pooled = encoder(**{name: batch[name] for name in ("input_ids", "token_type_ids", "attention_mask")}).pooler_output
+    model = Model(other, [task]).double()
+    taken = ["input_ids", "attention_mask", *(["token_type_ids"] if FAMILIES[family].token_types else [])]
+    pooled = encoder(**{name: batch[name] for name in taken}).pooler_output
     (model.heads[f"task_{task.name}"](pooled) ** 2).sum().backward()
     expected = [parameter.grad for parameter in encoder.parameters()]
     outputs = model.eval()(task, batch)
@@ -166,10 +169,11 @@ def test_dropout_follows_torchs_seed_and_is_off_in_evaluation():
     assert module.eval()(values) is values
 
 
-def test_attention_with_dropout_is_its_formula():
+@pytest.mark.parametrize("mask_shape", [(2, 1, 1, 5), (1, 3, 5, 5), (2, 3, 5, 5)])
+def test_attention_with_dropout_is_its_formula(mask_shape):
     torch.manual_seed(0)
     query, key, value = (torch.randn(2, 3, 5, 4, dtype=torch.float64) for _ in range(3))
-    mask = torch.zeros(2, 1, 1, 5, dtype=torch.float64)
+    mask = torch.zeros(mask_shape, dtype=torch.float64)
     mask[0, ..., 3:] = -math.inf
     torch.manual_seed(1)
     context, _ = attend(None, query, key, value, mask, dropout=0.25, scaling=0.5)

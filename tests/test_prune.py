@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from mt_dnn.config import OptimizationOptions
+from mt_dnn.families import FAMILIES
 from mt_dnn.gates import gated, ticket_gates
 from mt_dnn.model import count_parameters, loss_per_row, shape_of
 from mt_dnn.optim import make_optimizer
@@ -29,6 +30,8 @@ def closed(model):
 
 def what_remains(model, read):
     """{name in the pruned encoder: the part of `read(parameter)` that is left} for a model that was not pruned."""
+    family = FAMILIES[model.encoder.config.model_type]
+    projections = [f"{name}.{kind}" for name in (family.query, family.key, family.value) for kind in ("weight", "bias")]
     size = model.encoder.config.hidden_size // HEADS
     left = {}
     for name, parameter in model.named_parameters():
@@ -39,19 +42,19 @@ def what_remains(model, read):
             if layer in TICKET.ffns and (rest.startswith("intermediate") or rest.startswith("output.dense")):
                 continue
             units = [unit for unit in range(HEADS * size) if (layer, unit // size) not in TICKET.heads]
-            if rest.startswith("attention.self"):
+            if rest in projections:
                 value = value[units]
-            elif rest == "attention.output.dense.weight":
+            elif rest == f"{family.output}.weight":
                 value = value[:, units]
         left[name] = value
     return left
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
-@pytest.mark.parametrize("kind", ["classification", "regression"])
-def test_gated_and_pruned_agree_in_outputs_and_gradients(attention, kind):
+@pytest.mark.parametrize("family, kind", [*((family, "classification") for family in FAMILIES), ("bert", "regression")])
+def test_gated_and_pruned_agree_in_outputs_and_gradients(attention, family, kind):
     task, split = make_task(kind), Rows(True, kind)
-    model = make_model(task, attention)
+    model = make_model(task, attention, family)
     pruned, batch = pruned_copy(model), split.batch(np.arange(len(split)))
     with closed(model):
         outputs = model(task, batch)
@@ -81,8 +84,9 @@ def test_closed_units_get_no_gradient():
         assert not any(part.grad.any() for module in (ffn.intermediate.dense, ffn.output.dense) for part in (module.weight, module.bias))
 
 
-def test_parameter_count_is_what_the_account_says():
-    model = make_model(make_task())
+@pytest.mark.parametrize("family", FAMILIES)
+def test_parameter_count_is_what_the_account_says(family):
+    model = make_model(make_task(), family=family)
     shape, pruned = shape_of(model.encoder), pruned_copy(model)
     assert count_parameters(pruned.encoder) == shape.parameters - removed_parameters(TICKET, shape)
     assert count_parameters(pruned.encoder) / shape.parameters == pytest.approx(remaining_weights(TICKET, shape, biases=True), abs=1e-15)

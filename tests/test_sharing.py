@@ -9,6 +9,7 @@ import torch
 
 import toy
 from mt_dnn.config import OptimizationOptions
+from mt_dnn.families import FAMILIES
 from mt_dnn.gates import gated, ticket_gates
 from mt_dnn.model import Model, loss_per_row
 from mt_dnn.optim import make_optimizer
@@ -24,8 +25,8 @@ TICKETS = {
 TASKS = [dataclasses.replace(make_task(kind), name=name) for name, kind in zip(TICKETS, ("classification", "regression", "classification"))]
 
 
-def make_shared(tickets=TICKETS, attention="sdpa"):
-    model = Model(toy.encoder(layers=LAYERS, heads=HEADS, attention=attention), TASKS).double().eval()
+def make_shared(tickets=TICKETS, attention="sdpa", family="bert"):
+    model = Model(toy.encoder(family, layers=LAYERS, heads=HEADS, attention=attention), TASKS).double().eval()
     model.draw_heads(1)
     model.share(tickets)
     return model
@@ -57,9 +58,9 @@ def closed_part(name, value, ticket):
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
-@pytest.mark.parametrize("attention", ["sdpa", "eager"])
-def test_logits_are_those_of_the_encoder_pruned_by_the_tasks_ticket(task, attention):
-    model = make_shared(attention=attention)
+@pytest.mark.parametrize("family, attention", [*((family, "sdpa") for family in FAMILIES), ("bert", "eager")])
+def test_logits_are_those_of_the_encoder_pruned_by_the_tasks_ticket(task, family, attention):
+    model = make_shared(attention=attention, family=family)
     pruned = copy.deepcopy(model)
     pruned.share({})
     prune(pruned.encoder, TICKETS[task.name])

@@ -134,13 +134,13 @@ def test_checkpoints_that_do_not_fit_are_refused(workshop, fine_tuned, tmp_path,
         assert complaint in train(folder) and "layer.1.attention.self.key.weight" in train(folder)
     config = json.loads((workshop.encoder / "config.json").read_text())
     for change, complaint in (({"num_hidden_layers": 2}, "has, beyond its config.json, 16 weights"), ({"hidden_size": "32"}, "'hidden_size'"), ({"vocab_size": 9}, "shape"),
-                              ({"model_type": "distilbert"}, "expected 'bert'")):
+                              ({"model_type": "distilbert"}, "type 'distilbert', expected one of: bert, roberta, xlm-roberta, electra, mpnet")):
         shutil.copytree(workshop.encoder, tmp_path / "changed", dirs_exist_ok=True)
         (tmp_path / "changed/config.json").write_text(json.dumps({**config, **change}))
         assert complaint in train(tmp_path / "changed")
     for file in ("tokenizer.json", "vocab.txt"):
         (tmp_path / "changed" / file).unlink()
-    assert "neither tokenizer.json nor vocab.txt" in train(tmp_path / "changed")
+    assert "no tokenizer.json, vocab.txt, vocab.json or sentencepiece.bpe.model" in train(tmp_path / "changed")
     (tmp_path / "gone" / "model.safetensors").write_bytes(b"cut short")
     assert "gone" in train(tmp_path / "gone")
     assert "nowhere: no such folder" in train(tmp_path / "nowhere")

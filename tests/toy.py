@@ -6,22 +6,28 @@ from pathlib import Path
 import torch
 import transformers
 
+from mt_dnn.families import FAMILIES, encoder_class
+
 TASK_DEF = "experiments/glue/glue_task_def.yml"
 GOOD, BAD = ["good", "great", "lovely", "fine"], ["bad", "awful", "dull", "poor"]
 PLAIN = ["the", "film", "was", "a", "day", "at", "sea", "we", "saw", "boats", "and", "birds", "some", "\"quoted\"", "it", "'s"]
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *GOOD, *BAD, *PLAIN, "quoted", "\"", "'", "s"]
+PADDING = {family: 0 if family in ("bert", "electra") else 1 for family in FAMILIES}  # the padding token's id
 
 
-def config(layers=3, heads=4, size=8, intermediate=48, dropout=0.1):
-    return transformers.BertConfig(
-        vocab_size=len(VOCABULARY), hidden_size=heads * size, num_hidden_layers=layers, num_attention_heads=heads, intermediate_size=intermediate,
-        max_position_embeddings=64, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
+def config(family="bert", layers=3, heads=4, size=8, intermediate=48, dropout=0.1):
+    more = {"embedding_size": 24} if family == "electra" else {}
+    return transformers.AutoConfig.for_model(
+        family, vocab_size=len(VOCABULARY), hidden_size=heads * size, num_hidden_layers=layers, num_attention_heads=heads, intermediate_size=intermediate,
+        max_position_embeddings=66 if FAMILIES[family].after_padding else 64, pad_token_id=PADDING[family], hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout, **more)
 
 
-def encoder(seed=0, attention="sdpa", double=True, **shape):
-    """A tiny BERT with random weights, biases and LayerNorms far from their initial values; float64, dropout off."""
+def encoder(family="bert", seed=0, attention="sdpa", double=True, **shape):
+    """A tiny encoder with random weights, biases and LayerNorms far from their initial values; float64, dropout off."""
     torch.manual_seed(seed)
-    made = transformers.BertModel._from_config(config(dropout=0.0, **shape), attn_implementation=attention)
+    made_config = config(family, dropout=0.0, **shape)
+    made = encoder_class(made_config)(made_config)
+    made.config._attn_implementation = attention
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.1)
