@@ -64,9 +64,9 @@ class Classifier:
         return answers(self.task, self.outputs(Row((text,) if isinstance(text, str) else tuple(text), None) for text in texts))
 
     def outputs(self, rows, progress=lambda n: None):
-        """Return the outputs, (rows, outputs) float32, for an iterator of tsv.Row. Tokens lie on disk meanwhile, so memory does not grow with the texts."""
+        """Return the outputs, (rows, outputs) float32, for any number of tsv.Row. Tokens lie on disk meanwhile, so memory does not grow with the texts."""
         with tempfile.TemporaryDirectory() as folder:
-            write_split(Path(folder) / f"{self.task.name}_input", rows, self.task, "input", self.tokenizer, self.max_seq_len, {}, {}, progress)
+            write_split(Path(folder) / f"{self.task.name}_input", iter(rows), self.task, "input", self.tokenizer, self.max_seq_len, {}, {}, progress)
             split, device = TokenizedSplit(folder, self.task, "input"), self.model.device
             return predict(self.model, self.task, split, BATCH_SIZE, autocast(device, "float32"), choose_tokens_at_once(0, device))
 

@@ -114,11 +114,14 @@ def write_onnx(path, model, task):
     inputs = {name: torch.ones(2, 7, dtype=torch.long) for name in ("input_ids", "attention_mask", *(["token_type_ids"] if model.token_types else []))}
     inputs["attention_mask"][1, 5:] = 0
     sizes = {0: torch.export.Dim("rows"), 1: torch.export.Dim("tokens")}
+    config = model.encoder.config
+    attention, config._attn_implementation = config._attn_implementation, "eager"  # the exporter can't take every other apart
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it would say that torchvision is not there
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch about itself
         torch.onnx.export(_Answers(model, task).eval(), kwargs=inputs, f=str(path), dynamo=True, external_data=False, verbose=False,
                           input_names=list(inputs), output_names=["logits"], dynamic_shapes={name: sizes for name in inputs})
+    config._attn_implementation = attention
 
 
 def _refuse_missing_packages():

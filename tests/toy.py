@@ -34,13 +34,15 @@ def encoder(family="bert", seed=0, attention="sdpa", double=True, **shape):
     return made.double() if double else made
 
 
-def save_encoder(folder, **shape):
-    """A pre-trained BERT as the hub has it: config, safetensors, tokenizer."""
+def save_encoder(folder, family="bert", pooler=True, **shape):
+    """A pre-trained encoder as the hub has it: config, safetensors (without the pooler, if so said), tokenizer."""
     folder = Path(folder)
     folder.mkdir(parents=True)
-    (folder / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n")
-    encoder(double=False, **shape).save_pretrained(folder)
-    transformers.BertTokenizerFast(vocab_file=str(folder / "vocab.txt"), vocab={word: i for i, word in enumerate(VOCABULARY)}).save_pretrained(folder)
+    words = VOCABULARY if PADDING[family] == 0 else ["[UNK]", "[PAD]", *VOCABULARY[2:]]
+    (folder / "vocab.txt").write_text("\n".join(words) + "\n")
+    made = encoder(family, double=False, **shape)
+    made.save_pretrained(folder, state_dict={name: value for name, value in made.state_dict().items() if pooler or not name.startswith("pooler.")})
+    transformers.BertTokenizerFast(vocab_file=str(folder / "vocab.txt"), vocab={word: i for i, word in enumerate(words)}).save_pretrained(folder)
     return folder
 
 

@@ -1,0 +1,190 @@
+"""A family's encoder in, a ticket out: every family through all doors, and each export against the run that it was made from."""
+
+import json
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import toy
+from calls import QUICK, options, result_of, rewind
+from data_utils.files import find
+from data_utils.tsv import Row
+from mt_dnn.classifier import load_classifier
+from mt_dnn.exports import dense_classifier, export
+from mt_dnn.families import FAMILIES
+from mt_dnn.masks import Mask, read_mask, write_mask
+from mt_dnn.model import count_parameters
+from mt_dnn.ticket import DENSE, Ticket, removed_parameters
+
+SENTENCES = ["the film was lovely", "a dull day", "boats \"quoted\" it 's and some birds at sea , we saw", "unheard words", "poor"]
+ROWS = [Row((text,), None) for text in SENTENCES]
+NO_POOLER = ("roberta", "electra")  # their toy checkpoints lack one, as the hub's do
+STOCK = """
+import json, sys, torch, transformers
+found = {}
+for folder in sys.argv[2:]:
+    model, tokenizer = transformers.AutoModelForSequenceClassification.from_pretrained(folder), transformers.AutoTokenizer.from_pretrained(folder)
+    with torch.no_grad():
+        logits = model.eval()(**{k: v for k, v in tokenizer(json.loads(sys.argv[1]), padding=True, return_tensors="pt").items()
+                                 if k != "token_type_ids" or model.config.model_type in ("bert", "electra")}).logits
+    found[folder] = {"logits": logits.tolist(), "labels": model.config.id2label, "class": type(model).__name__, "kind": model.config.problem_type}
+assert not any(name.startswith(("mt_dnn", "data_utils")) for name in sys.modules)
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(autouse=True)
+def timed_shortly(monkeypatch):
+    monkeypatch.setattr("mt_dnn.export_table.SECONDS", 0.01)
+
+
+@pytest.fixture(scope="session")
+def places(tmp_path_factory):
+    return {family: tmp_path_factory.mktemp("families") / family for family in FAMILIES}
+
+
+@pytest.fixture
+def runs(workshop, places, door):
+    """{family: the folder of a rewound winning ticket with its model}, from prepro.py to rewind.py; made by the first test that asks."""
+    for family, place in places.items():
+        if place.exists():
+            continue
+        encoder = toy.save_encoder(place / f"tiny-{family}", family, pooler=family not in NO_POOLER)
+        ended = door("prepro.py", "--raw_dir", workshop.raw, "--data_dir", place / "data", "--init_checkpoint", encoder, "--tasks", "sst", "--max_seq_len", 64)
+        assert ended.status == 0, ended.err
+        its_own = SimpleNamespace(data=place / "data", encoder=encoder)
+        ended = door("train.py", *options(its_own), *QUICK, "--do_train", "--do_mask", "--output_dir", place / "sst", "--sparsities", 0.5)
+        assert ended.status == 0, ended.err
+        assert ("pooler: none in the checkpoint, drawn from the seed" in ended.out) == (family in NO_POOLER)
+        rewind(door, its_own, [place / "sst/masks/winning"], place / "rewind", "--save_model", *QUICK)
+    return {family: place / "rewind/winning/heads_6_ffns_1/seed_2018" for family, place in places.items()}
+
+
+def exported(door, run, format, *more):
+    ended = door("mt_dnn/export.py", run, "--format", format, *more)
+    assert ended.status == 0, ended.err
+    return ended.out
+
+
+def by_stock_transformers(folder, *exports):
+    """What a process that knows none of our code gets from these exports."""
+    ended = subprocess.run([sys.executable, "-c", STOCK, json.dumps(SENTENCES), *map(str, exports)], cwd=folder, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout)
+
+
+def test_dense_exports_are_checkpoints_for_plain_transformers(runs, tmp_path, door):
+    for family, run in runs.items():
+        table = exported(door, run, "dense", "--output", tmp_path / family)
+        assert (tmp_path / family / "export.md").read_text() in table
+    found = by_stock_transformers(tmp_path, *(tmp_path / family for family in runs))
+    for family, run in runs.items():
+        stock = found[str(tmp_path / family)]
+        expected = load_classifier(run).outputs(ROWS)
+        np.testing.assert_allclose(stock["logits"], expected, rtol=0, atol=1e-5)
+        assert np.ptp(expected[:, 0]) > 1e-4  # rows differ
+        assert stock["labels"] == {"0": "0", "1": "1"} and stock["kind"] == "single_label_classification" and "ForSequenceClassification" in stock["class"]
+        np.testing.assert_allclose(load_classifier(tmp_path / family).outputs(ROWS), expected, rtol=0, atol=1e-5)
+
+
+def test_dense_exports_have_the_closed_units_at_zero_and_no_others(runs, tmp_path, door):
+    for family, run in runs.items():
+        exported(door, run, "dense", "--output", tmp_path / family)
+        weights, names = load_file(tmp_path / family / "model.safetensors"), FAMILIES[family]
+        prefix = next(name for name in weights if ".layer.0." in name).split("encoder.layer")[0]
+        ticket = read_mask(run / "model/mask.json").tickets["sst"]
+        assert ticket.counts == (6, 1)
+        for layer in range(3):
+            value, output = (weights[f"{prefix}encoder.layer.{layer}.{name}.weight"] for name in (names.value, names.output))
+            for head in range(4):
+                units = slice(8 * head, 8 * head + 8)
+                closed = (layer, head) in ticket.heads
+                assert not value[units].any() == closed and not output[:, units].any() == closed, (family, layer, head)
+            assert not weights[f"{prefix}encoder.layer.{layer}.output.dense.weight"].any() == (layer in ticket.ffns)
+
+
+def test_compact_exports_are_small_and_give_the_same_outputs(runs, tmp_path, door):
+    for family, run in runs.items():
+        exported(door, run, "compact", "--output", tmp_path / family)
+        compact, original = load_classifier(tmp_path / family), load_classifier(run)
+        np.testing.assert_array_equal(compact.outputs(ROWS), original.outputs(ROWS))
+        mask = read_mask(tmp_path / family / "mask.json")
+        assert count_parameters(compact.model.encoder) == mask.shape.parameters - removed_parameters(mask.tickets["sst"], mask.shape)
+        labels = compact(SENTENCES)
+        assert all(label in "01" and 0.5 <= probability <= 1 for label, probability in labels) and len(labels) == len(SENTENCES)
+
+
+def test_the_table_says_what_is_there(runs, tmp_path, door):
+    table = exported(door, runs["bert"], "compact", "--output", tmp_path / "out")
+    cells = {line.split(" | ")[0].strip("| "): [cell.strip(" |") for cell in line.split(" | ")[1:]] for line in table.splitlines() if line.startswith("| ")}
+    assert cells[""][:2] == ["parameters", "MB"] and list(cells) == ["", "---", "dense", "compact"]
+    compact = count_parameters(load_classifier(tmp_path / "out").model)
+    mask = read_mask(tmp_path / "out/mask.json")
+    assert cells["compact"][0] == f"{compact:,}" and cells["dense"][0] == f"{compact + removed_parameters(mask.tickets['sst'], mask.shape):,}"
+    assert all(float(cell) > 0 for row in ("dense", "compact") for cell in cells[row][2:])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_onnx_exports_give_the_outputs_of_torch_for_any_number_and_length_of_rows(runs, family, tmp_path, door):
+    pytest.importorskip("onnxruntime"), pytest.importorskip("onnxscript")
+    table = exported(door, runs[family], "onnx", "--output", tmp_path / "onnx")
+    assert "| onnx |" in table
+    original, onnx = load_classifier(runs[family]), load_classifier(tmp_path / "onnx")
+    np.testing.assert_allclose(onnx.outputs(ROWS), original.outputs(ROWS), rtol=0, atol=1e-5)
+    generator = torch.Generator().manual_seed(0)
+    for rows, length in ((1, 2), (1, 61), (5, 3), (33, 17)):
+        ids = torch.randint(5, len(toy.VOCABULARY), (rows, length), generator=generator)
+        mask = (torch.arange(length) < torch.randint(1, length + 1, (rows, 1), generator=generator)).long()
+        batch = {"input_ids": ids.where(mask > 0, toy.PADDING[family]), "attention_mask": mask, "token_type_ids": torch.zeros_like(ids)}
+        with torch.no_grad():
+            torch.testing.assert_close(onnx.model(onnx.task, batch), original.model(original.task, batch), rtol=0, atol=1e-5)
+
+
+def test_onnx_without_its_packages_is_one_line(runs, tmp_path, refused, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert "onnx, onnxscript, onnxruntime not installed" in refused("mt_dnn/export.py", runs["bert"], "--format", "onnx", "--output", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_of_several_tasks_exports_a_model_for_each_with_its_ticket_taken_out(workshop, fine_tuned, tmp_path, door, refused):
+    tickets = {"sst": Ticket(frozenset({(0, 1), (1, 0), (1, 2)}), frozenset({2})), "rte": Ticket(frozenset({(0, 0)}), frozenset({0})), "stsb": DENSE}
+    write_mask(tmp_path / "shared.json", Mask("winning", read_mask(fine_tuned / "masks/dense/heads_0_ffns_0.json").model, tickets, {}))
+    rewind(door, workshop, [tmp_path / "shared.json"], tmp_path / "out", "--save_model", *QUICK, task="sst,rte,stsb")
+    run = tmp_path / "out/winning/shared/seed_2018"
+    pairs = [Row((first, second), None) for first, second in zip(SENTENCES, SENTENCES[1:])]
+    for format in ("dense", "compact"):
+        exported(door, run, format)
+        for name, ticket in tickets.items():
+            rows, own = ROWS if name == "sst" else pairs, load_classifier(run / "export" / format / name)
+            np.testing.assert_allclose(own.outputs(rows), load_classifier(run, name).outputs(rows), rtol=0, atol=1e-5)
+            mask = read_mask(run / "export" / format / name / "mask.json")
+            assert mask.tickets == {name: ticket}
+            if format == "compact":
+                assert count_parameters(own.model.encoder) == mask.shape.parameters - removed_parameters(ticket, mask.shape)
+    stock = by_stock_transformers(tmp_path, run / "export/dense/stsb")[str(run / "export/dense/stsb")]
+    assert stock["kind"] == "regression" and stock["labels"] == {"0": "value"}
+    assert "several tasks, expected --task to be one of: sst, rte, stsb" in refused("mt_dnn/predict.py", run, "--input", workshop.raw / "SST-2/dev.tsv")
+    assert "no task 'mnli'" in refused("mt_dnn/predict.py", run, "--task", "mnli")
+
+
+def test_what_can_not_be_exported_is_one_line_and_leaves_nothing(runs, workshop, fine_tuned, tmp_path, door, refused, monkeypatch):
+    assert "no model with a tasks.json" in refused("mt_dnn/export.py", tmp_path)
+    rewind(door, workshop, [fine_tuned / "masks/winning/heads_6_ffns_1.json"], tmp_path / "out", *QUICK)
+    run = tmp_path / "out/winning/heads_6_ffns_1/seed_2018"
+    assert result_of(run) and "a run without its model, expected one of train.py, or of rewind.py with --save_model" in refused("mt_dnn/export.py", run)
+    exported(door, runs["bert"], "dense", "--output", tmp_path / "dense")
+    assert "a dense export, expected the folder of a run" in refused("mt_dnn/export.py", tmp_path / "dense")
+
+    def faulty(folder, model, task, ticket):
+        made = dense_classifier(folder, model, task, ticket)
+        made.classifier.bias.data += 0.01
+        return made
+    monkeypatch.setattr("mt_dnn.exports.dense_classifier", faulty)
+    with pytest.raises(Exception, match="logits differ by 1.0e-02"):
+        export(runs["bert"] / "model", "sst", "dense", tmp_path / "faulty")
+    assert not find(tmp_path / "faulty", "*")
