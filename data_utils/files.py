@@ -196,6 +196,7 @@ class RunFolder:
         self.importance = self.folder / "importance.json"
         self.heat_map = self.folder / "importance.png"
         self.masks = self.folder / "masks"
+        self.exports = self.folder / "export"
 
     def predictions(self, dataset):
         """Dev predictions; `dataset` is told apart only where a task has several dev sets."""

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from data_utils.files import open_door
+from data_utils.files import RunFolder, open_door
 from mt_dnn.config import ExportOptions, parse_options
 
 
@@ -13,7 +13,7 @@ def main():
     from mt_dnn.classifier import model_folder
     from mt_dnn.exports import export
     folder = model_folder(options.run)
-    output, tasks = Path(options.output or Path(options.run) / "export" / options.format), read_saved_tasks(folder).tasks
+    output, tasks = Path(options.output or RunFolder(options.run).exports / options.format), read_saved_tasks(folder).tasks
     for name in tasks:
         place = output / name if len(tasks) > 1 else output
         table = export(folder, name, options.format, place)

@@ -13,8 +13,9 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 torch.set_num_threads(1)  # on models this tiny threads wait for each other
 
 import toy  # noqa: E402
-from calls import options  # noqa: E402
+from calls import QUICK, options, rewind  # noqa: E402
 from data_utils.files import open_door  # noqa: E402
+from mt_dnn.families import FAMILIES  # noqa: E402
 
 
 def pytest_configure(config):
@@ -84,3 +85,37 @@ def fine_tuned(workshop, trained, door):
         ended = door("train.py", *options(workshop), "--do_train", "--do_mask", "--output_dir", trained, "--sparsities", "0.2", "0.5", "0.75:0.34", "--log_per_updates", 25)
         assert ended.status == 0, ended.err
     return trained
+
+
+@pytest.fixture(scope="session")
+def places(tmp_path_factory):
+    return {family: tmp_path_factory.mktemp("families") / family for family in FAMILIES}
+
+
+@pytest.fixture
+def family_runs(workshop, places, door):
+    """{family: the folder of a rewound winning ticket with its model}, from prepro.py to rewind.py; made by the first test that asks."""
+    for family, place in places.items():
+        if place.exists():
+            continue
+        encoder = toy.save_encoder(place / f"tiny-{family}", family, pooler=family not in toy.NO_POOLER)
+        ended = door("prepro.py", "--raw_dir", workshop.raw, "--data_dir", place / "data", "--init_checkpoint", encoder, "--tasks", "sst", "--max_seq_len", 64)
+        assert ended.status == 0, ended.err
+        its_own = SimpleNamespace(data=place / "data", encoder=encoder)
+        ended = door("train.py", *options(its_own), *QUICK, "--do_train", "--do_mask", "--output_dir", place / "sst", "--sparsities", 0.5)
+        assert ended.status == 0, ended.err
+        assert ("pooler: none in the checkpoint, drawn from the seed" in ended.out) == (family in toy.NO_POOLER)
+        rewind(door, its_own, [place / "sst/masks/winning"], place / "rewind", "--save_model", *QUICK)
+    return {family: place / "rewind/winning/heads_6_ffns_1/seed_2018" for family, place in places.items()}
+
+
+@pytest.fixture
+def exported(door, monkeypatch):
+    """Call mt_dnn.export: exported(run, format, ...) -> what it prints. Timed for a moment only."""
+    monkeypatch.setattr("mt_dnn.export_table.SECONDS", 0.01)
+
+    def call(run, format, *more):
+        ended = door("mt_dnn/export.py", run, "--format", format, *more)
+        assert ended.status == 0, ended.err
+        return ended.out
+    return call

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 import toy
-from calls import QUICK, options, result_of, rewind
+from calls import QUICK, result_of, rewind
 from data_utils.files import find
 from data_utils.tsv import Row
 from mt_dnn.classifier import load_classifier
@@ -23,52 +22,17 @@ from mt_dnn.ticket import DENSE, Ticket, removed_parameters
 
 SENTENCES = ["the film was lovely", "a dull day", "boats \"quoted\" it 's and some birds at sea , we saw", "unheard words", "poor"]
 ROWS = [Row((text,), None) for text in SENTENCES]
-NO_POOLER = ("roberta", "electra")  # their toy checkpoints lack one, as the hub's do
 STOCK = """
 import json, sys, torch, transformers
 found = {}
 for folder in sys.argv[2:]:
     model, tokenizer = transformers.AutoModelForSequenceClassification.from_pretrained(folder), transformers.AutoTokenizer.from_pretrained(folder)
     with torch.no_grad():
-        logits = model.eval()(**{k: v for k, v in tokenizer(json.loads(sys.argv[1]), padding=True, return_tensors="pt").items()
-                                 if k != "token_type_ids" or model.config.model_type in ("bert", "electra")}).logits
+        logits = model.eval()(**tokenizer(json.loads(sys.argv[1]), padding=True, return_tensors="pt")).logits
     found[folder] = {"logits": logits.tolist(), "labels": model.config.id2label, "class": type(model).__name__, "kind": model.config.problem_type}
 assert not any(name.startswith(("mt_dnn", "data_utils")) for name in sys.modules)
 print(json.dumps(found))
 """
-
-
-@pytest.fixture(autouse=True)
-def timed_shortly(monkeypatch):
-    monkeypatch.setattr("mt_dnn.export_table.SECONDS", 0.01)
-
-
-@pytest.fixture(scope="session")
-def places(tmp_path_factory):
-    return {family: tmp_path_factory.mktemp("families") / family for family in FAMILIES}
-
-
-@pytest.fixture
-def runs(workshop, places, door):
-    """{family: the folder of a rewound winning ticket with its model}, from prepro.py to rewind.py; made by the first test that asks."""
-    for family, place in places.items():
-        if place.exists():
-            continue
-        encoder = toy.save_encoder(place / f"tiny-{family}", family, pooler=family not in NO_POOLER)
-        ended = door("prepro.py", "--raw_dir", workshop.raw, "--data_dir", place / "data", "--init_checkpoint", encoder, "--tasks", "sst", "--max_seq_len", 64)
-        assert ended.status == 0, ended.err
-        its_own = SimpleNamespace(data=place / "data", encoder=encoder)
-        ended = door("train.py", *options(its_own), *QUICK, "--do_train", "--do_mask", "--output_dir", place / "sst", "--sparsities", 0.5)
-        assert ended.status == 0, ended.err
-        assert ("pooler: none in the checkpoint, drawn from the seed" in ended.out) == (family in NO_POOLER)
-        rewind(door, its_own, [place / "sst/masks/winning"], place / "rewind", "--save_model", *QUICK)
-    return {family: place / "rewind/winning/heads_6_ffns_1/seed_2018" for family, place in places.items()}
-
-
-def exported(door, run, format, *more):
-    ended = door("mt_dnn/export.py", run, "--format", format, *more)
-    assert ended.status == 0, ended.err
-    return ended.out
 
 
 def by_stock_transformers(folder, *exports):
@@ -78,12 +42,12 @@ def by_stock_transformers(folder, *exports):
     return json.loads(ended.stdout)
 
 
-def test_dense_exports_are_checkpoints_for_plain_transformers(runs, tmp_path, door):
-    for family, run in runs.items():
-        table = exported(door, run, "dense", "--output", tmp_path / family)
+def test_dense_exports_are_checkpoints_for_plain_transformers(family_runs, tmp_path, exported):
+    for family, run in family_runs.items():
+        table = exported(run, "dense", "--output", tmp_path / family)
         assert (tmp_path / family / "export.md").read_text() in table
-    found = by_stock_transformers(tmp_path, *(tmp_path / family for family in runs))
-    for family, run in runs.items():
+    found = by_stock_transformers(tmp_path, *(tmp_path / family for family in family_runs))
+    for family, run in family_runs.items():
         stock = found[str(tmp_path / family)]
         expected = load_classifier(run).outputs(ROWS)
         np.testing.assert_allclose(stock["logits"], expected, rtol=0, atol=1e-5)
@@ -92,9 +56,9 @@ def test_dense_exports_are_checkpoints_for_plain_transformers(runs, tmp_path, do
         np.testing.assert_allclose(load_classifier(tmp_path / family).outputs(ROWS), expected, rtol=0, atol=1e-5)
 
 
-def test_dense_exports_have_the_closed_units_at_zero_and_no_others(runs, tmp_path, door):
-    for family, run in runs.items():
-        exported(door, run, "dense", "--output", tmp_path / family)
+def test_dense_exports_have_the_closed_units_at_zero_and_no_others(family_runs, tmp_path, exported):
+    for family, run in family_runs.items():
+        exported(run, "dense", "--output", tmp_path / family)
         weights, names = load_file(tmp_path / family / "model.safetensors"), FAMILIES[family]
         prefix = next(name for name in weights if ".layer.0." in name).split("encoder.layer")[0]
         ticket = read_mask(run / "model/mask.json").tickets["sst"]
@@ -108,9 +72,9 @@ def test_dense_exports_have_the_closed_units_at_zero_and_no_others(runs, tmp_pat
             assert not weights[f"{prefix}encoder.layer.{layer}.output.dense.weight"].any() == (layer in ticket.ffns)
 
 
-def test_compact_exports_are_small_and_give_the_same_outputs(runs, tmp_path, door):
-    for family, run in runs.items():
-        exported(door, run, "compact", "--output", tmp_path / family)
+def test_compact_exports_are_small_and_give_the_same_outputs(family_runs, tmp_path, exported):
+    for family, run in family_runs.items():
+        exported(run, "compact", "--output", tmp_path / family)
         compact, original = load_classifier(tmp_path / family), load_classifier(run)
         np.testing.assert_array_equal(compact.outputs(ROWS), original.outputs(ROWS))
         mask = read_mask(tmp_path / family / "mask.json")
@@ -119,8 +83,8 @@ def test_compact_exports_are_small_and_give_the_same_outputs(runs, tmp_path, doo
         assert all(label in "01" and 0.5 <= probability <= 1 for label, probability in labels) and len(labels) == len(SENTENCES)
 
 
-def test_the_table_says_what_is_there(runs, tmp_path, door):
-    table = exported(door, runs["bert"], "compact", "--output", tmp_path / "out")
+def test_the_table_says_what_is_there(family_runs, tmp_path, exported):
+    table = exported(family_runs["bert"], "compact", "--output", tmp_path / "out")
     cells = {line.split(" | ")[0].strip("| "): [cell.strip(" |") for cell in line.split(" | ")[1:]] for line in table.splitlines() if line.startswith("| ")}
     assert cells[""][:2] == ["parameters", "MB"] and list(cells) == ["", "---", "dense", "compact"]
     compact = count_parameters(load_classifier(tmp_path / "out").model)
@@ -130,11 +94,11 @@ def test_the_table_says_what_is_there(runs, tmp_path, door):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_onnx_exports_give_the_outputs_of_torch_for_any_number_and_length_of_rows(runs, family, tmp_path, door):
+def test_onnx_exports_give_the_outputs_of_torch_for_any_number_and_length_of_rows(family_runs, family, tmp_path, exported):
     pytest.importorskip("onnxruntime"), pytest.importorskip("onnxscript")
-    table = exported(door, runs[family], "onnx", "--output", tmp_path / "onnx")
+    table = exported(family_runs[family], "onnx", "--output", tmp_path / "onnx")
     assert "| onnx |" in table
-    original, onnx = load_classifier(runs[family]), load_classifier(tmp_path / "onnx")
+    original, onnx = load_classifier(family_runs[family]), load_classifier(tmp_path / "onnx")
     np.testing.assert_allclose(onnx.outputs(ROWS), original.outputs(ROWS), rtol=0, atol=1e-5)
     generator = torch.Generator().manual_seed(0)
     for rows, length in ((1, 2), (1, 61), (5, 3), (33, 17)):
@@ -145,20 +109,20 @@ def test_onnx_exports_give_the_outputs_of_torch_for_any_number_and_length_of_row
             torch.testing.assert_close(onnx.model(onnx.task, batch), original.model(original.task, batch), rtol=0, atol=1e-5)
 
 
-def test_onnx_without_its_packages_is_one_line(runs, tmp_path, refused, monkeypatch):
+def test_onnx_without_its_packages_is_one_line(family_runs, tmp_path, refused, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert "onnx, onnxscript, onnxruntime not installed" in refused("mt_dnn/export.py", runs["bert"], "--format", "onnx", "--output", tmp_path / "out")
+    assert "onnx, onnxscript, onnxruntime not installed" in refused("mt_dnn/export.py", family_runs["bert"], "--format", "onnx", "--output", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-def test_a_run_of_several_tasks_exports_a_model_for_each_with_its_ticket_taken_out(workshop, fine_tuned, tmp_path, door, refused):
+def test_a_run_of_several_tasks_exports_a_model_for_each_with_its_ticket_taken_out(workshop, fine_tuned, tmp_path, door, exported, refused):
     tickets = {"sst": Ticket(frozenset({(0, 1), (1, 0), (1, 2)}), frozenset({2})), "rte": Ticket(frozenset({(0, 0)}), frozenset({0})), "stsb": DENSE}
     write_mask(tmp_path / "shared.json", Mask("winning", read_mask(fine_tuned / "masks/dense/heads_0_ffns_0.json").model, tickets, {}))
     rewind(door, workshop, [tmp_path / "shared.json"], tmp_path / "out", "--save_model", *QUICK, task="sst,rte,stsb")
     run = tmp_path / "out/winning/shared/seed_2018"
     pairs = [Row((first, second), None) for first, second in zip(SENTENCES, SENTENCES[1:])]
     for format in ("dense", "compact"):
-        exported(door, run, format)
+        exported(run, format)
         for name, ticket in tickets.items():
             rows, own = ROWS if name == "sst" else pairs, load_classifier(run / "export" / format / name)
             np.testing.assert_allclose(own.outputs(rows), load_classifier(run, name).outputs(rows), rtol=0, atol=1e-5)
@@ -172,12 +136,12 @@ def test_a_run_of_several_tasks_exports_a_model_for_each_with_its_ticket_taken_o
     assert "no task 'mnli'" in refused("mt_dnn/predict.py", run, "--task", "mnli")
 
 
-def test_what_can_not_be_exported_is_one_line_and_leaves_nothing(runs, workshop, fine_tuned, tmp_path, door, refused, monkeypatch):
+def test_what_can_not_be_exported_is_one_line_and_leaves_nothing(family_runs, workshop, fine_tuned, tmp_path, door, exported, refused, monkeypatch):
     assert "no model with a tasks.json" in refused("mt_dnn/export.py", tmp_path)
     rewind(door, workshop, [fine_tuned / "masks/winning/heads_6_ffns_1.json"], tmp_path / "out", *QUICK)
     run = tmp_path / "out/winning/heads_6_ffns_1/seed_2018"
     assert result_of(run) and "a run without its model, expected one of train.py, or of rewind.py with --save_model" in refused("mt_dnn/export.py", run)
-    exported(door, runs["bert"], "dense", "--output", tmp_path / "dense")
+    exported(family_runs["bert"], "dense", "--output", tmp_path / "dense")
     assert "a dense export, expected the folder of a run" in refused("mt_dnn/export.py", tmp_path / "dense")
 
     def faulty(folder, model, task, ticket):
@@ -186,5 +150,5 @@ def test_what_can_not_be_exported_is_one_line_and_leaves_nothing(runs, workshop,
         return made
     monkeypatch.setattr("mt_dnn.exports.dense_classifier", faulty)
     with pytest.raises(Exception, match="logits differ by 1.0e-02"):
-        export(runs["bert"] / "model", "sst", "dense", tmp_path / "faulty")
+        export(family_runs["bert"] / "model", "sst", "dense", tmp_path / "faulty")
     assert not find(tmp_path / "faulty", "*")

