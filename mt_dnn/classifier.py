@@ -28,11 +28,18 @@ def load_classifier(folder, task=None, device="auto"):
     `task`: the name of one of its tasks; may be left out where it has one. `device`: as --device. Returns a Classifier.
     Raises UserError for a file that is missing, cut short, or does not fit the others.
     """
-    folder, device = model_folder(folder), choose_device(device)
+    folder = model_folder(folder)
     saved = read_saved_tasks(folder)
     task = choose_task(saved, task, folder)
-    model = {"tickets": load_model, "dense": load_stock, "onnx": load_onnx}[saved.format](folder, saved.tasks.values())
-    return Classifier(model.to(device) if saved.format != "onnx" else model, task, load_tokenizer(folder, flag=""), saved.max_seq_len)
+    return Classifier(load_saved(folder, saved, choose_device(device)), task, load_tokenizer(folder, flag=""), saved.max_seq_len)
+
+
+def load_saved(folder, saved, device="cpu"):
+    """Load the model in `folder`, of which `saved` (SavedTasks) tells; an ONNX model always runs on the CPU."""
+    tasks = list(saved.tasks.values())
+    if saved.format == "tickets":
+        return load_model(folder, tasks, device=device)
+    return load_stock(folder, tasks).to(device) if saved.format == "dense" else load_onnx(folder, tasks)
 
 
 def model_folder(folder):

@@ -12,13 +12,14 @@ from torch import nn
 from data_utils.files import RunFailed, UserError, save_tensors, write_folder_whole
 from data_utils.hub import hub_errors, load_tokenizer
 from data_utils.saved_tasks import SavedTasks, read_saved_tasks
-from mt_dnn.classifier import Stock, load_onnx
+from mt_dnn.classifier import Stock, load_saved
 from mt_dnn.export_table import export_table
 from mt_dnn.families import encoder_class, family_of
 from mt_dnn.masks import Mask, read_mask, saved_mask, write_mask
-from mt_dnn.model import Model, load_model, save_model
+from mt_dnn.model import Model, save_model
 from mt_dnn.prune import kept_parts, prune
 
+SAVED_AS = {"dense": "dense", "compact": "tickets", "onnx": "onnx"}
 CLOSE = 1e-4  # logits of an export and of the model it was made from differ by rounding; more than this is no rounding
 
 
@@ -34,24 +35,24 @@ def export(folder, name, format, output):
     if saved.format != "tickets":
         raise UserError(f"{folder}: a {saved.format} export, expected the folder of a run, or a compact export")
     task, tokenizer = saved.tasks[name], load_tokenizer(folder, flag="")
-    compact = take_out(load_model(folder, list(saved.tasks.values())), task, mask.tickets[name]).eval()
-    dense = Stock(dense_classifier(folder, compact, task, mask.tickets[name])).eval()
-    models = {"dense": dense, "compact": compact}
-    own = Mask(mask.kind, mask.model, {name: mask.tickets[name]}, mask.provenance)
+    ticket = mask.tickets[name]
+    compact = take_out(load_saved(folder, saved), task, ticket)
+    dense = dense_classifier(folder, compact, task, ticket)
+    own_mask, own_tasks = Mask(mask.kind, mask.model, {name: ticket}, mask.provenance), SavedTasks(SAVED_AS[format], {name: task}, saved.max_seq_len)
     with write_folder_whole(output) as beside:
         if format == "compact":
-            save_model(beside, compact, tokenizer, own, SavedTasks("tickets", {name: task}, saved.max_seq_len))
+            save_model(beside, compact, tokenizer, own_mask, own_tasks)
         else:
             tokenizer.save_pretrained(beside)
-            write_mask(saved_mask(beside), own)
-            SavedTasks(format, {name: task}, saved.max_seq_len).write(beside)
+            write_mask(saved_mask(beside), own_mask)
+            own_tasks.write(beside)
         if format == "dense":
-            dense.classifier.config.save_pretrained(beside)
-            save_tensors(beside / "model.safetensors", {key: value.contiguous() for key, value in dense.classifier.state_dict().items()}, {"format": "pt"})
+            dense.config.save_pretrained(beside)
+            save_tensors(beside / "model.safetensors", {key: value.contiguous() for key, value in dense.state_dict().items()}, {"format": "pt"})
         elif format == "onnx":
             write_onnx(beside / "model.onnx", compact, task)
-            models["onnx"] = load_onnx(beside, [task]).eval()
-        table, difference = export_table(models, task, tokenizer, saved.max_seq_len)
+        models = {"dense": Stock(dense), "compact": compact} | {format: load_saved(beside, own_tasks)}
+        table, difference = export_table(models, compact, task, tokenizer, saved.max_seq_len)
         if difference > CLOSE:
             raise RunFailed(f"{output}: logits differ by {difference:.1e} from those of {folder}, expected at most {CLOSE:.0e}; nothing was written")
         (beside / "export.md").write_text(table, encoding="utf-8")

@@ -12,7 +12,7 @@ from data_utils.files import UserError
 
 @dataclass(frozen=True)
 class Family:
-    """`model`: the library's class. `query`, `key`, `value`, `output`: the attention's projections within a layer, by name;
+    """`model`: the encoder's class. `query`, `key`, `value`, `output`: the attention's projections within a layer, by name;
     the FFN is `intermediate.dense` and `output.dense` in all of them.
 
     `token_types`: whether the encoder tells first and second sentences apart by token types.
@@ -37,7 +37,7 @@ FAMILIES = {  # by the `model_type` of a config.json
     "bert": Family("BertModel", token_types=True, pooler="bert.pooler.dense", head="classifier"),
     "roberta": Family("RobertaModel", after_padding=True),
     "xlm-roberta": Family("XLMRobertaModel", after_padding=True),
-    "electra": Family("ElectraModel", token_types=True),
+    "electra": Family("ElectraWithPooler", token_types=True),
     "mpnet": Family("MPNetModel", "attention.attn.q", "attention.attn.k", "attention.attn.v", "attention.attn.o", after_padding=True, relative_positions=True),
 }
 
@@ -50,9 +50,9 @@ def family_of(config):
 
 
 def encoder_class(config):
-    """Return the class of encoders with this config: the library's, with a pooler."""
+    """Return the class of encoders with this config: a class of the library, or electra.py's."""
     family = family_of(config)
-    if family.model == "ElectraModel":
+    if family.model == "ElectraWithPooler":
         from mt_dnn.electra import ElectraWithPooler
         return ElectraWithPooler
     return getattr(transformers, family.model)

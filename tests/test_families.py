@@ -1,0 +1,50 @@
+"""Checkpoints as the hub has them: saved by the library's pre-training classes, with weights that no encoder has, and without a pooler."""
+
+import pytest
+import torch
+import transformers
+
+import toy
+from mt_dnn.families import FAMILIES, longest_row
+from mt_dnn.model import Model, lacks_pooler, load_encoder
+from test_gates import make_task
+
+CHECKPOINTS = [("bert", "BertForPreTraining"), ("bert", "BertForMaskedLM"), ("roberta", "RobertaForMaskedLM"), ("xlm-roberta", "XLMRobertaForMaskedLM"),
+               ("electra", "ElectraForPreTraining"), ("mpnet", "MPNetForMaskedLM")]
+
+
+@pytest.mark.parametrize("family, made_by", CHECKPOINTS)
+def test_the_encoder_is_taken_out_of_a_pre_training_checkpoint(tmp_path, family, made_by):
+    model = getattr(transformers, made_by)(toy.config(family))
+    model.save_pretrained(tmp_path)
+    encoder = load_encoder(tmp_path)
+    assert lacks_pooler(encoder) == (made_by != "BertForPreTraining")
+    expected = model.base_model.state_dict()
+    for name, value in encoder.state_dict().items():
+        if name in expected:
+            assert torch.equal(value, expected.pop(name)), name
+        else:
+            assert name.startswith("pooler.") and lacks_pooler(encoder)
+    assert not expected
+
+
+def test_a_pooler_that_was_not_pre_trained_is_drawn_from_the_seed_and_another_is_left_alone(tmp_path):
+    def poolers(place, seeds):
+        model = Model(load_encoder(place), [make_task()])
+        for seed in seeds:
+            model.draw_heads(seed)
+            yield model.encoder.pooler.dense.weight.detach().clone()
+    first, other, again = poolers(toy.save_encoder(tmp_path / "without", "roberta", pooler=False), (1, 2, 1))
+    assert torch.equal(first, again) and not torch.equal(first, other) and 0.015 < float(first.std()) < 0.025
+    one, two = poolers(toy.save_encoder(tmp_path / "with", "roberta"), (1, 2))
+    assert torch.equal(one, two) and float(one.std()) > 0.05
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_longest_row_is_the_longest_that_the_librarys_encoder_takes(family):
+    encoder = toy.encoder(family)
+    longest = longest_row(encoder.config)
+    ids = torch.full((1, longest), 7)
+    encoder(input_ids=ids)
+    with pytest.raises((IndexError, RuntimeError)):
+        encoder(input_ids=torch.cat([ids, ids[:, :1]], 1))
