@@ -38,6 +38,9 @@ def open_door(main):
         sys.exit(main())
     except UserError as error:
         _complain(door, error)
+    except BrokenPipeError:  # who reads the output has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except OSError as error:
         if error.filename is None and error.strerror is None:
             raise
