@@ -171,7 +171,7 @@ class RewindOptions:
     seeds: list = flag([2018], "one run per ticket and seed", nargs="+", type=SEED)
     parallel: str = flag("batches", "what several processes (torchrun) share: every batch, or the runs, each of which one process does", choices=["batches", "runs"])
     keep_gates: bool = flag(False, "train the whole encoder with closed gates, where otherwise the ticket is taken out of the weights")
-    save_model: bool = flag(False, "keep each run's trained model")
+    save_model: bool = flag(False, "keep each run's trained model, for mt_dnn.export and mt_dnn.predict")
 
 
 @dataclass

@@ -11,7 +11,7 @@ def main():
 
     from data_utils.saved_tasks import read_saved_tasks
     from mt_dnn.classifier import model_folder
-    from mt_dnn.exports import export
+    from mt_dnn.formats import export
     folder = model_folder(options.run)
     output, tasks = Path(options.output or RunFolder(options.run).exports / options.format), read_saved_tasks(folder).tasks
     for name in tasks:

@@ -10,6 +10,7 @@
 : "${TRAIN_FRACTION:=1.0}"                           # part of the training rows
 : "${HOLDOUT:=0.0}"                                   # part of the training rows held out, to choose the super ticket on
 : "${ENCODER_DROPOUT:=0.1}"
+: "${SAVE_MODEL:=no}"                                # yes: keep every rewound model, to export it or to predict with it
 : "${START:=$ENCODER}"                               # the weights to start from, where these are not the encoder's own
 : "${CHECKPOINTS:=checkpoints/$(basename "$ENCODER")}"
 
@@ -60,7 +61,7 @@ rewind() {
         train_seed "$seed" || { go_on_after_failure; continue; }
         masks=""
         for kind in "$@"; do masks="$masks $(output_of "$seed")/masks/$kind"; done
-        with_options rewind.py --parallel runs --masks $masks --sparsities $SPARSITIES --seeds "$seed" --output_dir "$(output)/rewind" || go_on_after_failure
+        with_options rewind.py $([ "$SAVE_MODEL" != yes ] || echo --save_model) --parallel runs --masks $masks --sparsities $SPARSITIES --seeds "$seed" --output_dir "$(output)/rewind" || go_on_after_failure
     done
     "$PYTHON" experiments/phase_transition/report.py "$(output)"
 }

@@ -14,7 +14,7 @@ from calls import QUICK, result_of, rewind
 from data_utils.files import find
 from data_utils.tsv import Row
 from mt_dnn.classifier import load_classifier
-from mt_dnn.exports import dense_classifier, export
+from mt_dnn.formats import dense_classifier, export
 from mt_dnn.families import FAMILIES
 from mt_dnn.masks import Mask, read_mask, write_mask
 from mt_dnn.model import count_parameters
@@ -144,11 +144,19 @@ def test_what_can_not_be_exported_is_one_line_and_leaves_nothing(family_runs, wo
     exported(family_runs["bert"], "dense", "--output", tmp_path / "dense")
     assert "a dense export, expected the folder of a run" in refused("mt_dnn/export.py", tmp_path / "dense")
 
+    before = sorted(find(family_runs["bert"], "*"))
+    for place in (family_runs["bert"], family_runs["bert"] / "model", tmp_path):
+        assert "there is something else already, expected a new folder" in refused("mt_dnn/export.py", family_runs["bert"], "--output", place)
+    exported(family_runs["bert"], "compact", "--output", tmp_path / "compact")
+    assert "there is something else already" in refused("mt_dnn/export.py", tmp_path / "compact", "--output", tmp_path / "compact")
+    assert sorted(find(family_runs["bert"], "*")) == before and load_classifier(tmp_path / "compact")(SENTENCES)
+    exported(tmp_path / "compact", "dense", "--output", tmp_path / "dense")  # an earlier export is replaced
+
     def faulty(folder, model, task, ticket):
         made = dense_classifier(folder, model, task, ticket)
         made.classifier.bias.data += 0.01
         return made
-    monkeypatch.setattr("mt_dnn.exports.dense_classifier", faulty)
+    monkeypatch.setattr("mt_dnn.formats.dense_classifier", faulty)
     with pytest.raises(Exception, match="logits differ by 1.0e-02"):
         export(family_runs["bert"] / "model", "sst", "dense", tmp_path / "faulty")
     assert not find(tmp_path / "faulty", "*")

@@ -1,9 +1,10 @@
-"""One task's model with its ticket taken out, as a folder to take away: dense, compact or onnx."""
+"""The formats that a model is exported in, its ticket taken out: dense, compact, onnx."""
 
 import copy
 import importlib.util
 import logging
 import warnings
+from pathlib import Path
 
 import torch
 import transformers
@@ -20,6 +21,7 @@ from mt_dnn.model import Model, save_model
 from mt_dnn.prune import kept_parts, prune
 
 SAVED_AS = {"dense": "dense", "compact": "tickets", "onnx": "onnx"}
+TABLE = "export.md"
 CLOSE = 1e-4  # logits of an export and of the model it was made from differ by rounding; more than this is no rounding
 
 
@@ -27,10 +29,11 @@ def export(folder, name, format, output):
     """Export task `name` of the saved model in `folder` to the folder `output`, whole or not at all; return a table, in Markdown,
     of dense, compact and this export, as it stands in the folder's export.md.
 
-    Raises UserError where `folder` does not hold together or a package is missing, RunFailed where the export gives other outputs.
+    Raises UserError where `folder` does not hold together, `output` holds something else than an export, or a package is missing; RunFailed where the export gives other outputs.
     """
     if format == "onnx":
         _refuse_missing_packages()
+    _refuse_to_replace(Path(output), Path(folder))
     saved, mask = read_saved_tasks(folder), read_mask(saved_mask(folder))
     if saved.format != "tickets":
         raise UserError(f"{folder}: a {saved.format} export, expected the folder of a run, or a compact export")
@@ -55,7 +58,7 @@ def export(folder, name, format, output):
         table, difference = export_table(models, compact, task, tokenizer, saved.max_seq_len)
         if difference > CLOSE:
             raise RunFailed(f"{output}: logits differ by {difference:.1e} from those of {folder}, expected at most {CLOSE:.0e}; nothing was written")
-        (beside / "export.md").write_text(table, encoding="utf-8")
+        (beside / TABLE).write_text(table, encoding="utf-8")
     return table
 
 
@@ -123,6 +126,12 @@ def write_onnx(path, model, task):
         torch.onnx.export(_Answers(model, task).eval(), kwargs=inputs, f=str(path), dynamo=True, external_data=False, verbose=False,
                           input_names=list(inputs), output_names=["logits"], dynamic_shapes={name: sizes for name in inputs})
     config._attn_implementation = attention
+
+
+def _refuse_to_replace(output, folder):
+    """Raise UserError unless `output` is new or an earlier export, other than the one that is exported."""
+    if output.exists() and (output.resolve() == folder.resolve() or not (output / TABLE).is_file()):
+        raise UserError(f"--output {output}: there is something else already, expected a new folder, or an earlier export to replace")
 
 
 def _refuse_missing_packages():
