@@ -113,8 +113,12 @@ def data_parallel(model, tasks):
     others' heads, and FFNs that its ticket closes, without a gradient."""
     if processes() == 1:
         return model
+    import warnings
+
     from torch.nn.parallel import DistributedDataParallel
-    return DistributedDataParallel(model, find_unused_parameters=tasks > 1, broadcast_buffers=False)  # they never change
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*broadcast_buffers")  # newer versions of torch would have another name for it
+        return DistributedDataParallel(model, find_unused_parameters=tasks > 1, broadcast_buffers=False)  # they never change
 
 
 def exchanging(model, now):
