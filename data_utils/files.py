@@ -67,7 +67,9 @@ def write_whole(path, mode="w"):
 
     On an exception inside the block nothing is left behind and an older file stays as it was.
     """
-    path = Path(path)
+    path = Path(os.path.abspath(path))
+    if path.is_dir():
+        raise UserError(f"{path}: a folder, expected the name of a file to write")
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = _beside(path)
     try:
@@ -77,7 +79,8 @@ def write_whole(path, mode="w"):
             os.fsync(file.fileno())
         os.replace(beside, path)
     except OSError as error:
-        error.filename = error.filename or str(path)  # a full disk does not tell
+        if error.filename in (None, str(beside)):  # a full disk does not tell
+            error.filename = str(path)
         raise
     finally:
         beside.unlink(missing_ok=True)
@@ -86,7 +89,7 @@ def write_whole(path, mode="w"):
 @contextlib.contextmanager
 def write_folder_whole(folder):
     """Yield an empty folder to fill with files; it takes the place of `folder` only when the block ends well."""
-    folder = Path(folder)
+    folder = Path(os.path.abspath(folder))
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = _beside(folder)
     shutil.rmtree(beside, ignore_errors=True)

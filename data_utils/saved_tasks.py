@@ -46,7 +46,7 @@ def read_saved_tasks(folder):
     path = _path(folder)
     content = read_json(path, "the tasks of a saved model")
     entries = content.get("tasks")
-    for key, right, expected in (("format", content.get("format") in FORMATS, f"one of {', '.join(FORMATS)}"),
+    for key, right, expected in (("format", content.get("format") in list(FORMATS), f"one of {', '.join(FORMATS)}"),
                                  ("max_seq_len", type(content.get("max_seq_len")) is int and content["max_seq_len"] > 2, "a number of tokens"),
                                  ("tasks", isinstance(entries, dict) and entries and all(isinstance(entry, dict) for entry in entries.values()), "an entry by task name")):
         if not right:

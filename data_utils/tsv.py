@@ -58,11 +58,15 @@ def read_texts(path, task):
     Raises UserError `file:line: what, expected what` for a bad row, and for a missing file or one without rows.
     """
     names, where = task.text_names, path or "standard input"
+    if not path and sys.stdin is None:
+        raise UserError("standard input is closed, expected rows there, or --input FILE")
     with _open(path) if path else contextlib.nullcontext(sys.stdin.buffer) as file:
         first = list(itertools.islice(file, 1))
         found = [name for line in first for name in line.decode("utf-8", "replace").removeprefix("\ufeff").rstrip("\r\n").split("\t")]
         layout = Layout(where, names, None, None)
         if not set(names) <= set(found):
+            if {name.strip().lower() for name in names} & {name.strip().lower() for name in found}:
+                raise UserError(f"{where}:1: {', '.join(found)} looks like a header, expected it to name {' and '.join(names)} just so")
             if len(found) > len(names):
                 raise UserError(f"{where}:1: {len(found)} columns, expected {' and '.join(names)} alone, or a header that names them")
             layout = Layout(where, tuple(range(len(names))), None, len(names))
@@ -105,6 +109,8 @@ def _open(path):
         return open(path, "rb")
     except FileNotFoundError:
         raise UserError(f"{path}: no such file, expected tab-separated rows") from None
+    except IsADirectoryError:
+        raise UserError(f"{path}: a folder, expected a file of tab-separated rows") from None
 
 
 def _split(line):
@@ -119,6 +125,8 @@ def _read_header(line, layout):
     for wanted in (*layout.text, *([] if layout.label is None else [layout.label])):
         if wanted not in names:
             raise _BadRow("header", f"no column '{wanted}' in the header, expected it among: {', '.join(names)}")
+        if names.count(wanted) > 1:
+            raise _BadRow("header", f"column '{wanted}' stands in the header twice, expected it once")
     label = None if layout.label is None else names.index(layout.label)
     return _Columns(tuple(map(names.index, layout.text)), label, len(names))
 
@@ -129,7 +137,7 @@ def _read_row(line, task, columns, every_row):
         fields += [""] * (columns.count - len(fields))
         return Row(tuple(fields[column] for column in columns.text), None)
     if len(fields) != columns.count:
-        raise _BadRow("wrong number of columns", f"{len(fields)} columns, expected {columns.count} separated by tabs", task.drop_incomplete)
+        raise _BadRow("wrong number of columns", f"{len(fields)} column{'s' * (len(fields) != 1)}, expected {columns.count} separated by tabs", task.drop_incomplete)
     texts = tuple(fields[column] for column in columns.text)
     for column, text in zip(columns.text, texts):
         if not text.strip():

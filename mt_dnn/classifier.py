@@ -15,11 +15,12 @@ from data_utils.tasks import Layout
 from data_utils.tokenized import TokenizedSplit, write_split
 from data_utils.tsv import Row
 from mt_dnn.evaluate import decide, predict
-from mt_dnn.families import family_of
+from mt_dnn.families import longest_row, takes_token_types
 from mt_dnn.machine import autocast, choose_device, choose_tokens_at_once
 from mt_dnn.model import load_model
 
 BATCH_SIZE = 64
+TOKENS = 2**14  # at once on a GPU
 
 
 def load_classifier(folder, task=None, device="auto"):
@@ -31,7 +32,12 @@ def load_classifier(folder, task=None, device="auto"):
     folder = model_folder(folder)
     saved = read_saved_tasks(folder)
     task = choose_task(saved, task, folder)
-    return Classifier(load_saved(folder, saved, choose_device(device)), task, load_tokenizer(folder, flag=""), saved.max_seq_len)
+    model, tokenizer = load_saved(folder, saved, choose_device(device)), load_tokenizer(folder, flag="")
+    encoder = model.encoder
+    if encoder and (len(tokenizer) > encoder.config.vocab_size or saved.max_seq_len > longest_row(encoder)):
+        raise UserError(f"{folder}: a tokenizer of {len(tokenizer)} tokens and rows of up to {saved.max_seq_len}, expected at most the encoder's "
+                        f"{encoder.config.vocab_size} and {longest_row(encoder)}")
+    return Classifier(model, task, tokenizer, saved.max_seq_len)
 
 
 def load_saved(folder, saved, device="cpu"):
@@ -67,15 +73,21 @@ class Classifier:
         self.task = dataclasses.replace(task, splits={"input": Layout("", task.text_names, None, None)})
 
     def __call__(self, texts):
-        """Return [(label, its probability)] for `texts`, a list of sentences, or of pairs of them; for a regression [value]."""
-        return answers(self.task, self.outputs(Row((text,) if isinstance(text, str) else tuple(text), None) for text in texts))
+        """Return [(label, its probability)] for `texts`, a list of sentences, or of pairs of them; for a regression [value].
+
+        Raises ValueError for another number of sentences than the task has.
+        """
+        rows = [Row((text,) if isinstance(text, str) else tuple(text), None) for text in ([texts] if isinstance(texts, str) else texts)]
+        if any(len(row.texts) != len(self.task.text_names) for row in rows):
+            raise ValueError(f"each text of '{self.task.name}' is {' and '.join(self.task.text_names)}, expected as many sentences")
+        return answers(self.task, self.outputs(rows)) if rows else []
 
     def outputs(self, rows, progress=lambda n: None):
         """Return the outputs, (rows, outputs) float32, for any number of tsv.Row. Tokens lie on disk meanwhile, so memory does not grow with the texts."""
         with tempfile.TemporaryDirectory() as folder:
             write_split(Path(folder) / f"{self.task.name}_input", iter(rows), self.task, "input", self.tokenizer, self.max_seq_len, {}, {}, progress)
             split, device = TokenizedSplit(folder, self.task, "input"), self.model.device
-            return predict(self.model, self.task, split, BATCH_SIZE, autocast(device, "float32"), choose_tokens_at_once(0, device))
+            return predict(self.model, self.task, split, BATCH_SIZE, autocast(device, "float32"), choose_tokens_at_once(0, device) or TOKENS)
 
 
 def answers(task, outputs):
@@ -93,7 +105,11 @@ class Stock(nn.Module):
     def __init__(self, classifier):
         super().__init__()
         self.classifier = classifier
-        self.inputs = ["input_ids", "attention_mask", *(["token_type_ids"] if family_of(classifier.config).token_types else [])]
+        self.inputs = ["input_ids", "attention_mask", *(["token_type_ids"] if takes_token_types(classifier.config) else [])]
+
+    @property
+    def encoder(self):
+        return self.classifier.base_model
 
     @property
     def device(self):
@@ -117,15 +133,20 @@ def load_stock(folder, tasks):
 class Onnx(nn.Module):
     """An ONNX model, called as a Model is."""
 
-    device = torch.device("cpu")
+    device, encoder = torch.device("cpu"), None
 
-    def __init__(self, session, megabytes):
+    def __init__(self, session, path):
         super().__init__()
-        self.session, self.megabytes, self.inputs = session, megabytes, [entry.name for entry in session.get_inputs()]
+        self.session, self.path, self.inputs = session, path, [entry.name for entry in session.get_inputs()]
+
+    @property
+    def megabytes(self):
+        return sum(path.stat().st_size for path in self.path.parent.glob(f"{self.path.name}*")) / 1e6
 
     def forward(self, task, batch):
         batch = {"attention_mask": torch.ones_like(batch["input_ids"]), **batch}
-        (outputs,) = self.session.run(None, {name: batch[name].numpy() for name in self.inputs})
+        with hub_errors(self.path.parent, "a model.onnx that fits the tokenizer beside it", flag=""):
+            (outputs,) = self.session.run(None, {name: batch[name].numpy() for name in self.inputs})
         return torch.from_numpy(outputs)
 
 
@@ -137,7 +158,7 @@ def load_onnx(folder, tasks):
         raise UserError(f"{folder}: needs onnxruntime, expected it installed; requirements.txt says how") from None
     with hub_errors(folder, "model.onnx, as mt_dnn.export writes it", flag=""):
         path = Path(folder) / "model.onnx"
-        model = Onnx(onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]), path.stat().st_size / 1e6)
+        model = Onnx(onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]), path)
         if [model.session.get_outputs()[0].shape[1]] != [task.n_outputs for task in tasks]:
             raise UserError(f"{folder}: model.onnx and tasks.json do not fit together, expected an export of one model")
     return model

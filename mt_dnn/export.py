@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from data_utils.files import RunFolder, open_door
+from data_utils.files import RunFolder, UserError, open_door
 from mt_dnn.config import ExportOptions, parse_options
 
 
@@ -11,11 +11,16 @@ def main():
 
     from data_utils.saved_tasks import read_saved_tasks
     from mt_dnn.classifier import model_folder
-    from mt_dnn.formats import export
+    from mt_dnn.formats import export, refuse_to_replace
     folder = model_folder(options.run)
-    output, tasks = Path(options.output or RunFolder(options.run).exports / options.format), read_saved_tasks(folder).tasks
-    for name in tasks:
-        place = output / name if len(tasks) > 1 else output
+    run, tasks = RunFolder(folder.parent), read_saved_tasks(folder).tasks
+    if not options.output and folder.name != run.model.name:
+        raise UserError(f"{folder}: not the folder of a run, expected --output, to say where the export goes")
+    output = Path(options.output or run.exports / options.format)
+    places = {name: output / name if len(tasks) > 1 else output for name in tasks}
+    for place in places.values():
+        refuse_to_replace(place, folder)
+    for name, place in places.items():
         table = export(folder, name, options.format, place)
         print(f"{place}: {name}, {options.format}\n\n{table}", flush=True)
 

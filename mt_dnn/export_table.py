@@ -40,7 +40,7 @@ def export_table(models, original, task, tokenizer, max_seq_len):
 
 def _rows(n, length, vocabulary, generator):
     ids = torch.randint(5, vocabulary, (n, length), generator=generator)
-    return {"input_ids": ids, "token_type_ids": torch.zeros_like(ids)}
+    return {"input_ids": ids, "token_type_ids": (torch.arange(length) >= length // 2).long().expand(n, -1)}
 
 
 def _milliseconds(models, task, batch):

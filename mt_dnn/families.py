@@ -43,10 +43,21 @@ FAMILIES = {  # by the `model_type` of a config.json
 
 
 def family_of(config):
-    """Return the Family of an encoder with this config; raise UserError, with the list of those there are, if it has none."""
+    """Return the Family of an encoder with this config; raise UserError, with the list of those there are, if it has none,
+    or if it is no encoder that the library can run."""
     if config.model_type not in FAMILIES:
         raise UserError(f"{config.name_or_path}: a model of type '{config.model_type}', expected one of: {', '.join(FAMILIES)}")
-    return FAMILIES[config.model_type]
+    family = FAMILIES[config.model_type]
+    if getattr(config, "is_decoder", False):
+        raise UserError(f"{config.name_or_path}: config.json: is_decoder is true, expected an encoder")
+    if family.after_padding and config.pad_token_id is None:
+        raise UserError(f"{config.name_or_path}: config.json: pad_token_id is null, expected the padding token's id, from which positions are counted")
+    return family
+
+
+def takes_token_types(config):
+    """Whether an encoder with this config tells first and second sentences apart."""
+    return family_of(config).token_types and config.type_vocab_size > 1
 
 
 def encoder_class(config):
@@ -58,6 +69,7 @@ def encoder_class(config):
     return getattr(transformers, family.model)
 
 
-def longest_row(config):
-    """How many tokens a row may have in an encoder with this config."""
-    return config.max_position_embeddings - (config.pad_token_id + 1 if family_of(config).after_padding else 0)
+def longest_row(encoder):
+    """How many tokens a row may have in `encoder`."""
+    positions = encoder.embeddings.position_embeddings
+    return positions.num_embeddings - (positions.padding_idx + 1 if family_of(encoder.config).after_padding else 0)

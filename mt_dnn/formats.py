@@ -17,11 +17,12 @@ from mt_dnn.classifier import Stock, load_saved
 from mt_dnn.export_table import export_table
 from mt_dnn.families import encoder_class, family_of
 from mt_dnn.masks import Mask, read_mask, saved_mask, write_mask
-from mt_dnn.model import Model, save_model
+from mt_dnn.model import Model, count_parameters, save_model
 from mt_dnn.prune import kept_parts, prune
 
 SAVED_AS = {"dense": "dense", "compact": "tickets", "onnx": "onnx"}
 TABLE = "export.md"
+ONE_FILE = 2**31 - 2**24  # bytes: more weights than that go into model.onnx.data, beside model.onnx
 CLOSE = 1e-4  # logits of an export and of the model it was made from differ by rounding; more than this is no rounding
 
 
@@ -33,19 +34,22 @@ def export(folder, name, format, output):
     """
     if format == "onnx":
         _refuse_missing_packages()
-    _refuse_to_replace(Path(output), Path(folder))
+    refuse_to_replace(output, folder)
     saved, mask = read_saved_tasks(folder), read_mask(saved_mask(folder))
     if saved.format != "tickets":
         raise UserError(f"{folder}: a {saved.format} export, expected the folder of a run, or a compact export")
     task, tokenizer = saved.tasks[name], load_tokenizer(folder, flag="")
     ticket = mask.tickets[name]
-    compact = take_out(load_saved(folder, saved), task, ticket)
+    original = load_saved(folder, saved)
+    compact = take_out(original, task, ticket)
     dense = dense_classifier(folder, compact, task, ticket)
     own_mask, own_tasks = Mask(mask.kind, mask.model, {name: ticket}, mask.provenance), SavedTasks(SAVED_AS[format], {name: task}, saved.max_seq_len)
     with write_folder_whole(output) as beside:
         if format == "compact":
             save_model(beside, compact, tokenizer, own_mask, own_tasks)
         else:
+            if format == "dense" and not compact.token_types:
+                tokenizer.model_input_names = [name for name in tokenizer.model_input_names if name != "token_type_ids"]
             tokenizer.save_pretrained(beside)
             write_mask(saved_mask(beside), own_mask)
             own_tasks.write(beside)
@@ -55,7 +59,7 @@ def export(folder, name, format, output):
         elif format == "onnx":
             write_onnx(beside / "model.onnx", compact, task)
         models = {"dense": Stock(dense), "compact": compact} | {format: load_saved(beside, own_tasks)}
-        table, difference = export_table(models, compact, task, tokenizer, saved.max_seq_len)
+        table, difference = export_table(models, original, task, tokenizer, saved.max_seq_len)
         if difference > CLOSE:
             raise RunFailed(f"{output}: logits differ by {difference:.1e} from those of {folder}, expected at most {CLOSE:.0e}; nothing was written")
         (beside / TABLE).write_text(table, encoding="utf-8")
@@ -121,16 +125,19 @@ def write_onnx(path, model, task):
     config = model.encoder.config
     attention, config._attn_implementation = config._attn_implementation, "eager"  # the exporter can't take every other apart
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it would say that torchvision is not there
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of torch about itself
-        torch.onnx.export(_Answers(model, task).eval(), kwargs=inputs, f=str(path), dynamo=True, external_data=False, verbose=False,
-                          input_names=list(inputs), output_names=["logits"], dynamic_shapes={name: sizes for name in inputs})
-    config._attn_implementation = attention
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch about itself
+            torch.onnx.export(_Answers(model, task).eval(), kwargs=inputs, f=str(path), dynamo=True, external_data=4 * count_parameters(model) > ONE_FILE,
+                              verbose=False, input_names=list(inputs), output_names=["logits"], dynamic_shapes={name: sizes for name in inputs})
+    finally:
+        config._attn_implementation = attention
 
 
-def _refuse_to_replace(output, folder):
-    """Raise UserError unless `output` is new or an earlier export, other than the one that is exported."""
-    if output.exists() and (output.resolve() == folder.resolve() or not (output / TABLE).is_file()):
+def refuse_to_replace(output, folder):
+    """Raise UserError unless `output` is new, or an earlier export with nothing below it, other than the one in `folder` that is exported."""
+    output = Path(output)
+    if output.exists() and (output.resolve() == Path(folder).resolve() or not (output / TABLE).is_file() or any(path.is_dir() for path in output.iterdir())):
         raise UserError(f"--output {output}: there is something else already, expected a new folder, or an earlier export to replace")
 
 

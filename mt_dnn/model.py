@@ -13,7 +13,7 @@ from torch.nn import functional
 from data_utils.files import UserError, save_tensors, write_folder_whole
 from data_utils.hub import hub_errors
 from mt_dnn.attention import save_work
-from mt_dnn.families import encoder_class, family_of
+from mt_dnn.families import encoder_class, takes_token_types
 from mt_dnn.masks import encoder_name, read_mask, refuse_other_model, saved_mask, tickets_for, write_mask
 from mt_dnn.prune import prune
 from mt_dnn.sharing import SharedTicket
@@ -31,7 +31,7 @@ class Model(nn.Module):
         super().__init__()
         self.encoder = encoder
         save_work(encoder)
-        self.token_types = family_of(encoder.config).token_types and encoder.config.type_vocab_size > 1
+        self.token_types = takes_token_types(encoder.config)
         self.dropout = nn.ModuleDict({_key(task): nn.Dropout(task.head_dropout) for task in tasks})
         self.heads = nn.ModuleDict({_key(task): nn.Linear(encoder.config.hidden_size, task.n_outputs) for task in tasks})
         self.shared = {}

@@ -25,8 +25,8 @@ def predict_rows(options):
     from mt_dnn.classifier import answers, load_classifier
     classifier = load_classifier(options.runs[0], options.task, options.device)
     task = classifier.task
-    answered = answers(task, classifier.outputs(read_texts(options.input, task)))
     with write_whole(options.output) if options.output else contextlib.nullcontext(sys.stdout) as file:
+        answered = answers(task, classifier.outputs(read_texts(options.input, task)))
         if task.kind == "classification":
             file.write("row\tlabel\tprobability\n")
             file.writelines(f"{row}\t{label}\t{probability:.4f}\n" for row, (label, probability) in enumerate(answered))

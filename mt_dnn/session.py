@@ -53,7 +53,7 @@ class Session:
         if len(self.tokenizer) > self.pretrained.config.vocab_size:
             raise UserError(f"--init_checkpoint {model_options.init_checkpoint}: a tokenizer of {len(self.tokenizer)} tokens, "
                             f"expected at most the encoder's {self.pretrained.config.vocab_size}")
-        positions = longest_row(self.pretrained.config)
+        positions = longest_row(self.pretrained)
         splits = [split for _, train, dev in self.splits for split in (train, *dev.values())]
         max_seq_len = min(positions, *(split.header["made_from"]["max_seq_len"] for split in splits))
         self.saved_tasks = SavedTasks("tickets", {task.name: task for task in self.tasks}, max_seq_len)

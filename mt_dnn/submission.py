@@ -1,5 +1,6 @@
 """GLUE's submission file: predictions for its test sets in a zip, checked against experiments/glue/submission.yml."""
 
+import functools
 import io
 import zipfile
 from pathlib import Path
@@ -25,21 +26,11 @@ def write_submission(path, classifiers, raw_dir, task_def, say):
     the benchmark's, and predictions that it would not take; nothing is written then. Returns the names of the files that a
     whole submission would have beyond those.
     """
-    rules, tasks, files = read_rules(), read_tasks(task_def), {}
-    for classifier in classifiers:
-        name = classifier.task.name
-        own = {file: rule for file, rule in rules.items() if rule["task"] == name}
-        if not own:
-            raise UserError(f"{RULES}: no test set of '{name}', expected one of the tasks: {', '.join(dict.fromkeys(rule['task'] for rule in rules.values()))}")
-        if files.keys() & own.keys():
-            raise UserError(f"two models of '{name}', expected one (its files are {', '.join(own)})")
-        (task,) = select_tasks(tasks, [name], task_def)
-        for file, rule in own.items():
-            layout = task.splits[rule["split"]]
-            rows = read_every_row(Path(raw_dir) / layout.file, task, layout)
-            predicted = answers(classifier.task, classifier.outputs(rows))
-            files[file] = [show(answer, rule) for answer in predicted]
-            say(f"{file}: {len(predicted)} rows")
+    rules, files = read_rules(), {}
+    for file, (classifier, rows) in _plan(classifiers, rules, raw_dir, task_def).items():
+        predicted = answers(classifier.task, classifier.outputs(rows()))
+        files[file] = [show(answer, rules[file]) for answer in predicted]
+        say(f"{file}: {len(predicted)} rows")
     with write_whole(path, "wb") as out:
         content = io.BytesIO()
         with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -48,6 +39,35 @@ def write_submission(path, classifiers, raw_dir, task_def, say):
         check_submission(content, rules, path)
         out.write(content.getvalue())
     return [file for file in rules if file not in files]
+
+
+def _plan(classifiers, rules, raw_dir, task_def):
+    """Return {file in the zip: (Classifier, function that returns its test set's rows)}; raise UserError for whatever does not fit, before anything is predicted."""
+    tasks, plan = read_tasks(task_def), {}
+    for classifier in classifiers:
+        name = classifier.task.name
+        own = {file: rule for file, rule in rules.items() if rule["task"] == name}
+        if not own:
+            raise UserError(f"{RULES}: no test set of '{name}', expected one of the tasks: {', '.join(dict.fromkeys(rule['task'] for rule in rules.values()))}")
+        if plan.keys() & own.keys():
+            raise UserError(f"two models of '{name}', expected one (its files are {', '.join(own)})")
+        (task,) = select_tasks(tasks, [name], task_def)
+        for file, rule in own.items():
+            if set(classifier.task.labels) != set(rule.get("labels", ())) or len(classifier.task.text_names) != len(task.text_names):
+                raise UserError(f"the model of '{name}' has the labels {', '.join(classifier.task.labels) or '(a number)'} for {' and '.join(classifier.task.text_names)}, "
+                                f"expected GLUE's {name}: {', '.join(rule.get('labels', ['a number']))} for {' and '.join(task.text_names)}")
+            if rule["split"] not in task.splits:
+                raise UserError(f"{task_def}: {name}.splits: no '{rule['split']}', expected the test set of {file}")
+            layout = task.splits[rule["split"]]
+            rows = functools.partial(read_every_row, Path(raw_dir) / layout.file, task, layout)
+            _refuse_other_size(sum(1 for _ in rows()), rule, f"{Path(raw_dir) / layout.file}")
+            plan[file] = classifier, rows
+    return plan
+
+
+def _refuse_other_size(rows, rule, where):
+    if rows != rule["rows"]:
+        raise UserError(f"{where}: {rows} rows, expected the {rule['rows']} of the benchmark's test set")
 
 
 def show(answer, rule):
@@ -73,8 +93,7 @@ def check_submission(archive, rules, name):
                     raise UserError(f"{name}: {file}:{number + 2}: index {index!r}, expected {number}")
                 if not _allowed(prediction, rule):
                     raise UserError(f"{name}: {file}:{number + 2}: prediction {prediction!r}, expected {rule.get('labels') or 'a number from {} to {}'.format(*rule['range'])}")
-            if len(lines) != rule["rows"]:
-                raise UserError(f"{name}: {file}: {len(lines)} rows, expected the {rule['rows']} of the benchmark's test set")
+            _refuse_other_size(len(lines), rule, f"{name}: {file}")
 
 
 def _allowed(prediction, rule):

@@ -51,7 +51,7 @@ def test_quotes_and_unicode_separators_are_plain_data(tmp_path):
 # ---- bad rows ----
 
 BAD = [
-    ("sst", b"sentence\tlabel\na film\t1\nno label\n", ":3: 1 columns, expected 2 separated by tabs"),
+    ("sst", b"sentence\tlabel\na film\t1\nno label\n", ":3: 1 column, expected 2 separated by tabs"),
     ("sst", b"sentence\tlabel\na film\t1\nmore\t1\t1\n", ":3: 3 columns, expected 2"),
     ("sst", b"sentence\tlabel\na film\t1\na day\t2\n", ":3: label '2', expected one of: 0, 1"),
     ("sst", b"sentence\tlabel\na film\t1\n   \t1\n", ":3: column 1 is empty, expected a sentence"),

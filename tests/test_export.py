@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 import toy
-from calls import QUICK, result_of, rewind
+from calls import QUICK, options, result_of, rewind
 from data_utils.files import find
 from data_utils.tsv import Row
 from mt_dnn.classifier import load_classifier
@@ -109,6 +110,24 @@ def test_onnx_exports_give_the_outputs_of_torch_for_any_number_and_length_of_row
             torch.testing.assert_close(onnx.model(onnx.task, batch), original.model(original.task, batch), rtol=0, atol=1e-5)
 
 
+def test_weights_too_large_for_one_onnx_file_go_beside_it(family_runs, tmp_path, exported, monkeypatch):
+    pytest.importorskip("onnxruntime"), pytest.importorskip("onnxscript")
+    monkeypatch.setattr("mt_dnn.formats.ONE_FILE", 1000)
+    exported(family_runs["bert"], "onnx", "--output", tmp_path / "onnx")
+    assert (tmp_path / "onnx/model.onnx.data").is_file()
+    np.testing.assert_allclose(load_classifier(tmp_path / "onnx").outputs(ROWS), load_classifier(family_runs["bert"]).outputs(ROWS), rtol=0, atol=1e-5)
+
+
+def test_token_types_that_an_encoder_has_no_use_for_are_no_input_of_its_exports(workshop, tmp_path, door, exported):
+    encoder = toy.save_encoder(tmp_path / "tiny-bert", types=1)
+    its_own = SimpleNamespace(data=workshop.data, encoder=encoder)
+    assert door("train.py", *options(its_own, "rte", *QUICK), "--do_train", "--output_dir", tmp_path / "rte").status == 0
+    exported(tmp_path / "rte", "dense")
+    pairs = [Row((first, second), None) for first, second in zip(SENTENCES, SENTENCES[1:])]
+    np.testing.assert_allclose(load_classifier(tmp_path / "rte/export/dense").outputs(pairs), load_classifier(tmp_path / "rte").outputs(pairs), rtol=0, atol=1e-5)
+    assert by_stock_transformers(tmp_path, tmp_path / "rte/export/dense")
+
+
 def test_onnx_without_its_packages_is_one_line(family_runs, tmp_path, refused, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert "onnx, onnxscript, onnxruntime not installed" in refused("mt_dnn/export.py", family_runs["bert"], "--format", "onnx", "--output", tmp_path / "out")
@@ -142,8 +161,9 @@ def test_what_can_not_be_exported_is_one_line_and_leaves_nothing(family_runs, wo
     run = tmp_path / "out/winning/heads_6_ffns_1/seed_2018"
     assert result_of(run) and "a run without its model, expected one of train.py, or of rewind.py with --save_model" in refused("mt_dnn/export.py", run)
     exported(family_runs["bert"], "dense", "--output", tmp_path / "dense")
-    assert "a dense export, expected the folder of a run" in refused("mt_dnn/export.py", tmp_path / "dense")
+    assert "a dense export, expected the folder of a run" in refused("mt_dnn/export.py", tmp_path / "dense", "--output", tmp_path / "new")
 
+    assert "not the folder of a run, expected --output" in refused("mt_dnn/export.py", tmp_path / "dense", "--format", "dense")
     before = sorted(find(family_runs["bert"], "*"))
     for place in (family_runs["bert"], family_runs["bert"] / "model", tmp_path):
         assert "there is something else already, expected a new folder" in refused("mt_dnn/export.py", family_runs["bert"], "--output", place)

@@ -1,11 +1,14 @@
 """Checkpoints as the hub has them: saved by the library's pre-training classes, with weights that no encoder has, and without a pooler."""
 
+import json
+
 import pytest
 import torch
 import transformers
 
 import toy
-from mt_dnn.families import FAMILIES, longest_row
+from data_utils.files import UserError
+from mt_dnn.families import FAMILIES, encoder_class, longest_row
 from mt_dnn.model import Model, lacks_pooler, load_encoder
 from test_gates import make_task
 
@@ -40,10 +43,29 @@ def test_a_pooler_that_was_not_pre_trained_is_drawn_from_the_seed_and_another_is
     assert torch.equal(one, two) and float(one.std()) > 0.05
 
 
+@pytest.mark.parametrize("family, change, complaint", [
+    ("bert", {"is_decoder": True}, "config.json: is_decoder is true, expected an encoder"),
+    ("roberta", {"pad_token_id": None}, "config.json: pad_token_id is null, expected the padding token's id"),
+    ("bert", {"model_type": "distilbert"}, "a model of type 'distilbert', expected one of: bert, roberta, xlm-roberta, electra, mpnet"),
+])
+def test_what_is_no_encoder_of_a_family_is_refused(tmp_path, family, change, complaint):
+    folder = toy.save_encoder(tmp_path / "encoder", family)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **change}))
+    with pytest.raises(UserError, match=f"{folder}: {complaint}"):
+        load_encoder(folder)
+
+
+def test_positions_of_mpnet_start_behind_1_whatever_its_config_says():
+    config = toy.config("mpnet")
+    config.pad_token_id = 0
+    assert longest_row(encoder_class(config)(config)) == 64
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_longest_row_is_the_longest_that_the_librarys_encoder_takes(family):
     encoder = toy.encoder(family)
-    longest = longest_row(encoder.config)
+    longest = longest_row(encoder)
     ids = torch.full((1, longest), 7)
     encoder(input_ids=ids)
     with pytest.raises((IndexError, RuntimeError)):

@@ -77,6 +77,15 @@ def test_the_order_of_rows_and_their_neighbours_do_not_matter(runs):
     np.testing.assert_allclose(together[::10], alone, rtol=0, atol=1e-5)
 
 
+def test_a_call_with_other_than_the_tasks_sentences_is_an_error(runs):
+    classify = load_classifier(runs["rte"])
+    assert classify([]) == [] and len(classify([("a day", "at sea")])) == 1
+    for wrong in (["a day"], "a day", [("a", "b", "c")]):
+        with pytest.raises(ValueError, match="each text of 'rte' is sentence1 and sentence2"):
+            classify(wrong)
+    assert load_classifier(runs["sst"])("a day") == load_classifier(runs["sst"])(["a day"])
+
+
 def test_bad_input_is_one_line_and_writes_nothing(runs, tmp_path, refused):
     def complaint(run, content, *more):
         (tmp_path / "in.tsv").write_bytes(content)
@@ -85,7 +94,12 @@ def test_bad_input_is_one_line_and_writes_nothing(runs, tmp_path, refused):
         return line
     assert "in.tsv:2: 2 columns, expected 1" in complaint("sst", b"a day\na\tday\n")
     assert "in.tsv:1: 3 columns, expected sentence alone, or a header that names them" in complaint("sst", b"a\tday\tat sea\n")
-    assert "in.tsv:1: 1 columns, expected 2" in complaint("rte", b"a day\n")
+    assert "in.tsv:1: 1 column, expected 2" in complaint("rte", b"a day\n")
+    assert "in.tsv:1: Sentence looks like a header, expected it to name sentence just so" in complaint("sst", b"Sentence\na day\n")
+    assert "sentence1, text looks like a header" in complaint("rte", b"sentence1\ttext\na day\tat sea\n")
+    assert "in.tsv:1: column 'sentence' stands in the header twice" in complaint("sst", b"sentence\tsentence\na\tb\n")
+    assert ": a folder, expected a file of tab-separated rows" in refused("mt_dnn/predict.py", runs["sst"], "--input", tmp_path)
+    assert ": a folder, expected the name of a file to write" in refused("mt_dnn/predict.py", runs["sst"], "--input", tmp_path / "in.tsv", "--output", tmp_path)
     assert "in.tsv:2: column 1 is empty" in complaint("sst", b"a day\n \n")
     assert "in.tsv:2: byte 3 of the line is not UTF-8" in complaint("sst", b"a day\nab\xff\n")
     assert "in.tsv: no usable row" in complaint("sst", b"") and "no usable row" in complaint("sst", b"sentence\n")
@@ -128,9 +142,13 @@ def test_what_the_benchmark_would_not_take_is_refused(workshop, runs, raw, tmp_p
         line = refused("mt_dnn/predict.py", *args, "--glue_format", "--raw_dir", raw_dir, "--output", tmp_path / "out.zip")
         assert not (tmp_path / "out.zip").exists()
         return line
-    assert "SST-2.tsv: 10 rows, expected the 1821 of the benchmark's test set" in complaint(runs["sst"], raw_dir=workshop.raw)
+    assert "SST-2/test.tsv: 10 rows, expected the 1821 of the benchmark's test set" in complaint(runs["sst"], raw_dir=workshop.raw)
     assert "two models of 'sst', expected one" in complaint(runs["sst"], runs["sst"])
     assert "SST-2/test.tsv: no such file" in complaint(runs["sst"], raw_dir=tmp_path)
+    (tmp_path / "tasks.yml").write_text("sst: {kind: classification, labels: ['0', '1'], metrics: [accuracy], text: [sentence], label: label, splits: {train: a, dev: b}}")
+    assert "tasks.yml: sst.splits: no 'test', expected the test set of SST-2.tsv" in complaint(runs["sst"], "--task_def", tmp_path / "tasks.yml")
+    assert "the model of 'rte' has the labels 0, 1 for sentence, expected GLUE's rte: entailment, not_entailment for sentence1 and sentence2" in \
+        complaint(renamed(runs["sst"], tmp_path / "rte", "rte"))
     assert "--glue_format with --input or --task" in complaint(runs["sst"], "--task", "sst")
     assert "--glue_format without --output" in refused("mt_dnn/predict.py", runs["sst"], "--glue_format")
     assert "no test set of 'reviews', expected one of the tasks: cola, sst" in complaint(renamed(runs["sst"], tmp_path / "reviews", "reviews"))

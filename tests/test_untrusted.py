@@ -54,6 +54,13 @@ def test_no_code_of_a_checkpoint_is_run(workshop, tmp_path, refused, trap, monke
     assert not sprung.exists() and not (tmp_path / "out").exists()
 
 
+def larger(tokenizer):
+    """A tokenizer.json with more tokens."""
+    content = json.loads(tokenizer.read_text())
+    content["model"]["vocab"] |= {f"more{i}": 1000 + i for i in range(500)}
+    return json.dumps(content).encode()
+
+
 @pytest.mark.parametrize("format", ["run", "dense", "compact", "onnx"])
 def test_every_file_that_is_cut_short_is_noticed(family_runs, format, tmp_path, exported, refused):
     if format == "onnx":
@@ -107,6 +114,9 @@ def test_a_model_of_another_kind_in_the_same_place_is_noticed(family_runs, tmp_p
         assert "copy: " in complaint(folder, "model.safetensors", pickled)
     assert "do not fit together" in complaint(model, "mask.json", family_runs["mpnet"].parents[3] / "sst/masks/dense/heads_0_ffns_0.json")
     assert "made for another model" in complaint(model, "mask.json", (model / "mask.json").read_bytes().replace(b'"heads": 4', b'"heads": 8'))
+    for folder in (model, tmp_path / "dense"):
+        assert "expected at most the encoder's" in complaint(folder, "tasks.json", json.dumps({**json.loads((folder / "tasks.json").read_text()), "max_seq_len": 500}).encode())
+        assert "expected at most the encoder's" in complaint(folder, "tokenizer.json", larger(model / "tokenizer.json"))
     three = {**tasks["tasks"]["sst"], "labels": ["0", "1", "2"]}
     assert "do not fit together" in complaint(tmp_path / "dense", "tasks.json", json.dumps({**tasks, "format": "dense", "tasks": {"sst": three}}).encode())
     assert not sprung.exists()

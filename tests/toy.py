@@ -16,8 +16,8 @@ PADDING = {family: 0 if family in ("bert", "electra") else 1 for family in FAMIL
 NO_POOLER = "roberta", "electra"  # whose toy checkpoints lack one, as the hub's do
 
 
-def config(family="bert", layers=3, heads=4, size=8, intermediate=48, dropout=0.1, vocabulary=len(VOCABULARY)):
-    more = {"embedding_size": 24} if family == "electra" else {}
+def config(family="bert", layers=3, heads=4, size=8, intermediate=48, dropout=0.1, vocabulary=len(VOCABULARY), types=2):
+    more = {"embedding_size": 24} if family == "electra" else {"type_vocab_size": types} if family == "bert" else {}
     return transformers.AutoConfig.for_model(
         family, vocab_size=vocabulary, hidden_size=heads * size, num_hidden_layers=layers, num_attention_heads=heads, intermediate_size=intermediate,
         max_position_embeddings=66 if FAMILIES[family].after_padding else 64, pad_token_id=PADDING[family], hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout, **more)
