@@ -13,19 +13,19 @@ SECONDS = 1.0  # each is timed for, and at least three times
 
 
 @torch.no_grad()
-def export_table(models, original, task, tokenizer, max_seq_len):
-    """Return (table in Markdown, largest difference of logits to those of `original`).
+def export_table(models, original):
+    """Return (table in Markdown, largest difference of logits to those of `original`, a Classifier).
 
-    `models`: {"dense": ..., "compact": ..., maybe more}, called, as `original` is, with (task, batch). Rows are of random
-    tokens; they are timed without padding, and compared with it.
+    `models`: {"dense": ..., "compact": ..., maybe more}, called, as that of `original` is, with (task, batch). Rows are of
+    random tokens; they are timed without padding, and compared with it.
     """
-    for model in (original, *models.values()):
+    for model in models.values():
         model.eval()
-    generator = torch.Generator().manual_seed(0)
-    rows = _rows(max(BATCHES), min(TOKENS, max_seq_len), len(tokenizer), generator)
+    task, tokenizer, generator = original.task, original.tokenizer, torch.Generator().manual_seed(0)
+    rows = _rows(max(BATCHES), min(TOKENS, original.max_seq_len), len(tokenizer), generator)
     padded = {**rows, "attention_mask": (torch.arange(rows["input_ids"].shape[1]) < torch.randint(3, TOKENS, (max(BATCHES), 1), generator=generator)).long()}
     padded["input_ids"] = padded["input_ids"].where(padded["attention_mask"] > 0, tokenizer.pad_token_id)
-    expected = original(task, padded)
+    expected = original.model(task, padded)
     difference = max(float((model(task, padded) - expected).abs().max()) for model in models.values())
     times = {size: _milliseconds(models, task, {key: value[:size] for key, value in rows.items()}) for size in BATCHES}
     lines = [f"| | parameters | MB | {' | '.join(f'ms per row, batch of {size}' for size in BATCHES)} |", f"| --- | --- | --- |{' --- |' * len(BATCHES)}"]

@@ -11,9 +11,9 @@ import transformers
 from torch import nn
 
 from data_utils.files import RunFailed, UserError, save_tensors, write_folder_whole
-from data_utils.hub import hub_errors, load_tokenizer
+from data_utils.hub import hub_errors
 from data_utils.saved_tasks import SavedTasks, read_saved_tasks
-from mt_dnn.classifier import Stock, load_saved
+from mt_dnn.classifier import Stock, load_classifier
 from mt_dnn.export_table import export_table
 from mt_dnn.families import encoder_class, family_of
 from mt_dnn.masks import Mask, read_mask, saved_mask, write_mask
@@ -30,7 +30,8 @@ def export(folder, name, format, output):
     """Export task `name` of the saved model in `folder` to the folder `output`, whole or not at all; return a table, in Markdown,
     of dense, compact and this export, as it stands in the folder's export.md.
 
-    Raises UserError where `folder` does not hold together, `output` holds something else than an export, or a package is missing; RunFailed where the export gives other outputs.
+    Raises UserError where `folder` does not hold together, `output` holds something else than an export, or a package is
+    missing; RunFailed where the export gives other outputs.
     """
     if format == "onnx":
         _refuse_missing_packages()
@@ -38,12 +39,11 @@ def export(folder, name, format, output):
     saved, mask = read_saved_tasks(folder), read_mask(saved_mask(folder))
     if saved.format != "tickets":
         raise UserError(f"{folder}: a {saved.format} export, expected the folder of a run, or a compact export")
-    task, tokenizer = saved.tasks[name], load_tokenizer(folder, flag="")
-    ticket = mask.tickets[name]
-    original = load_saved(folder, saved)
-    compact = take_out(original, task, ticket)
+    original, ticket = load_classifier(folder, name, "cpu"), mask.tickets[name]
+    task, tokenizer = original.task, original.tokenizer
+    compact = take_out(original.model, task, ticket)
     dense = dense_classifier(folder, compact, task, ticket)
-    own_mask, own_tasks = Mask(mask.kind, mask.model, {name: ticket}, mask.provenance), SavedTasks(SAVED_AS[format], {name: task}, saved.max_seq_len)
+    own_mask, own_tasks = Mask(mask.kind, mask.model, {name: ticket}, mask.provenance), SavedTasks(SAVED_AS[format], {name: task}, original.max_seq_len)
     with write_folder_whole(output) as beside:
         if format == "compact":
             save_model(beside, compact, tokenizer, own_mask, own_tasks)
@@ -58,8 +58,8 @@ def export(folder, name, format, output):
             save_tensors(beside / "model.safetensors", {key: value.contiguous() for key, value in dense.state_dict().items()}, {"format": "pt"})
         elif format == "onnx":
             write_onnx(beside / "model.onnx", compact, task)
-        models = {"dense": Stock(dense), "compact": compact} | {format: load_saved(beside, own_tasks)}
-        table, difference = export_table(models, original, task, tokenizer, saved.max_seq_len)
+        models = {"dense": Stock(dense), "compact": compact} | {format: load_classifier(beside, device="cpu").model}
+        table, difference = export_table(models, original)
         if difference > CLOSE:
             raise RunFailed(f"{output}: logits differ by {difference:.1e} from those of {folder}, expected at most {CLOSE:.0e}; nothing was written")
         (beside / TABLE).write_text(table, encoding="utf-8")

@@ -117,6 +117,10 @@ def test_a_model_of_another_kind_in_the_same_place_is_noticed(family_runs, tmp_p
     for folder in (model, tmp_path / "dense"):
         assert "expected at most the encoder's" in complaint(folder, "tasks.json", json.dumps({**json.loads((folder / "tasks.json").read_text()), "max_seq_len": 500}).encode())
         assert "expected at most the encoder's" in complaint(folder, "tokenizer.json", larger(model / "tokenizer.json"))
+    copy = tmp_path / "copied/model"
+    shutil.copytree(model, copy)
+    (copy / "tokenizer.json").write_bytes(larger(model / "tokenizer.json"))
+    assert "expected at most the encoder's" in refused("mt_dnn/export.py", tmp_path / "copied") and not (tmp_path / "copied/export").exists()
     three = {**tasks["tasks"]["sst"], "labels": ["0", "1", "2"]}
     assert "do not fit together" in complaint(tmp_path / "dense", "tasks.json", json.dumps({**tasks, "format": "dense", "tasks": {"sst": three}}).encode())
     assert not sprung.exists()
