@@ -40,7 +40,7 @@ def load_classifier(folder, task=None, device="auto"):
     return Classifier(model, task, tokenizer, saved.max_seq_len)
 
 
-def load_saved(folder, saved, device="cpu"):
+def load_saved(folder, saved, device):
     """Load the model in `folder`, of which `saved` (SavedTasks) tells; an ONNX model always runs on the CPU."""
     tasks = list(saved.tasks.values())
     if saved.format == "tickets":
