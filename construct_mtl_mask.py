@@ -2,19 +2,27 @@
 
 from pathlib import Path
 
-from data_utils.files import RunFolder, open_door
+from data_utils.door import open_door
+from data_utils.run_folder import RunFolder
 from mt_dnn.config import MergeOptions, parse_options
 
 
 def main():
     (options,) = parse_options(__doc__, MergeOptions)
 
-    from mt_dnn.masks import write_mask
-    from mt_dnn.super_tickets import merge_masks, read_super_tickets
-    from mt_dnn.ticket import remaining_weights
+    from mt_dnn.tickets.masks import write_mask
+    from mt_dnn.tickets.super_tickets import merge_masks, read_super_tickets
+    from mt_dnn.tickets.ticket import remaining_weights
+
     checkpoints = Path(options.checkpoints or f"checkpoints/bert-{options.model}-uncased")
     counts = read_super_tickets(options.super_tickets or [f"experiments/glue/super_tickets_{options.model}.yml"])
-    mask = merge_masks({task: RunFolder(checkpoints / task).mask(options.kind if any(own) else "dense", *own) for task, own in counts.items()}, options.kind)
+    mask = merge_masks(
+        {
+            task: RunFolder(checkpoints / task).mask(options.kind if any(own) else "dense", *own)
+            for task, own in counts.items()
+        },
+        options.kind,
+    )
     output = Path(options.output or checkpoints / "mtdnn" / "masks" / options.kind / "super_tickets.json")
     write_mask(output, mask)
 

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from data_utils.files import UserError, open_door, sha256
+from data_utils.door import open_door
+from data_utils.errors import UserError
+from data_utils.files import sha256
 from mt_dnn.config import PreproOptions, parse_options
 
 
@@ -10,10 +12,12 @@ def main():
     (options,) = parse_options(__doc__, PreproOptions)
 
     from data_utils.tasks import read_tasks, select_tasks
+
     tasks = read_tasks(options.task_def)
     tasks = select_tasks(tasks, options.tasks or list(tasks), options.task_def)
 
     from data_utils.hub import load_tokenizer
+
     tokenizer = load_tokenizer(options.init_checkpoint)
     for task in tasks:
         for split in task.splits:
@@ -24,26 +28,40 @@ def tokenize_split(task, split, tokenizer, options):
     """Tokenize one split, or skip it where it is up to date; print a line that says which."""
     from tqdm import tqdm
 
-    from data_utils.tokenized import describe_tokenizer, up_to_date_header, split_folder, write_split
+    from data_utils.tokenized import describe_tokenizer, split_folder, up_to_date_header, write_split
     from data_utils.tsv import read_rows
 
     layout, folder = task.splits[split], split_folder(options.data_dir, task.name, split)
     raw = Path(options.raw_dir) / layout.file
     if not raw.is_file():
-        raise UserError(f"{raw}: no such file, expected the {split} rows of {task.name}; get it with download.sh, or name the tasks you have with --tasks")
+        raise UserError(
+            f"{raw}: no such file, expected the {split} rows of {task.name}; get it with download.sh, or name the tasks you have with --tasks"
+        )
     made_from = {
-        "file": layout.file, "sha256": sha256(raw), "text": list(layout.text), "label": layout.label,
-        "labels": list(task.labels), "drop_labels": list(task.drop_labels), "drop_incomplete": task.drop_incomplete,
-        "skip_bad_rows": options.skip_bad_rows, "max_seq_len": options.max_seq_len, "tokenizer": describe_tokenizer(tokenizer),
+        "file": layout.file,
+        "sha256": sha256(raw),
+        "text": list(layout.text),
+        "label": layout.label,
+        "labels": list(task.labels),
+        "drop_labels": list(task.drop_labels),
+        "drop_incomplete": task.drop_incomplete,
+        "skip_bad_rows": options.skip_bad_rows,
+        "max_seq_len": options.max_seq_len,
+        "tokenizer": describe_tokenizer(tokenizer),
     }
     header, state = up_to_date_header(folder, made_from), "up to date"
     if header is None:
         dropped, state = {}, "written"
         rows = read_rows(raw, task, layout, dropped, options.skip_bad_rows)
         with tqdm(desc=f"{task.name} {split}", unit=" rows", disable=None) as bar:
-            header = write_split(folder, rows, task, split, tokenizer, options.max_seq_len, made_from, dropped, bar.update)
+            header = write_split(
+                folder, rows, task, split, tokenizer, options.max_seq_len, made_from, dropped, bar.update
+            )
     why = "".join(f", {count} dropped ({reason})" for reason, count in header["rows_dropped"].items())
-    print(f"{folder}: {header['rows']} rows, {header['tokens'] / header['rows']:.1f} tokens each{why}; {state}", flush=True)
+    print(
+        f"{folder}: {header['rows']} rows, {header['tokens'] / header['rows']:.1f} tokens each{why}; {state}",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

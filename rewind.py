@@ -5,21 +5,27 @@ With several tasks each of them trains its own ticket in the mask, inside one sh
 
 from pathlib import Path
 
-from data_utils.files import RunFolder, UserError, open_door, ticket_name
+from data_utils.door import open_door
+from data_utils.errors import UserError
+from data_utils.run_folder import RunFolder, ticket_name
 from mt_dnn.config import DataOptions, MachineOptions, ModelOptions, OptimizationOptions, RewindOptions, parse_options
 
 
 def main():
     options, data, model, optimization, machine = parse_options(
-        __doc__, RewindOptions, DataOptions, ModelOptions, OptimizationOptions, MachineOptions)
+        __doc__, RewindOptions, DataOptions, ModelOptions, OptimizationOptions, MachineOptions
+    )
     if len(data.train_datasets) > 1 and (options.sparsities or options.keep_gates):
-        raise UserError(f"--{'sparsities' if options.sparsities else 'keep_gates'} with --train_datasets {','.join(data.train_datasets)}: expected one task")
+        raise UserError(
+            f"--{'sparsities' if options.sparsities else 'keep_gates'} with --train_datasets {','.join(data.train_datasets)}: expected one task"
+        )
 
-    from mt_dnn.distributed import apart, first_start, joined, once
-    from mt_dnn.log import say
-    from mt_dnn.masks import at_sparsities, find_masks, read_mask, refuse_other_holdout, refuse_other_model
-    from mt_dnn.run import outcome_options
-    from mt_dnn.sweep import summarize, sweep
+    from mt_dnn.runs.run import outcome_options
+    from mt_dnn.runs.sweep import summarize, sweep
+    from mt_dnn.runtime.distributed import apart, first_start, on_main_process, process_group
+    from mt_dnn.runtime.log import print_line
+    from mt_dnn.tickets.masks import at_sparsities, find_masks, read_mask, refuse_other_holdout, refuse_other_model
+
     outcome = outcome_options(data, model, optimization)
     masks = {path: read_mask(path) for path in find_masks(options.masks)}
     if options.sparsities:
@@ -27,23 +33,24 @@ def main():
     for path, mask in masks.items():
         refuse_other_holdout(mask, path, data.holdout)
     runs = plan(masks, options, data.train_datasets, outcome)
-    with joined(machine.device, options.parallel):
-        left = once(lambda: sum(not run.is_finished() for run in runs))
-        say(f"{options.output_dir}: {len(runs)} runs, {len(runs) - left} finished before")
+    with process_group(machine.device, options.parallel):
+        left = on_main_process(lambda: sum(not run.is_finished() for run in runs))
+        print_line(f"{options.output_dir}: {len(runs)} runs, {len(runs) - left} finished before")
         if not left:
-            once(lambda: [run.remove_checkpoints() for run in runs])
+            on_main_process(lambda: [run.remove_checkpoints() for run in runs])
             return 0
 
-        from mt_dnn.session import Session
+        from mt_dnn.runs.session import Session
+
         session = Session(data, model, optimization, machine)
         for path, mask in masks.items():
             refuse_other_model(mask, path, session.model_entry)
         if first_start():
-            once(lambda: [run.files.failure.unlink(missing_ok=True) for run in runs])  # they are tried again
+            on_main_process(lambda: [run.files.failure.unlink(missing_ok=True) for run in runs])  # they are tried again
         with apart(options.parallel == "runs"):
             sweep(runs, session.do)
-        lines, failed = once(lambda: summarize(runs))
-        say("\n" + "\n".join(lines))
+        lines, failed = on_main_process(lambda: summarize(runs))
+        print_line("\n" + "\n".join(lines))
     return int(failed)
 
 
@@ -52,8 +59,8 @@ def plan(masks, options, tasks, outcome):
 
     The folder is named after what a single task's ticket closes, or after the file of a mask for several tasks.
     """
-    from mt_dnn.masks import tickets_for
-    from mt_dnn.run import Run
+    from mt_dnn.runs.run import Run
+    from mt_dnn.tickets.masks import tickets_for
 
     runs, taken = [], {}
     for path, mask in masks.items():
@@ -61,11 +68,23 @@ def plan(masks, options, tasks, outcome):
         name = ticket_name(*tickets[tasks[0]].counts) if len(tasks) == 1 else path.stem
         folder = Path(options.output_dir) / mask.kind / name
         if folder in taken:
-            raise UserError(f"{taken[folder]} and {path} would both go to {folder}, expected one mask per kind and "
-                            f"{'count' if len(tasks) == 1 else 'file name'}; rewind them into two --output_dir")
+            raise UserError(
+                f"{taken[folder]} and {path} would both go to {folder}, expected one mask per kind and "
+                f"{'count' if len(tasks) == 1 else 'file name'}; rewind them into two --output_dir"
+            )
         taken[folder] = path
-        runs += [Run(RunFolder(folder / f"seed_{seed}"), mask.kind, tickets, seed, outcome, options.keep_gates, options.save_model)
-                 for seed in dict.fromkeys(options.seeds)]
+        runs += [
+            Run(
+                RunFolder(folder / f"seed_{seed}"),
+                mask.kind,
+                tickets,
+                seed,
+                outcome,
+                options.keep_gates,
+                options.save_model,
+            )
+            for seed in dict.fromkeys(options.seeds)
+        ]
     return runs
 
 

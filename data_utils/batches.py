@@ -47,7 +47,9 @@ def sorted_batches(lengths, batch_size, tokens=None):
     if tokens is None:
         return batches
     at_once = [max(1, tokens // lengths[batch[-1]]) for batch in batches]
-    return [part for batch, rows in zip(batches, at_once) for part in np.array_split(batch, math.ceil(len(batch) / rows))]
+    return [
+        part for batch, rows in zip(batches, at_once) for part in np.array_split(batch, math.ceil(len(batch) / rows))
+    ]
 
 
 def split_rows(n_rows, holdout):

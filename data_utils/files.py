@@ -1,64 +1,16 @@
-"""Writing files whole, and the names of all files of a run in one place."""
+"""Files that are written whole or not at all, and JSON for people."""
 
 import contextlib
-import gc
 import hashlib
 import json
 import os
 import re
 import shutil
 import socket
-import sys
 import time
 from pathlib import Path
 
-
-class UserError(Exception):
-    """Something the reader can mend: one line saying what is wrong, where, and what would be right."""
-
-
-class RunFailed(UserError):
-    """A run that can't be done, as memory is full; others may do better."""
-
-
-class Diverged(RunFailed):
-    """A run whose loss is no number, nor would it be one from any of its checkpoints."""
-
-
-def open_door(main):
-    """Run a command's `main()`; end with the status it returns (None: 0), or with one line on standard error and status 2
-    (1 where a run failed).
-
-    Only errors made for the reader (`UserError`) and those of the file system become a line;
-    a fault of ours keeps its traceback.
-    """
-    door = Path(sys.argv[0]).name
-    gc.set_threshold(100_000)  # looking for garbage among all that the imports load, which stays, takes a tenth of a start
-    try:
-        sys.exit(main())
-    except UserError as error:
-        _complain(door, error)
-    except BrokenPipeError:  # who reads the output has seen enough, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except OSError as error:
-        if error.filename is None and error.strerror is None:
-            raise
-        _complain(door, f"{error.filename or 'a file'}: {error.strerror}")
-    except KeyboardInterrupt:
-        print(f"\n{door}: interrupted; give the same command again to do what is left", file=sys.stderr)
-        sys.exit(130)
-
-
-def _complain(door, message):
-    if os.environ.get("LOCAL_RANK", "0") != "0":
-        time.sleep(5)  # as a rule the first of torchrun's processes here says the same, and torchrun ends the others
-    status = 1 if isinstance(message, RunFailed) else 2
-    print(f"{door}: error: {' '.join(str(message).split())}", file=sys.stderr)
-    if "LOCAL_RANK" in os.environ:  # leave without taking down the group of processes: where another has ended, that can crash
-        sys.stdout.flush(), sys.stderr.flush()
-        os._exit(status)
-    sys.exit(status)
+from data_utils.errors import UserError
 
 
 @contextlib.contextmanager
@@ -73,7 +25,9 @@ def write_whole(path, mode="w"):
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = _beside(path)
     try:
-        with open(beside, mode, encoding=None if "b" in mode else "utf-8", newline=None if "b" in mode else "\n") as file:
+        with open(
+            beside, mode, encoding=None if "b" in mode else "utf-8", newline=None if "b" in mode else "\n"
+        ) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -143,6 +97,7 @@ def save_tensors(path, tensors, metadata):
     """Write `tensors` by name as a safetensors file; raise UserError where it can't be written, as on a full disk."""
     from safetensors import SafetensorError
     from safetensors.torch import save_file
+
     try:
         save_file(tensors, path, metadata)
     except SafetensorError as error:
@@ -185,39 +140,3 @@ def sha256(path):
     """Return the SHA-256 of a file as hex digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-class RunFolder:
-    """The files of one run of train.py or rewind.py; `result` is written last and says "finished"."""
-
-    def __init__(self, folder):
-        self.folder = Path(folder)
-        self.config = self.folder / "config.json"
-        self.log = self.folder / "log.txt"
-        self.metrics = self.folder / "metrics.jsonl"
-        self.result = self.folder / "result.json"
-        self.failure = self.folder / "failed.txt"
-        self.checkpoints = self.folder / "checkpoint"
-        self.model = self.folder / "model"
-        self.importance = self.folder / "importance.json"
-        self.heat_map = self.folder / "importance.png"
-        self.masks = self.folder / "masks"
-        self.exports = self.folder / "export"
-
-    def predictions(self, dataset):
-        """Dev predictions; `dataset` is told apart only where a task has several dev sets."""
-        return self.folder / (f"dev_predictions_{dataset}.tsv" if dataset else "dev_predictions.tsv")
-
-    def why_failed(self):
-        """The line that a failed run left, or ""."""
-        with contextlib.suppress(FileNotFoundError):
-            return " ".join(self.failure.read_text(encoding="utf-8", errors="replace").split())
-        return ""
-
-    def mask(self, kind, n_heads, n_ffns):
-        return self.masks / kind / f"{ticket_name(n_heads, n_ffns)}.json"
-
-
-def ticket_name(n_heads, n_ffns):
-    """The name of a ticket in files and folders: how many heads and FFNs it closes."""
-    return f"heads_{n_heads}_ffns_{n_ffns}"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import transformers
 
-from data_utils.files import UserError
+from data_utils.errors import UserError
 
 transformers.utils.logging.disable_progress_bar()
 transformers.utils.logging.set_verbosity_error()
@@ -16,7 +16,9 @@ TOKENIZERS = "tokenizer.json", "vocab.txt", "vocab.json", "sentencepiece.bpe.mod
 def load_tokenizer(name, flag="--init_checkpoint"):
     """Load a tokenizer by hub name or from a local folder; raise UserError if there is none. `flag`: what named it, or "" for a folder of ours."""
     if Path(name).is_dir() and not any((Path(name) / file).is_file() for file in TOKENIZERS):
-        raise UserError(f"{f'{flag} {name}'.strip()}: no {', '.join(TOKENIZERS[:-1])} or {TOKENIZERS[-1]}, expected a tokenizer beside the weights")
+        raise UserError(
+            f"{f'{flag} {name}'.strip()}: no {', '.join(TOKENIZERS[:-1])} or {TOKENIZERS[-1]}, expected a tokenizer beside the weights"
+        )
     with hub_errors(name, "a tokenizer", flag):
         return transformers.AutoTokenizer.from_pretrained(name, trust_remote_code=False)
 

@@ -9,26 +9,31 @@ import math
 
 def _accuracy(gold, predicted):
     from sklearn.metrics import accuracy_score
+
     return accuracy_score(gold, predicted)
 
 
 def _f1(gold, predicted):
     from sklearn.metrics import f1_score
+
     return f1_score(gold, predicted, zero_division=0)
 
 
 def _matthews(gold, predicted):
     from sklearn.metrics import matthews_corrcoef
+
     return matthews_corrcoef(gold, predicted)
 
 
 def _pearson(gold, predicted):
     from scipy.stats import pearsonr
+
     return pearsonr(gold, predicted).statistic
 
 
 def _spearman(gold, predicted):
     from scipy.stats import spearmanr
+
     return spearmanr(gold, predicted).statistic
 
 
@@ -44,9 +49,11 @@ def average_score(dev):
 
     It is the "Avg Score" of the paper's tables: each of the four published ones follows from its row.
     """
+
     def mean(values):
         values = list(values)
         return sum(values) / len(values)
+
     return mean(mean(mean(metrics.values()) for metrics in own.values()) for own in dev.values())
 
 
@@ -59,6 +66,7 @@ def compute(task, gold, predicted):
     if task.kind == "regression" and len(gold) < 2:
         return dict.fromkeys(task.metrics, 0.0)
     import warnings
+
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*constant.*")
         values = {name: float(METRICS[task.kind][name](gold, predicted)) for name in task.metrics}

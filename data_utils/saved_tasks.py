@@ -1,13 +1,14 @@
 """What a saved model says of its tasks, so that it can be used where their data and entries are not.
 
-    <model>/tasks.json    {"format": "tickets", "max_seq_len": 512, "tasks": {"rte": {"kind": "classification",
-                          "labels": ["not_entailment", "entailment"], "metrics": ["accuracy"], "text": ["sentence1", "sentence2"]}}}
+<model>/tasks.json    {"format": "tickets", "max_seq_len": 512, "tasks": {"rte": {"kind": "classification",
+                      "labels": ["not_entailment", "entailment"], "metrics": ["accuracy"], "text": ["sentence1", "sentence2"]}}}
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_utils.files import UserError, read_json, write_json
+from data_utils.errors import UserError
+from data_utils.files import read_json, write_json
 from data_utils.tasks import read_task
 
 FORMATS = {  # what lies beside tasks.json
@@ -27,8 +28,16 @@ class SavedTasks:
 
     def write(self, folder):
         """Write it beside the model in `folder`."""
-        entries = {task.name: {"kind": task.kind, "labels": list(task.labels), "metrics": list(task.metrics), "head_dropout": task.head_dropout,
-                               "text": list(task.text_names)} for task in self.tasks.values()}
+        entries = {
+            task.name: {
+                "kind": task.kind,
+                "labels": list(task.labels),
+                "metrics": list(task.metrics),
+                "head_dropout": task.head_dropout,
+                "text": list(task.text_names),
+            }
+            for task in self.tasks.values()
+        }
         write_json(_path(folder), {"format": self.format, "max_seq_len": self.max_seq_len, "tasks": entries})
 
 
@@ -46,9 +55,15 @@ def read_saved_tasks(folder):
     path = _path(folder)
     content = read_json(path, "the tasks of a saved model")
     entries = content.get("tasks")
-    for key, right, expected in (("format", content.get("format") in list(FORMATS), f"one of {', '.join(FORMATS)}"),
-                                 ("max_seq_len", type(content.get("max_seq_len")) is int and content["max_seq_len"] > 2, "a number of tokens"),
-                                 ("tasks", isinstance(entries, dict) and entries and all(isinstance(entry, dict) for entry in entries.values()), "an entry by task name")):
+    for key, right, expected in (
+        ("format", content.get("format") in list(FORMATS), f"one of {', '.join(FORMATS)}"),
+        ("max_seq_len", type(content.get("max_seq_len")) is int and content["max_seq_len"] > 2, "a number of tokens"),
+        (
+            "tasks",
+            isinstance(entries, dict) and entries and all(isinstance(entry, dict) for entry in entries.values()),
+            "an entry by task name",
+        ),
+    ):
         if not right:
             raise UserError(f"{path}: {key}: {content.get(key)!r}, expected {expected}")
     files = {"label": "label", "splits": {"train": "train.tsv"}}  # it has none any more

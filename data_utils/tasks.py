@@ -8,10 +8,21 @@ from dataclasses import dataclass
 
 import yaml
 
-from data_utils.files import UserError
+from data_utils.errors import UserError
 from data_utils.metrics import METRICS
 
-KEYS = {"kind", "labels", "metrics", "head_dropout", "text", "label", "columns", "drop_labels", "drop_incomplete", "splits"}
+KEYS = {
+    "kind",
+    "labels",
+    "metrics",
+    "head_dropout",
+    "text",
+    "label",
+    "columns",
+    "drop_labels",
+    "drop_incomplete",
+    "splits",
+}
 
 
 @dataclass(frozen=True)
@@ -71,7 +82,10 @@ def read_tasks(path):
 
     Raises UserError, naming file, task and key, for anything that is not as documented there.
     """
-    return {name: read_task(f"{path}: {name}", name, entry) for name, entry in read_yaml(path, "`name: {kind: ..., splits: ...}`").items()}
+    return {
+        name: read_task(f"{path}: {name}", name, entry)
+        for name, entry in read_yaml(path, "`name: {kind: ..., splits: ...}`").items()
+    }
 
 
 def read_yaml(path, expected):
@@ -84,7 +98,11 @@ def read_yaml(path, expected):
             entries = yaml.load(file, Loader=_NoTwinsLoader)  # a SafeLoader
     except FileNotFoundError:
         raise UserError(f"{path}: no such file, expected entries {expected}") from None
-    except (yaml.YAMLError, ValueError, TypeError) as error:  # the last two for impossible dates, bytes that are no UTF-8, unhashable keys
+    except (
+        yaml.YAMLError,
+        ValueError,
+        TypeError,
+    ) as error:  # the last two for impossible dates, bytes that are no UTF-8, unhashable keys
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         raise UserError(f"{where}: not readable as YAML: {getattr(error, 'problem', None) or error}") from None
@@ -115,6 +133,7 @@ class _NoTwinsLoader(yaml.SafeLoader):
 
 def read_task(where, name, entry):
     """Return the Task that `entry` (a dictionary) describes; raise UserError, naming `where` and the key, if it is not as documented."""
+
     def want(condition, key, expected):
         if not condition:
             raise UserError(f"{where}.{key}: {entry.get(key)!r}, expected {expected}")
@@ -124,19 +143,29 @@ def read_task(where, name, entry):
     if not isinstance(entry, dict):
         raise UserError(f"{where}: {entry!r}, expected keys {', '.join(sorted(KEYS))}")
     if unknown := set(entry) - KEYS:
-        raise UserError(f"{where}.{sorted(map(str, unknown))[0]}: unknown key, expected some of: {', '.join(sorted(KEYS))}")
+        raise UserError(
+            f"{where}.{sorted(map(str, unknown))[0]}: unknown key, expected some of: {', '.join(sorted(KEYS))}"
+        )
 
     kind, labels, metrics = entry.get("kind"), entry.get("labels") or [], entry.get("metrics") or []
     want(isinstance(kind, str) and kind in METRICS, "kind", f"one of {', '.join(METRICS)}")
-    want(isinstance(labels, list) and all(type(label) in (str, int) for label in labels), "labels",
-         "a list of the labels as the files write them (quote words like yes and no)")
+    want(
+        isinstance(labels, list) and all(type(label) in (str, int) for label in labels),
+        "labels",
+        "a list of the labels as the files write them (quote words like yes and no)",
+    )
     labels = tuple(str(label) for label in labels)
     if kind == "classification":
         want(len(set(labels)) == len(labels) >= 2, "labels", "two or more different labels")
     else:
         want(not labels, "labels", "no labels for a regression")
-    want(isinstance(metrics, list) and metrics and all(isinstance(metric, str) and metric in METRICS[kind] for metric in metrics), "metrics",
-         f"for a {kind} a list of some of: {', '.join(METRICS[kind])}")
+    want(
+        isinstance(metrics, list)
+        and metrics
+        and all(isinstance(metric, str) and metric in METRICS[kind] for metric in metrics),
+        "metrics",
+        f"for a {kind} a list of some of: {', '.join(METRICS[kind])}",
+    )
     want("f1" not in metrics or len(labels) == 2, "metrics", "f1 for two labels only (the second counts as positive)")
     dropout = entry.get("head_dropout", 0.1)
     want(type(dropout) in (int, float) and 0 <= dropout < 1, "head_dropout", "a number from 0 to below 1")
@@ -145,9 +174,19 @@ def read_task(where, name, entry):
     want(type(entry.get("drop_incomplete", False)) is bool, "drop_incomplete", "true or false")
     splits = entry.get("splits")
     want(isinstance(splits, dict) and "train" in splits, "splits", "`train: FILE` and more")
-    want(all(isinstance(split, str) and re.fullmatch(r"[a-z0-9_]+", split) for split in splits), "splits", "names of lower-case letters, digits and _")
+    want(
+        all(isinstance(split, str) and re.fullmatch(r"[a-z0-9_]+", split) for split in splits),
+        "splits",
+        "names of lower-case letters, digits and _",
+    )
     return Task(
-        name, kind, labels, tuple(metrics), float(dropout), tuple(map(str, drop_labels)), entry.get("drop_incomplete", False),
+        name,
+        kind,
+        labels,
+        tuple(metrics),
+        float(dropout),
+        tuple(map(str, drop_labels)),
+        entry.get("drop_incomplete", False),
         {split: _read_layout(f"{where}.splits.{split}", entry, own) for split, own in splits.items()},
     )
 
@@ -155,19 +194,31 @@ def read_task(where, name, entry):
 def _read_layout(where, entry, own):
     """A split is a file name, or a mapping whose keys overrule the task's (test files often have other columns)."""
     own = {"file": own} if isinstance(own, str) else own
-    if not isinstance(own, dict) or not isinstance(own.get("file"), str) or set(own) - {"file", "text", "label", "columns"}:
+    if (
+        not isinstance(own, dict)
+        or not isinstance(own.get("file"), str)
+        or set(own) - {"file", "text", "label", "columns"}
+    ):
         raise UserError(f"{where}: {own!r}, expected a file name, or `file` and some of text, label, columns")
     text, label, columns = (own.get(key, entry.get(key)) for key in ("text", "label", "columns"))
-    if not (isinstance(text, list) and len(text) in (1, 2) and {type(column) for column in text} in ({str}, {int})
-            and all(isinstance(column, str) or column >= 0 for column in text)):
+    if not (
+        isinstance(text, list)
+        and len(text) in (1, 2)
+        and {type(column) for column in text} in ({str}, {int})
+        and all(isinstance(column, str) or column >= 0 for column in text)
+    ):
         raise UserError(f"{where}.text: {text!r}, expected one or two columns, all by name or all by number from 0")
     split = where.rpartition(".")[2]
     if label is None and (split == "train" or _is_dev(split)):
         raise UserError(f"{where}.label: none, expected the column of the labels")
     if label is not None and (type(label) is not type(text[0]) or (isinstance(label, int) and label < 0)):
-        raise UserError(f"{where}.label: {label!r}, expected a column by {'name' if isinstance(text[0], str) else 'number from 0'} as in text")
+        raise UserError(
+            f"{where}.label: {label!r}, expected a column by {'name' if isinstance(text[0], str) else 'number from 0'} as in text"
+        )
     if isinstance(text[0], int):
         highest = max(text + ([] if label is None else [label]))
         if type(columns) is not int or columns <= highest:
-            raise UserError(f"{where}.columns: {columns!r}, expected how many columns a row has (the file has no header)")
+            raise UserError(
+                f"{where}.columns: {columns!r}, expected how many columns a row has (the file has no header)"
+            )
     return Layout(own["file"], tuple(text), label, columns if isinstance(text[0], int) else None)

@@ -1,10 +1,10 @@
 """A tokenized split: flat arrays on disk, memory-mapped, with a readable header.
 
-    <data_dir>/rte_train/header.json   task, labels, rows, rows dropped and why, tokenizer, what it was made from
-                         tokens.bin    all token ids, one row after another
-                         types.bin     token type ids (0 first sentence, 1 second), as many as tokens
-                         ends.bin      where each row ends in tokens.bin
-                         labels.bin    class ids or values; absent where the raw file has no labels
+<data_dir>/rte_train/header.json   task, labels, rows, rows dropped and why, tokenizer, what it was made from
+                     tokens.bin    all token ids, one row after another
+                     types.bin     token type ids (0 first sentence, 1 second), as many as tokens
+                     ends.bin      where each row ends in tokens.bin
+                     labels.bin    class ids or values; absent where the raw file has no labels
 """
 
 import contextlib
@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from data_utils.files import UserError, read_json, write_folder_whole, write_json
+from data_utils.errors import UserError
+from data_utils.files import read_json, write_folder_whole, write_json
 
 CHUNK = 4096  # rows tokenized at a time: bounds the memory, whatever the size of the split
 
@@ -58,26 +59,45 @@ def write_split(folder, rows, task, split, tokenizer, max_seq_len, made_from, dr
     n_rows, end, longest, cut = 0, 0, 0, 0
     with write_folder_whole(folder) as beside:
         with contextlib.ExitStack() as stack:
-            files = {name: stack.enter_context(open(beside / f"{name}.bin", "wb")) for name in arrays if labeled or name != "labels"}
+            files = {
+                name: stack.enter_context(open(beside / f"{name}.bin", "wb"))
+                for name in arrays
+                if labeled or name != "labels"
+            }
             while chunk := list(itertools.islice(rows, CHUNK)):
                 sentences = zip(*(row.texts for row in chunk))
-                encoded = tokenizer(*map(list, sentences), truncation=True, max_length=max_seq_len,
-                                    return_attention_mask=False, return_token_type_ids=True)
+                encoded = tokenizer(
+                    *map(list, sentences),
+                    truncation=True,
+                    max_length=max_seq_len,
+                    return_attention_mask=False,
+                    return_token_type_ids=True,
+                )
                 lengths = np.fromiter(map(len, encoded["input_ids"]), np.int64, len(chunk))
                 ends = end + np.cumsum(lengths)
-                written = {"tokens": itertools.chain.from_iterable(encoded["input_ids"]),
-                           "types": itertools.chain.from_iterable(encoded["token_type_ids"]),
-                           "ends": ends, "labels": (row.label for row in chunk)}
+                written = {
+                    "tokens": itertools.chain.from_iterable(encoded["input_ids"]),
+                    "types": itertools.chain.from_iterable(encoded["token_type_ids"]),
+                    "ends": ends,
+                    "labels": (row.label for row in chunk),
+                }
                 for name, file in files.items():
                     np.fromiter(written[name], arrays[name]).tofile(file)
                 n_rows, end, longest = n_rows + len(chunk), int(ends[-1]), max(longest, int(lengths.max()))
                 cut += int((lengths >= max_seq_len).sum())
                 progress(len(chunk))
         header = {
-            "task": task.name, "split": split, "kind": task.kind, "labels": list(task.labels),
-            "rows": n_rows, "rows_dropped": dropped,
-            "tokens": end, "longest_row": longest, "rows_as_long_as_max_seq_len": cut,
-            "pad_id": tokenizer.pad_token_id, "arrays": {name: np.dtype(arrays[name]).name for name in files},
+            "task": task.name,
+            "split": split,
+            "kind": task.kind,
+            "labels": list(task.labels),
+            "rows": n_rows,
+            "rows_dropped": dropped,
+            "tokens": end,
+            "longest_row": longest,
+            "rows_as_long_as_max_seq_len": cut,
+            "pad_id": tokenizer.pad_token_id,
+            "arrays": {name: np.dtype(arrays[name]).name for name in files},
             "made_from": made_from,
         }
         write_json(beside / "header.json", header)
@@ -97,13 +117,28 @@ def up_to_date_header(folder, made_from):
 
 def _read_header(folder):
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such tokenized split, expected one; make it with prepro.py --data_dir {folder.parent}")
+        raise UserError(
+            f"{folder}: no such tokenized split, expected one; make it with prepro.py --data_dir {folder.parent}"
+        )
     header = read_json(folder / "header.json", "the header of a tokenized split")
-    kinds = {"task": str, "kind": str, "labels": list, "rows": int, "rows_dropped": dict, "tokens": int, "longest_row": int,
-             "rows_as_long_as_max_seq_len": int, "pad_id": int, "arrays": dict, "made_from": dict}
+    kinds = {
+        "task": str,
+        "kind": str,
+        "labels": list,
+        "rows": int,
+        "rows_dropped": dict,
+        "tokens": int,
+        "longest_row": int,
+        "rows_as_long_as_max_seq_len": int,
+        "pad_id": int,
+        "arrays": dict,
+        "made_from": dict,
+    }
     wrong = [key for key, kind in kinds.items() if not isinstance(header.get(key), kind)]
     if wrong or not {"tokens", "types", "ends"} <= set(header["arrays"]) <= {"tokens", "types", "ends", "labels"}:
-        raise UserError(f"{folder}/header.json: {(wrong or ['arrays'])[0]} is missing or not as prepro.py writes it; run prepro.py again")
+        raise UserError(
+            f"{folder}/header.json: {(wrong or ['arrays'])[0]} is missing or not as prepro.py writes it; run prepro.py again"
+        )
     return header
 
 
@@ -111,12 +146,16 @@ def _check_size(folder, header, name):
     """Return (path, type, elements) of one array of a split; raise UserError unless the file has just that size."""
     path = folder / f"{name}.bin"
     if header["arrays"][name] not in ("uint8", "uint16", "uint32", "int64", "float64"):
-        raise UserError(f"{folder}/header.json: array type {header['arrays'][name]!r} is none that prepro.py writes; run prepro.py again")
+        raise UserError(
+            f"{folder}/header.json: array type {header['arrays'][name]!r} is none that prepro.py writes; run prepro.py again"
+        )
     dtype = np.dtype(header["arrays"][name])
     size = header["tokens" if name in ("tokens", "types") else "rows"]
     actual = path.stat().st_size if path.exists() else 0
     if actual != size * dtype.itemsize:
-        raise UserError(f"{path}: {actual} bytes, expected {size * dtype.itemsize}; the split is damaged, run prepro.py again")
+        raise UserError(
+            f"{path}: {actual} bytes, expected {size * dtype.itemsize}; the split is damaged, run prepro.py again"
+        )
     return path, dtype, size
 
 
@@ -132,12 +171,16 @@ class TokenizedSplit:
         self.header = _read_header(folder)
         for key, wanted in (("task", task.name), ("kind", task.kind), ("labels", list(task.labels))):
             if self.header.get(key) != wanted:
-                raise UserError(f"{folder}/header.json: {key} is {self.header.get(key)!r}, but the task file says {wanted!r}; run prepro.py again")
+                raise UserError(
+                    f"{folder}/header.json: {key} is {self.header.get(key)!r}, but the task file says {wanted!r}; run prepro.py again"
+                )
         if tokenizer is not None:
             made = self.header["made_from"].get("tokenizer", {})
             if made.get("fingerprint") != tokenizer["fingerprint"]:
-                raise UserError(f"{folder}: tokenized for '{made.get('name')}', expected the tokenizer of '{tokenizer['name']}' "
-                                "(--init_checkpoint); run prepro.py with that tokenizer")
+                raise UserError(
+                    f"{folder}: tokenized for '{made.get('name')}', expected the tokenizer of '{tokenizer['name']}' "
+                    "(--init_checkpoint); run prepro.py with that tokenizer"
+                )
         self._tokens, self._types, ends = (self._map(name) for name in ("tokens", "types", "ends"))
         self._starts = np.concatenate([[0], ends[:-1]])
         self.lengths = ends - self._starts
@@ -153,7 +196,11 @@ class TokenizedSplit:
     def part(self, rows):
         """Return a split of `rows` (indices) alone, in their order."""
         part = copy.copy(self)
-        part._starts, part.lengths, part.labels = self._starts[rows], self.lengths[rows], None if self.labels is None else self.labels[rows]
+        part._starts, part.lengths, part.labels = (
+            self._starts[rows],
+            self.lengths[rows],
+            None if self.labels is None else self.labels[rows],
+        )
         return part
 
     def tokens_in_parts(self):
@@ -168,6 +215,7 @@ class TokenizedSplit:
         labels: (batch,), where there are any.
         """
         import torch
+
         lengths = self.lengths[rows]
         ids = np.full((len(rows), lengths.max()), self.header["pad_id"], np.int64)
         types = np.zeros_like(ids)

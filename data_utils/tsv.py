@@ -10,7 +10,7 @@ import math
 import sys
 from typing import NamedTuple
 
-from data_utils.files import UserError
+from data_utils.errors import UserError
 from data_utils.tasks import Layout
 
 
@@ -62,13 +62,21 @@ def read_texts(path, task):
         raise UserError("standard input is closed, expected rows there, or --input FILE")
     with _open(path) if path else contextlib.nullcontext(sys.stdin.buffer) as file:
         first = list(itertools.islice(file, 1))
-        found = [name for line in first for name in line.decode("utf-8", "replace").removeprefix("\ufeff").rstrip("\r\n").split("\t")]
+        found = [
+            name
+            for line in first
+            for name in line.decode("utf-8", "replace").removeprefix("\ufeff").rstrip("\r\n").split("\t")
+        ]
         layout = Layout(where, names, None, None)
         if not set(names) <= set(found):
             if {name.strip().lower() for name in names} & {name.strip().lower() for name in found}:
-                raise UserError(f"{where}:1: {', '.join(found)} looks like a header, expected it to name {' and '.join(names)} just so")
+                raise UserError(
+                    f"{where}:1: {', '.join(found)} looks like a header, expected it to name {' and '.join(names)} just so"
+                )
             if len(found) > len(names):
-                raise UserError(f"{where}:1: {len(found)} columns, expected {' and '.join(names)} alone, or a header that names them")
+                raise UserError(
+                    f"{where}:1: {len(found)} columns, expected {' and '.join(names)} alone, or a header that names them"
+                )
             layout = Layout(where, tuple(range(len(names))), None, len(names))
         yield from _rows(itertools.chain(first, file), where, task, layout, {})
 
@@ -137,7 +145,11 @@ def _read_row(line, task, columns, every_row):
         fields += [""] * (columns.count - len(fields))
         return Row(tuple(fields[column] for column in columns.text), None)
     if len(fields) != columns.count:
-        raise _BadRow("wrong number of columns", f"{len(fields)} column{'s' * (len(fields) != 1)}, expected {columns.count} separated by tabs", task.drop_incomplete)
+        raise _BadRow(
+            "wrong number of columns",
+            f"{len(fields)} column{'s' * (len(fields) != 1)}, expected {columns.count} separated by tabs",
+            task.drop_incomplete,
+        )
     texts = tuple(fields[column] for column in columns.text)
     for column, text in zip(columns.text, texts):
         if not text.strip():

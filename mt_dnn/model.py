@@ -8,17 +8,16 @@ import torch
 import transformers
 from safetensors.torch import load_file
 from torch import nn
-from torch.nn import functional
 
-from data_utils.files import UserError, save_tensors, write_folder_whole
+from data_utils.errors import UserError
+from data_utils.files import save_tensors, write_folder_whole
 from data_utils.hub import hub_errors
-from mt_dnn.attention import save_work
-from mt_dnn.families import encoder_class, takes_token_types
-from mt_dnn.masks import encoder_name, read_mask, refuse_other_model, saved_mask, tickets_for, write_mask
-from mt_dnn.prune import prune
-from mt_dnn.sharing import SharedTicket
-from mt_dnn.ticket import DENSE, Shape
-
+from mt_dnn.encoders.attention import save_work
+from mt_dnn.encoders.families import encoder_class, takes_token_types
+from mt_dnn.tickets.masks import encoder_name, read_mask, refuse_other_model, saved_mask, tickets_for, write_mask
+from mt_dnn.tickets.prune import prune
+from mt_dnn.tickets.sharing import SharedTicket
+from mt_dnn.tickets.ticket import DENSE, Shape
 
 POOLER = {"pooler.dense.weight", "pooler.dense.bias"}
 
@@ -33,7 +32,9 @@ class Model(nn.Module):
         save_work(encoder)
         self.token_types = takes_token_types(encoder.config)
         self.dropout = nn.ModuleDict({_key(task): nn.Dropout(task.head_dropout) for task in tasks})
-        self.heads = nn.ModuleDict({_key(task): nn.Linear(encoder.config.hidden_size, task.n_outputs) for task in tasks})
+        self.heads = nn.ModuleDict(
+            {_key(task): nn.Linear(encoder.config.hidden_size, task.n_outputs) for task in tasks}
+        )
         self.shared = {}
 
     @property
@@ -55,20 +56,14 @@ class Model(nn.Module):
         """Return the outputs for `task`: (batch, classes) logits, or (batch, 1) values; float32 or wider."""
         encoder = self.shared.get(task.name, self.encoder)
         mask = batch.get("attention_mask")
-        if mask is not None:  # as the library would have it in the end; given the plain one, it waits for the GPU to look for padding
+        if (
+            mask is not None
+        ):  # as the library would have it in the end; given the plain one, it waits for the GPU to look for padding
             mask = torch.zeros_like(mask, dtype=self.encoder.dtype).masked_fill(mask == 0, -math.inf)[:, None, None]
         types = {"token_type_ids": batch["token_type_ids"]} if self.token_types else {}
         pooled = encoder(input_ids=batch["input_ids"], attention_mask=mask, **types).pooler_output
         outputs = self.heads[_key(task)](self.dropout[_key(task)](pooled))
         return outputs if outputs.dtype == torch.float64 else outputs.float()
-
-
-def loss_per_row(model, task, batch):
-    """Return the loss of every row, (batch,): cross-entropy, or squared error for a regression."""
-    outputs, labels = model(task, batch), batch["labels"]
-    if task.kind == "classification":
-        return functional.cross_entropy(outputs, labels, reduction="none")
-    return (outputs.squeeze(1) - labels.to(outputs.dtype)) ** 2
 
 
 def _key(task):
@@ -83,7 +78,13 @@ def describe(encoder):
 def shape_of(encoder):
     """Return the Shape of an encoder that nothing was taken out of."""
     config = encoder.config
-    return Shape(config.num_hidden_layers, config.num_attention_heads, config.hidden_size, config.intermediate_size, count_parameters(encoder))
+    return Shape(
+        config.num_hidden_layers,
+        config.num_attention_heads,
+        config.hidden_size,
+        config.intermediate_size,
+        count_parameters(encoder),
+    )
 
 
 def count_parameters(module):
@@ -101,18 +102,35 @@ def load_encoder(name, dropout=0.1, attention="sdpa"):
     another shape: a half-fitting checkpoint would train, and mean nothing.
     """
     with hub_errors(name, "a pre-trained encoder"):
-        config = transformers.AutoConfig.from_pretrained(name, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout, trust_remote_code=False)
+        config = transformers.AutoConfig.from_pretrained(
+            name, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout, trust_remote_code=False
+        )
         encoder, report = encoder_class(config).from_pretrained(
-            name, config=config, dtype=torch.float32, use_safetensors=True, ignore_mismatched_sizes=True, output_loading_info=True)
+            name,
+            config=config,
+            dtype=torch.float32,
+            use_safetensors=True,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+        )
     encoder.config._attn_implementation = attention
     parts, prefix = ("embeddings.", "embeddings_project.", "encoder.", "pooler."), f"{encoder.base_model_prefix}."
-    more = [key for key in report["unexpected_keys"] if key.removeprefix(prefix).startswith(parts) and not key.endswith("position_ids")]
+    more = [
+        key
+        for key in report["unexpected_keys"]
+        if key.removeprefix(prefix).startswith(parts) and not key.endswith("position_ids")
+    ]
     missing = set(report["missing_keys"])
     encoder.lacks_pooler = missing >= POOLER
-    for problem, keys in (("lacks", missing - POOLER if encoder.lacks_pooler else missing), ("has another shape for", [key[0] for key in report["mismatched_keys"]]),
-                          ("has, beyond its config.json,", more)):
+    for problem, keys in (
+        ("lacks", missing - POOLER if encoder.lacks_pooler else missing),
+        ("has another shape for", [key[0] for key in report["mismatched_keys"]]),
+        ("has, beyond its config.json,", more),
+    ):
         if keys:
-            raise UserError(f"--init_checkpoint {name}: {problem} {len(keys)} weights of the encoder ({sorted(keys)[0]}, ...), expected a whole one")
+            raise UserError(
+                f"--init_checkpoint {name}: {problem} {len(keys)} weights of the encoder ({sorted(keys)[0]}, ...), expected a whole one"
+            )
     return encoder
 
 
@@ -127,7 +145,10 @@ def save_model(folder, model, tokenizer, mask, saved_tasks):
     The encoder of one task is saved pruned; one that tasks share is saved whole.
     """
     with write_folder_whole(folder) as beside:
-        state = {_rename(key, "encoder.", f"{model.encoder.base_model_prefix}."): value.contiguous() for key, value in model.state_dict().items()}
+        state = {
+            _rename(key, "encoder.", f"{model.encoder.base_model_prefix}."): value.contiguous()
+            for key, value in model.state_dict().items()
+        }
         save_tensors(beside / "model.safetensors", state, {"format": "pt"})
         model.encoder.config.save_pretrained(beside)
         tokenizer.save_pretrained(beside)
@@ -152,12 +173,18 @@ def load_model(folder, tasks, attention="sdpa", device="cpu"):
     encoder.config._attn_implementation = attention
     encoder.config.name_or_path = mask.model["name"]
     refuse_other_model(mask, saved_mask(folder), describe(encoder))
-    model = place_tickets(Model(encoder, tasks).to(device), tickets_for(mask, saved_mask(folder), [task.name for task in tasks]))
+    model = place_tickets(
+        Model(encoder, tasks).to(device), tickets_for(mask, saved_mask(folder), [task.name for task in tasks])
+    )
     try:
-        model.load_state_dict({_rename(key, f"{encoder.base_model_prefix}.", "encoder."): value for key, value in state.items()})
+        model.load_state_dict(
+            {_rename(key, f"{encoder.base_model_prefix}.", "encoder."): value for key, value in state.items()}
+        )
     except RuntimeError:
-        raise UserError(f"{folder}: model.safetensors, config.json, mask.json and the tasks ({', '.join(task.name for task in tasks)}) "
-                        "do not fit together, expected a model that this version saved for these tasks") from None
+        raise UserError(
+            f"{folder}: model.safetensors, config.json, mask.json and the tasks ({', '.join(task.name for task in tasks)}) "
+            "do not fit together, expected a model that this version saved for these tasks"
+        ) from None
     return model
 
 

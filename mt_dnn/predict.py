@@ -3,18 +3,23 @@
 import contextlib
 import sys
 
-from data_utils.files import UserError, open_door, write_whole
+from data_utils.door import open_door
+from data_utils.errors import UserError
+from data_utils.files import write_whole
 from mt_dnn.config import PredictOptions, parse_options
 
 
 def main():
     (options,) = parse_options(__doc__, PredictOptions)
     if options.glue_format and (options.input or options.task or not options.output):
-        raise UserError(f"--glue_format {'with --input or --task' if options.output else 'without --output'}, expected --output FILE.zip and no others: it takes the test sets of all the models' tasks")
+        raise UserError(
+            f"--glue_format {'with --input or --task' if options.output else 'without --output'}, expected --output FILE.zip and no others: it takes the test sets of all the models' tasks"
+        )
     if len(options.runs) > 1 and not options.glue_format:
         raise UserError(f"{len(options.runs)} models, expected one, or --glue_format")
 
-    from mt_dnn.machine import save_time
+    from mt_dnn.runtime.machine import save_time
+
     save_time()
     (predict_test_sets if options.glue_format else predict_rows)(options)
 
@@ -22,7 +27,8 @@ def main():
 def predict_rows(options):
     """Write a line per row of the input: its number from 0, then the label and its probability, or the value."""
     from data_utils.tsv import read_texts
-    from mt_dnn.classifier import answers, load_classifier
+    from mt_dnn.export.classifier import answers, load_classifier
+
     classifier = load_classifier(options.runs[0], options.task, options.device)
     task = classifier.task
     with write_whole(options.output) if options.output else contextlib.nullcontext(sys.stdout) as file:
@@ -38,11 +44,19 @@ def predict_rows(options):
 def predict_test_sets(options):
     """Write a zip for GLUE's server."""
     from data_utils.saved_tasks import read_saved_tasks
-    from mt_dnn.classifier import load_classifier, model_folder
-    from mt_dnn.submission import write_submission
-    classifiers = [load_classifier(run, task, options.device) for run in options.runs for task in read_saved_tasks(model_folder(run)).tasks]
+    from mt_dnn.export.classifier import load_classifier, model_folder
+    from mt_dnn.export.submission import write_submission
+
+    classifiers = [
+        load_classifier(run, task, options.device)
+        for run in options.runs
+        for task in read_saved_tasks(model_folder(run)).tasks
+    ]
     missing = write_submission(options.output, classifiers, options.raw_dir, options.task_def, print)
-    print(f"{options.output}: keeps the rules" + (f"; for a whole submission it lacks {', '.join(missing)}" if missing else ""))
+    print(
+        f"{options.output}: keeps the rules"
+        + (f"; for a whole submission it lacks {', '.join(missing)}" if missing else "")
+    )
 
 
 if __name__ == "__main__":

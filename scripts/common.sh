@@ -35,7 +35,7 @@ use_gpu() {
 launch() {
     if [ "$PROCESSES" -gt 1 ] || [ -n "${TORCHRUN:-}" ]; then
         export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"   # torchrun's own choice; said here, it does not warn of it
-        set -- -m mt_dnn.launch ${TORCHRUN:---standalone} --nproc-per-node "$PROCESSES" "$@"
+        set -- -m mt_dnn.runtime.launch ${TORCHRUN:---standalone} --nproc-per-node "$PROCESSES" "$@"
     fi
     "$PYTHON" "$@"
 }

@@ -39,7 +39,7 @@ phase_transition() {
     with_options "$task" train.py --do_train --do_mask --output_dir "$OUTPUT/$task" --seed $SEED --sparsities $sparsities
     for kind in "$@"; do masks="$masks $OUTPUT/$task/masks/$kind"; done
     with_options "$task" rewind.py --masks $masks --sparsities $sparsities --seeds $SEED --output_dir "$OUTPUT/$task/rewind"
-    "$PYTHON" experiments/phase_transition/report.py "$OUTPUT/$task"
+    "$PYTHON" -m mt_dnn.reports "$OUTPUT/$task"
 }
 phase_transition "$TASK" "$SPARSITIES" winning random losing
 phase_transition "$OTHER" "$OTHER_SPARSITIES" winning
@@ -52,8 +52,8 @@ with_options "$TASK,$OTHER" train.py --do_train --output_dir "$SHARED/dense/seed
 with_options "$TASK,$OTHER" rewind.py --masks "$SHARED/masks" --seeds $SEED --output_dir "$SHARED"
 
 echo
-"$PYTHON" experiments/phase_transition/report.py "$OUTPUT/$TASK"
+"$PYTHON" -m mt_dnn.reports "$OUTPUT/$TASK"
 echo
-"$PYTHON" experiments/multi_task/report.py "$SHARED"
+"$PYTHON" -m mt_dnn.reports.multi_task "$SHARED"
 echo "masks:  $OUTPUT/$TASK/masks/winning/*.json (random, losing); scores: $OUTPUT/$TASK/importance.json, importance.png"
 echo "logs:   $OUTPUT/$TASK/log.txt, $OUTPUT/$TASK/rewind/*/*/seed_$SEED/log.txt"

@@ -63,5 +63,5 @@ rewind() {
         for kind in "$@"; do masks="$masks $(output_of "$seed")/masks/$kind"; done
         with_options rewind.py $([ "$SAVE_MODEL" != yes ] || echo --save_model) --parallel runs --masks $masks --sparsities $SPARSITIES --seeds "$seed" --output_dir "$(output)/rewind" || go_on_after_failure
     done
-    "$PYTHON" experiments/phase_transition/report.py "$(output)"
+    "$PYTHON" -m mt_dnn.reports "$(output)"
 }

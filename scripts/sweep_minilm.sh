@@ -25,4 +25,4 @@ for entry in $TASKS; do
     BATCH_SIZE=${entry##*:}
     rewind winning random losing
 done
-"$PYTHON" experiments/phase_transition/report.py "$CHECKPOINTS"
+"$PYTHON" -m mt_dnn.reports "$CHECKPOINTS"

@@ -7,4 +7,4 @@
 . "$(dirname "$0")/common.sh"
 . scripts/venv.sh
 case " $*" in *" tests"*) ;; *) set -- tests "$@" ;; esac   # unless some of them are named
-exec "$PYTHON" -m pytest -c tests/pytest.ini "$@"
+exec "$PYTHON" -m pytest "$@"

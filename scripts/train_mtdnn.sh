@@ -24,4 +24,4 @@ else
         with_options train.py --do_train --seed "$seed" --output_dir "$OUTPUT/dense/seed_$seed"
     done
 fi
-"$PYTHON" experiments/multi_task/report.py "$OUTPUT"
+"$PYTHON" -m mt_dnn.reports.multi_task "$OUTPUT"

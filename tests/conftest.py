@@ -14,8 +14,9 @@ torch.set_num_threads(1)  # on models this tiny threads wait for each other
 
 import toy  # noqa: E402
 from calls import QUICK, options, rewind  # noqa: E402
+
 from data_utils.files import open_door  # noqa: E402
-from mt_dnn.families import FAMILIES  # noqa: E402
+from mt_dnn.encoders.families import FAMILIES  # noqa: E402
 
 
 def pytest_configure(config):
@@ -26,6 +27,7 @@ def pytest_configure(config):
 @pytest.fixture
 def door(capfd, monkeypatch):
     """Call a command in this process: door("train.py", "--seed", 1, ...) -> status, out, err."""
+
     def call(script, *args):
         monkeypatch.setattr(sys, "argv", [script, *map(str, args)])
         spec = importlib.util.spec_from_file_location(Path(script).stem, ROOT / script)
@@ -39,17 +41,20 @@ def door(capfd, monkeypatch):
             status = exit.code or 0
         out, err = capfd.readouterr()
         return SimpleNamespace(status=status, out=out, err=err)
+
     return call
 
 
 @pytest.fixture
 def refused(door):
     """Call a command that must end with status 2 and one line; return the line."""
+
     def call(script, *args):
         ended = door(script, *args)
         assert ended.status == 2, ended.out + ended.err
         assert len(ended.err.splitlines()) == 1 and "Traceback" not in ended.err
         return ended.err
+
     return call
 
 
@@ -60,10 +65,13 @@ def workshop(tmp_path_factory):
     from data_utils.hub import load_tokenizer
     from data_utils.tasks import read_tasks
     from mt_dnn.config import PreproOptions
+
     base = tmp_path_factory.mktemp("workshop")
     made = SimpleNamespace(encoder=toy.save_encoder(base / "tiny-bert"), raw=base / "glue", data=base / "tokenized")
     toy.write_glue(made.raw)
-    options = PreproOptions(raw_dir=str(made.raw), data_dir=str(made.data), init_checkpoint=str(made.encoder), max_seq_len=64)
+    options = PreproOptions(
+        raw_dir=str(made.raw), data_dir=str(made.data), init_checkpoint=str(made.encoder), max_seq_len=64
+    )
     tokenizer = load_tokenizer(made.encoder)
     made.tasks = read_tasks(toy.TASK_DEF)
     made.tokenizer = tokenizer
@@ -82,7 +90,20 @@ def trained(workshop, tmp_path_factory):
 @pytest.fixture
 def fine_tuned(workshop, trained, door):
     if not (trained / "masks").exists():
-        ended = door("train.py", *options(workshop), "--do_train", "--do_mask", "--output_dir", trained, "--sparsities", "0.2", "0.5", "0.75:0.34", "--log_per_updates", 25)
+        ended = door(
+            "train.py",
+            *options(workshop),
+            "--do_train",
+            "--do_mask",
+            "--output_dir",
+            trained,
+            "--sparsities",
+            "0.2",
+            "0.5",
+            "0.75:0.34",
+            "--log_per_updates",
+            25,
+        )
         assert ended.status == 0, ended.err
     return trained
 
@@ -99,10 +120,32 @@ def family_runs(workshop, places, door):
         if place.exists():
             continue
         encoder = toy.save_encoder(place / f"tiny-{family}", family, pooler=family not in toy.NO_POOLER)
-        ended = door("prepro.py", "--raw_dir", workshop.raw, "--data_dir", place / "data", "--init_checkpoint", encoder, "--tasks", "sst", "--max_seq_len", 64)
+        ended = door(
+            "prepro.py",
+            "--raw_dir",
+            workshop.raw,
+            "--data_dir",
+            place / "data",
+            "--init_checkpoint",
+            encoder,
+            "--tasks",
+            "sst",
+            "--max_seq_len",
+            64,
+        )
         assert ended.status == 0, ended.err
         its_own = SimpleNamespace(data=place / "data", encoder=encoder)
-        ended = door("train.py", *options(its_own), *QUICK, "--do_train", "--do_mask", "--output_dir", place / "sst", "--sparsities", 0.5)
+        ended = door(
+            "train.py",
+            *options(its_own),
+            *QUICK,
+            "--do_train",
+            "--do_mask",
+            "--output_dir",
+            place / "sst",
+            "--sparsities",
+            0.5,
+        )
         assert ended.status == 0, ended.err
         assert ("pooler: none in the checkpoint, drawn from the seed" in ended.out) == (family in toy.NO_POOLER)
         rewind(door, its_own, [place / "sst/masks/winning"], place / "rewind", "--save_model", *QUICK)
@@ -112,10 +155,11 @@ def family_runs(workshop, places, door):
 @pytest.fixture
 def exported(door, monkeypatch):
     """Call mt_dnn.export: exported(run, format, ...) -> what it prints. Timed for a moment only."""
-    monkeypatch.setattr("mt_dnn.export_table.SECONDS", 0.01)
+    monkeypatch.setattr("mt_dnn.export.export_table.SECONDS", 0.01)
 
     def call(run, format, *more):
-        ended = door("mt_dnn/export.py", run, "--format", format, *more)
+        ended = door("mt_dnn/export/__main__.py", run, "--format", format, *more)
         assert ended.status == 0, ended.err
         return ended.out
+
     return call

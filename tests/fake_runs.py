@@ -1,21 +1,12 @@
-"""Finished runs that never ran, for tests of the report: folders as Session and write_masks leave them, with scores of one's choice.
+"""Finished runs that never ran, for tests of the report: folders as Session and write_masks leave them, with scores of one's choice."""
 
-Importing this makes the report's own modules importable, as report.py does.
-"""
-
-import sys
-
-from conftest import ROOT
 from data_utils.files import write_json
 from data_utils.metrics import average_score
-from mt_dnn.masks import Mask, describe_tickets, write_mask
-from mt_dnn.ticket import DENSE, Shape, Ticket, remaining_weights
+from mt_dnn.reports.points import gather
+from mt_dnn.tickets.masks import Mask, describe_tickets, write_mask
+from mt_dnn.tickets.ticket import DENSE, Shape, Ticket, remaining_weights
 
-sys.path.insert(0, str(ROOT / "experiments/phase_transition"))
-
-from points import gather  # noqa: E402
-
-REPORT = "experiments/phase_transition/report.py"
+REPORT = "mt_dnn/reports/__main__.py"
 SHAPE = Shape(3, 4, 32, 64, 100_000)
 MODEL = {"name": "tiny", **vars(SHAPE)}
 
@@ -31,12 +22,32 @@ def write_run(folder, kind, level, seed, dev, held_out=None, task="rte", shift=0
     ticket = DENSE if kind == "dense" else ticket_of(*level, shift)
     dev = dev if isinstance(dev, dict) else {task: {"accuracy": dev}}
     folder = folder / task / kind / f"heads_{level[0]}_ffns_{level[1]}" / f"seed_{seed}"
-    write_json(folder / "config.json", {"epochs": 3, **options, "kind": kind, "seed": seed, "tickets": describe_tickets({task: ticket})})
-    write_json(folder / "result.json", {
-        "kind": kind, "seed": seed, "model": MODEL, "dev": dev, "average_score": average_score({task: dev}), "seconds_per_epoch": 1.5,
-        "held_out": {} if held_out is None else {task: {"accuracy": held_out}},
-        "tasks": {task: {"heads_closed": level[0], "ffns_closed": level[1], "training_rows": 90, "dev_sets": {name: 200 for name in dev}, "held_out_rows": 10,
-                         "remaining_weights": {"by_formula": round(remaining_weights(ticket, SHAPE), 6), "counted": 1}}}})
+    write_json(
+        folder / "config.json",
+        {"epochs": 3, **options, "kind": kind, "seed": seed, "tickets": describe_tickets({task: ticket})},
+    )
+    write_json(
+        folder / "result.json",
+        {
+            "kind": kind,
+            "seed": seed,
+            "model": MODEL,
+            "dev": dev,
+            "average_score": average_score({task: dev}),
+            "seconds_per_epoch": 1.5,
+            "held_out": {} if held_out is None else {task: {"accuracy": held_out}},
+            "tasks": {
+                task: {
+                    "heads_closed": level[0],
+                    "ffns_closed": level[1],
+                    "training_rows": 90,
+                    "dev_sets": {name: 200 for name in dev},
+                    "held_out_rows": 10,
+                    "remaining_weights": {"by_formula": round(remaining_weights(ticket, SHAPE), 6), "counted": 1},
+                }
+            },
+        },
+    )
     return folder
 
 
@@ -56,4 +67,7 @@ def transition_of(folder, dense, winning, **more):
 
 def mask_for(folder, task, seed, ticket, **more):
     n_heads, n_ffns = ticket.counts
-    write_mask(folder / f"masks/winning/heads_{n_heads}_ffns_{n_ffns}.json", Mask("winning", MODEL, {task: ticket, **more}, {"seed": seed}))
+    write_mask(
+        folder / f"masks/winning/heads_{n_heads}_ffns_{n_ffns}.json",
+        Mask("winning", MODEL, {task: ticket, **more}, {"seed": seed}),
+    )

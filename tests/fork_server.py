@@ -24,7 +24,7 @@ import transformers.models.bert  # noqa: E402, F401
 from transformers import AutoConfig, AutoTokenizer, BertModel, BertTokenizerFast  # noqa: E402, F401
 
 from data_utils.files import open_door  # noqa: E402
-from mt_dnn.session import Session  # noqa: E402, F401
+from mt_dnn.runs.session import Session  # noqa: E402, F401
 
 torch.set_num_threads(1)
 
@@ -43,7 +43,9 @@ def die_at(n):
             finally:
                 if left == 0:
                     os.kill(os.getpid(), signal.SIGKILL)
+
         return call
+
     for name in ("fsync", "replace", "rename", "unlink", "rmdir"):
         setattr(os, name, deadly(getattr(os, name)))
 

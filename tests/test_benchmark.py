@@ -5,9 +5,8 @@ import sys
 import numpy as np
 import pytest
 import torch
-from torch.utils.flop_counter import FlopCounterMode
-
 from conftest import ROOT
+from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(ROOT / "experiments/benchmark"))
 
@@ -15,8 +14,9 @@ import compare  # noqa: E402
 import limit  # noqa: E402
 import made_up  # noqa: E402
 from by_us import ByUs  # noqa: E402
+
 from mt_dnn.model import Model, loss_per_row, place_tickets  # noqa: E402
-from mt_dnn.ticket import DENSE, Ticket  # noqa: E402
+from mt_dnn.tickets.ticket import DENSE, Ticket  # noqa: E402
 
 TINY = {"num_hidden_layers": 3, "num_attention_heads": 4, "hidden_size": 32, "intermediate_size": 48}
 
@@ -46,8 +46,12 @@ def test_operations_are_those_that_torch_counts(tiny, ticket):
 
 def test_everyone_does_the_same_rows_and_the_table_shows_it(tiny, monkeypatch):
     seen = {}
+
     def watched(name, work):
-        return lambda self, rows, *more, **how: seen.setdefault(name, []).append(len(rows)) or work(self, rows, *more, **how)
+        return lambda self, rows, *more, **how: (
+            seen.setdefault(name, []).append(len(rows)) or work(self, rows, *more, **how)
+        )
+
     for name in ("fine_tune", "score", "evaluate"):
         monkeypatch.setattr(ByUs, name, watched(name, getattr(ByUs, name)))
     part = compare.compare("minilm", "rte", torch.device("cpu"), "float32", batches=3, repeats=2, sparsities=["0.5"])
@@ -55,8 +59,13 @@ def test_everyone_does_the_same_rows_and_the_table_shows_it(tiny, monkeypatch):
     assert {"fine-tuning", "rewinding at 0.5", "importance", "forward pass", "evaluation"} <= part["seconds"].keys()
     assert all(len(times) == 2 and min(times) > 0 for times in part["all_seconds"].values())
     assert part["limit_seconds"]["rewinding at 0.5"] < part["limit_seconds"]["fine-tuning"]
-    found = {"machine": compare.machine(torch.device("cpu"), "float32"), "repeats": 2, "compared": {"minilm:rte": part},
-             "commands": {"prepro.py --help, seconds": 0.1}, "growth": {"rows": ([1, 2], [3.0, 4.0])}}
+    found = {
+        "machine": compare.machine(torch.device("cpu"), "float32"),
+        "repeats": 2,
+        "compared": {"minilm:rte": part},
+        "commands": {"prepro.py --help, seconds": 0.1},
+        "growth": {"rows": ([1, 2], [3.0, 4.0])},
+    }
     table = compare.to_markdown(found)
     assert f"| fine-tuning | {part['seconds']['fine-tuning']:.2f} |" in table and "rows: 1: 3, 2: 4" in table
 
@@ -64,4 +73,6 @@ def test_everyone_does_the_same_rows_and_the_table_shows_it(tiny, monkeypatch):
 @pytest.mark.parametrize("texts", ["rte", "sst"])
 def test_made_up_rows_are_as_long_as_the_tasks(texts):
     lengths, (rows, quantiles) = made_up.lengths_like(texts), made_up.TEXTS[texts]
-    assert len(lengths) == rows and list(np.rint(np.quantile(lengths, np.linspace(0, 1, 21)))) == pytest.approx(quantiles, abs=1)
+    assert len(lengths) == rows and list(np.rint(np.quantile(lengths, np.linspace(0, 1, 21)))) == pytest.approx(
+        quantiles, abs=1
+    )

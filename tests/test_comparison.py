@@ -5,20 +5,27 @@ import math
 
 import numpy as np
 import pytest
+from fake_runs import (  # first: the imports below need it
+    REPORT,
+    mask_for,
+    ticket_of,
+    transition_of,
+    write_line,
+    write_run,
+)
 from scipy.special import betainc
 
-from fake_runs import REPORT, mask_for, ticket_of, transition_of, write_line, write_run  # first: the imports below need it
-from choice import DEV, boundary, super_ticket
-from comparison import compare, compare_family, holm
-from data_utils.files import UserError
-from findings import boundary_line, findings
-from mt_dnn.super_tickets import read_super_tickets
-from mt_dnn.ticket import Ticket
-from overlap import chance, jaccard, overlaps, read_tickets, survivors
-from points import gather
-
+from data_utils.errors import UserError
+from mt_dnn.reports.choice import DEV, boundary, super_ticket
+from mt_dnn.reports.comparison import compare, compare_family, holm
+from mt_dnn.reports.findings import boundary_line, findings
+from mt_dnn.reports.overlap import chance, jaccard, overlaps, read_tickets, survivors
+from mt_dnn.reports.points import gather
+from mt_dnn.tickets.super_tickets import read_super_tickets
+from mt_dnn.tickets.ticket import Ticket
 
 # ---- the paired test ----
+
 
 def test_the_paired_test_is_students():
     dense = {1: 90.0, 2: 91.5, 3: 89.0, 4: 90.5, 5: 92.0}
@@ -29,30 +36,47 @@ def test_the_paired_test_is_students():
     error = math.sqrt(sum((value - mean) ** 2 for value in differences) / 4 / 5)
     assert found.seeds == 5 and found.difference == pytest.approx(1.4)
     assert found.p == pytest.approx(betainc(4 / 2, 1 / 2, 4 / (4 + (mean / error) ** 2)), rel=1e-9)
-    assert (found.low, found.high) == pytest.approx((mean - 2.7764451 * error, mean + 2.7764451 * error), rel=1e-6)  # the 97.5 % quantile of t with 4 degrees
+    assert (found.low, found.high) == pytest.approx(
+        (mean - 2.7764451 * error, mean + 2.7764451 * error), rel=1e-6
+    )  # the 97.5 % quantile of t with 4 degrees
 
 
-@pytest.mark.parametrize("ticket, seeds, difference, why", [
-    ({7: 90.0}, 0, None, "no shared seed"), ({1: 91.0, 7: 0.0}, 1, 1.0, "1 shared seed"), ({1: 91.0, 2: 93.0 + 1e-14}, 2, 1.0, "the same with every seed")])
+@pytest.mark.parametrize(
+    "ticket, seeds, difference, why",
+    [
+        ({7: 90.0}, 0, None, "no shared seed"),
+        ({1: 91.0, 7: 0.0}, 1, 1.0, "1 shared seed"),
+        ({1: 91.0, 2: 93.0 + 1e-14}, 2, 1.0, "the same with every seed"),
+    ],
+)
 def test_without_a_test_it_says_why(ticket, seeds, difference, why):
     found = compare(ticket, {1: 90.0, 2: 92.0})
-    assert (found.seeds, found.difference, found.why) == (seeds, difference if difference is None else pytest.approx(difference), why)
+    assert (found.seeds, found.difference, found.why) == (
+        seeds,
+        difference if difference is None else pytest.approx(difference),
+        why,
+    )
     assert found.p is found.low is found.high is found.corrected is None and not found.distinguishable
 
 
 def test_holms_correction():
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])  # 3 x 0.01, at least 2 x 0.03, 2 x 0.03, 4 x 0.005
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx(
+        [0.03, 0.06, 0.06, 0.02]
+    )  # 3 x 0.01, at least 2 x 0.03, 2 x 0.03, 4 x 0.005
     assert holm([0.6, 0.9]) == [1, 1] and holm([]) == []
 
 
 def test_a_family_counts_those_that_can_be_tested():
     dense = {1: 90.0, 2: 91.0, 3: 92.0}
     found = compare_family({"a": {1: 91.0, 2: 92.1, 3: 92.9}, "b": {1: 80.0, 2: 85.0, 3: 80.0}, "c": {1: 1.0}}, dense)
-    assert found["a"].corrected == pytest.approx(2 * found["a"].p) and found["b"].corrected == pytest.approx(found["b"].p)
+    assert found["a"].corrected == pytest.approx(2 * found["a"].p) and found["b"].corrected == pytest.approx(
+        found["b"].p
+    )
     assert found["c"].corrected is None and found["a"].distinguishable
 
 
 # ---- super tickets and the phase boundary ----
+
 
 def test_equal_means_go_to_the_sparser_ticket(tmp_path):
     # 0.1 + 0.2 and 0.15 + 0.15 differ by rounding alone.
@@ -71,16 +95,40 @@ def test_the_protocols_differ_and_are_read_back(tmp_path, door):
     assert read_super_tickets([tmp_path / "super_tickets.yml"]) == {"rte": (4, 1), "sst": (0, 0)}
     assert read_super_tickets([tmp_path / "super_tickets_held_out.yml"]) == {"rte": (2, 0)}  # sst holds nothing out
     rte, sst = ended.out.split("sst (accuracy")
-    assert "chosen on dev:" in rte and "; dev 85.0 ± 7.1, biased" in rte and "(2 heads, 0 FFNs closed); dev 67.5 ± 10.6, unbiased" in rte
+    assert (
+        "chosen on dev:" in rte
+        and "; dev 85.0 ± 7.1, biased" in rte
+        and "(2 heads, 0 FFNs closed); dev 67.5 ± 10.6, unbiased" in rte
+    )
     assert "chosen on dev: the dense model; dev 95.0" in sst and "--holdout 0.1" in sst
 
 
-@pytest.mark.parametrize("winning, sparsest, sentence", [
-    ({(2, 0): [0.8], (4, 1): [0.7], (6, 1): [0.6]}, (4, 1), "(4 heads, 1 FFN closed), the sparsest winning ticket that is not below the dense model"),
-    ({(2, 0): [0.6], (4, 1): [0.8], (6, 1): [0.6]}, (4, 1), "not below the dense model; below it is 1 of the less sparse ones"),
-    ({(2, 0): [0.6], (4, 1): [0.8]}, (4, 1), "below it is 1 of the less sparse ones, no sparser one was tried"),
-    ({(2, 0): [0.69], (4, 1): [0.6]}, None, "no phase transition: every winning ticket tried is below the dense model"),
-    ({(2, 0): [0.7], (4, 1): [0.8]}, (4, 1), "no phase transition: none of the winning tickets tried has fallen below the dense model")])
+@pytest.mark.parametrize(
+    "winning, sparsest, sentence",
+    [
+        (
+            {(2, 0): [0.8], (4, 1): [0.7], (6, 1): [0.6]},
+            (4, 1),
+            "(4 heads, 1 FFN closed), the sparsest winning ticket that is not below the dense model",
+        ),
+        (
+            {(2, 0): [0.6], (4, 1): [0.8], (6, 1): [0.6]},
+            (4, 1),
+            "not below the dense model; below it is 1 of the less sparse ones",
+        ),
+        ({(2, 0): [0.6], (4, 1): [0.8]}, (4, 1), "below it is 1 of the less sparse ones, no sparser one was tried"),
+        (
+            {(2, 0): [0.69], (4, 1): [0.6]},
+            None,
+            "no phase transition: every winning ticket tried is below the dense model",
+        ),
+        (
+            {(2, 0): [0.7], (4, 1): [0.8]},
+            (4, 1),
+            "no phase transition: none of the winning tickets tried has fallen below the dense model",
+        ),
+    ],
+)
 def test_the_phase_boundary(tmp_path, winning, sparsest, sentence):
     transition = transition_of(tmp_path, [0.7], winning)
     found, _ = boundary(transition)
@@ -99,7 +147,9 @@ def test_gain_and_fall_are_told_from_noise(tmp_path):
 def test_every_kind_of_ticket_is_a_family_of_its_own(tmp_path):
     write_line(tmp_path, "random", {(2, 0): [0.5, 0.6]})
     transition = transition_of(tmp_path, [0.7, 0.7], {(2, 0): [0.8, 0.75], (4, 1): [0.6, 0.2]})
-    by_kind = {kind: [transition.to_dense[point] for point in transition.of_kind(kind)] for kind in ("winning", "random")}
+    by_kind = {
+        kind: [transition.to_dense[point] for point in transition.of_kind(kind)] for kind in ("winning", "random")
+    }
     assert by_kind["random"][0].corrected == by_kind["random"][0].p
     assert by_kind["winning"][0].corrected == pytest.approx(2 * by_kind["winning"][0].p)
     assert transition.dense not in transition.to_dense
@@ -112,6 +162,7 @@ def test_different_seeds_are_pointed_out(tmp_path):
 
 # ---- what the tickets are ----
 
+
 @pytest.mark.parametrize("units, one, other", [(6, 2, 3), (5, 1, 4), (7, 3, 3), (4, 4, 2), (5, 0, 2)])
 def test_chance_is_the_mean_over_all_pairs_of_sets(units, one, other):
     pairs = itertools.product(itertools.combinations(range(units), one), itertools.combinations(range(units), other))
@@ -120,17 +171,27 @@ def test_chance_is_the_mean_over_all_pairs_of_sets(units, one, other):
 
 
 def test_tickets_are_compared_between_tasks_and_seeds(tmp_path):
-    one, near, far = (Ticket(frozenset({(0, 0), (1, head)}), frozenset({ffn})) for head, ffn in ((1, 0), (2, 0), (3, 2)))
-    for folder, task, seed, ticket in (("rte", "rte", 1, one), ("rte/seed_2", "rte", 2, near), ("mrpc", "mrpc", 1, far)):
+    one, near, far = (
+        Ticket(frozenset({(0, 0), (1, head)}), frozenset({ffn})) for head, ffn in ((1, 0), (2, 0), (3, 2))
+    )
+    for folder, task, seed, ticket in (
+        ("rte", "rte", 1, one),
+        ("rte/seed_2", "rte", 2, near),
+        ("mrpc", "mrpc", 1, far),
+    ):
         mask_for(tmp_path / folder, task, seed, ticket)
     mask_for(tmp_path / "both", "rte", 1, ticket_of(5, 1), mrpc=one)  # merged: ignored
-    mask_for(tmp_path / "rte", "rte", 1, ticket_of(4, 1))             # at a level that was not rewound
+    mask_for(tmp_path / "rte", "rte", 1, ticket_of(4, 1))  # at a level that was not rewound
     (tickets,) = read_tickets([tmp_path, tmp_path / "rte"], {(2, 1)})
     assert tickets.levels == [(2, 1)] and tickets.tasks == ["mrpc", "rte"]
     heads, ffns = overlaps(tickets, "heads"), overlaps(tickets, "ffns")
-    assert heads["mrpc and rte"] == {(2, 1): pytest.approx(1 / 3)} and heads["rte, between seeds"] == {(2, 1): pytest.approx(1 / 3)}
+    assert heads["mrpc and rte"] == {(2, 1): pytest.approx(1 / 3)} and heads["rte, between seeds"] == {
+        (2, 1): pytest.approx(1 / 3)
+    }
     assert ffns["mrpc and rte"] == {(2, 1): 0} and ffns["rte, between seeds"] == {(2, 1): 1}
-    assert heads["chance"] == {(2, 1): pytest.approx(chance(12, 2, 2))} and ffns["chance"] == {(2, 1): pytest.approx(1 / 3)}
+    assert heads["chance"] == {(2, 1): pytest.approx(chance(12, 2, 2))} and ffns["chance"] == {
+        (2, 1): pytest.approx(1 / 3)
+    }
     levels, open_heads, open_ffns = survivors(tickets, "rte")
     assert levels == [(2, 1)] and open_heads.tolist() == [[3], [3], [4]] and open_ffns.tolist() == [[0], [1], [1]]
 
@@ -140,6 +201,7 @@ def test_tickets_are_compared_between_tasks_and_seeds(tmp_path):
 
 
 # ---- gathering ----
+
 
 def test_seeds_may_have_their_own_tickets_but_twins_agree(tmp_path):
     write_run(tmp_path, "winning", (2, 0), 1, 0.7)

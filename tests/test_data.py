@@ -5,10 +5,10 @@ import shutil
 
 import numpy as np
 import pytest
-
 import toy
+
 from data_utils.batches import choose_rows, sorted_batches, split_rows, training_batches
-from data_utils.files import UserError
+from data_utils.errors import UserError
 from data_utils.tasks import read_tasks
 from data_utils.tokenized import TokenizedSplit, describe_tokenizer, up_to_date_header
 from data_utils.tsv import Row, read_rows
@@ -23,6 +23,7 @@ def rows_of(path, task, split="train", skip_bad_rows=False):
 
 # ---- official layouts ----
 
+
 @pytest.mark.parametrize("task", list(TASKS))
 def test_every_layout_of_glue_is_read(workshop, task):
     for split, layout in TASKS[task].splits.items():
@@ -32,9 +33,9 @@ def test_every_layout_of_glue_is_read(workshop, task):
 
 
 def test_traps_of_the_official_files(workshop):
-    assert len(rows_of(workshop.raw / "CoLA/train.tsv", "cola")[0]) == 40                # no header: the first row counts
-    assert len(rows_of(workshop.raw / "CoLA/test.tsv", "cola", "test")[0]) == 40         # a header there
-    assert len(rows_of(workshop.raw / "MRPC/train.tsv", "mrpc")[0]) == 40                # byte-order mark
+    assert len(rows_of(workshop.raw / "CoLA/train.tsv", "cola")[0]) == 40  # no header: the first row counts
+    assert len(rows_of(workshop.raw / "CoLA/test.tsv", "cola", "test")[0]) == 40  # a header there
+    assert len(rows_of(workshop.raw / "MRPC/train.tsv", "mrpc")[0]) == 40  # byte-order mark
     assert {row.label for row in rows_of(workshop.raw / "MNLI/train.tsv", "mnli")[0]} == {0, 1, 2}
     rows, dropped = rows_of(workshop.raw / "SNLI/snli_1.0_dev.txt", "snli", "dev")
     assert len(rows) == 38 and dropped == {"label -": 2}
@@ -45,7 +46,7 @@ def test_traps_of_the_official_files(workshop):
 def test_quotes_and_unicode_separators_are_plain_data(tmp_path):
     path = tmp_path / "train.tsv"
     path.write_bytes('sentence\tlabel\r\n" it \'s\t1\nold\x85film\u2028here ""\t0\r\n'.encode())
-    assert rows_of(path, "sst")[0] == [Row(('" it \'s',), 1), Row(('old\x85film\u2028here ""',), 0)]
+    assert rows_of(path, "sst")[0] == [Row(("\" it 's",), 1), Row(('old\x85film\u2028here ""',), 0)]
 
 
 # ---- bad rows ----
@@ -56,7 +57,11 @@ BAD = [
     ("sst", b"sentence\tlabel\na film\t1\na day\t2\n", ":3: label '2', expected one of: 0, 1"),
     ("sst", b"sentence\tlabel\na film\t1\n   \t1\n", ":3: column 1 is empty, expected a sentence"),
     ("sst", b"sentence\tlabel\na film\t1\na \xff day\t1\n", ":3: byte 3 of the line is not UTF-8"),
-    ("stsb", b"index\tsentence1\tsentence2\tscore\n0\ta\tb\t4.0\n1\tc\td\thigh\n", ":3: label 'high', expected a number"),
+    (
+        "stsb",
+        b"index\tsentence1\tsentence2\tscore\n0\ta\tb\t4.0\n1\tc\td\thigh\n",
+        ":3: label 'high', expected a number",
+    ),
     ("stsb", b"index\tsentence1\tsentence2\tscore\n0\ta\tb\t4.0\n1\tc\td\tnan\n", ":3: label 'nan', expected a number"),
     ("cola", b"gj04\t1\t\ta film\ngj04\tx\t\ta day\n", ":2: label 'x'"),
 ]
@@ -72,12 +77,15 @@ def test_bad_rows_are_named_by_file_and_line_or_skipped_and_counted(tmp_path, ta
     assert len(rows) == 1 and sum(dropped.values()) == 1
 
 
-@pytest.mark.parametrize("content, complaint", [
-    (b"", ": no usable row, expected a header and at least one row"),
-    (b"sentence\tlabel\n", ": no usable row"),
-    (b"text\tlabel\na film\t1\n", ":1: no column 'sentence' in the header, expected it among: text, label"),
-    (None, ": no such file"),
-])
+@pytest.mark.parametrize(
+    "content, complaint",
+    [
+        (b"", ": no usable row, expected a header and at least one row"),
+        (b"sentence\tlabel\n", ": no usable row"),
+        (b"text\tlabel\na film\t1\n", ":1: no column 'sentence' in the header, expected it among: text, label"),
+        (None, ": no such file"),
+    ],
+)
 def test_unusable_files_are_refused_also_when_bad_rows_are_skipped(tmp_path, content, complaint):
     path = tmp_path / "train.tsv"
     if content is not None:
@@ -91,7 +99,17 @@ def test_prepro_leaves_nothing_half_written(workshop, tmp_path, refused, door):
     toy.write_sst(tmp_path / "glue")
     with open(tmp_path / "glue/SST-2/dev.tsv", "a") as file:
         file.write("a film\t7\n")
-    arguments = ("prepro.py", "--raw_dir", tmp_path / "glue", "--data_dir", tmp_path / "out", "--tasks", "sst", "--init_checkpoint", workshop.encoder)
+    arguments = (
+        "prepro.py",
+        "--raw_dir",
+        tmp_path / "glue",
+        "--data_dir",
+        tmp_path / "out",
+        "--tasks",
+        "sst",
+        "--init_checkpoint",
+        workshop.encoder,
+    )
     assert "SST-2/dev.tsv:62: label '7', expected one of: 0, 1" in refused(*arguments)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["sst_train"]
     ended = door(*arguments, "--skip_bad_rows")
@@ -101,33 +119,46 @@ def test_prepro_leaves_nothing_half_written(workshop, tmp_path, refused, door):
 
 # ---- task entries ----
 
-@pytest.mark.parametrize("entry, complaint", [
-    ("kind: ranking", "new.kind: 'ranking', expected one of classification, regression"),
-    ("labels: [yes, no]", "new.labels: .*quote words like yes and no"),
-    ("labels: ['1']", "new.labels: .*expected two or more different labels"),
-    ("metrics: [bleu]", "new.metrics: .*expected for a classification a list of some of: accuracy, f1, matthews"),
-    ("metrics: [f1]\n  labels: [a, b, c]", "new.metrics: .*f1 for two labels only"),
-    ("head_dropout: 1.5", "new.head_dropout: 1.5, expected a number from 0 to below 1"),
-    ("text: [0, sentence]", "new.splits.train.text: .*all by name or all by number"),
-    ("text: [0]\n  label: 1", "new.splits.train.columns: None, expected how many columns"),
-    ("label: 3", "new.splits.train.label: 3, expected a column by name as in text"),
-    ("splits: {dev: dev.tsv}", "new.splits: .*expected `train: FILE` and more"),
-    ("splits: {train: {path: x}}", "new.splits.train: .*expected a file name"),
-    ("kind: [x]", "new.kind: .*expected one of"),
-    ("metrics: [[accuracy]]", "new.metrics: .*a list of some of"),
-    ("label: null", "new.splits.train.label: none, expected the column"),
-    ("text: [-1]\n  columns: 4\n  label: 1", "new.splits.train.text: .*by number from 0"),
-    ("splits: {train: {file: null}}", "new.splits.train: .*expected a file name"),
-    ("splits: {train: a.tsv, 1: b.tsv}", "new.splits: .*names of lower-case letters"),
-    ("? [a, b]\n  : 1", "not readable as YAML"),
-    ("when: 2021-99-99", "not readable as YAML"),
-    ("lables: [a, b]", "new.lables: unknown key"),
-])
+
+@pytest.mark.parametrize(
+    "entry, complaint",
+    [
+        ("kind: ranking", "new.kind: 'ranking', expected one of classification, regression"),
+        ("labels: [yes, no]", "new.labels: .*quote words like yes and no"),
+        ("labels: ['1']", "new.labels: .*expected two or more different labels"),
+        ("metrics: [bleu]", "new.metrics: .*expected for a classification a list of some of: accuracy, f1, matthews"),
+        ("metrics: [f1]\n  labels: [a, b, c]", "new.metrics: .*f1 for two labels only"),
+        ("head_dropout: 1.5", "new.head_dropout: 1.5, expected a number from 0 to below 1"),
+        ("text: [0, sentence]", "new.splits.train.text: .*all by name or all by number"),
+        ("text: [0]\n  label: 1", "new.splits.train.columns: None, expected how many columns"),
+        ("label: 3", "new.splits.train.label: 3, expected a column by name as in text"),
+        ("splits: {dev: dev.tsv}", "new.splits: .*expected `train: FILE` and more"),
+        ("splits: {train: {path: x}}", "new.splits.train: .*expected a file name"),
+        ("kind: [x]", "new.kind: .*expected one of"),
+        ("metrics: [[accuracy]]", "new.metrics: .*a list of some of"),
+        ("label: null", "new.splits.train.label: none, expected the column"),
+        ("text: [-1]\n  columns: 4\n  label: 1", "new.splits.train.text: .*by number from 0"),
+        ("splits: {train: {file: null}}", "new.splits.train: .*expected a file name"),
+        ("splits: {train: a.tsv, 1: b.tsv}", "new.splits: .*names of lower-case letters"),
+        ("? [a, b]\n  : 1", "not readable as YAML"),
+        ("when: 2021-99-99", "not readable as YAML"),
+        ("lables: [a, b]", "new.lables: unknown key"),
+    ],
+)
 def test_bad_task_entries_are_refused_with_file_and_key(tmp_path, entry, complaint):
-    good = {"kind": "classification", "labels": "['0', '1']", "metrics": "[accuracy]", "text": "[sentence]", "label": "label", "splits": "{train: train.tsv, dev: dev.tsv}"}
+    good = {
+        "kind": "classification",
+        "labels": "['0', '1']",
+        "metrics": "[accuracy]",
+        "text": "[sentence]",
+        "label": "label",
+        "splits": "{train: train.tsv, dev: dev.tsv}",
+    }
     own = {line.split(":")[0].strip() for line in entry.splitlines()}
     path = tmp_path / "tasks.yml"
-    path.write_text("new:\n" + "".join(f"  {key}: {value}\n" for key, value in good.items() if key not in own) + f"  {entry}\n")
+    path.write_text(
+        "new:\n" + "".join(f"  {key}: {value}\n" for key, value in good.items() if key not in own) + f"  {entry}\n"
+    )
     with pytest.raises(UserError, match=f"{path}:.* {complaint}"):
         read_tasks(path)
 
@@ -146,6 +177,7 @@ def test_dev_sets_are_found_by_name():
 
 # ---- tokenized splits ----
 
+
 def test_tokenized_rows_are_the_tokenizers(workshop):
     for name in ("rte", "stsb"):
         task, split = workshop.tasks[name], TokenizedSplit(workshop.data, workshop.tasks[name], "dev")
@@ -159,9 +191,24 @@ def test_tokenized_rows_are_the_tokenizers(workshop):
 
 
 def test_long_pairs_are_cut_to_max_seq_len(workshop, tmp_path, door):
-    door("prepro.py", "--raw_dir", workshop.raw, "--data_dir", tmp_path, "--tasks", "rte", "--init_checkpoint", workshop.encoder, "--max_seq_len", 12)
+    door(
+        "prepro.py",
+        "--raw_dir",
+        workshop.raw,
+        "--data_dir",
+        tmp_path,
+        "--tasks",
+        "rte",
+        "--init_checkpoint",
+        workshop.encoder,
+        "--max_seq_len",
+        12,
+    )
     split = TokenizedSplit(tmp_path, workshop.tasks["rte"], "train")
-    assert split.header["longest_row"] == split.lengths.max() == 12 and split.header["rows_as_long_as_max_seq_len"] == (split.lengths == 12).sum() > 0
+    assert (
+        split.header["longest_row"] == split.lengths.max() == 12
+        and split.header["rows_as_long_as_max_seq_len"] == (split.lengths == 12).sum() > 0
+    )
     separator = workshop.tokenizer.sep_token_id
     ids = split.batch(np.flatnonzero(split.lengths == 12))["input_ids"]
     assert (ids[:, -1] == separator).all() and ((ids == separator).sum(1) == 2).all()
@@ -174,13 +221,20 @@ def test_damaged_or_unfitting_splits_are_refused(workshop, tmp_path):
     tokens.write_bytes(tokens.read_bytes()[:-2])
     with pytest.raises(UserError, match="tokens.bin: .* bytes, expected .*damaged"):
         TokenizedSplit(tmp_path, task, "dev")
-    assert up_to_date_header(tmp_path / "rte_dev", TokenizedSplit(workshop.data, task, "dev").header["made_from"]) is None
+    assert (
+        up_to_date_header(tmp_path / "rte_dev", TokenizedSplit(workshop.data, task, "dev").header["made_from"]) is None
+    )
     header = json.loads((tmp_path / "rte_dev/header.json").read_text())
     header["labels"] = ["entailment", "not_entailment"]
     (tmp_path / "rte_dev/header.json").write_text(json.dumps(header))
     with pytest.raises(UserError, match="labels is .*but the task file says"):
         TokenizedSplit(tmp_path, task, "dev")
-    for key, wrong in (("rows", None), ("arrays", ["tokens"]), ("arrays", {**header["arrays"], "tokens": "object"}), ("pad_id", None)):
+    for key, wrong in (
+        ("rows", None),
+        ("arrays", ["tokens"]),
+        ("arrays", {**header["arrays"], "tokens": "object"}),
+        ("pad_id", None),
+    ):
         (tmp_path / "rte_dev/header.json").write_text(json.dumps({**header, "labels": list(task.labels), key: wrong}))
         with pytest.raises(UserError, match="header.json: .*run prepro.py again"):
             TokenizedSplit(tmp_path, task, "dev")
@@ -196,6 +250,7 @@ def test_another_tokenizer_is_refused(workshop):
 
 
 # ---- batches ----
+
 
 def test_training_batches_hold_every_row_once_and_change_with_epoch_and_seed():
     lengths = np.random.default_rng(0).integers(5, 200, 3001)

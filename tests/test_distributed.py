@@ -8,29 +8,44 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import toy
+from calls import options, result_of
 from safetensors.torch import load_file
 
-import toy
-from mt_dnn.masks import Mask, write_mask
 from mt_dnn.model import describe, load_encoder
-from mt_dnn.ticket import DENSE, Ticket
-from calls import options, result_of
+from mt_dnn.tickets.masks import Mask, write_mask
+from mt_dnn.tickets.ticket import DENSE, Ticket
 
 ROOT = Path(__file__).parents[1]
-TICKETS = {"sst": Ticket(frozenset({(0, 1), (1, 0), (1, 2)}), frozenset({2})), "rte": Ticket(frozenset({(0, 0)}), frozenset({0, 1})), "stsb": DENSE}
+TICKETS = {
+    "sst": Ticket(frozenset({(0, 1), (1, 0), (1, 2)}), frozenset({2})),
+    "rte": Ticket(frozenset({(0, 0)}), frozenset({0, 1})),
+    "stsb": DENSE,
+}
 
 TRAININGS = {
     # 288 rows of sst, 72 of rte, 48 of stsb: batches of 41 are shared unevenly, and one of stsb has 7 rows
-    "tickets_sharing": (["sst", "rte", "stsb"], {"epochs": 2, "batch_size": 41, "learning_rate": 2e-3, "weight_decay": 0.5}),
-    "accumulated": (["sst", "rte", "stsb"], {"epochs": 1, "batch_size": 16, "learning_rate": 2e-3, "grad_accumulation_step": 3}),
-    "one_task": (["stsb"], {"epochs": 2, "batch_size": 47, "learning_rate": 2e-3}),  # the last batch has one row, so one process has none
+    "tickets_sharing": (
+        ["sst", "rte", "stsb"],
+        {"epochs": 2, "batch_size": 41, "learning_rate": 2e-3, "weight_decay": 0.5},
+    ),
+    "accumulated": (
+        ["sst", "rte", "stsb"],
+        {"epochs": 1, "batch_size": 16, "learning_rate": 2e-3, "grad_accumulation_step": 3},
+    ),
+    "one_task": (
+        ["stsb"],
+        {"epochs": 2, "batch_size": 47, "learning_rate": 2e-3},
+    ),  # the last batch has one row, so one process has none
 }
 
 
 def launch(processes, *command):
-    torchrun = ["-m", "mt_dnn.launch", "--standalone", "--nproc-per-node", processes] if processes > 1 else []
+    torchrun = ["-m", "mt_dnn.runtime.launch", "--standalone", "--nproc-per-node", processes] if processes > 1 else []
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run([sys.executable, *map(str, [*torchrun, *command])], cwd=ROOT, env=environment, capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, *map(str, [*torchrun, *command])], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
 
 
 @pytest.fixture(scope="module")
@@ -38,13 +53,24 @@ def runs(workshop, tmp_path_factory):
     """The same three trainings by one process and by two: folder, with <name>/1 and <name>/2."""
     folder = tmp_path_factory.mktemp("two_processes")
     tasks, mask = folder / "tasks.yml", folder / "mask.json"
-    tasks.write_text("".join(f"{line}  head_dropout: 0.0\n" if line.rstrip() in ("sst:", "rte:", "stsb:") else line for line in open(toy.TASK_DEF)))
+    tasks.write_text(
+        "".join(
+            f"{line}  head_dropout: 0.0\n" if line.rstrip() in ("sst:", "rte:", "stsb:") else line
+            for line in open(toy.TASK_DEF)
+        )
+    )
     write_mask(mask, Mask("winning", describe(load_encoder(workshop.encoder)), TICKETS, {}))
     paths = {"data": str(workshop.data), "task_def": str(tasks), "encoder": str(workshop.encoder), "mask": str(mask)}
     for processes in (1, 2):
         calls = folder / f"runs_{processes}.json"
-        calls.write_text(json.dumps([{**paths, "tasks": tasks, "optimization": optimization, "output": f"{folder}/{name}/{processes}"}
-                                     for name, (tasks, optimization) in TRAININGS.items()]))
+        calls.write_text(
+            json.dumps(
+                [
+                    {**paths, "tasks": tasks, "optimization": optimization, "output": f"{folder}/{name}/{processes}"}
+                    for name, (tasks, optimization) in TRAININGS.items()
+                ]
+            )
+        )
         ended = launch(processes, ROOT / "tests/train_in_float64.py", calls)
         assert ended.returncode == 0, ended.stderr
         assert ended.stdout.count("finished: ") == len(TRAININGS)  # the first process alone prints
@@ -63,7 +89,10 @@ def test_two_processes_give_what_one_gives(workshop, runs, name):
     assert first == second
     for file in sorted(one.glob("dev_predictions*")):
         assert (two / file.name).read_text() == file.read_text()  # every example once, in its place
-    losses = [[json.loads(line)["loss"] for line in (folder / "metrics.jsonl").read_text().splitlines()] for folder in (one, two)]
+    losses = [
+        [json.loads(line)["loss"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        for folder in (one, two)
+    ]
     assert losses[0] == pytest.approx(losses[1], abs=2e-6)
 
 
@@ -75,17 +104,32 @@ def test_two_processes_give_the_importance_scores_of_one(runs):
 
 # ---- train.py in two processes, and how errors end ----
 
+
 def lines_for_the_reader(ended):
     assert "Traceback" not in ended.stderr, ended.stderr
     return [line for line in ended.stderr.splitlines() if "error: " in line]
 
 
 def test_two_processes_fine_tune_score_and_write_masks_and_refuse_other_options_once(workshop, tmp_path):
-    train = ("train.py", *options(workshop, "rte"), "--do_train", "--do_mask", "--sparsities", 0.5, "--output_dir", tmp_path)
+    train = (
+        "train.py",
+        *options(workshop, "rte"),
+        "--do_train",
+        "--do_mask",
+        "--sparsities",
+        0.5,
+        "--output_dir",
+        tmp_path,
+    )
     ended = launch(2, *train, "--epochs", 1)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.count("masks: winning, random and losing masks at 1 levels") == 1
-    assert {path.parent.name for path in (tmp_path / "masks").rglob("*.json")} == {"dense", "winning", "random", "losing"}
+    assert {path.parent.name for path in (tmp_path / "masks").rglob("*.json")} == {
+        "dense",
+        "winning",
+        "random",
+        "losing",
+    }
     ended = launch(2, *train, "--epochs", 2)
     assert ended.returncode == 2
     (line,) = lines_for_the_reader(ended)
@@ -98,14 +142,15 @@ def test_an_error_in_one_process_alone_is_told(tmp_path, failing):
 import sys
 sys.path.insert(0, {str(ROOT)!r})
 import torch
-from data_utils.files import UserError, open_door
-from mt_dnn.distributed import add_up, joined, rank
+from data_utils.door import open_door
+from data_utils.errors import UserError
+from mt_dnn.runtime.distributed import all_reduce_sum, process_group, rank
 
 def main():
-    with joined("cpu"):
+    with process_group("cpu"):
         if rank() == {failing}:
             raise UserError("the disk of this machine is full")
-        add_up(torch.ones(1))
+        all_reduce_sum(torch.ones(1))
 
 open_door(main)
 """)

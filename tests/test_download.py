@@ -9,11 +9,19 @@ import zipfile
 from pathlib import Path
 
 import pytest
-
 import toy
 
 ROOT = Path(__file__).parents[1]
-ARCHIVES = {"CoLA": "CoLA.zip", "SST-2": "SST-2.zip", "STS-B": "STS-B.zip", "QQP": "QQP-clean.zip", "MNLI": "MNLI.zip", "QNLI": "QNLIv2.zip", "RTE": "RTE.zip", "WNLI": "WNLI.zip"}
+ARCHIVES = {
+    "CoLA": "CoLA.zip",
+    "SST-2": "SST-2.zip",
+    "STS-B": "STS-B.zip",
+    "QQP": "QQP-clean.zip",
+    "MNLI": "MNLI.zip",
+    "QNLI": "QNLIv2.zip",
+    "RTE": "RTE.zip",
+    "WNLI": "WNLI.zip",
+}
 
 
 class Server(http.server.SimpleHTTPRequestHandler):
@@ -53,14 +61,21 @@ def site(tmp_path_factory):
         with zipfile.ZipFile(folder / archive, "w", zipfile.ZIP_DEFLATED) as file:
             for path in sorted((raw / task).iterdir()):
                 file.write(path, f"{task}/{path.name}")
-    for archive, task, inside in (("snli_1.0.zip", "SNLI", "snli_1.0"), ("SciTailV1.1.zip", "SciTail", "SciTailV1.1/tsv_format")):
+    for archive, task, inside in (
+        ("snli_1.0.zip", "SNLI", "snli_1.0"),
+        ("SciTailV1.1.zip", "SciTail", "SciTailV1.1/tsv_format"),
+    ):
         with zipfile.ZipFile(folder / archive, "w") as file:
             for path in sorted((raw / task).iterdir()):
                 file.write(path, f"{inside}/{path.name}")
     (folder / "AX.tsv").write_bytes((raw / "AX/AX.tsv").read_bytes())
     head = "\ufeffQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\r\n"
-    (folder / "msr_paraphrase_train.txt").write_text(head + "".join(f"{i % 2}\t{i}\t{i + 100}\t\" it 's a film\ta film {i}\r\n" for i in range(10)), newline="")
-    (folder / "msr_paraphrase_test.txt").write_text(head + "1\t50\t51\tthe sea\ta sea\r\n0\t52\t53\tboats\tbirds\r\n", newline="")
+    (folder / "msr_paraphrase_train.txt").write_text(
+        head + "".join(f"{i % 2}\t{i}\t{i + 100}\t\" it 's a film\ta film {i}\r\n" for i in range(10)), newline=""
+    )
+    (folder / "msr_paraphrase_test.txt").write_text(
+        head + "1\t50\t51\tthe sea\ta sea\r\n0\t52\t53\tboats\tbirds\r\n", newline=""
+    )
     (folder / "mrpc_dev_ids.tsv").write_text("3\t103\n7\t107\n")
     toy.save_encoder(folder / "resolve")
     for name in ("tiny-bert", "someone/tiny-bert"):
@@ -76,16 +91,49 @@ def download(site, *arguments, url=None):
     """Run download.sh by a POSIX shell; return (status, output, what the server was asked for)."""
     Server.asked.clear()
     address = url or site.url
-    environment = {**os.environ, **{name: address for name in ("GLUE_URL", "MRPC_URL", "SNLI_URL", "SCITAIL_URL", "HF_ENDPOINT")}, "no_proxy": "127.0.0.1"}
-    ended = subprocess.run(["sh", "download.sh", *map(str, arguments)], cwd=ROOT, env=environment, capture_output=True, text=True)
+    environment = {
+        **os.environ,
+        **{name: address for name in ("GLUE_URL", "MRPC_URL", "SNLI_URL", "SCITAIL_URL", "HF_ENDPOINT")},
+        "no_proxy": "127.0.0.1",
+    }
+    ended = subprocess.run(
+        ["sh", "download.sh", *map(str, arguments)], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
     return ended.returncode, ended.stdout + ended.stderr, list(Server.asked)
 
 
 def test_everything_arrives_and_prepro_takes_it(site, tmp_path, door):
-    status, output, _ = download(site, tmp_path, "cola", "sst", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli", "ax", "snli", "scitail", "tiny-bert", "someone/tiny-bert")
+    status, output, _ = download(
+        site,
+        tmp_path,
+        "cola",
+        "sst",
+        "mrpc",
+        "stsb",
+        "qqp",
+        "mnli",
+        "qnli",
+        "rte",
+        "wnli",
+        "ax",
+        "snli",
+        "scitail",
+        "tiny-bert",
+        "someone/tiny-bert",
+    )
     assert status == 0, output
     assert not [path for path in tmp_path.rglob("*") if path.suffix in (".zip", ".part") or path.name.startswith(".")]
-    ended = door("prepro.py", "--raw_dir", tmp_path / "glue", "--data_dir", tmp_path / "data", "--init_checkpoint", tmp_path / "encoders/tiny-bert", "--max_seq_len", 64)
+    ended = door(
+        "prepro.py",
+        "--raw_dir",
+        tmp_path / "glue",
+        "--data_dir",
+        tmp_path / "data",
+        "--init_checkpoint",
+        tmp_path / "encoders/tiny-bert",
+        "--max_seq_len",
+        64,
+    )
     assert ended.status == 0, ended.err
     assert len(ended.out.splitlines()) == 36
     status, output, asked = download(site, tmp_path, "rte", "mrpc", "mnli", "tiny-bert")
@@ -98,7 +146,11 @@ def test_mrpc_is_split_by_the_list_of_dev_pairs(site, tmp_path):
     assert [line.split("\t")[1] for line in read["dev"]] == ["#1 ID", "3", "7"]
     assert [line.split("\t")[1] for line in read["train"]] == ["#1 ID", "0", "1", "2", "4", "5", "6", "8", "9"]
     assert read["dev"][1] == "1\t3\t103\t\" it 's a film\ta film 3"
-    assert read["test"] == ["index\t#1 ID\t#2 ID\t#1 String\t#2 String", "0\t50\t51\tthe sea\ta sea", "1\t52\t53\tboats\tbirds"]
+    assert read["test"] == [
+        "index\t#1 ID\t#2 ID\t#1 String\t#2 String",
+        "0\t50\t51\tthe sea\ta sea",
+        "1\t52\t53\tboats\tbirds",
+    ]
 
 
 def test_a_broken_off_download_goes_on_where_it_stopped(site, tmp_path, monkeypatch):
@@ -125,8 +177,13 @@ def test_a_whole_part_or_a_damaged_one_is_fetched_anew(site, tmp_path):
 def test_without_a_network_the_address_and_the_way_by_hand_are_named(site, tmp_path):
     status, output, _ = download(site, tmp_path, "rte", "mrpc", "tiny-bert", url="http://127.0.0.1:9")
     assert status == 1
-    for wanted in ("http://127.0.0.1:9/RTE.zip", f"put train.tsv, dev.tsv, test.tsv into {tmp_path}/glue/RTE", "http://127.0.0.1:9/msr_paraphrase_train.txt",
-                   "http://127.0.0.1:9/tiny-bert/resolve/main/config.json", "not complete: rte mrpc tiny-bert"):
+    for wanted in (
+        "http://127.0.0.1:9/RTE.zip",
+        f"put train.tsv, dev.tsv, test.tsv into {tmp_path}/glue/RTE",
+        "http://127.0.0.1:9/msr_paraphrase_train.txt",
+        "http://127.0.0.1:9/tiny-bert/resolve/main/config.json",
+        "not complete: rte mrpc tiny-bert",
+    ):
         assert wanted in output
     assert not (tmp_path / "glue/RTE").exists()
 

@@ -8,20 +8,26 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
-
 import toy
 from calls import QUICK, options, result_of, rewind
+from safetensors.torch import load_file
+
 from data_utils.files import find
 from data_utils.tsv import Row
-from mt_dnn.classifier import load_classifier
-from mt_dnn.formats import dense_classifier, export
-from mt_dnn.families import FAMILIES
-from mt_dnn.masks import Mask, read_mask, write_mask
+from mt_dnn.encoders.families import FAMILIES
+from mt_dnn.export.classifier import load_classifier
+from mt_dnn.export.formats import dense_classifier, export
 from mt_dnn.model import count_parameters
-from mt_dnn.ticket import DENSE, Ticket, removed_parameters
+from mt_dnn.tickets.masks import Mask, read_mask, write_mask
+from mt_dnn.tickets.ticket import DENSE, Ticket, removed_parameters
 
-SENTENCES = ["the film was lovely", "a dull day", "boats \"quoted\" it 's and some birds at sea , we saw", "unheard words", "poor"]
+SENTENCES = [
+    "the film was lovely",
+    "a dull day",
+    'boats "quoted" it \'s and some birds at sea , we saw',
+    "unheard words",
+    "poor",
+]
 ROWS = [Row((text,), None) for text in SENTENCES]
 STOCK = """
 import json, sys, torch, transformers
@@ -38,7 +44,12 @@ print(json.dumps(found))
 
 def by_stock_transformers(folder, *exports):
     """What a process that knows none of our code gets from these exports."""
-    ended = subprocess.run([sys.executable, "-c", STOCK, json.dumps(SENTENCES), *map(str, exports)], cwd=folder, capture_output=True, text=True)
+    ended = subprocess.run(
+        [sys.executable, "-c", STOCK, json.dumps(SENTENCES), *map(str, exports)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout)
 
@@ -53,7 +64,11 @@ def test_dense_exports_are_checkpoints_for_plain_transformers(family_runs, tmp_p
         expected = load_classifier(run).outputs(ROWS)
         np.testing.assert_allclose(stock["logits"], expected, rtol=0, atol=1e-5)
         assert np.ptp(expected[:, 0]) > 1e-4  # rows differ
-        assert stock["labels"] == {"0": "0", "1": "1"} and stock["kind"] == "single_label_classification" and "ForSequenceClassification" in stock["class"]
+        assert (
+            stock["labels"] == {"0": "0", "1": "1"}
+            and stock["kind"] == "single_label_classification"
+            and "ForSequenceClassification" in stock["class"]
+        )
         np.testing.assert_allclose(load_classifier(tmp_path / family).outputs(ROWS), expected, rtol=0, atol=1e-5)
 
 
@@ -65,7 +80,9 @@ def test_dense_exports_have_the_closed_units_at_zero_and_no_others(family_runs, 
         ticket = read_mask(run / "model/mask.json").tickets["sst"]
         assert ticket.counts == (6, 1)
         for layer in range(3):
-            value, output = (weights[f"{prefix}encoder.layer.{layer}.{name}.weight"] for name in (names.value, names.output))
+            value, output = (
+                weights[f"{prefix}encoder.layer.{layer}.{name}.weight"] for name in (names.value, names.output)
+            )
             for head in range(4):
                 units = slice(8 * head, 8 * head + 8)
                 closed = (layer, head) in ticket.heads
@@ -79,23 +96,36 @@ def test_compact_exports_are_small_and_give_the_same_outputs(family_runs, tmp_pa
         compact, original = load_classifier(tmp_path / family), load_classifier(run)
         np.testing.assert_array_equal(compact.outputs(ROWS), original.outputs(ROWS))
         mask = read_mask(tmp_path / family / "mask.json")
-        assert count_parameters(compact.model.encoder) == mask.shape.parameters - removed_parameters(mask.tickets["sst"], mask.shape)
+        assert count_parameters(compact.model.encoder) == mask.shape.parameters - removed_parameters(
+            mask.tickets["sst"], mask.shape
+        )
         labels = compact(SENTENCES)
-        assert all(label in "01" and 0.5 <= probability <= 1 for label, probability in labels) and len(labels) == len(SENTENCES)
+        assert all(label in "01" and 0.5 <= probability <= 1 for label, probability in labels) and len(labels) == len(
+            SENTENCES
+        )
 
 
 def test_the_table_says_what_is_there(family_runs, tmp_path, exported):
     table = exported(family_runs["bert"], "compact", "--output", tmp_path / "out")
-    cells = {line.split(" | ")[0].strip("| "): [cell.strip(" |") for cell in line.split(" | ")[1:]] for line in table.splitlines() if line.startswith("| ")}
+    cells = {
+        line.split(" | ")[0].strip("| "): [cell.strip(" |") for cell in line.split(" | ")[1:]]
+        for line in table.splitlines()
+        if line.startswith("| ")
+    }
     assert cells[""][:2] == ["parameters", "MB"] and list(cells) == ["", "---", "dense", "compact"]
     compact = count_parameters(load_classifier(tmp_path / "out").model)
     mask = read_mask(tmp_path / "out/mask.json")
-    assert cells["compact"][0] == f"{compact:,}" and cells["dense"][0] == f"{compact + removed_parameters(mask.tickets['sst'], mask.shape):,}"
+    assert (
+        cells["compact"][0] == f"{compact:,}"
+        and cells["dense"][0] == f"{compact + removed_parameters(mask.tickets['sst'], mask.shape):,}"
+    )
     assert all(float(cell) > 0 for row in ("dense", "compact") for cell in cells[row][2:])
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_onnx_exports_give_the_outputs_of_torch_for_any_number_and_length_of_rows(family_runs, family, tmp_path, exported):
+def test_onnx_exports_give_the_outputs_of_torch_for_any_number_and_length_of_rows(
+    family_runs, family, tmp_path, exported
+):
     pytest.importorskip("onnxruntime"), pytest.importorskip("onnxscript")
     table = exported(family_runs[family], "onnx", "--output", tmp_path / "onnx")
     assert "| onnx |" in table
@@ -105,38 +135,67 @@ def test_onnx_exports_give_the_outputs_of_torch_for_any_number_and_length_of_row
     for rows, length in ((1, 2), (1, 61), (5, 3), (33, 17)):
         ids = torch.randint(5, len(toy.VOCABULARY), (rows, length), generator=generator)
         mask = (torch.arange(length) < torch.randint(1, length + 1, (rows, 1), generator=generator)).long()
-        batch = {"input_ids": ids.where(mask > 0, toy.PADDING[family]), "attention_mask": mask, "token_type_ids": torch.zeros_like(ids)}
+        batch = {
+            "input_ids": ids.where(mask > 0, toy.PADDING[family]),
+            "attention_mask": mask,
+            "token_type_ids": torch.zeros_like(ids),
+        }
         with torch.no_grad():
-            torch.testing.assert_close(onnx.model(onnx.task, batch), original.model(original.task, batch), rtol=0, atol=1e-5)
+            torch.testing.assert_close(
+                onnx.model(onnx.task, batch), original.model(original.task, batch), rtol=0, atol=1e-5
+            )
 
 
 def test_weights_too_large_for_one_onnx_file_go_beside_it(family_runs, tmp_path, exported, monkeypatch):
     pytest.importorskip("onnxruntime"), pytest.importorskip("onnxscript")
-    monkeypatch.setattr("mt_dnn.formats.ONE_FILE", 1000)
+    monkeypatch.setattr("mt_dnn.export.formats.ONE_FILE", 1000)
     exported(family_runs["bert"], "onnx", "--output", tmp_path / "onnx")
     assert (tmp_path / "onnx/model.onnx.data").is_file()
-    np.testing.assert_allclose(load_classifier(tmp_path / "onnx").outputs(ROWS), load_classifier(family_runs["bert"]).outputs(ROWS), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(
+        load_classifier(tmp_path / "onnx").outputs(ROWS),
+        load_classifier(family_runs["bert"]).outputs(ROWS),
+        rtol=0,
+        atol=1e-5,
+    )
 
 
 def test_token_types_that_an_encoder_has_no_use_for_are_no_input_of_its_exports(workshop, tmp_path, door, exported):
     encoder = toy.save_encoder(tmp_path / "tiny-bert", types=1)
     its_own = SimpleNamespace(data=workshop.data, encoder=encoder)
-    assert door("train.py", *options(its_own, "rte", *QUICK), "--do_train", "--output_dir", tmp_path / "rte").status == 0
+    assert (
+        door("train.py", *options(its_own, "rte", *QUICK), "--do_train", "--output_dir", tmp_path / "rte").status == 0
+    )
     exported(tmp_path / "rte", "dense")
     pairs = [Row((first, second), None) for first, second in zip(SENTENCES, SENTENCES[1:])]
-    np.testing.assert_allclose(load_classifier(tmp_path / "rte/export/dense").outputs(pairs), load_classifier(tmp_path / "rte").outputs(pairs), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(
+        load_classifier(tmp_path / "rte/export/dense").outputs(pairs),
+        load_classifier(tmp_path / "rte").outputs(pairs),
+        rtol=0,
+        atol=1e-5,
+    )
     assert by_stock_transformers(tmp_path, tmp_path / "rte/export/dense")
 
 
 def test_onnx_without_its_packages_is_one_line(family_runs, tmp_path, refused, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert "onnx, onnxscript, onnxruntime not installed" in refused("mt_dnn/export.py", family_runs["bert"], "--format", "onnx", "--output", tmp_path / "out")
+    assert "onnx, onnxscript, onnxruntime not installed" in refused(
+        "mt_dnn/export/__main__.py", family_runs["bert"], "--format", "onnx", "--output", tmp_path / "out"
+    )
     assert not (tmp_path / "out").exists()
 
 
-def test_a_run_of_several_tasks_exports_a_model_for_each_with_its_ticket_taken_out(workshop, fine_tuned, tmp_path, door, exported, refused):
-    tickets = {"sst": Ticket(frozenset({(0, 1), (1, 0), (1, 2)}), frozenset({2})), "rte": Ticket(frozenset({(0, 0)}), frozenset({0})), "stsb": DENSE}
-    write_mask(tmp_path / "shared.json", Mask("winning", read_mask(fine_tuned / "masks/dense/heads_0_ffns_0.json").model, tickets, {}))
+def test_a_run_of_several_tasks_exports_a_model_for_each_with_its_ticket_taken_out(
+    workshop, fine_tuned, tmp_path, door, exported, refused
+):
+    tickets = {
+        "sst": Ticket(frozenset({(0, 1), (1, 0), (1, 2)}), frozenset({2})),
+        "rte": Ticket(frozenset({(0, 0)}), frozenset({0})),
+        "stsb": DENSE,
+    }
+    write_mask(
+        tmp_path / "shared.json",
+        Mask("winning", read_mask(fine_tuned / "masks/dense/heads_0_ffns_0.json").model, tickets, {}),
+    )
     rewind(door, workshop, [tmp_path / "shared.json"], tmp_path / "out", "--save_model", *QUICK, task="sst,rte,stsb")
     run = tmp_path / "out/winning/shared/seed_2018"
     pairs = [Row((first, second), None) for first, second in zip(SENTENCES, SENTENCES[1:])]
@@ -148,27 +207,45 @@ def test_a_run_of_several_tasks_exports_a_model_for_each_with_its_ticket_taken_o
             mask = read_mask(run / "export" / format / name / "mask.json")
             assert mask.tickets == {name: ticket}
             if format == "compact":
-                assert count_parameters(own.model.encoder) == mask.shape.parameters - removed_parameters(ticket, mask.shape)
+                assert count_parameters(own.model.encoder) == mask.shape.parameters - removed_parameters(
+                    ticket, mask.shape
+                )
     stock = by_stock_transformers(tmp_path, run / "export/dense/stsb")[str(run / "export/dense/stsb")]
     assert stock["kind"] == "regression" and stock["labels"] == {"0": "value"}
-    assert "several tasks, expected --task to be one of: sst, rte, stsb" in refused("mt_dnn/predict.py", run, "--input", workshop.raw / "SST-2/dev.tsv")
+    assert "several tasks, expected --task to be one of: sst, rte, stsb" in refused(
+        "mt_dnn/predict.py", run, "--input", workshop.raw / "SST-2/dev.tsv"
+    )
     assert "no task 'mnli'" in refused("mt_dnn/predict.py", run, "--task", "mnli")
 
 
-def test_what_can_not_be_exported_is_one_line_and_leaves_nothing(family_runs, workshop, fine_tuned, tmp_path, door, exported, refused, monkeypatch):
-    assert "no model with a tasks.json" in refused("mt_dnn/export.py", tmp_path)
+def test_what_can_not_be_exported_is_one_line_and_leaves_nothing(
+    family_runs, workshop, fine_tuned, tmp_path, door, exported, refused, monkeypatch
+):
+    assert "no model with a tasks.json" in refused("mt_dnn/export/__main__.py", tmp_path)
     rewind(door, workshop, [fine_tuned / "masks/winning/heads_6_ffns_1.json"], tmp_path / "out", *QUICK)
     run = tmp_path / "out/winning/heads_6_ffns_1/seed_2018"
-    assert result_of(run) and "a run without its model, expected one of train.py, or of rewind.py with --save_model" in refused("mt_dnn/export.py", run)
+    assert result_of(
+        run
+    ) and "a run without its model, expected one of train.py, or of rewind.py with --save_model" in refused(
+        "mt_dnn/export/__main__.py", run
+    )
     exported(family_runs["bert"], "dense", "--output", tmp_path / "dense")
-    assert "a dense export, expected the folder of a run" in refused("mt_dnn/export.py", tmp_path / "dense", "--output", tmp_path / "new")
+    assert "a dense export, expected the folder of a run" in refused(
+        "mt_dnn/export/__main__.py", tmp_path / "dense", "--output", tmp_path / "new"
+    )
 
-    assert "not the folder of a run, expected --output" in refused("mt_dnn/export.py", tmp_path / "dense", "--format", "dense")
+    assert "not the folder of a run, expected --output" in refused(
+        "mt_dnn/export/__main__.py", tmp_path / "dense", "--format", "dense"
+    )
     before = sorted(find(family_runs["bert"], "*"))
     for place in (family_runs["bert"], family_runs["bert"] / "model", tmp_path):
-        assert "there is something else already, expected a new folder" in refused("mt_dnn/export.py", family_runs["bert"], "--output", place)
+        assert "there is something else already, expected a new folder" in refused(
+            "mt_dnn/export/__main__.py", family_runs["bert"], "--output", place
+        )
     exported(family_runs["bert"], "compact", "--output", tmp_path / "compact")
-    assert "there is something else already" in refused("mt_dnn/export.py", tmp_path / "compact", "--output", tmp_path / "compact")
+    assert "there is something else already" in refused(
+        "mt_dnn/export/__main__.py", tmp_path / "compact", "--output", tmp_path / "compact"
+    )
     assert sorted(find(family_runs["bert"], "*")) == before and load_classifier(tmp_path / "compact")(SENTENCES)
     exported(tmp_path / "compact", "dense", "--output", tmp_path / "dense")  # an earlier export is replaced
 
@@ -176,7 +253,8 @@ def test_what_can_not_be_exported_is_one_line_and_leaves_nothing(family_runs, wo
         made = dense_classifier(folder, model, task, ticket)
         made.classifier.bias.data += 0.01
         return made
-    monkeypatch.setattr("mt_dnn.formats.dense_classifier", faulty)
+
+    monkeypatch.setattr("mt_dnn.export.formats.dense_classifier", faulty)
     with pytest.raises(Exception, match="logits differ by 1.0e-02"):
         export(family_runs["bert"] / "model", "sst", "dense", tmp_path / "faulty")
     assert not find(tmp_path / "faulty", "*")

@@ -4,16 +4,22 @@ import json
 
 import pytest
 import torch
-import transformers
-
 import toy
-from data_utils.files import UserError
-from mt_dnn.families import FAMILIES, encoder_class, longest_row
-from mt_dnn.model import Model, lacks_pooler, load_encoder
+import transformers
 from test_gates import make_task
 
-CHECKPOINTS = [("bert", "BertForPreTraining"), ("bert", "BertForMaskedLM"), ("roberta", "RobertaForMaskedLM"), ("xlm-roberta", "XLMRobertaForMaskedLM"),
-               ("electra", "ElectraForPreTraining"), ("mpnet", "MPNetForMaskedLM")]
+from data_utils.errors import UserError
+from mt_dnn.encoders.families import FAMILIES, encoder_class, longest_row
+from mt_dnn.model import Model, lacks_pooler, load_encoder
+
+CHECKPOINTS = [
+    ("bert", "BertForPreTraining"),
+    ("bert", "BertForMaskedLM"),
+    ("roberta", "RobertaForMaskedLM"),
+    ("xlm-roberta", "XLMRobertaForMaskedLM"),
+    ("electra", "ElectraForPreTraining"),
+    ("mpnet", "MPNetForMaskedLM"),
+]
 
 
 @pytest.mark.parametrize("family, made_by", CHECKPOINTS)
@@ -37,17 +43,25 @@ def test_a_pooler_that_was_not_pre_trained_is_drawn_from_the_seed_and_another_is
         for seed in seeds:
             model.draw_heads(seed)
             yield model.encoder.pooler.dense.weight.detach().clone()
+
     first, other, again = poolers(toy.save_encoder(tmp_path / "without", "roberta", pooler=False), (1, 2, 1))
     assert torch.equal(first, again) and not torch.equal(first, other) and 0.015 < float(first.std()) < 0.025
     one, two = poolers(toy.save_encoder(tmp_path / "with", "roberta"), (1, 2))
     assert torch.equal(one, two) and float(one.std()) > 0.05
 
 
-@pytest.mark.parametrize("family, change, complaint", [
-    ("bert", {"is_decoder": True}, "config.json: is_decoder is true, expected an encoder"),
-    ("roberta", {"pad_token_id": None}, "config.json: pad_token_id is null, expected the padding token's id"),
-    ("bert", {"model_type": "distilbert"}, "a model of type 'distilbert', expected one of: bert, roberta, xlm-roberta, electra, mpnet"),
-])
+@pytest.mark.parametrize(
+    "family, change, complaint",
+    [
+        ("bert", {"is_decoder": True}, "config.json: is_decoder is true, expected an encoder"),
+        ("roberta", {"pad_token_id": None}, "config.json: pad_token_id is null, expected the padding token's id"),
+        (
+            "bert",
+            {"model_type": "distilbert"},
+            "a model of type 'distilbert', expected one of: bert, roberta, xlm-roberta, electra, mpnet",
+        ),
+    ],
+)
 def test_what_is_no_encoder_of_a_family_is_refused(tmp_path, family, change, complaint):
     folder = toy.save_encoder(tmp_path / "encoder", family)
     config = json.loads((folder / "config.json").read_text())

@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 import torch
-
 import toy
+
 from data_utils.tasks import Layout, Task
-from mt_dnn.families import FAMILIES
-from mt_dnn.gates import gated, ticket_gates
-from mt_dnn.importance import score
-from mt_dnn.model import Model, loss_per_row
-from mt_dnn.ticket import DENSE, Ticket
+from mt_dnn.encoders.families import FAMILIES
+from mt_dnn.loss import loss_per_row
+from mt_dnn.model import Model
+from mt_dnn.tickets.gates import gated, ticket_gates
+from mt_dnn.tickets.importance import score
+from mt_dnn.tickets.ticket import DENSE, Ticket
 
 LAYERS, HEADS = 3, 4
 STEP = 1e-4
@@ -18,7 +19,9 @@ STEP = 1e-4
 
 def make_task(kind="classification"):
     labels = ("0", "1", "2") if kind == "classification" else ()
-    return Task("toy", kind, labels, ("accuracy",), 0.1, (), False, {"train": Layout("train.tsv", ("sentence",), "label", None)})
+    return Task(
+        "toy", kind, labels, ("accuracy",), 0.1, (), False, {"train": Layout("train.tsv", ("sentence",), "label", None)}
+    )
 
 
 class Rows:
@@ -41,7 +44,12 @@ class Rows:
             ids[i, : self.lengths[row]] = torch.from_numpy(self.rows[row])
             types[i, self.seconds[row] : self.lengths[row]] = 1
             mask[i, : self.lengths[row]] = 1
-        return {"input_ids": ids, "token_type_ids": types, "attention_mask": mask, "labels": torch.from_numpy(self.labels[rows])}
+        return {
+            "input_ids": ids,
+            "token_type_ids": types,
+            "attention_mask": mask,
+            "labels": torch.from_numpy(self.labels[rows]),
+        }
 
 
 def make_model(task, attention="sdpa", family="bert"):
@@ -64,8 +72,12 @@ def loss_with_gate(model, task, batch, unit, value):
 
 def finite_difference(model, task, batch, unit):
     """Central differences at two steps, extrapolated: the error is of the fourth order."""
+
     def slope(step):
-        return (loss_with_gate(model, task, batch, unit, 1 + step) - loss_with_gate(model, task, batch, unit, 1 - step)) / (2 * step)
+        return (
+            loss_with_gate(model, task, batch, unit, 1 + step) - loss_with_gate(model, task, batch, unit, 1 - step)
+        ) / (2 * step)
+
     return (4 * slope(STEP) - slope(2 * STEP)) / 3
 
 
@@ -117,9 +129,11 @@ def test_importance_does_not_depend_on_batches_padding_or_order(per):
         def batch(self, rows):
             return super().batch(rows, extra_padding=5)
 
-    others = [score(model, task, split, np.arange(9), batch_size=4, per=per),
-              score(model, task, split, np.arange(9)[::-1], batch_size=9, per=per),
-              score(model, task, Padded(True, "classification", n=9), np.arange(9), batch_size=4, per=per)]
+    others = [
+        score(model, task, split, np.arange(9), batch_size=4, per=per),
+        score(model, task, split, np.arange(9)[::-1], batch_size=9, per=per),
+        score(model, task, Padded(True, "classification", n=9), np.arange(9), batch_size=4, per=per),
+    ]
     for heads, ffns in others:
         np.testing.assert_allclose(heads, reference[0], rtol=1e-9)
         np.testing.assert_allclose(ffns, reference[1], rtol=1e-9)
@@ -141,8 +155,10 @@ def test_closed_ffn_is_layer_norm_of_the_attention_output():
     task, split = make_task(), Rows(False, "classification")
     model = make_model(task)
     layer, seen = model.encoder.encoder.layer[1], {}
-    handles = [layer.attention.register_forward_hook(lambda module, inputs, output: seen.update(attention=output[0])),
-               layer.register_forward_hook(lambda module, inputs, output: seen.update(layer=output))]
+    handles = [
+        layer.attention.register_forward_hook(lambda module, inputs, output: seen.update(attention=output[0])),
+        layer.register_forward_hook(lambda module, inputs, output: seen.update(layer=output)),
+    ]
     with torch.no_grad(), gated(model.encoder, *ticket_gates(Ticket(ffns=frozenset({1})), LAYERS, HEADS)):
         model(task, split.batch(np.arange(3)))
     for handle in handles:

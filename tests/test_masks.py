@@ -2,9 +2,9 @@ import json
 
 import pytest
 
-from data_utils.files import UserError
-from mt_dnn.masks import Mask, find_masks, read_mask, refuse_other_model, tickets_for, write_mask
-from mt_dnn.ticket import DENSE, Ticket
+from data_utils.errors import UserError
+from mt_dnn.tickets.masks import Mask, find_masks, read_mask, refuse_other_model, tickets_for, write_mask
+from mt_dnn.tickets.ticket import DENSE, Ticket
 
 MODEL = {"name": "tiny-bert", "layers": 3, "heads": 4, "hidden": 32, "intermediate": 48, "parameters": 20000}
 TICKET = Ticket(frozenset({(0, 3), (2, 1), (2, 0)}), frozenset({1}))
@@ -22,28 +22,42 @@ def test_mask_is_written_for_people(tmp_path):
 
 
 def content(**ticket):
-    return {"kind": "winning", "model": MODEL, "tickets": {"rte": {"heads": {"0": [1]}, "ffns": [2], **ticket}}, "provenance": {}}
+    return {
+        "kind": "winning",
+        "model": MODEL,
+        "tickets": {"rte": {"heads": {"0": [1]}, "ffns": [2], **ticket}},
+        "provenance": {},
+    }
 
 
-@pytest.mark.parametrize("wrong, complaint", [
-    (content(heads={"0": [1, 1]}), r"tickets.rte.heads.0: \[1, 1\], expected every head once"),
-    (content(heads={"0": [4]}), "tickets.rte.heads.0: 4, expected heads from 0 to 3"),
-    (content(heads={"0": [-1]}), "tickets.rte.heads.0: -1, expected heads from 0 to 3"),
-    (content(heads={"0": [True]}), "tickets.rte.heads.0: True, expected heads from 0 to 3"),
-    (content(heads={"3": [1]}), "tickets.rte.heads: '3', expected layers from 0 to 2"),
-    (content(heads={"00": [1]}), "tickets.rte.heads: '00', expected layers"),
-    (content(heads={"x": [1]}), "tickets.rte.heads: 'x', expected layers"),
-    (content(heads={"0": [0, 1, 2, 3]}), ".*at least one head of the layer left open"),
-    (content(heads={"0": 1}), "tickets.rte.heads.0: 1, expected a list of heads"),
-    (content(ffns=[0, 0]), r"tickets.rte.ffns: \[0, 0\], expected every layer once"),
-    (content(ffns=[3]), "tickets.rte.ffns: 3, expected layers from 0 to 2"),
-    (content(more=1), "tickets.rte: .*expected heads by layer, and ffns"),
-    ({**content(), "tickets": {}}, "tickets: {}, expected a ticket by task name"),
-    ({**content(), "kind": "lucky"}, "kind: 'lucky', expected one of dense, winning, random, losing"),
-    ({**content(), "model": {**MODEL, "layers": 0}}, "model: .*expected name, layers, heads, hidden, intermediate, parameters"),
-    ({**content(), "model": {"name": "x", "layers": 3, "heads": 4}}, "model: .*expected name, layers, heads, hidden, intermediate, parameters"),
-    ({"kind": "winning"}, r"keys: \['kind'\], expected kind, model, tickets"),
-])
+@pytest.mark.parametrize(
+    "wrong, complaint",
+    [
+        (content(heads={"0": [1, 1]}), r"tickets.rte.heads.0: \[1, 1\], expected every head once"),
+        (content(heads={"0": [4]}), "tickets.rte.heads.0: 4, expected heads from 0 to 3"),
+        (content(heads={"0": [-1]}), "tickets.rte.heads.0: -1, expected heads from 0 to 3"),
+        (content(heads={"0": [True]}), "tickets.rte.heads.0: True, expected heads from 0 to 3"),
+        (content(heads={"3": [1]}), "tickets.rte.heads: '3', expected layers from 0 to 2"),
+        (content(heads={"00": [1]}), "tickets.rte.heads: '00', expected layers"),
+        (content(heads={"x": [1]}), "tickets.rte.heads: 'x', expected layers"),
+        (content(heads={"0": [0, 1, 2, 3]}), ".*at least one head of the layer left open"),
+        (content(heads={"0": 1}), "tickets.rte.heads.0: 1, expected a list of heads"),
+        (content(ffns=[0, 0]), r"tickets.rte.ffns: \[0, 0\], expected every layer once"),
+        (content(ffns=[3]), "tickets.rte.ffns: 3, expected layers from 0 to 2"),
+        (content(more=1), "tickets.rte: .*expected heads by layer, and ffns"),
+        ({**content(), "tickets": {}}, "tickets: {}, expected a ticket by task name"),
+        ({**content(), "kind": "lucky"}, "kind: 'lucky', expected one of dense, winning, random, losing"),
+        (
+            {**content(), "model": {**MODEL, "layers": 0}},
+            "model: .*expected name, layers, heads, hidden, intermediate, parameters",
+        ),
+        (
+            {**content(), "model": {"name": "x", "layers": 3, "heads": 4}},
+            "model: .*expected name, layers, heads, hidden, intermediate, parameters",
+        ),
+        ({"kind": "winning"}, r"keys: \['kind'\], expected kind, model, tickets"),
+    ],
+)
 def test_bad_masks_are_refused_with_file_and_key(tmp_path, wrong, complaint):
     path = tmp_path / "mask.json"
     path.write_text(json.dumps(wrong))

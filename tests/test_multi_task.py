@@ -7,16 +7,16 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from calls import QUICK, options, result_of, rewind
 
 from data_utils.batches import mixed_batches
 from data_utils.metrics import average_score
 from data_utils.tokenized import TokenizedSplit
-from mt_dnn.evaluate import measure, predict
-from mt_dnn.masks import Mask, read_mask, write_mask
 from mt_dnn.model import load_model
-from mt_dnn.ticket import DENSE, Ticket
-from mt_dnn.machine import autocast
-from calls import QUICK, options, result_of, rewind
+from mt_dnn.runtime.machine import autocast
+from mt_dnn.tickets.masks import Mask, read_mask, write_mask
+from mt_dnn.tickets.ticket import DENSE, Ticket
+from mt_dnn.training.evaluate import measure, predict
 
 TASKS = "sst,rte,stsb,mnli"
 
@@ -31,24 +31,41 @@ def test_tasks_are_mixed_in_proportion_to_their_size_and_anew_every_epoch():
         turns = [name for name, _ in batches]
         assert 2 <= turns[:55].count("small") <= 9  # of 11 of 111, expected 5.5
     assert [name for name, _ in epochs[0]] != [name for name, _ in epochs[1]]
-    assert not np.array_equal(np.concatenate([rows for _, rows in epochs[0]]), np.concatenate([rows for _, rows in epochs[1]]))
+    assert not np.array_equal(
+        np.concatenate([rows for _, rows in epochs[0]]), np.concatenate([rows for _, rows in epochs[1]])
+    )
     again = mixed_batches(lengths, 32, 2018, 1)
     assert all(a[0] == b[0] and np.array_equal(a[1], b[1]) for a, b in zip(again, epochs[0]))
 
 
-@pytest.mark.parametrize("row, published", [
-    ([84.6, 84.2, 90.5, 90.6, 87.4, 92.2, 80.6, 86.2, 54.0, 86.2, 86.4, 79.0], 82.4), ([84.5, 84.1, 91.0, 90.7, 87.5, 92.7, 87.0, 90.5, 52.0, 87.7, 87.5, 81.2], 83.3),
-    ([86.5, 86.0, 92.2, 91.2, 88.1, 93.5, 85.2, 89.4, 56.2, 87.2, 86.9, 83.0], 84.4), ([86.7, 86.0, 92.1, 91.3, 88.4, 93.2, 88.4, 91.5, 61.8, 89.2, 89.1, 80.5], 85.4)])
+@pytest.mark.parametrize(
+    "row, published",
+    [
+        ([84.6, 84.2, 90.5, 90.6, 87.4, 92.2, 80.6, 86.2, 54.0, 86.2, 86.4, 79.0], 82.4),
+        ([84.5, 84.1, 91.0, 90.7, 87.5, 92.7, 87.0, 90.5, 52.0, 87.7, 87.5, 81.2], 83.3),
+        ([86.5, 86.0, 92.2, 91.2, 88.1, 93.5, 85.2, 89.4, 56.2, 87.2, 86.9, 83.0], 84.4),
+        ([86.7, 86.0, 92.1, 91.3, 88.4, 93.2, 88.4, 91.5, 61.8, 89.2, 89.1, 80.5], 85.4),
+    ],
+)
 def test_average_score_is_that_of_the_papers_table(row, published):
     matched, mismatched, qnli, qqp, qqp_f1, sst, mrpc, mrpc_f1, cola, pearson, spearman, rte = row
-    score = average_score({
-        "mnli": {"matched": {"accuracy": matched}, "mismatched": {"accuracy": mismatched}}, "qnli": {"qnli": {"accuracy": qnli}},
-        "qqp": {"qqp": {"accuracy": qqp, "f1": qqp_f1}}, "sst": {"sst": {"accuracy": sst}}, "mrpc": {"mrpc": {"accuracy": mrpc, "f1": mrpc_f1}},
-        "cola": {"cola": {"matthews": cola}}, "stsb": {"stsb": {"pearson": pearson, "spearman": spearman}}, "rte": {"rte": {"accuracy": rte}}})
+    score = average_score(
+        {
+            "mnli": {"matched": {"accuracy": matched}, "mismatched": {"accuracy": mismatched}},
+            "qnli": {"qnli": {"accuracy": qnli}},
+            "qqp": {"qqp": {"accuracy": qqp, "f1": qqp_f1}},
+            "sst": {"sst": {"accuracy": sst}},
+            "mrpc": {"mrpc": {"accuracy": mrpc, "f1": mrpc_f1}},
+            "cola": {"cola": {"matthews": cola}},
+            "stsb": {"stsb": {"pearson": pearson, "spearman": spearman}},
+            "rte": {"rte": {"accuracy": rte}},
+        }
+    )
     assert score == pytest.approx(published, abs=0.051)  # the cells are rounded
 
 
 # ---- train.py with several tasks ----
+
 
 @pytest.fixture(scope="session")
 def baseline_folder(tmp_path_factory):
@@ -68,46 +85,100 @@ def test_all_tasks_learn_and_all_dev_sets_are_evaluated_every_epoch(baseline):
     epochs = [json.loads(line) for line in (baseline / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in epochs] == [45, 90, 135]  # 30 + 8 + 5 + 2 batches an epoch
     for line in epochs:
-        assert set(line["dev"]) == {"sst", "rte", "stsb", "mnli_matched", "mnli_mismatched"} and set(line["loss_by_task"]) == set(TASKS.split(","))
+        assert set(line["dev"]) == {"sst", "rte", "stsb", "mnli_matched", "mnli_mismatched"} and set(
+            line["loss_by_task"]
+        ) == set(TASKS.split(","))
         rows = {"sst": 960, "rte": 240, "stsb": 160, "mnli": 40}
-        assert line["loss"] == pytest.approx(sum(line["loss_by_task"][task] * n for task, n in rows.items()) / sum(rows.values()), abs=1e-5)
+        assert line["loss"] == pytest.approx(
+            sum(line["loss_by_task"][task] * n for task, n in rows.items()) / sum(rows.values()), abs=1e-5
+        )
     result = result_of(baseline)
     dev = result["dev"]
     assert dev["sst"]["accuracy"] >= 0.9 and epochs[-1]["loss_by_task"]["stsb"] < epochs[0]["loss_by_task"]["stsb"]
-    assert result["average_score"] == pytest.approx(np.mean([
-        dev["sst"]["accuracy"], dev["rte"]["accuracy"], np.mean(list(dev["stsb"].values())), np.mean([dev[f"mnli_{name}"]["accuracy"] for name in ("matched", "mismatched")])]))
+    assert result["average_score"] == pytest.approx(
+        np.mean(
+            [
+                dev["sst"]["accuracy"],
+                dev["rte"]["accuracy"],
+                np.mean(list(dev["stsb"].values())),
+                np.mean([dev[f"mnli_{name}"]["accuracy"] for name in ("matched", "mismatched")]),
+            ]
+        )
+    )
     assert {path.name for path in baseline.glob("dev_predictions*")} == {f"dev_predictions_{name}.tsv" for name in dev}
     log = (baseline / "log.txt").read_text()
     assert f"average score {100 * result['average_score']:.2f}" in log
-    assert "| Model | sst (Acc) | rte (Acc) | stsb (P/S) | mnli-matched/mismatched (Acc) | Avg Score | Avg Weights |" in log
+    assert (
+        "| Model | sst (Acc) | rte (Acc) | stsb (P/S) | mnli-matched/mismatched (Acc) | Avg Score | Avg Weights |"
+        in log
+    )
 
 
 def test_test_datasets_choose_among_the_dev_sets_of_all_tasks(workshop, tmp_path, door, refused):
     train = ("train.py", *options(workshop, "sst,mnli", *QUICK), "--do_train", "--output_dir")
     assert door(*train, tmp_path / "out", "--test_datasets", "mnli_mismatched,sst").status == 0
     assert list(result_of(tmp_path / "out")["dev"]) == ["sst", "mnli_mismatched"]
-    assert "no dev set 'rte' of sst, mnli, expected some of: sst, mnli_matched" in refused(*train, tmp_path / "no", "--test_datasets", "sst,rte")
-    assert "none of mnli, expected at least one of: mnli_matched, mnli_mismatched" in refused(*train, tmp_path / "no", "--test_datasets", "sst")
-    assert "'sst,sst', expected names separated by commas, each once" in refused("train.py", *options(workshop, "sst,sst"), "--do_train", "--output_dir", tmp_path / "no")
-    assert "--do_mask with --train_datasets sst,mnli: expected one task" in refused(*train, tmp_path / "no", "--do_mask")
+    assert "no dev set 'rte' of sst, mnli, expected some of: sst, mnli_matched" in refused(
+        *train, tmp_path / "no", "--test_datasets", "sst,rte"
+    )
+    assert "none of mnli, expected at least one of: mnli_matched, mnli_mismatched" in refused(
+        *train, tmp_path / "no", "--test_datasets", "sst"
+    )
+    assert "'sst,sst', expected names separated by commas, each once" in refused(
+        "train.py", *options(workshop, "sst,sst"), "--do_train", "--output_dir", tmp_path / "no"
+    )
+    assert "--do_mask with --train_datasets sst,mnli: expected one task" in refused(
+        *train, tmp_path / "no", "--do_mask"
+    )
     assert not (tmp_path / "no").exists()
 
 
 def test_a_shared_encoder_is_a_starting_point_for_another_task(workshop, baseline, tmp_path, door, refused):
     def train(seed, *more):
-        return ("train.py", *options(workshop, "rte", *QUICK), "--init_checkpoint", baseline / "model", "--do_train", "--do_mask", "--sparsities", 0.5, "--seed", seed, *more)
+        return (
+            "train.py",
+            *options(workshop, "rte", *QUICK),
+            "--init_checkpoint",
+            baseline / "model",
+            "--do_train",
+            "--do_mask",
+            "--sparsities",
+            0.5,
+            "--seed",
+            seed,
+            *more,
+        )
+
     ended = door(*train(2018), "--output_dir", tmp_path / "out")
     assert ended.status == 0, ended.err
     mask = tmp_path / "out/masks/winning/heads_6_ffns_1.json"
     assert read_mask(mask).model["name"] == "tiny-bert trained on sst,rte,stsb,mnli (dense)"
     assert "fine-tuned and scored before" in door(*train(2018), "--output_dir", tmp_path / "out").out
-    assert "name tiny-bert trained on" in refused("rewind.py", *options(workshop, "rte"), "--masks", mask, "--output_dir", tmp_path / "no")
+    assert "name tiny-bert trained on" in refused(
+        "rewind.py", *options(workshop, "rte"), "--masks", mask, "--output_dir", tmp_path / "no"
+    )
 
 
 # ---- construct_mtl_mask.py ----
 
-SHAPES = {"base": {"name": "bert-base-uncased", "layers": 12, "heads": 12, "hidden": 768, "intermediate": 3072, "parameters": 109_482_240},
-          "large": {"name": "bert-large-uncased", "layers": 24, "heads": 16, "hidden": 1024, "intermediate": 4096, "parameters": 335_141_888}}
+SHAPES = {
+    "base": {
+        "name": "bert-base-uncased",
+        "layers": 12,
+        "heads": 12,
+        "hidden": 768,
+        "intermediate": 3072,
+        "parameters": 109_482_240,
+    },
+    "large": {
+        "name": "bert-large-uncased",
+        "layers": 24,
+        "heads": 16,
+        "hidden": 1024,
+        "intermediate": 4096,
+        "parameters": 335_141_888,
+    },
+}
 
 
 def write_published_masks(folder, model):
@@ -117,8 +188,15 @@ def write_published_masks(folder, model):
             task, n_heads, n_ffns = found[1], int(found[2]), int(found[3])
             shape = SHAPES[model]
             heads = [(i % shape["layers"], i // shape["layers"]) for i in range(n_heads)]
-            write_mask(folder / task / "masks" / ("winning" if n_heads else "dense") / f"heads_{n_heads}_ffns_{n_ffns}.json",
-                       Mask("winning" if n_heads else "dense", shape, {task: Ticket(frozenset(heads), frozenset(range(n_ffns)))}, {"scores": f"of {task}"}))
+            write_mask(
+                folder / task / "masks" / ("winning" if n_heads else "dense") / f"heads_{n_heads}_ffns_{n_ffns}.json",
+                Mask(
+                    "winning" if n_heads else "dense",
+                    shape,
+                    {task: Ticket(frozenset(heads), frozenset(range(n_ffns)))},
+                    {"scores": f"of {task}"},
+                ),
+            )
 
 
 @pytest.mark.parametrize("model, mnli, mrpc, average", [("base", 100.0, 79.3, 92.3), ("large", 92.0, 76.0, 82.0)])
@@ -147,15 +225,24 @@ def test_masks_that_can_not_be_merged_are_one_line(tmp_path, refused):
     own.write_text("rte: {heads: 14, ffns: 1}\n")
     assert "rte stands in an earlier file too" in merge("--super_tickets", own, own)
     assert "no such file" in merge("--super_tickets", tmp_path / "none.yml")
-    shutil.copy(tmp_path / "sst/masks/winning/heads_28_ffns_2.json", tmp_path / "rte/masks/winning/heads_14_ffns_1.json")
+    shutil.copy(
+        tmp_path / "sst/masks/winning/heads_28_ffns_2.json", tmp_path / "rte/masks/winning/heads_14_ffns_1.json"
+    )
     assert "tickets for sst, expected one for 'rte'" in merge()
-    write_mask(tmp_path / "rte/masks/winning/heads_14_ffns_1.json", Mask("winning", SHAPES["large"], {"rte": DENSE}, {}))
+    write_mask(
+        tmp_path / "rte/masks/winning/heads_14_ffns_1.json", Mask("winning", SHAPES["large"], {"rte": DENSE}, {})
+    )
     line = merge()
-    assert "rte/masks/winning/heads_14_ffns_1.json and " in line and "name bert-large-uncased and bert-base-uncased; layers 24 and 12" in line and "expected masks of one model" in line
+    assert (
+        "rte/masks/winning/heads_14_ffns_1.json and " in line
+        and "name bert-large-uncased and bert-base-uncased; layers 24 and 12" in line
+        and "expected masks of one model" in line
+    )
     assert not (tmp_path / "mtdnn").exists()
 
 
 # ---- rewind.py with several tasks ----
+
 
 def mask_for(folder, fine_tuned, tickets):
     model = read_mask(fine_tuned / "masks/dense/heads_0_ffns_0.json").model
@@ -170,39 +257,61 @@ def test_empty_tickets_are_the_baseline(workshop, fine_tuned, baseline, tmp_path
         assert (tmp_path / "winning/shared/seed_2018" / file.name).read_text() == file.read_text()
 
 
-def test_tickets_sharing_learns_and_its_model_is_saved_with_every_ticket(workshop, fine_tuned, baseline, tmp_path, door, refused):
-    tickets = {"sst": Ticket(frozenset({(0, 1), (1, 0), (1, 2)}), frozenset({2})), "rte": Ticket(frozenset({(0, 0)}), frozenset({0})), "stsb": DENSE, "mnli": DENSE}
+def test_tickets_sharing_learns_and_its_model_is_saved_with_every_ticket(
+    workshop, fine_tuned, baseline, tmp_path, door, refused
+):
+    tickets = {
+        "sst": Ticket(frozenset({(0, 1), (1, 0), (1, 2)}), frozenset({2})),
+        "rte": Ticket(frozenset({(0, 0)}), frozenset({0})),
+        "stsb": DENSE,
+        "mnli": DENSE,
+    }
     mask = mask_for(tmp_path, fine_tuned, tickets)
     rewind(door, workshop, [mask], tmp_path / "out", "--save_model", task=TASKS)
     run = tmp_path / "out/winning/shared/seed_2018"
     result = result_of(run)
     assert result["dev"]["sst"]["accuracy"] >= 0.9
-    assert {task: (entry["heads_closed"], entry["ffns_closed"]) for task, entry in result["tasks"].items()} == {"sst": (3, 1), "rte": (1, 1), "stsb": (0, 0), "mnli": (0, 0)}
+    assert {task: (entry["heads_closed"], entry["ffns_closed"]) for task, entry in result["tasks"].items()} == {
+        "sst": (3, 1),
+        "rte": (1, 1),
+        "stsb": (0, 0),
+        "mnli": (0, 0),
+    }
     tasks = [workshop.tasks[task] for task in tickets]
     model = load_model(run / "model", tasks)
-    assert {name: shared.ticket for name, shared in model.shared.items()} == {"sst": tickets["sst"], "rte": tickets["rte"]}
+    assert {name: shared.ticket for name, shared in model.shared.items()} == {
+        "sst": tickets["sst"],
+        "rte": tickets["rte"],
+    }
     for task in tasks[:3]:
         split = TokenizedSplit(workshop.data, task, "dev")
-        assert measure(task, split, predict(model, task, split, 64, autocast(torch.device("cpu"), "float32"))) == result["dev"][task.name]
+        assert (
+            measure(task, split, predict(model, task, split, 64, autocast(torch.device("cpu"), "float32")))
+            == result["dev"][task.name]
+        )
 
-    ended = door("experiments/multi_task/report.py", tmp_path / "out", baseline)
+    ended = door("mt_dnn/reports/multi_task.py", tmp_path / "out", baseline)
     assert ended.status == 0, ended.err
     rows = [line for line in ended.out.splitlines() if line.startswith("| ")]
-    assert len(rows) == 4 and rows[2].startswith("| MT-DNN, tiny-bert |") and rows[3].startswith("| Tickets-Share (shared), tiny-bert |")
+    assert (
+        len(rows) == 4
+        and rows[2].startswith("| MT-DNN, tiny-bert |")
+        and rows[3].startswith("| Tickets-Share (shared), tiny-bert |")
+    )
     weights = np.mean([entry["remaining_weights"]["by_formula"] for entry in result["tasks"].values()])
     assert f"| {100 * result['average_score']:.1f} | {100 * weights:.1f} % |" in rows[3] and "| 100.0 % |" in rows[2]
     assert (tmp_path / "out/report.md").read_text().splitlines()[2:] == rows
     shutil.copytree(run, tmp_path / "out/winning/other/seed_2018")
-    assert "| Tickets-Share (other), tiny-bert |" in door("experiments/multi_task/report.py", tmp_path / "out").out
+    assert "| Tickets-Share (other), tiny-bert |" in door("mt_dnn/reports/multi_task.py", tmp_path / "out").out
     for name, change in (("config.json", {"tickets": {}}), ("result.json", {"seed": 1})):
         path = tmp_path / "out/winning/other/seed_1" / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps({**json.loads((run / name).read_text()), **change}))
-    assert "winning/other/seed_2018: tickets {} and " in refused("experiments/multi_task/report.py", tmp_path / "out")
+    assert "winning/other/seed_2018: tickets {} and " in refused("mt_dnn/reports/multi_task.py", tmp_path / "out")
     shutil.rmtree(tmp_path / "out/winning/other")
 
-    assert "a run of one task" in refused("experiments/multi_task/report.py", baseline, fine_tuned)
-    assert "a run of 4 tasks" in refused("experiments/phase_transition/report.py", baseline)
+    assert "a run of one task" in refused("mt_dnn/reports/multi_task.py", baseline, fine_tuned)
+    assert "a run of 4 tasks" in refused("mt_dnn/reports/__main__.py", baseline)
 
     again = ("rewind.py", *options(workshop, TASKS), "--masks", mask, "--output_dir", tmp_path / "out", "--save_model")
     assert "1 runs, 1 finished before" in door(*again).out
@@ -211,7 +320,14 @@ def test_tickets_sharing_learns_and_its_model_is_saved_with_every_ticket(worksho
 
 
 def test_calls_that_need_one_task_are_one_line(workshop, fine_tuned, tmp_path, refused):
-    call = ("rewind.py", *options(workshop, "sst,rte"), "--masks", fine_tuned / "masks/winning", "--output_dir", tmp_path)
+    call = (
+        "rewind.py",
+        *options(workshop, "sst,rte"),
+        "--masks",
+        fine_tuned / "masks/winning",
+        "--output_dir",
+        tmp_path,
+    )
     assert "--sparsities with --train_datasets sst,rte: expected one task" in refused(*call, "--sparsities", 0.5)
     assert "--keep_gates with --train_datasets sst,rte: expected one task" in refused(*call, "--keep_gates")
     assert "tickets for sst, expected one for 'rte'" in refused(*call)
@@ -219,9 +335,10 @@ def test_calls_that_need_one_task_are_one_line(workshop, fine_tuned, tmp_path, r
 
 # ---- super tickets of the report ----
 
+
 def test_the_report_writes_super_tickets_that_can_be_merged(workshop, fine_tuned, tmp_path, door):
     rewind(door, workshop, [fine_tuned / "masks"], tmp_path, "--sparsities", 0.2, 0.5, *QUICK)
-    ended = door("experiments/phase_transition/report.py", tmp_path)
+    ended = door("mt_dnn/reports/__main__.py", tmp_path)
     assert f"super tickets: {tmp_path}/super_tickets.yml" in ended.out
     scores = {}
     for name in ("dense/heads_0_ffns_0", "winning/heads_2_ffns_0", "winning/heads_6_ffns_1"):
@@ -230,6 +347,14 @@ def test_the_report_writes_super_tickets_that_can_be_merged(workshop, fine_tuned
     n_heads, n_ffns = re.fullmatch(r".*/heads_(\d+)_ffns_(\d+)", best).groups()
     assert f"sst: {{heads: {n_heads}, ffns: {n_ffns}}}" in (tmp_path / "super_tickets.yml").read_text()
     shutil.copytree(fine_tuned, tmp_path / "masks/sst")
-    ended = door("construct_mtl_mask.py", "--super_tickets", tmp_path / "super_tickets.yml", "--checkpoints", tmp_path / "masks", "--output", tmp_path / "merged.json")
+    ended = door(
+        "construct_mtl_mask.py",
+        "--super_tickets",
+        tmp_path / "super_tickets.yml",
+        "--checkpoints",
+        tmp_path / "masks",
+        "--output",
+        tmp_path / "merged.json",
+    )
     assert ended.status == 0, ended.err
     assert read_mask(tmp_path / "merged.json").tickets["sst"].counts == (int(n_heads), int(n_ffns))

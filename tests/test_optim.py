@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from mt_dnn.config import OptimizationOptions
-from mt_dnn.optim import make_optimizer, make_schedule
+from mt_dnn.training.optim import make_optimizer, make_schedule
 
 
 class Small(torch.nn.Module):
@@ -25,7 +25,9 @@ def test_adamax_is_its_formula_with_decoupled_decay():
             mean[parameter] = 0.9 * mean[parameter] + 0.1 * parameter.grad
             largest[parameter] = torch.maximum(0.999 * largest[parameter], parameter.grad.abs() + 1e-6)
             decay = 0.5 if parameter is weight else 0.0  # biases do not decay
-            expected[parameter] = expected[parameter] * (1 - 0.1 * decay) - 0.1 / (1 - 0.9**step) * mean[parameter] / largest[parameter]
+            expected[parameter] = (
+                expected[parameter] * (1 - 0.1 * decay) - 0.1 / (1 - 0.9**step) * mean[parameter] / largest[parameter]
+            )
         optimizer.step()
     for parameter, value in expected.items():
         torch.testing.assert_close(parameter.detach(), value, rtol=1e-12, atol=1e-12)
@@ -36,9 +38,19 @@ def test_adamax_is_its_formula_with_decoupled_decay():
 def test_biases_and_layer_norm_do_not_decay(name):
     model = Small()
     optimizer = make_optimizer(model, OptimizationOptions(optimizer=name, weight_decay=0.01))
-    decay = {id(parameter): group.get("decoupled_decay", 0) or group["weight_decay"] for group in optimizer.param_groups for parameter in group["params"]}
+    decay = {
+        id(parameter): group.get("decoupled_decay", 0) or group["weight_decay"]
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+    }
     assert {key: decay[id(parameter)] for key, parameter in model.named_parameters()} == {
-        "dense.weight": 0.01, "dense.bias": 0, "LayerNorm.weight": 0, "LayerNorm.bias": 0, "unused.weight": 0.01, "unused.bias": 0}
+        "dense.weight": 0.01,
+        "dense.bias": 0,
+        "LayerNorm.weight": 0,
+        "LayerNorm.bias": 0,
+        "unused.weight": 0.01,
+        "unused.bias": 0,
+    }
 
 
 def test_rate_grows_over_the_first_tenth_then_falls_to_zero():

@@ -6,21 +6,21 @@ import math
 import numpy as np
 import pytest
 import torch
-import transformers
-
 import toy
-from data_utils.batches import training_batches
-from data_utils.files import RunFolder
-from mt_dnn.attention import attend
-from mt_dnn.config import MachineOptions, OptimizationOptions
-from mt_dnn.dropout import LEVELS, Dropout, drop
-from mt_dnn.families import FAMILIES
-from mt_dnn.machine import autocast, save_time
-from mt_dnn.model import Model
-from mt_dnn.optim import decays, make_optimizer, make_schedule
-from mt_dnn.trainer import Data, fine_tune
-from mt_dnn.vocabulary import UsedRows, used_tokens
+import transformers
 from test_gates import HEADS, LAYERS, Rows, make_task
+
+from data_utils.batches import training_batches
+from data_utils.run_folder import RunFolder
+from mt_dnn.config import MachineOptions, OptimizationOptions
+from mt_dnn.encoders.attention import attend
+from mt_dnn.encoders.dropout import LEVELS, Dropout, drop
+from mt_dnn.encoders.families import FAMILIES
+from mt_dnn.encoders.vocabulary import UsedRows, used_tokens
+from mt_dnn.model import Model
+from mt_dnn.runtime.machine import autocast, save_time
+from mt_dnn.training.optim import decays, make_optimizer, make_schedule
+from mt_dnn.training.trainer import Data, fine_tune
 
 CPU = torch.device("cpu")
 
@@ -41,7 +41,12 @@ class Split(Rows):
 def plain_training(encoder, head, split, task, options, seed):
     """The library's own classifier, one padded batch at a time; torch's optimizers, with the decay decoupled by hand."""
     config = copy.deepcopy(encoder.config)
-    config.num_labels, config.hidden_dropout_prob, config.attention_probs_dropout_prob, config.classifier_dropout = task.n_outputs, 0.0, 0.0, 0.0
+    config.num_labels, config.hidden_dropout_prob, config.attention_probs_dropout_prob, config.classifier_dropout = (
+        task.n_outputs,
+        0.0,
+        0.0,
+        0.0,
+    )
     model = transformers.BertForSequenceClassification._from_config(config, attn_implementation="eager").double()
     model.bert.load_state_dict(encoder.state_dict())
     model.classifier.load_state_dict(head)
@@ -78,12 +83,30 @@ def test_a_whole_training_gives_the_weights_of_the_plain_path(tmp_path, optimize
     task, split = make_task(), Split(50, seed=1)
     task = type(task)(**{**vars(task), "head_dropout": 0.0})
     encoder = toy.encoder(layers=LAYERS, heads=HEADS)
-    options = OptimizationOptions(epochs=3, batch_size=8, optimizer=optimizer, learning_rate=1e-3, weight_decay=0.5, warmup=0.2, global_grad_clipping=0.8)
+    options = OptimizationOptions(
+        epochs=3,
+        batch_size=8,
+        optimizer=optimizer,
+        learning_rate=1e-3,
+        weight_decay=0.5,
+        warmup=0.2,
+        global_grad_clipping=0.8,
+    )
     model = Model(copy.deepcopy(encoder), [task]).double()
     model.draw_heads(1)
-    plain, losses = plain_training(encoder, copy.deepcopy(model.heads[f"task_{task.name}"].state_dict()), split, task, options, seed=5)
+    plain, losses = plain_training(
+        encoder, copy.deepcopy(model.heads[f"task_{task.name}"].state_dict()), split, task, options, seed=5
+    )
     data = Data(task, split, np.arange(len(split)), {"toy": split})
-    epochs, outputs = fine_tune(model, [data], options, MachineOptions(tokens_at_once=tokens), autocast(CPU, "float32"), 5, RunFolder(tmp_path / "run"))
+    epochs, outputs = fine_tune(
+        model,
+        [data],
+        options,
+        MachineOptions(tokens_at_once=tokens),
+        autocast(CPU, "float32"),
+        5,
+        RunFolder(tmp_path / "run"),
+    )
 
     expected = plain.bert.state_dict()
     assert expected.keys() == model.encoder.state_dict().keys()
@@ -91,7 +114,9 @@ def test_a_whole_training_gives_the_weights_of_the_plain_path(tmp_path, optimize
         torch.testing.assert_close(weight, expected[name], rtol=0, atol=1e-10, msg=name)
     table, start = model.encoder.embeddings.word_embeddings, encoder.embeddings.word_embeddings.weight
     assert type(table) is torch.nn.Embedding and not used_tokens([split], len(start))[5:12].any()
-    assert float((table.weight[5:12] / start[5:12]).detach().mean()) == pytest.approx(math.prod(_factors(options, 21)), rel=1e-9)  # not used: decayed only
+    assert float((table.weight[5:12] / start[5:12]).detach().mean()) == pytest.approx(
+        math.prod(_factors(options, 21)), rel=1e-9
+    )  # not used: decayed only
     assert [epoch["loss"] for epoch in epochs] == pytest.approx(losses, abs=1e-6)
     with torch.no_grad():
         logits = plain.eval()(**split.batch(np.arange(len(split)))).logits
@@ -99,7 +124,9 @@ def test_a_whole_training_gives_the_weights_of_the_plain_path(tmp_path, optimize
 
 
 def _factors(options, updates):
-    schedule = make_schedule(torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=options.learning_rate), updates, options.warmup)
+    schedule = make_schedule(
+        torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=options.learning_rate), updates, options.warmup
+    )
     return decays(schedule, options, updates)
 
 
@@ -162,9 +189,11 @@ def test_dropout_drops_each_value_with_its_probability_and_keeps_the_mean():
 
 def test_dropout_follows_torchs_seed_and_is_off_in_evaluation():
     module, values = Dropout(0.3), torch.ones(50, 7)
+
     def draw(seed):
         torch.manual_seed(seed)
         return torch.stack([module(values), module(values)])
+
     assert torch.equal(draw(1), draw(1)) and not torch.equal(draw(1), draw(2)) and not torch.equal(*draw(1))
     assert module.eval()(values) is values
 

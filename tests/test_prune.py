@@ -5,15 +5,16 @@ import copy
 import numpy as np
 import pytest
 import torch
+from test_gates import HEADS, LAYERS, Rows, make_model, make_task
 
 from mt_dnn.config import OptimizationOptions
-from mt_dnn.families import FAMILIES
-from mt_dnn.gates import gated, ticket_gates
-from mt_dnn.model import count_parameters, loss_per_row, shape_of
-from mt_dnn.optim import make_optimizer
-from mt_dnn.prune import prune
-from mt_dnn.ticket import Ticket, remaining_weights, removed_parameters
-from test_gates import HEADS, LAYERS, Rows, make_model, make_task
+from mt_dnn.encoders.families import FAMILIES
+from mt_dnn.loss import loss_per_row
+from mt_dnn.model import count_parameters, shape_of
+from mt_dnn.tickets.gates import gated, ticket_gates
+from mt_dnn.tickets.prune import prune
+from mt_dnn.tickets.ticket import Ticket, remaining_weights, removed_parameters
+from mt_dnn.training.optim import make_optimizer
 
 TICKET = Ticket(frozenset({(0, 0), (0, 2), (1, 3), (2, 0), (2, 1), (2, 3)}), frozenset({0, 2}))
 
@@ -81,7 +82,11 @@ def test_closed_units_get_no_gradient():
         assert not attention.output.dense.weight.grad[:, rows].any()
     for layer in TICKET.ffns:
         ffn = model.encoder.encoder.layer[layer]
-        assert not any(part.grad.any() for module in (ffn.intermediate.dense, ffn.output.dense) for part in (module.weight, module.bias))
+        assert not any(
+            part.grad.any()
+            for module in (ffn.intermediate.dense, ffn.output.dense)
+            for part in (module.weight, module.bias)
+        )
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -89,7 +94,9 @@ def test_parameter_count_is_what_the_account_says(family):
     model = make_model(make_task(), family=family)
     shape, pruned = shape_of(model.encoder), pruned_copy(model)
     assert count_parameters(pruned.encoder) == shape.parameters - removed_parameters(TICKET, shape)
-    assert count_parameters(pruned.encoder) / shape.parameters == pytest.approx(remaining_weights(TICKET, shape, biases=True), abs=1e-15)
+    assert count_parameters(pruned.encoder) / shape.parameters == pytest.approx(
+        remaining_weights(TICKET, shape, biases=True), abs=1e-15
+    )
 
 
 @pytest.mark.parametrize("optimizer", ["adamax", "adamw"])

@@ -13,18 +13,19 @@ import pytest
 import torch
 
 import prepro
-from data_utils.files import RunFolder, sha256
+from data_utils.files import sha256
 from data_utils.hub import load_tokenizer
+from data_utils.run_folder import RunFolder
 from data_utils.tasks import read_tasks
 from mt_dnn.config import DataOptions, MachineOptions, ModelOptions, OptimizationOptions, PreproOptions
-from mt_dnn.gates import gated, ticket_gates
-from mt_dnn.importance import score
 from mt_dnn.model import Model, load_encoder
-from mt_dnn.prune import prune
-from mt_dnn.run import Run
-from mt_dnn.scores import normalise
-from mt_dnn.session import Session
-from mt_dnn.ticket import DENSE, choose
+from mt_dnn.runs.run import Run
+from mt_dnn.runs.session import Session
+from mt_dnn.tickets.gates import gated, ticket_gates
+from mt_dnn.tickets.importance import score
+from mt_dnn.tickets.prune import prune
+from mt_dnn.tickets.scores import normalise
+from mt_dnn.tickets.ticket import DENSE, choose
 
 pytestmark = pytest.mark.real
 DATA, TASK_DEF = Path("data/quickstart"), "experiments/quickstart/quickstart_task_def.yml"
@@ -41,15 +42,24 @@ def session(fetched, tmp_path_factory):
     data = tmp_path_factory.mktemp("tokenized")
     for task in read_tasks(TASK_DEF).values():
         for split in task.splits:
-            prepro.tokenize_split(task, split, load_tokenizer(ENCODER), PreproOptions(raw_dir=str(DATA), data_dir=str(data), init_checkpoint=str(ENCODER)))
-    return Session(DataOptions(data_dir=str(data), task_def=TASK_DEF, train_datasets=["tweet"], train_fraction=0.25), ModelOptions(init_checkpoint=str(ENCODER)),
-                   OptimizationOptions(epochs=1, learning_rate=5e-4), MachineOptions(device="cpu"))
+            prepro.tokenize_split(
+                task,
+                split,
+                load_tokenizer(ENCODER),
+                PreproOptions(raw_dir=str(DATA), data_dir=str(data), init_checkpoint=str(ENCODER)),
+            )
+    return Session(
+        DataOptions(data_dir=str(data), task_def=TASK_DEF, train_datasets=["tweet"], train_fraction=0.25),
+        ModelOptions(init_checkpoint=str(ENCODER)),
+        OptimizationOptions(epochs=1, learning_rate=5e-4),
+        MachineOptions(device="cpu"),
+    )
 
 
 def test_encoder_and_sentences_are_the_known_ones(session):
     assert sha256(ENCODER / "model.safetensors") == "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
     assert (session.shape.layers, session.shape.heads, session.shape.parameters) == (6, 12, 22_713_216)
-    (_, train, dev), = session.splits
+    ((_, train, dev),) = session.splits
     assert (len(train), len(dev["tweet"])) == (2748, 684)
     train, dev = ((DATA / f"amazon/{split}.tsv").read_text().splitlines()[1:] for split in ("train", "dev"))
     reviews = [{line.split("_")[0] for line in split} for split in (train, dev)]
@@ -64,7 +74,7 @@ def test_fine_tuning_beats_the_larger_class(session, tmp_path):
 
 
 def test_gated_shared_and_pruned_agree_on_real_weights_and_sentences(session):
-    (task, train, _), = session.splits
+    ((task, train, _),) = session.splits
     model = Model(load_encoder(ENCODER, dropout=0), [task]).double().eval()
     model.draw_heads(1)
     rows = np.arange(24)
@@ -84,8 +94,20 @@ def test_gated_shared_and_pruned_agree_on_real_weights_and_sentences(session):
 
 
 def test_the_readmes_own_task_runs_as_it_stands_there(fetched, tmp_path):
-    (example,) = re.findall(r"```bash\n(sh experiments/quickstart/fetch.sh.*?)```", Path("README.md").read_text(), re.DOTALL)
-    for name in ("README.md", "requirements.txt", "prepro.py", "train.py", "rewind.py", "mt_dnn", "data_utils", "experiments", "scripts"):
+    (example,) = re.findall(
+        r"```bash\n(sh experiments/quickstart/fetch.sh.*?)```", Path("README.md").read_text(), re.DOTALL
+    )
+    for name in (
+        "README.md",
+        "requirements.txt",
+        "prepro.py",
+        "train.py",
+        "rewind.py",
+        "mt_dnn",
+        "data_utils",
+        "experiments",
+        "scripts",
+    ):
         (shutil.copytree if Path(name).is_dir() else shutil.copy)(name, tmp_path / name)
     (tmp_path / "data").mkdir()
     (tmp_path / "data/quickstart").symlink_to(DATA.absolute())
@@ -93,4 +115,9 @@ def test_the_readmes_own_task_runs_as_it_stands_there(fetched, tmp_path):
     ended = subprocess.run(["bash", "-e", "-c", example], cwd=tmp_path, env=search, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     header, (row, label, probability) = (line.split("\t") for line in ended.stdout.splitlines()[-2:])
-    assert header == ["row", "label", "probability"] and row == "0" and label in ("negative", "positive") and 0.5 <= float(probability) <= 1
+    assert (
+        header == ["row", "label", "probability"]
+        and row == "0"
+        and label in ("negative", "positive")
+        and 0.5 <= float(probability) <= 1
+    )

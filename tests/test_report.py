@@ -6,11 +6,11 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-
 from calls import QUICK, options, result_of, rewind
 from fake_runs import MODEL, REPORT, mask_for, ticket_of, write_line, write_run
-from mt_dnn.scores import write_importance
-from mt_dnn.super_tickets import read_super_tickets
+
+from mt_dnn.tickets.scores import write_importance
+from mt_dnn.tickets.super_tickets import read_super_tickets
 
 
 def test_report_shows_every_ticket_with_mean_and_spread(workshop, fine_tuned, tmp_path, door, refused):
@@ -18,9 +18,15 @@ def test_report_shows_every_ticket_with_mean_and_spread(workshop, fine_tuned, tm
     ended = door(REPORT, tmp_path, tmp_path / "dense", "--output_dir", tmp_path / "report")
     assert ended.status == 0, ended.err
     lines = list(csv.DictReader(open(tmp_path / "report/report.csv")))
-    assert [(line["ticket"], line["seeds"]) for line in lines] == [(kind, "2") for kind in ("dense", "winning", "random", "losing")]
-    values = [result_of(tmp_path / f"winning/heads_6_ffns_1/seed_{seed}")["dev"]["sst"]["accuracy"] for seed in (2018, 1)]
-    assert float(lines[1]["mean"]) == pytest.approx(np.mean(values), abs=1e-6) and float(lines[1]["std"]) == pytest.approx(np.std(values, ddof=1), abs=1e-6)
+    assert [(line["ticket"], line["seeds"]) for line in lines] == [
+        (kind, "2") for kind in ("dense", "winning", "random", "losing")
+    ]
+    values = [
+        result_of(tmp_path / f"winning/heads_6_ffns_1/seed_{seed}")["dev"]["sst"]["accuracy"] for seed in (2018, 1)
+    ]
+    assert float(lines[1]["mean"]) == pytest.approx(np.mean(values), abs=1e-6) and float(
+        lines[1]["std"]
+    ) == pytest.approx(np.std(values, ddof=1), abs=1e-6)
     markdown = (tmp_path / "report/report.md").read_text()
     assert markdown.count("| winning |") == 1 + 2 and f"{100 * np.mean(values):.1f} ± " in markdown
     assert (tmp_path / "report/report.png").read_bytes().startswith(b"\x89PNG")
@@ -39,9 +45,15 @@ def test_held_out_scores_of_real_runs_choose_a_super_ticket(workshop, tmp_path, 
     rewind(door, workshop, [tmp_path / "masks/dense", tmp_path / "masks/winning"], tmp_path, *more)
     ended = door(REPORT, tmp_path)
     assert ended.status == 0, ended.err
-    held_out = {(n_heads, n_ffns): result_of(tmp_path / f"{kind}/heads_{n_heads}_ffns_{n_ffns}/seed_2018")["held_out"]["sst"]["accuracy"]
-                for kind, n_heads, n_ffns in (("dense", 0, 0), ("winning", 2, 0), ("winning", 6, 1))}
-    assert read_super_tickets([tmp_path / "super_tickets_held_out.yml"]) == {"sst": max(held_out, key=lambda level: (held_out[level], level))}
+    held_out = {
+        (n_heads, n_ffns): result_of(tmp_path / f"{kind}/heads_{n_heads}_ffns_{n_ffns}/seed_2018")["held_out"]["sst"][
+            "accuracy"
+        ]
+        for kind, n_heads, n_ffns in (("dense", 0, 0), ("winning", 2, 0), ("winning", 6, 1))
+    }
+    assert read_super_tickets([tmp_path / "super_tickets_held_out.yml"]) == {
+        "sst": max(held_out, key=lambda level: (held_out[level], level))
+    }
 
 
 class Page(HTMLParser):
@@ -61,7 +73,7 @@ class Page(HTMLParser):
 
 
 def test_the_page_holds_everything_itself_and_escapes_names(tmp_path, door):
-    task = "<b>&\"$x$"
+    task = '<b>&"$x$'
     write_line(tmp_path, "dense", {(0, 0): [0.7, 0.72]}, task=task)
     write_line(tmp_path, "winning", {(2, 1): [0.8, 0.7], (4, 1): [0.5, 0.6]}, task=task)
     write_line(tmp_path, "dense", {(0, 0): [0.7]}, task="rte")
@@ -69,13 +81,20 @@ def test_the_page_holds_everything_itself_and_escapes_names(tmp_path, door):
     failed.mkdir(parents=True)
     (failed / "failed.txt").write_text("the loss is <nan>\n")
     mask_for(tmp_path, task, 1, ticket_of(2, 1))
-    write_importance(tmp_path / "importance.json", np.ones((3, 4)), np.ones(3), {"task": task, "seed": 1, "model": MODEL, "checkpoint": "model"})
+    write_importance(
+        tmp_path / "importance.json",
+        np.ones((3, 4)),
+        np.ones(3),
+        {"task": task, "seed": 1, "model": MODEL, "checkpoint": "model"},
+    )
     ended = door(REPORT, tmp_path, "--output_dir", tmp_path / "report")
     assert ended.status == 0, ended.err
     written = (tmp_path / "report/report.html").read_text()
     page = Page(written)
     assert not page.tags & {"script", "link", "iframe", "b"} and "@import" not in written and "url(" not in written
-    assert len(page.references) == 5 and all(reference.startswith("data:image/svg+xml;base64,") for reference in page.references)
+    assert len(page.references) == 5 and all(
+        reference.startswith("data:image/svg+xml;base64,") for reference in page.references
+    )
     text = "".join(page.text)
     assert task in page.text and text.count("the loss is <nan>") == 1 and text.count("nan") == 1
     for folder in (failed, *(path.parent for path in tmp_path.rglob("result.json"))):
@@ -88,18 +107,39 @@ def test_one_seed_has_differences_and_no_test(tmp_path, door):
     write_line(tmp_path, "winning", {(2, 0): [0.85]})
     ended = door(REPORT, tmp_path)
     assert ended.status == 0, ended.err
-    assert f"one seed; the sampling error of one accuracy on 200 rows is {100 * math.sqrt(0.8 * 0.2 / 200):.1f} points" in ended.out
+    assert (
+        f"one seed; the sampling error of one accuracy on 200 rows is {100 * math.sqrt(0.8 * 0.2 / 200):.1f} points"
+        in ended.out
+    )
     assert "no test (1 shared seed)" in ended.out and "nan" not in ended.out
     markdown = (tmp_path / "report.md").read_text()
-    assert "| 85.0 | +5.0 | 1 shared seed | 1 |" in markdown and "No winning masks" in markdown and "No importance.json" in markdown
+    assert (
+        "| 85.0 | +5.0 | 1 shared seed | 1 |" in markdown
+        and "No winning masks" in markdown
+        and "No importance.json" in markdown
+    )
     assert not (tmp_path / "super_tickets_held_out.yml").exists()
 
 
 def test_the_score_of_several_dev_sets_is_their_average(tmp_path, door):
     for kind, level, values in (("dense", (0, 0), (0.8, 0.6)), ("winning", (2, 0), (0.7, 0.76))):
-        write_run(tmp_path, kind, level, 1, {"matched": {"accuracy": values[0]}, "mismatched": {"accuracy": values[1]}}, task="mnli")
+        write_run(
+            tmp_path,
+            kind,
+            level,
+            1,
+            {"matched": {"accuracy": values[0]}, "mismatched": {"accuracy": values[1]}},
+            task="mnli",
+        )
     ended = door(REPORT, tmp_path)
-    assert "mnli (score: mean of matched accuracy and mismatched accuracy; 200 matched rows, 200 mismatched rows)\n  dense: 70.0\n" in ended.out, ended.err
+    assert (
+        "mnli (score: mean of matched accuracy and mismatched accuracy; 200 matched rows, 200 mismatched rows)\n  dense: 70.0\n"
+        in ended.out
+    ), ended.err
     lines = list(csv.DictReader(open(tmp_path / "report.csv")))
-    assert [(line["dataset"], line["mean"], line["to_dense"]) for line in lines[3:]] == [("matched", "0.7", ""), ("mismatched", "0.76", ""), ("", "0.73", "0.03")]
+    assert [(line["dataset"], line["mean"], line["to_dense"]) for line in lines[3:]] == [
+        ("matched", "0.7", ""),
+        ("mismatched", "0.76", ""),
+        ("", "0.73", "0.03"),
+    ]
     assert (tmp_path / "report.md").read_text().count("\n## mnli\n") == 1

@@ -4,8 +4,8 @@ import itertools
 import json
 import os
 import random
-import resource
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -13,11 +13,11 @@ import time
 from pathlib import Path
 
 import pytest
+import toy
+from calls import QUICK, options
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-import toy
-from calls import QUICK, options
 from data_utils.files import sha256
 from mt_dnn import trainer
 
@@ -27,7 +27,9 @@ STEPWISE = ("--epochs", 2, "--train_fraction", 0.1, "--holdout", 0.1, "--log_per
 
 @pytest.fixture(scope="module")
 def server():
-    process = subprocess.Popen([sys.executable, ROOT / "tests/fork_server.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, ROOT / "tests/fork_server.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     yield process
     process.stdin.close()
     process.wait()
@@ -37,16 +39,22 @@ def server():
 def call(server, workshop):
     """Fine-tune, score, rewind a ticket and report, in a folder; return the status, and the seconds it took."""
     data = [*options(workshop), *STEPWISE, "--task_def", ROOT / toy.TASK_DEF]
-    commands = [["train.py", *data, "--do_train", "--do_mask", "--sparsities", 0.5, "--output_dir", "out"],
-                ["rewind.py", *data, "--masks", "out/masks/winning", "--save_model", "--output_dir", "out/rewind"],
-                ["experiments/phase_transition/report.py", "out"]]
+    commands = [
+        ["train.py", *data, "--do_train", "--do_mask", "--sparsities", 0.5, "--output_dir", "out"],
+        ["rewind.py", *data, "--masks", "out/masks/winning", "--save_model", "--output_dir", "out/rewind"],
+        ["mt_dnn/reports/__main__.py", "out"],
+    ]
 
     def call(folder, **end):
         folder.mkdir(exist_ok=True)
         started = time.monotonic()
-        server.stdin.write(json.dumps({"commands": [list(map(str, command)) for command in commands], "folder": str(folder), **end}) + "\n")
+        server.stdin.write(
+            json.dumps({"commands": [list(map(str, command)) for command in commands], "folder": str(folder), **end})
+            + "\n"
+        )
         server.stdin.flush()
         return int(server.stdout.readline()), time.monotonic() - started
+
     return call
 
 
@@ -111,10 +119,23 @@ def test_killed_whenever_a_file_is_written_renamed_or_removed(call, whole, tmp_p
 
 # ---- what a stopped run leaves, and how the next start takes it ----
 
+
 @pytest.fixture
 def stopped(workshop, tmp_path, door, monkeypatch):
     """Fine-tune twice, once stopped in its second epoch; return (the arguments of the stopped one, its folder, that of the whole one)."""
-    train = ["train.py", *options(workshop), *QUICK, "--epochs", 2, "--log_per_updates", 1, "--checkpoint_minutes", 0, "--do_train", "--output_dir"]
+    train = [
+        "train.py",
+        *options(workshop),
+        *QUICK,
+        "--epochs",
+        2,
+        "--log_per_updates",
+        1,
+        "--checkpoint_minutes",
+        0,
+        "--do_train",
+        "--output_dir",
+    ]
     assert door(*train, tmp_path / "whole").status == 0
     updates = 0
 
@@ -125,7 +146,9 @@ def stopped(workshop, tmp_path, door, monkeypatch):
             if updates == 10:
                 raise KeyboardInterrupt
             return count(self, *arguments)
+
         return call
+
     with monkeypatch.context() as patched:
         patched.setattr(trainer._Pace, "count", stop(trainer._Pace.count))
         ended = door(*train, tmp_path / "stopped")
@@ -194,4 +217,6 @@ def test_a_log_that_cannot_be_written_ends_with_one_line(workshop, tmp_path, ref
     if not os.path.exists("/dev/full"):
         pytest.skip("no /dev/full")
     (tmp_path / "log.txt").symlink_to("/dev/full")
-    assert "log.txt: No space left on device" in refused("train.py", *options(workshop), *QUICK, "--do_train", "--output_dir", tmp_path)
+    assert "log.txt: No space left on device" in refused(
+        "train.py", *options(workshop), *QUICK, "--do_train", "--output_dir", tmp_path
+    )

@@ -8,15 +8,24 @@ import sys
 from pathlib import Path
 
 import pytest
-
 import toy
-from mt_dnn.super_tickets import read_super_tickets
-from mt_dnn.ticket import counts_at
 from calls import result_of
 
+from mt_dnn.tickets.super_tickets import read_super_tickets
+from mt_dnn.tickets.ticket import counts_at
+
 ROOT = Path(__file__).parents[1]
-WITH_GPUID = ["train_mnli", "rewind_mnli", "rewind_mnli_low_resource", "prepare_mtdnn_base", "prepare_mtdnn_large", "train_mtdnn", "domain_adaptation", "sweep_minilm",
-              *(f"rewind_{task}_winning" for task in ("mnli", "qnli", "qqp", "sst", "mrpc", "cola", "stsb", "rte"))]
+WITH_GPUID = [
+    "train_mnli",
+    "rewind_mnli",
+    "rewind_mnli_low_resource",
+    "prepare_mtdnn_base",
+    "prepare_mtdnn_large",
+    "train_mtdnn",
+    "domain_adaptation",
+    "sweep_minilm",
+    *(f"rewind_{task}_winning" for task in ("mnli", "qnli", "qqp", "sst", "mrpc", "cola", "stsb", "rte")),
+]
 
 
 def call(folder, *command):
@@ -34,17 +43,25 @@ def test_epochs_are_those_of_the_paper():
     epochs = {"mnli": 3, "qqp": 6, "qnli": 3, "sst": 6, "mrpc": 6, "cola": 6, "rte": 6, "stsb": 6}
     for task, expected in epochs.items():
         text = (ROOT / f"scripts/rewind_{task}_winning.sh").read_text()
-        assert f"TASK={task}\nENCODER=bert-base-uncased   # a hub name, or a folder below data/encoders\nEPOCHS={expected}\nLEARNING_RATE=5e-5\nBATCH_SIZE=32\n" in text
+        assert (
+            f"TASK={task}\nENCODER=bert-base-uncased   # a hub name, or a folder below data/encoders\nEPOCHS={expected}\nLEARNING_RATE=5e-5\nBATCH_SIZE=32\n"
+            in text
+        )
 
 
 def test_preparing_the_tasks_has_the_papers_epochs_and_masks_of_all_super_tickets():
-    published = {"base": "mnli=3 qqp=6 qnli=3 sst=6 mrpc=6 cola=6 rte=6 stsb=6", "large": "mnli=3 qqp=5 qnli=5 sst=4 mrpc=6 cola=6 rte=6 stsb=6"}
+    published = {
+        "base": "mnli=3 qqp=6 qnli=3 sst=6 mrpc=6 cola=6 rte=6 stsb=6",
+        "large": "mnli=3 qqp=5 qnli=5 sst=4 mrpc=6 cola=6 rte=6 stsb=6",
+    }
     steps = (ROOT / "scripts/steps.sh").read_text()
     for model, layers, heads, step in (("base", 12, 12, 20), ("large", 24, 16, 40)):
         text = (ROOT / f"scripts/prepare_mtdnn_{model}.sh").read_text()
         assert f'EPOCHS_BY_TASK="{published[model]}"' in text
         sparsities = re.search(r'MASK_SPARSITIES:?="?([^"}]*)', text if model == "large" else steps)[1].split()
-        assert {float(sparsity) for sparsity in sparsities if ":" not in sparsity} == {round((i + 1) / step, 3) for i in range(step)}
+        assert {float(sparsity) for sparsity in sparsities if ":" not in sparsity} == {
+            round((i + 1) / step, 3) for i in range(step)
+        }
         levels = {counts_at(sparsity, layers, heads) for sparsity in sparsities} | {(0, 0)}
         assert set(read_super_tickets([ROOT / f"experiments/glue/super_tickets_{model}.yml"]).values()) <= levels
 
@@ -75,7 +92,9 @@ def test_the_users_workflow_from_raw_files_to_the_report(copy):
         ended = call(copy, *command)
         assert ended.returncode == 0, ended.stdout + ended.stderr
     output = copy / "checkpoints/bert-base-uncased/mnli"
-    assert len(list(output.glob("masks/winning/*.json"))) == 11  # of 20 levels of 3 layers x 4 heads, some close as much as others
+    assert (
+        len(list(output.glob("masks/winning/*.json"))) == 11
+    )  # of 20 levels of 3 layers x 4 heads, some close as much as others
     assert len(list(output.glob("rewind/*/*/seed_2018/result.json"))) == 3 * 8
     assert "mnli_mismatched accuracy" in (output / "report.md").read_text() and (output / "report.png").exists()
     assert "bert-base-uncased" in (output / "masks/winning/heads_1_ffns_0.json").read_text()
@@ -84,33 +103,59 @@ def test_the_users_workflow_from_raw_files_to_the_report(copy):
     script.write_text(script.read_text().replace("SEEDS=", "SAVE_MODEL=yes\nSEEDS="))
     edit(script, SEEDS="2018 1", SPARSITIES="0.5")
     ended = call(copy, script, "cpu,cpu")
-    assert ended.returncode == 0 and "1 runs, 0 finished before" in ended.stdout, ended.stdout + ended.stderr  # those before kept no model
+    assert ended.returncode == 0 and "1 runs, 0 finished before" in ended.stdout, (
+        ended.stdout + ended.stderr
+    )  # those before kept no model
     assert len(list(output.glob("rewind/winning/*/*/model/model.safetensors"))) == 2
-    assert (output / "seed_1/masks/winning").is_dir() and len(list(output.glob("rewind/winning/*/seed_1/result.json"))) == 1
+    assert (output / "seed_1/masks/winning").is_dir() and len(
+        list(output.glob("rewind/winning/*/seed_1/result.json"))
+    ) == 1
 
 
 def test_tickets_sharing_from_single_tasks_to_domain_adaptation(copy):
     scripts, output = copy / "scripts", copy / "checkpoints/bert-base-uncased"
     ended = call(copy, "./scripts/train_mtdnn.sh", "cpu")
-    assert ended.returncode == 2 and len(ended.stderr.splitlines()) == 1 and "make them with python construct_mtl_mask.py" in ended.stderr
+    assert (
+        ended.returncode == 2
+        and len(ended.stderr.splitlines()) == 1
+        and "make them with python construct_mtl_mask.py" in ended.stderr
+    )
 
     edit(scripts / "prepare_mtdnn_base.sh", EPOCHS_BY_TASK="rte=1 stsb=2")
-    (copy / "experiments/glue/super_tickets_base.yml").write_text("rte: {heads: 4, ffns: 1}\nstsb: {heads: 0, ffns: 0}\n")
+    (copy / "experiments/glue/super_tickets_base.yml").write_text(
+        "rte: {heads: 4, ffns: 1}\nstsb: {heads: 0, ffns: 0}\n"
+    )
     edit(scripts / "train_mtdnn.sh", TASK="rte,stsb", EPOCHS=1)
     python = sys.executable
-    for command in (["./scripts/prepare_mtdnn_base.sh", "cpu"], [python, "construct_mtl_mask.py"], ["./scripts/train_mtdnn.sh", "cpu,cpu"]):  # two processes
+    for command in (
+        ["./scripts/prepare_mtdnn_base.sh", "cpu"],
+        [python, "construct_mtl_mask.py"],
+        ["./scripts/train_mtdnn.sh", "cpu,cpu"],
+    ):  # two processes
         ended = call(copy, *command)
         assert ended.returncode == 0, ended.stdout + ended.stderr
     assert len((output / "stsb/metrics.jsonl").read_text().splitlines()) == 2
     shared = output / "mtdnn/winning/super_tickets/seed_2018"
-    assert "(2 processes)" in (shared / "log.txt").read_text() and result_of(shared)["tasks"]["rte"]["heads_closed"] == 4
+    assert (
+        "(2 processes)" in (shared / "log.txt").read_text() and result_of(shared)["tasks"]["rte"]["heads_closed"] == 4
+    )
 
     edit(scripts / "train_mtdnn.sh", TICKETS_SHARING="no")
     ended = call(copy, "./scripts/train_mtdnn.sh", "cpu")
-    assert ended.returncode == 0 and "| MT-DNN, bert-base-uncased |" in ended.stdout and "| Tickets-Share, bert-base-uncased |" in ended.stdout, ended.stdout + ended.stderr
+    assert (
+        ended.returncode == 0
+        and "| MT-DNN, bert-base-uncased |" in ended.stdout
+        and "| Tickets-Share, bert-base-uncased |" in ended.stdout
+    ), ended.stdout + ended.stderr
 
     edit(scripts / "domain_adaptation.sh", TASKS="scitail", FRACTIONS="0.1 1.0", EPOCHS=1)
     ended = call(copy, "./scripts/domain_adaptation.sh", "cpu")
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert re.search(r"(?s)\nscitail, 0.1 of the rows, seed 2018: scitail accuracy [\d.]+\nscitail, 1.0 of the rows, seed 2018: scitail accuracy", ended.stdout)
-    assert "4 of 40 training rows" in (output / "domain_adaptation/tickets_sharing/scitail/rows_0.1/seed_2018/log.txt").read_text()
+    assert re.search(
+        r"(?s)\nscitail, 0.1 of the rows, seed 2018: scitail accuracy [\d.]+\nscitail, 1.0 of the rows, seed 2018: scitail accuracy",
+        ended.stdout,
+    )
+    assert (
+        "4 of 40 training rows"
+        in (output / "domain_adaptation/tickets_sharing/scitail/rows_0.1/seed_2018/log.txt").read_text()
+    )

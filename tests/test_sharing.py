@@ -6,23 +6,27 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-
 import toy
-from mt_dnn.config import OptimizationOptions
-from mt_dnn.families import FAMILIES
-from mt_dnn.gates import gated, ticket_gates
-from mt_dnn.model import Model, loss_per_row
-from mt_dnn.optim import make_optimizer
-from mt_dnn.prune import prune
-from mt_dnn.ticket import DENSE, Ticket
 from test_gates import HEADS, LAYERS, Rows, make_task
+
+from mt_dnn.config import OptimizationOptions
+from mt_dnn.encoders.families import FAMILIES
+from mt_dnn.loss import loss_per_row
+from mt_dnn.model import Model
+from mt_dnn.tickets.gates import gated, ticket_gates
+from mt_dnn.tickets.prune import prune
+from mt_dnn.tickets.ticket import DENSE, Ticket
+from mt_dnn.training.optim import make_optimizer
 
 TICKETS = {
     "first": Ticket(frozenset({(0, 0), (0, 2), (1, 3), (2, 0), (2, 1), (2, 3)}), frozenset({0, 2})),
     "second": Ticket(frozenset({(0, 0), (1, 1), (1, 2)}), frozenset({1})),
     "third": DENSE,
 }
-TASKS = [dataclasses.replace(make_task(kind), name=name) for name, kind in zip(TICKETS, ("classification", "regression", "classification"))]
+TASKS = [
+    dataclasses.replace(make_task(kind), name=name)
+    for name, kind in zip(TICKETS, ("classification", "regression", "classification"))
+]
 
 
 def make_shared(tickets=TICKETS, attention="sdpa", family="bert"):
@@ -39,7 +43,9 @@ def batch_of(task, seed=0):
 def gradients(model, task):
     model.zero_grad()
     loss_per_row(model, task, batch_of(task)).mean().backward()
-    return {name: None if parameter.grad is None else parameter.grad.clone() for name, parameter in model.named_parameters()}
+    return {
+        name: None if parameter.grad is None else parameter.grad.clone() for name, parameter in model.named_parameters()
+    }
 
 
 def closed_part(name, value, ticket):
@@ -77,7 +83,9 @@ def test_what_the_ticket_closes_gets_exactly_no_gradient_and_the_rest_that_of_cl
     checked = 0
     for name, gradient in found.items():
         if expected[name] is not None:  # other tasks' heads have none
-            torch.testing.assert_close(torch.zeros_like(expected[name]) if gradient is None else gradient, expected[name], rtol=0, atol=1e-12)
+            torch.testing.assert_close(
+                torch.zeros_like(expected[name]) if gradient is None else gradient, expected[name], rtol=0, atol=1e-12
+            )
         closed = closed_part(name, model.get_parameter(name) if gradient is None else gradient, ticket)
         if closed is not None:
             assert gradient is None if ".attention." not in name else not closed.any()
@@ -94,7 +102,12 @@ def test_an_update_leaves_closed_ffns_and_other_heads_alone():
         loss_per_row(model, task, batch_of(task)).mean().backward()
         optimizer.step()
     for name, value in model.state_dict().items():
-        left_alone = name.startswith("heads.") and not name.startswith("heads.task_first") or ".attention." not in name and closed_part(name, value, TICKETS["first"]) is not None
+        left_alone = (
+            name.startswith("heads.")
+            and not name.startswith("heads.task_first")
+            or ".attention." not in name
+            and closed_part(name, value, TICKETS["first"]) is not None
+        )
         assert torch.equal(value, before[name]) == (left_alone or "position_ids" in name), name
 
 
@@ -105,8 +118,13 @@ def test_swapping_tasks_leaves_no_trace():
     for task in (TASKS[0], TASKS[1], TASKS[0], TASKS[2], TASKS[1], TASKS[2], TASKS[0]):
         found = gradients(model, task)
         for name, gradient in alone[task.name].items():
-            assert (gradient is None) == (found[name] is None) and (gradient is None or torch.equal(gradient, found[name]))
-    assert list(map(id, model.modules())) == list(map(id, modules)) and [name for name, _ in model.named_parameters()] == names
+            assert (gradient is None) == (found[name] is None) and (
+                gradient is None or torch.equal(gradient, found[name])
+            )
+    assert (
+        list(map(id, model.modules())) == list(map(id, modules))
+        and [name for name, _ in model.named_parameters()] == names
+    )
 
 
 def test_an_error_in_a_batch_leaves_no_trace_either():

@@ -6,22 +6,37 @@ import threading
 
 import pytest
 import torch
-
 from calls import QUICK, options, rewind
-from data_utils.files import RunFolder
-from mt_dnn import session
-from mt_dnn.claim import claimed
 from test_distributed import launch
+
+from data_utils.run_folder import RunFolder
+from mt_dnn import session
+from mt_dnn.runs.lock import locked
 
 
 def test_processes_that_share_the_runs_do_each_once(workshop, fine_tuned, tmp_path, door):
-    call = ("rewind.py", *options(workshop), *QUICK, "--masks", fine_tuned / "masks/winning", "--seeds", 1, 2, "--parallel", "runs", "--save_model")
+    call = (
+        "rewind.py",
+        *options(workshop),
+        *QUICK,
+        "--masks",
+        fine_tuned / "masks/winning",
+        "--seeds",
+        1,
+        2,
+        "--parallel",
+        "runs",
+        "--save_model",
+    )
     ended = launch(2, *call, "--output_dir", tmp_path / "two")
     assert ended.returncode == 0, ended.stderr
     assert "6 runs: 6 finished, 0 failed" in ended.stdout and ended.stdout.count(" runs, 0 finished before") == 1
     logs = [path.read_text() for path in (tmp_path / "two").rglob("log.txt")]
     assert len(logs) == 6 and all(log.count("command: ") == 1 for log in logs)
-    assert {who for who, _ in re.findall(r"(?m)^\[(\d)\] run (\d) of 6", ended.stdout)} == {"0", "1"}  # a run takes longer than what one process starts after the other
+    assert {who for who, _ in re.findall(r"(?m)^\[(\d)\] run (\d) of 6", ended.stdout)} == {
+        "0",
+        "1",
+    }  # a run takes longer than what one process starts after the other
     rewind(door, workshop, [fine_tuned / "masks/winning"], tmp_path / "one", "--seeds", 1, 2, "--save_model", *QUICK)
     for model in (tmp_path / "one").rglob("model.safetensors"):
         assert (tmp_path / "two" / model.relative_to(tmp_path / "one")).read_bytes() == model.read_bytes()
@@ -29,7 +44,7 @@ def test_processes_that_share_the_runs_do_each_once(workshop, fine_tuned, tmp_pa
 
 def test_a_run_that_another_process_is_at_is_left_to_it(workshop, fine_tuned, tmp_path, door):
     runs = tmp_path / "winning"
-    with claimed(RunFolder(runs / "heads_6_ffns_1/seed_2018")) as mine:
+    with locked(RunFolder(runs / "heads_6_ffns_1/seed_2018")) as mine:
         assert mine
         ended = rewind(door, workshop, [fine_tuned / "masks/winning"], tmp_path, *QUICK)
         assert "3 runs: 2 finished, 0 failed, 1 other processes are at" in ended.out
@@ -39,14 +54,21 @@ def test_a_run_that_another_process_is_at_is_left_to_it(workshop, fine_tuned, tm
 
 def test_fine_tuning_waits_for_another_process_at_the_same(workshop, tmp_path, door):
     with contextlib.ExitStack() as held:
-        held.enter_context(claimed(RunFolder(tmp_path)))
+        held.enter_context(locked(RunFolder(tmp_path)))
         release = threading.Timer(2, held.close)
         release.start()
         ended = door("train.py", *options(workshop), *QUICK, "--do_train", "--output_dir", tmp_path)
     assert ended.status == 0 and "is waited for" in ended.out and (tmp_path / "result.json").exists()
 
 
-@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("DefaultCPUAllocator: can't allocate memory"), MemoryError()])
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+        MemoryError(),
+    ],
+)
 def test_a_run_that_fails_is_told_and_the_others_go_on(workshop, fine_tuned, tmp_path, door, monkeypatch, error):
     def fails(model, *arguments):
         if sum(parameter.numel() for parameter in model.parameters()) == sizes[1]:
@@ -54,10 +76,24 @@ def test_a_run_that_fails_is_told_and_the_others_go_on(workshop, fine_tuned, tmp
         return whole(model, *arguments)
 
     sizes, whole = [], session.fine_tune
-    monkeypatch.setattr(session, "fine_tune", lambda model, *arguments: (sizes.append(sum(p.numel() for p in model.parameters())), whole(model, *arguments))[1])
+    monkeypatch.setattr(
+        session,
+        "fine_tune",
+        lambda model, *arguments: (sizes.append(sum(p.numel() for p in model.parameters())), whole(model, *arguments))[
+            1
+        ],
+    )
     rewind(door, workshop, [fine_tuned / "masks/winning"], tmp_path / "sizes", *QUICK)
     monkeypatch.setattr(session, "fine_tune", fails)
-    call = ("rewind.py", *options(workshop), *QUICK, "--masks", fine_tuned / "masks/winning", "--output_dir", tmp_path / "out")
+    call = (
+        "rewind.py",
+        *options(workshop),
+        *QUICK,
+        "--masks",
+        fine_tuned / "masks/winning",
+        "--output_dir",
+        tmp_path / "out",
+    )
     ended = door(*call)
     assert ended.status == 1 and "3 runs: 2 finished, 1 failed" in ended.out and ended.err == ""
     (failed,) = (tmp_path / "out").rglob("failed.txt")
@@ -69,7 +105,17 @@ def test_a_run_that_fails_is_told_and_the_others_go_on(workshop, fine_tuned, tmp
 
 
 def test_a_loss_that_is_no_number_fails_its_run_alone(workshop, fine_tuned, tmp_path, door):
-    call = ("rewind.py", *options(workshop), *QUICK, "--masks", fine_tuned / "masks/winning", "--learning_rate", 1e30, "--output_dir", tmp_path)
+    call = (
+        "rewind.py",
+        *options(workshop),
+        *QUICK,
+        "--masks",
+        fine_tuned / "masks/winning",
+        "--learning_rate",
+        1e30,
+        "--output_dir",
+        tmp_path,
+    )
     ended = door(*call)
     assert ended.status == 1 and "3 runs: 0 finished, 3 failed" in ended.out
     assert len(re.findall("(?m)^failed: .*the loss is (nan|inf)", ended.out)) == 3

@@ -1,8 +1,17 @@
 import numpy as np
 import pytest
 
-from data_utils.files import UserError
-from mt_dnn.ticket import DENSE, Shape, Ticket, choose, counts_at, rankings, remaining_weights, removed_parameters
+from data_utils.errors import UserError
+from mt_dnn.tickets.ticket import (
+    DENSE,
+    Shape,
+    Ticket,
+    choose,
+    counts_at,
+    rankings,
+    remaining_weights,
+    removed_parameters,
+)
 
 SHAPES = [(12, 12), (24, 16), (6, 12)]
 BERT_BASE = Shape(12, 12, 768, 3072, 109_482_240)
@@ -15,15 +24,40 @@ def scores(layers, heads, seed=0):
 
 def test_counts_of_bert_base():
     levels = [f"0.{tenths}" for tenths in range(1, 9)]
-    assert [counts_at(level, 12, 12) for level in levels] == [(14, 1), (28, 2), (43, 3), (57, 4), (72, 6), (86, 7), (100, 8), (115, 9)]
+    assert [counts_at(level, 12, 12) for level in levels] == [
+        (14, 1),
+        (28, 2),
+        (43, 3),
+        (57, 4),
+        (72, 6),
+        (86, 7),
+        (100, 8),
+        (115, 9),
+    ]
 
 
 def test_counts_of_bert_large():
-    assert [counts_at(level, 24, 16) for level in ("0.05", "0.10", "0.20", "0.30", "0.35", "0.40")] == [(19, 1), (38, 2), (76, 4), (115, 7), (134, 8), (153, 9)]
+    assert [counts_at(level, 24, 16) for level in ("0.05", "0.10", "0.20", "0.30", "0.35", "0.40")] == [
+        (19, 1),
+        (38, 2),
+        (76, 4),
+        (115, 7),
+        (134, 8),
+        (153, 9),
+    ]
 
 
-@pytest.mark.parametrize("sparsity, layers, heads, expected", [
-    ("0.3", 10, 1, (0, 3)), (0.3, 10, 10, (30, 3)), ("0.7", 10, 10, (70, 7)), ("0.29", 10, 10, (29, 2)), ("0.30:0.25", 12, 12, (43, 3)), ("0", 12, 12, (0, 0))])
+@pytest.mark.parametrize(
+    "sparsity, layers, heads, expected",
+    [
+        ("0.3", 10, 1, (0, 3)),
+        (0.3, 10, 10, (30, 3)),
+        ("0.7", 10, 10, (70, 7)),
+        ("0.29", 10, 10, (29, 2)),
+        ("0.30:0.25", 12, 12, (43, 3)),
+        ("0", 12, 12, (0, 0)),
+    ],
+)
 def test_counts_have_no_float_dust(sparsity, layers, heads, expected):
     assert counts_at(sparsity, layers, heads) == expected
 
@@ -68,7 +102,9 @@ def test_best_head_of_every_layer_stays():
 
 
 def test_ties_go_by_layer_and_head():
-    assert choose(np.ones((3, 4)), np.ones(3), 4, 2) == Ticket(frozenset({(0, 0), (0, 1), (0, 2), (1, 0)}), frozenset({0, 1}))
+    assert choose(np.ones((3, 4)), np.ones(3), 4, 2) == Ticket(
+        frozenset({(0, 0), (0, 1), (0, 2), (1, 0)}), frozenset({0, 1})
+    )
 
 
 def test_tickets_of_one_ranking_are_nested():
@@ -94,5 +130,8 @@ def test_remaining_weights_are_the_formula():
     ticket = choose(*scores(12, 12), 14, 1)
     expected = 1 - (2 * 3072 * 768 * 1 + 4 * 64 * 768 * 14) / 109_482_240
     assert remaining_weights(ticket, BERT_BASE) == pytest.approx(expected, abs=1e-12)
-    assert removed_parameters(ticket, BERT_BASE) - removed_parameters(ticket, BERT_BASE, biases=False) == 3072 + 768 + 14 * 3 * 64
+    assert (
+        removed_parameters(ticket, BERT_BASE) - removed_parameters(ticket, BERT_BASE, biases=False)
+        == 3072 + 768 + 14 * 3 * 64
+    )
     assert remaining_weights(DENSE, BERT_BASE) == 1

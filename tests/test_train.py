@@ -7,28 +7,53 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from calls import QUICK, options, result_of, rewind
 from safetensors.torch import load_file, save_file
 
 from data_utils.batches import split_rows
-from data_utils.files import UserError, sha256
+from data_utils.errors import UserError
+from data_utils.files import sha256
 from data_utils.tokenized import TokenizedSplit
-from mt_dnn.evaluate import decide, measure, predict
-from mt_dnn.masks import read_mask
 from mt_dnn.model import count_parameters, load_encoder, load_model
-from mt_dnn.machine import autocast
-from calls import QUICK, options, result_of, rewind
-
+from mt_dnn.runtime.machine import autocast
+from mt_dnn.tickets.masks import read_mask
+from mt_dnn.training.evaluate import decide, measure, predict
 
 # ---- train.py ----
 
+
 def test_training_learns_and_writes_what_a_person_reads(fine_tuned):
     assert {path.name for path in fine_tuned.iterdir()} == {
-        "config.json", "log.txt", "metrics.jsonl", "result.json", "model", "importance.json", "importance.png", "masks", "dev_predictions.tsv"}
+        "config.json",
+        "log.txt",
+        "metrics.jsonl",
+        "result.json",
+        "model",
+        "importance.json",
+        "importance.png",
+        "masks",
+        "dev_predictions.tsv",
+    }
     epochs = [json.loads(line) for line in (fine_tuned / "metrics.jsonl").read_text().splitlines()]
-    assert [line["epoch"] for line in epochs] == [1, 2, 3] and epochs[-1]["step"] == 90 and epochs[-1]["loss"] < epochs[0]["loss"]
+    assert (
+        [line["epoch"] for line in epochs] == [1, 2, 3]
+        and epochs[-1]["step"] == 90
+        and epochs[-1]["loss"] < epochs[0]["loss"]
+    )
     assert result_of(fine_tuned)["dev"]["sst"]["accuracy"] >= 0.9
     log = (fine_tuned / "log.txt").read_text()
-    for wanted in ("command: ", "versions: ", "seed 2018", "960 of 960 training rows", "parameters: ", "update 25/90", "tokens/s", " left", "dev: sst accuracy", "importance per example"):
+    for wanted in (
+        "command: ",
+        "versions: ",
+        "seed 2018",
+        "960 of 960 training rows",
+        "parameters: ",
+        "update 25/90",
+        "tokens/s",
+        " left",
+        "dev: sst accuracy",
+        "importance per example",
+    ):
         assert wanted in log
     assert (fine_tuned / "importance.png").read_bytes().startswith(b"\x89PNG")
 
@@ -36,29 +61,55 @@ def test_training_learns_and_writes_what_a_person_reads(fine_tuned):
 def test_predictions_and_metrics_are_those_of_the_saved_model(workshop, fine_tuned):
     task = workshop.tasks["sst"]
     split = TokenizedSplit(workshop.data, task, "dev")
-    outputs = predict(load_model(fine_tuned / "model", [task]), task, split, 16, autocast(torch.device("cpu"), "float32"))
+    outputs = predict(
+        load_model(fine_tuned / "model", [task]), task, split, 16, autocast(torch.device("cpu"), "float32")
+    )
     assert measure(task, split, outputs) == result_of(fine_tuned)["dev"]["sst"]
     rows = list(csv.DictReader(open(fine_tuned / "dev_predictions.tsv"), delimiter="\t"))
     assert [row["prediction"] for row in rows] == [task.labels[choice] for choice in decide(task, outputs)]
-    assert [float(row["p(1)"]) for row in rows] == pytest.approx(torch.from_numpy(outputs).softmax(1)[:, 1].tolist(), abs=1e-4)
+    assert [float(row["p(1)"]) for row in rows] == pytest.approx(
+        torch.from_numpy(outputs).softmax(1)[:, 1].tolist(), abs=1e-4
+    )
 
 
 def test_masks_have_all_kinds_and_levels(fine_tuned):
     found = {str(path.relative_to(fine_tuned / "masks")) for path in (fine_tuned / "masks").rglob("*.json")}
-    assert found == {"dense/heads_0_ffns_0.json", *(f"{kind}/{name}.json" for kind in ("winning", "random", "losing")
-                                                    for name in ("heads_2_ffns_0", "heads_6_ffns_1", "heads_9_ffns_1"))}
+    assert found == {
+        "dense/heads_0_ffns_0.json",
+        *(
+            f"{kind}/{name}.json"
+            for kind in ("winning", "random", "losing")
+            for name in ("heads_2_ffns_0", "heads_6_ffns_1", "heads_9_ffns_1")
+        ),
+    }
     mask = read_mask(fine_tuned / "masks/winning/heads_6_ffns_1.json")
     scores = json.loads((fine_tuned / "importance.json").read_text())
-    assert mask.provenance["scores"] == f"importance.json sha256 {sha256(fine_tuned / 'importance.json')}" and mask.provenance["seed"] == 2018
+    assert (
+        mask.provenance["scores"] == f"importance.json sha256 {sha256(fine_tuned / 'importance.json')}"
+        and mask.provenance["seed"] == 2018
+    )
     assert mask.tickets["sst"].ffns == {int(np.argmin(scores["ffns"]["raw"]))}
     normalised = np.array(scores["heads"]["normalised"])
     np.testing.assert_allclose(np.linalg.norm(normalised, axis=1), 1, rtol=1e-6)
-    np.testing.assert_allclose(normalised * np.linalg.norm(scores["heads"]["raw"], axis=1, keepdims=True), scores["heads"]["raw"], rtol=1e-5)
+    np.testing.assert_allclose(
+        normalised * np.linalg.norm(scores["heads"]["raw"], axis=1, keepdims=True), scores["heads"]["raw"], rtol=1e-5
+    )
 
 
 def test_what_is_finished_is_not_done_again_and_other_options_are_refused(workshop, fine_tuned, door, refused):
     before = {path: path.stat().st_mtime_ns for path in fine_tuned.iterdir() if path.name != "masks"}
-    again = ("train.py", *options(workshop), "--do_train", "--do_mask", "--output_dir", fine_tuned, "--sparsities", "0.2", "0.5", "0.75:0.34")
+    again = (
+        "train.py",
+        *options(workshop),
+        "--do_train",
+        "--do_mask",
+        "--output_dir",
+        fine_tuned,
+        "--sparsities",
+        "0.2",
+        "0.5",
+        "0.75:0.34",
+    )
     assert "before" in door(*again).out
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert "made with learning_rate 0.005, now 0.001" in refused(*again, "--learning_rate", 1e-3)
@@ -76,9 +127,28 @@ def test_masks_come_from_a_model_fine_tuned_before(workshop, fine_tuned, tmp_pat
 def test_held_out_rows_are_evaluated_and_not_trained_on(workshop, tmp_path, door, monkeypatch):
     trained = []
     whole = TokenizedSplit.batch
-    monkeypatch.setattr(TokenizedSplit, "batch", lambda self, rows: (torch.is_grad_enabled() and trained.append((self.folder.name, *rows.tolist())), whole(self, rows))[1])
+    monkeypatch.setattr(
+        TokenizedSplit,
+        "batch",
+        lambda self, rows: (
+            torch.is_grad_enabled() and trained.append((self.folder.name, *rows.tolist())),
+            whole(self, rows),
+        )[1],
+    )
     for seed in (1, 2):
-        ended = door("train.py", *options(workshop, "rte", "--epochs", 1), "--do_train", "--holdout", 0.25, "--train_fraction", 0.5, "--seed", seed, "--output_dir", tmp_path / str(seed))
+        ended = door(
+            "train.py",
+            *options(workshop, "rte", "--epochs", 1),
+            "--do_train",
+            "--holdout",
+            0.25,
+            "--train_fraction",
+            0.5,
+            "--seed",
+            seed,
+            "--output_dir",
+            tmp_path / str(seed),
+        )
         assert ended.status == 0, ended.err
     _, out = split_rows(240, 0.25)
     rows = {row for folder, *rows in trained for row in rows}
@@ -87,7 +157,14 @@ def test_held_out_rows_are_evaluated_and_not_trained_on(workshop, tmp_path, door
     assert result["tasks"]["rte"]["training_rows"] == 90 and result["tasks"]["rte"]["held_out_rows"] == 60
     held_out = TokenizedSplit(workshop.data, workshop.tasks["rte"], "train").part(out)
     model = load_model(tmp_path / "2/model", [workshop.tasks["rte"]])
-    assert measure(workshop.tasks["rte"], held_out, predict(model, workshop.tasks["rte"], held_out, 7, autocast(torch.device("cpu"), "float32"))) == result["held_out"]["rte"]
+    assert (
+        measure(
+            workshop.tasks["rte"],
+            held_out,
+            predict(model, workshop.tasks["rte"], held_out, 7, autocast(torch.device("cpu"), "float32")),
+        )
+        == result["held_out"]["rte"]
+    )
 
 
 @pytest.mark.parametrize("task, metric", [("rte", "accuracy"), ("stsb", "pearson"), ("mnli", "accuracy")])
@@ -120,21 +197,37 @@ def test_bad_calls_are_one_line(workshop, tmp_path, refused):
 
 # ---- checkpoints ----
 
+
 def test_checkpoints_that_do_not_fit_are_refused(workshop, fine_tuned, tmp_path, refused):
     def train(encoder):
-        return refused("train.py", *options(workshop), "--init_checkpoint", encoder, "--do_train", "--output_dir", tmp_path / "out")
+        return refused(
+            "train.py", *options(workshop), "--init_checkpoint", encoder, "--do_train", "--output_dir", tmp_path / "out"
+        )
 
     weights = load_file(workshop.encoder / "model.safetensors")
     gone = {key: value for key, value in weights.items() if "layer.1.attention.self.key.weight" not in key}
-    other = {key: value[:-8].clone() if "layer.1.attention.self.key.weight" in key else value for key, value in weights.items()}
-    for name, state, complaint in (("gone", gone, "lacks 1 weights"), ("other", other, "has another shape for 1 weights")):
+    other = {
+        key: value[:-8].clone() if "layer.1.attention.self.key.weight" in key else value
+        for key, value in weights.items()
+    }
+    for name, state, complaint in (
+        ("gone", gone, "lacks 1 weights"),
+        ("other", other, "has another shape for 1 weights"),
+    ):
         folder = tmp_path / name
         shutil.copytree(workshop.encoder, folder)
         save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
         assert complaint in train(folder) and "layer.1.attention.self.key.weight" in train(folder)
     config = json.loads((workshop.encoder / "config.json").read_text())
-    for change, complaint in (({"num_hidden_layers": 2}, "has, beyond its config.json, 16 weights"), ({"hidden_size": "32"}, "'hidden_size'"), ({"vocab_size": 9}, "shape"),
-                              ({"model_type": "distilbert"}, "type 'distilbert', expected one of: bert, roberta, xlm-roberta, electra, mpnet")):
+    for change, complaint in (
+        ({"num_hidden_layers": 2}, "has, beyond its config.json, 16 weights"),
+        ({"hidden_size": "32"}, "'hidden_size'"),
+        ({"vocab_size": 9}, "shape"),
+        (
+            {"model_type": "distilbert"},
+            "type 'distilbert', expected one of: bert, roberta, xlm-roberta, electra, mpnet",
+        ),
+    ):
         shutil.copytree(workshop.encoder, tmp_path / "changed", dirs_exist_ok=True)
         (tmp_path / "changed/config.json").write_text(json.dumps({**config, **change}))
         assert complaint in train(tmp_path / "changed")
@@ -155,9 +248,14 @@ def test_a_saved_model_carries_its_ticket(workshop, fine_tuned, tmp_path, door):
     model = load_model(run / "model", [task])
     result = result_of(run)
     dense = count_parameters(load_encoder(workshop.encoder))
-    assert count_parameters(model.encoder) / dense == pytest.approx(result["tasks"]["sst"]["remaining_weights"]["counted"], abs=1e-6)
+    assert count_parameters(model.encoder) / dense == pytest.approx(
+        result["tasks"]["sst"]["remaining_weights"]["counted"], abs=1e-6
+    )
     split = TokenizedSplit(workshop.data, task, "dev")
-    assert measure(task, split, predict(model, task, split, 64, autocast(torch.device("cpu"), "float32"))) == result["dev"]["sst"]
+    assert (
+        measure(task, split, predict(model, task, split, 64, autocast(torch.device("cpu"), "float32")))
+        == result["dev"]["sst"]
+    )
     shutil.copy(fine_tuned / "model/mask.json", run / "model/mask.json")  # the dense one's
     with pytest.raises(UserError, match="do not fit together"):
         load_model(run / "model", [task])

@@ -5,9 +5,8 @@ import pickle
 import shutil
 
 import pytest
-from safetensors.torch import load_file, save_file
-
 from calls import options
+from safetensors.torch import load_file, save_file
 
 TEXT = b"the film was lovely\n"
 
@@ -20,6 +19,7 @@ def trap(tmp_path):
     class Pickled:
         def __reduce__(self):
             return open, (str(sprung), "w")
+
     code = f"open({str(sprung)!r}, 'w')\nfrom transformers import BertConfig as Config, BertModel as Model, BertTokenizerFast as Tokenizer\n"
     return sprung, code, pickle.dumps(Pickled())
 
@@ -32,16 +32,26 @@ def test_no_code_of_a_checkpoint_is_run(workshop, tmp_path, refused, trap, monke
         return shutil.copytree(workshop.encoder, tmp_path / name)
 
     def train(folder):
-        return refused("train.py", *options(workshop), "--init_checkpoint", folder, "--do_train", "--output_dir", tmp_path / "out")
+        return refused(
+            "train.py", *options(workshop), "--init_checkpoint", folder, "--do_train", "--output_dir", tmp_path / "out"
+        )
 
     config = json.loads((workshop.encoder / "config.json").read_text())
     folder = copied("custom")
     (folder / "trap.py").write_text(code)
-    (folder / "config.json").write_text(json.dumps({**config, "model_type": "custom", "auto_map": {"AutoConfig": "trap.Config", "AutoModel": "trap.Model"}}))
+    (folder / "config.json").write_text(
+        json.dumps(
+            {**config, "model_type": "custom", "auto_map": {"AutoConfig": "trap.Config", "AutoModel": "trap.Model"}}
+        )
+    )
     assert "custom: " in train(folder)
     folder = copied("tokenizer")
     (folder / "trap.py").write_text(code)
-    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "Tokenizer", "auto_map": {"AutoTokenizer": ["trap.Tokenizer", "trap.Tokenizer"]}}))
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps(
+            {"tokenizer_class": "Tokenizer", "auto_map": {"AutoTokenizer": ["trap.Tokenizer", "trap.Tokenizer"]}}
+        )
+    )
     (folder / "config.json").write_text(json.dumps({**config, "model_type": "custom"}))
     assert "tokenizer: " in train(folder)
     folder = copied("pickled")
@@ -70,7 +80,15 @@ def test_every_file_that_is_cut_short_is_noticed(family_runs, format, tmp_path, 
         exported(family_runs["mpnet"], format, "--output", tmp_path / "whole")
         whole = tmp_path / "whole"
     (tmp_path / "in.tsv").write_bytes(TEXT)
-    read = {"model.safetensors", "config.json", "tasks.json", "tokenizer.json", "tokenizer_config.json", "mask.json", "model.onnx"}
+    read = {
+        "model.safetensors",
+        "config.json",
+        "tasks.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "mask.json",
+        "model.onnx",
+    }
     read -= {"run": set(), "dense": {"mask.json"}, "compact": set(), "onnx": {"mask.json", "config.json"}}[format]
     files = sorted(file.name for file in whole.iterdir() if file.name in read)
     assert len(files) >= 4
@@ -98,29 +116,57 @@ def test_a_model_of_another_kind_in_the_same_place_is_noticed(family_runs, tmp_p
         else:
             shutil.copy(content, copy / name)
         return refused("mt_dnn/predict.py", copy, "--input", tmp_path / "in.tsv")
+
     model = family_runs["mpnet"] / "model"
     tasks = json.loads((model / "tasks.json").read_text())
     weights = load_file(model / "model.safetensors")
     earlier = {name.replace("heads.task_sst", "head"): value for name, value in weights.items()}
     save_file(earlier, tmp_path / "earlier.safetensors", {"format": "pt"})
     for folder in (model, tmp_path / "dense"):
-        assert "do not fit together" in complaint(folder, "model.safetensors", family_runs["bert"] / "model/model.safetensors")
+        assert "do not fit together" in complaint(
+            folder, "model.safetensors", family_runs["bert"] / "model/model.safetensors"
+        )
         assert "do not fit together" in complaint(folder, "model.safetensors", tmp_path / "earlier.safetensors")
         assert "copy: " in complaint(folder, "config.json", family_runs["bert"] / "model/config.json")
-        assert "copy: a model of type 'gpt2', expected one of: bert, roberta" in complaint(folder, "config.json", b'{"model_type": "gpt2"}') or folder != model
-        assert "format: 'newer', expected one of tickets, dense, onnx" in complaint(folder, "tasks.json", json.dumps({**tasks, "format": "newer"}).encode())
-        assert "tasks.sst.kind: 'tagging'" in complaint(folder, "tasks.json", json.dumps({**tasks, "tasks": {"sst": {**tasks["tasks"]["sst"], "kind": "tagging"}}}).encode())
-        assert "max_seq_len: None" in complaint(folder, "tasks.json", json.dumps({"format": "tickets", "tasks": tasks["tasks"]}).encode())
+        assert (
+            "copy: a model of type 'gpt2', expected one of: bert, roberta"
+            in complaint(folder, "config.json", b'{"model_type": "gpt2"}')
+            or folder != model
+        )
+        assert "format: 'newer', expected one of tickets, dense, onnx" in complaint(
+            folder, "tasks.json", json.dumps({**tasks, "format": "newer"}).encode()
+        )
+        assert "tasks.sst.kind: 'tagging'" in complaint(
+            folder,
+            "tasks.json",
+            json.dumps({**tasks, "tasks": {"sst": {**tasks["tasks"]["sst"], "kind": "tagging"}}}).encode(),
+        )
+        assert "max_seq_len: None" in complaint(
+            folder, "tasks.json", json.dumps({"format": "tickets", "tasks": tasks["tasks"]}).encode()
+        )
         assert "copy: " in complaint(folder, "model.safetensors", pickled)
-    assert "do not fit together" in complaint(model, "mask.json", family_runs["mpnet"].parents[3] / "sst/masks/dense/heads_0_ffns_0.json")
-    assert "made for another model" in complaint(model, "mask.json", (model / "mask.json").read_bytes().replace(b'"heads": 4', b'"heads": 8'))
+    assert "do not fit together" in complaint(
+        model, "mask.json", family_runs["mpnet"].parents[3] / "sst/masks/dense/heads_0_ffns_0.json"
+    )
+    assert "made for another model" in complaint(
+        model, "mask.json", (model / "mask.json").read_bytes().replace(b'"heads": 4', b'"heads": 8')
+    )
     for folder in (model, tmp_path / "dense"):
-        assert "expected at most the encoder's" in complaint(folder, "tasks.json", json.dumps({**json.loads((folder / "tasks.json").read_text()), "max_seq_len": 500}).encode())
+        assert "expected at most the encoder's" in complaint(
+            folder,
+            "tasks.json",
+            json.dumps({**json.loads((folder / "tasks.json").read_text()), "max_seq_len": 500}).encode(),
+        )
         assert "expected at most the encoder's" in complaint(folder, "tokenizer.json", larger(model / "tokenizer.json"))
     copy = tmp_path / "copied/model"
     shutil.copytree(model, copy)
     (copy / "tokenizer.json").write_bytes(larger(model / "tokenizer.json"))
-    assert "expected at most the encoder's" in refused("mt_dnn/export.py", tmp_path / "copied") and not (tmp_path / "copied/export").exists()
+    assert (
+        "expected at most the encoder's" in refused("mt_dnn/export/__main__.py", tmp_path / "copied")
+        and not (tmp_path / "copied/export").exists()
+    )
     three = {**tasks["tasks"]["sst"], "labels": ["0", "1", "2"]}
-    assert "do not fit together" in complaint(tmp_path / "dense", "tasks.json", json.dumps({**tasks, "format": "dense", "tasks": {"sst": three}}).encode())
+    assert "do not fit together" in complaint(
+        tmp_path / "dense", "tasks.json", json.dumps({**tasks, "format": "dense", "tasks": {"sst": three}}).encode()
+    )
     assert not sprung.exists()

@@ -6,12 +6,29 @@ from pathlib import Path
 import torch
 import transformers
 
-from mt_dnn.families import FAMILIES, encoder_class
+from mt_dnn.encoders.families import FAMILIES, encoder_class
 
 TASK_DEF = "experiments/glue/glue_task_def.yml"
 GOOD, BAD = ["good", "great", "lovely", "fine"], ["bad", "awful", "dull", "poor"]
-PLAIN = ["the", "film", "was", "a", "day", "at", "sea", "we", "saw", "boats", "and", "birds", "some", "\"quoted\"", "it", "'s"]
-VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *GOOD, *BAD, *PLAIN, "quoted", "\"", "'", "s"]
+PLAIN = [
+    "the",
+    "film",
+    "was",
+    "a",
+    "day",
+    "at",
+    "sea",
+    "we",
+    "saw",
+    "boats",
+    "and",
+    "birds",
+    "some",
+    '"quoted"',
+    "it",
+    "'s",
+]
+VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *GOOD, *BAD, *PLAIN, "quoted", '"', "'", "s"]
 PADDING = {family: 0 if family in ("bert", "electra") else 1 for family in FAMILIES}  # the padding token's id
 NO_POOLER = "roberta", "electra"  # whose toy checkpoints lack one, as the hub's do
 
@@ -19,8 +36,18 @@ NO_POOLER = "roberta", "electra"  # whose toy checkpoints lack one, as the hub's
 def config(family="bert", layers=3, heads=4, size=8, intermediate=48, dropout=0.1, vocabulary=len(VOCABULARY), types=2):
     more = {"embedding_size": 24} if family == "electra" else {"type_vocab_size": types} if family == "bert" else {}
     return transformers.AutoConfig.for_model(
-        family, vocab_size=vocabulary, hidden_size=heads * size, num_hidden_layers=layers, num_attention_heads=heads, intermediate_size=intermediate,
-        max_position_embeddings=66 if FAMILIES[family].after_padding else 64, pad_token_id=PADDING[family], hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout, **more)
+        family,
+        vocab_size=vocabulary,
+        hidden_size=heads * size,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        intermediate_size=intermediate,
+        max_position_embeddings=66 if FAMILIES[family].after_padding else 64,
+        pad_token_id=PADDING[family],
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=dropout,
+        **more,
+    )
 
 
 def encoder(family="bert", seed=0, attention="sdpa", double=True, **shape):
@@ -41,7 +68,12 @@ def save_encoder(folder, family="bert", pooler=True, **shape):
     folder.mkdir(parents=True)
     tokenizer = make_tokenizer(family, folder)
     made = encoder(family, double=False, vocabulary=len(tokenizer), **shape)
-    made.save_pretrained(folder, state_dict={name: value for name, value in made.state_dict().items() if pooler or not name.startswith("pooler.")})
+    made.save_pretrained(
+        folder,
+        state_dict={
+            name: value for name, value in made.state_dict().items() if pooler or not name.startswith("pooler.")
+        },
+    )
     tokenizer.save_pretrained(folder)
     return folder
 
@@ -50,14 +82,24 @@ def make_tokenizer(family, folder):
     """A tokenizer of the kind that the family's checkpoints have; for BERT and ELECTRA, which share one, vocab.txt goes to `folder`."""
     if PADDING[family] == 0:
         (folder / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n")
-        return transformers.BertTokenizerFast(vocab_file=str(folder / "vocab.txt"), vocab={word: i for i, word in enumerate(VOCABULARY)})
+        return transformers.BertTokenizerFast(
+            vocab_file=str(folder / "vocab.txt"), vocab={word: i for i, word in enumerate(VOCABULARY)}
+        )
     words, letters, special = VOCABULARY[5:], list("abcdefghijklmnopqrstuvwxyz,'\""), ["<s>", "<pad>", "</s>", "<unk>"]
     if family == "roberta":
-        return transformers.RobertaTokenizer(vocab={token: i for i, token in enumerate([*special, "Ġ", *letters, "<mask>"])}, merges=[])
+        return transformers.RobertaTokenizer(
+            vocab={token: i for i, token in enumerate([*special, "Ġ", *letters, "<mask>"])}, merges=[]
+        )
     if family == "xlm-roberta":
-        pieces = [("<mask>", 0.0), *((f"▁{word}", -1.0) for word in words), *((letter, -9.0) for letter in ["▁", *letters])]
+        pieces = [
+            ("<mask>", 0.0),
+            *((f"▁{word}", -1.0) for word in words),
+            *((letter, -9.0) for letter in ["▁", *letters]),
+        ]
         return transformers.XLMRobertaTokenizer(vocab=[*((token, 0.0) for token in special), *pieces])
-    return transformers.MPNetTokenizer(vocab={token: i for i, token in enumerate([*special[:3], "[UNK]", "<mask>", *words])})
+    return transformers.MPNetTokenizer(
+        vocab={token: i for i, token in enumerate([*special[:3], "[UNK]", "<mask>", *words])}
+    )
 
 
 def _sentence(rng, words=()):
@@ -93,7 +135,14 @@ def write_rte(folder, rows=240, seed=1):
         for i in range(n):
             first, second = rng.choice([GOOD, BAD]), rng.choice([GOOD, BAD])
             label = "entailment" if first is second else "not_entailment"
-            body.append([str(i), _sentence(rng, [rng.choice(first)]), _sentence(rng, [rng.choice(second)]), *([label] if split != "test" else [])])
+            body.append(
+                [
+                    str(i),
+                    _sentence(rng, [rng.choice(first)]),
+                    _sentence(rng, [rng.choice(second)]),
+                    *([label] if split != "test" else []),
+                ]
+            )
         _write(Path(folder) / "RTE" / f"{split}.tsv", body)
 
 
@@ -110,8 +159,13 @@ def write_cola(folder, rows=40, seed=3):
     """CoLA: no header in train and dev, one in test."""
     rng = random.Random(seed)
     for split in ("train", "dev"):
-        _write(Path(folder) / "CoLA" / f"{split}.tsv", [["gj04", str(rng.randint(0, 1)), "*", _sentence(rng)] for _ in range(rows)])
-    _write(Path(folder) / "CoLA" / "test.tsv", [["index", "sentence"], *([str(i), _sentence(rng)] for i in range(rows))])
+        _write(
+            Path(folder) / "CoLA" / f"{split}.tsv",
+            [["gj04", str(rng.randint(0, 1)), "*", _sentence(rng)] for _ in range(rows)],
+        )
+    _write(
+        Path(folder) / "CoLA" / "test.tsv", [["index", "sentence"], *([str(i), _sentence(rng)] for i in range(rows))]
+    )
 
 
 def write_stsb(folder, rows=160, seed=4):
@@ -123,8 +177,20 @@ def write_stsb(folder, rows=160, seed=4):
         for i in range(rows):
             first, second = rng.choice([GOOD, BAD]), rng.choice([GOOD, BAD])
             score = (4.5 if first is second else 0.5) + rng.random() / 2
-            body.append([str(i), "g", "f", "2012", "0", "none", "none", _sentence(rng, [rng.choice(first)]), _sentence(rng, [rng.choice(second)]),
-                         *([f"{score:.3f}"] if split != "test" else [])])
+            body.append(
+                [
+                    str(i),
+                    "g",
+                    "f",
+                    "2012",
+                    "0",
+                    "none",
+                    "none",
+                    _sentence(rng, [rng.choice(first)]),
+                    _sentence(rng, [rng.choice(second)]),
+                    *([f"{score:.3f}"] if split != "test" else []),
+                ]
+            )
         _write(Path(folder) / "STS-B" / f"{split}.tsv", body)
 
 
@@ -133,11 +199,22 @@ def write_mnli(folder, rows=40, seed=5):
     rng = random.Random(seed)
     labels = ["contradiction", "neutral", "entailment"]
     head = ["index", "promptID", "pairID", "genre", "b1", "b2", "p1", "p2", "sentence1", "sentence2"]
-    for name, extra in (("train", ["label1", "gold_label"]), ("dev_matched", ["label1", "label2", "gold_label"]), ("dev_mismatched", ["label1", "label2", "gold_label"]),
-                        ("test_matched", []), ("test_mismatched", [])):
-        body = [[str(i), *["x"] * 7, _sentence(rng), _sentence(rng), *(rng.choice(labels) for _ in extra)] for i in range(rows)]
+    for name, extra in (
+        ("train", ["label1", "gold_label"]),
+        ("dev_matched", ["label1", "label2", "gold_label"]),
+        ("dev_mismatched", ["label1", "label2", "gold_label"]),
+        ("test_matched", []),
+        ("test_mismatched", []),
+    ):
+        body = [
+            [str(i), *["x"] * 7, _sentence(rng), _sentence(rng), *(rng.choice(labels) for _ in extra)]
+            for i in range(rows)
+        ]
         _write(Path(folder) / "MNLI" / f"{name}.tsv", [head + extra, *body])
-    _write(Path(folder) / "AX" / "AX.tsv", [["index", "sentence1", "sentence2"], *([str(i), _sentence(rng), _sentence(rng)] for i in range(rows))])
+    _write(
+        Path(folder) / "AX" / "AX.tsv",
+        [["index", "sentence1", "sentence2"], *([str(i), _sentence(rng), _sentence(rng)] for i in range(rows))],
+    )
 
 
 def write_qqp(folder, rows=40, seed=6):
@@ -149,15 +226,48 @@ def write_qqp(folder, rows=40, seed=6):
         if split == "train":
             body[3:3] = [["77", "1", "2", "the film"], [""], ["78", "1", "2", "", "was it a day", "0"]]
         _write(Path(folder) / "QQP" / f"{split}.tsv", [head, *body])
-    _write(Path(folder) / "QQP" / "test.tsv", [["id", "question1", "question2"], *([str(i), _sentence(rng), _sentence(rng)] for i in range(rows))])
+    _write(
+        Path(folder) / "QQP" / "test.tsv",
+        [["id", "question1", "question2"], *([str(i), _sentence(rng), _sentence(rng)] for i in range(rows))],
+    )
 
 
 def write_snli(folder, rows=40, seed=7):
     """SNLI: label first, and `-` where the annotators did not agree."""
     rng = random.Random(seed)
-    head = ["gold_label", "b1", "b2", "p1", "p2", "sentence1", "sentence2", "captionID", "pairID", "label1", "label2", "label3", "label4", "label5"]
+    head = [
+        "gold_label",
+        "b1",
+        "b2",
+        "p1",
+        "p2",
+        "sentence1",
+        "sentence2",
+        "captionID",
+        "pairID",
+        "label1",
+        "label2",
+        "label3",
+        "label4",
+        "label5",
+    ]
     for split in ("train", "dev", "test"):
-        body = [[rng.choice(["contradiction", "neutral", "entailment"]), *["x"] * 4, _sentence(rng), _sentence(rng), "c", "p", "neutral", "", "", "", ""] for _ in range(rows)]
+        body = [
+            [
+                rng.choice(["contradiction", "neutral", "entailment"]),
+                *["x"] * 4,
+                _sentence(rng),
+                _sentence(rng),
+                "c",
+                "p",
+                "neutral",
+                "",
+                "",
+                "",
+                "",
+            ]
+            for _ in range(rows)
+        ]
         body[5][0] = body[9][0] = "-"
         _write(Path(folder) / "SNLI" / f"snli_1.0_{split}.txt", [head, *body])
 
@@ -166,14 +276,20 @@ def write_scitail(folder, rows=40, seed=8):
     """SciTail: no header at all."""
     rng = random.Random(seed)
     for split in ("train", "dev", "test"):
-        _write(Path(folder) / "SciTail" / f"scitail_1.0_{split}.tsv", [[_sentence(rng), _sentence(rng), rng.choice(["neutral", "entails"])] for _ in range(rows)])
+        _write(
+            Path(folder) / "SciTail" / f"scitail_1.0_{split}.tsv",
+            [[_sentence(rng), _sentence(rng), rng.choice(["neutral", "entails"])] for _ in range(rows)],
+        )
 
 
 def write_qnli(folder, rows=40, seed=9):
     rng = random.Random(seed)
     for split in ("train", "dev", "test"):
         tail = [[], ["label"]][split != "test"]
-        body = [[str(i), _sentence(rng), _sentence(rng), *(rng.choice(["entailment", "not_entailment"]) for _ in tail)] for i in range(rows)]
+        body = [
+            [str(i), _sentence(rng), _sentence(rng), *(rng.choice(["entailment", "not_entailment"]) for _ in tail)]
+            for i in range(rows)
+        ]
         _write(Path(folder) / "QNLI" / f"{split}.tsv", [["index", "question", "sentence", *tail], *body])
 
 
@@ -187,5 +303,17 @@ def write_wnli(folder, rows=40, seed=10):
 
 def write_glue(folder):
     """All tasks of glue_task_def.yml."""
-    for write in (write_sst, write_rte, write_mrpc, write_cola, write_stsb, write_mnli, write_qqp, write_snli, write_scitail, write_qnli, write_wnli):
+    for write in (
+        write_sst,
+        write_rte,
+        write_mrpc,
+        write_cola,
+        write_stsb,
+        write_mnli,
+        write_qqp,
+        write_snli,
+        write_scitail,
+        write_qnli,
+        write_wnli,
+    ):
         write(folder)

@@ -8,20 +8,27 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
 
-from data_utils.files import RunFolder
+from data_utils.run_folder import RunFolder
 from mt_dnn.config import DataOptions, MachineOptions, ModelOptions, OptimizationOptions
-from mt_dnn.distributed import joined
-from mt_dnn.masks import read_mask
-from mt_dnn.run import Run
-from mt_dnn.session import Session
+from mt_dnn.runs.run import Run
+from mt_dnn.runs.session import Session
+from mt_dnn.runtime.distributed import process_group
+from mt_dnn.tickets.masks import read_mask
 
 torch.set_default_dtype(torch.float64)
-with joined("cpu"):
+with process_group("cpu"):
     for run in json.loads(Path(sys.argv[1]).read_text()):
         data = DataOptions(run["data"], run["task_def"], run["tasks"], None, 0.3)
-        session = Session(data, ModelOptions(run["encoder"], 0.0), OptimizationOptions(**run["optimization"]), MachineOptions("cpu", "float32", tokens_at_once=60))
+        session = Session(
+            data,
+            ModelOptions(run["encoder"], 0.0),
+            OptimizationOptions(**run["optimization"]),
+            MachineOptions("cpu", "float32", tokens_at_once=60),
+        )
         session.pretrained.double()
         files, tickets = RunFolder(run["output"]), read_mask(run["mask"]).tickets
-        model = session.do(Run(files, "winning", {task: tickets[task] for task in run["tasks"]}, 7, {}, keep_model=True))
+        model = session.do(
+            Run(files, "winning", {task: tickets[task] for task in run["tasks"]}, 7, {}, keep_model=True)
+        )
         if len(run["tasks"]) == 1:
             session.score(files, model, "example", 7)

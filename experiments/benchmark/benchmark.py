@@ -10,7 +10,8 @@ from pathlib import Path
 # The repository and this folder, wherever this script is called or loaded from.
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
 
-from data_utils.files import open_door, write_json, write_whole
+from data_utils.door import open_door
+from data_utils.files import write_json, write_whole
 from mt_dnn.config import COUNT, Parser
 
 SPARSITIES = ["0.2", "0.5", "0.8"]
@@ -18,26 +19,51 @@ SPARSITIES = ["0.2", "0.5", "0.8"]
 
 def main():
     parser = Parser(description=__doc__)
-    parser.add_argument("--device", default="auto", choices=["auto", "cuda", "cpu"], help="where to run; auto takes the GPU if there is one (default: auto)")
-    parser.add_argument("--precision", default="auto", choices=["auto", "bfloat16", "float32"], help="as train.py's (default: auto)")
-    parser.add_argument("--on", nargs="+", default=["minilm:rte", "minilm:sst", "base:rte"], metavar="SHAPE:LENGTHS",
-                        choices=[f"{shape}:{texts}" for shape in ("minilm", "base") for texts in ("rte", "sst")],
-                        help="encoder shapes (minilm, base) with rows as long as a task's (rte, sst) (default: minilm:rte minilm:sst base:rte)")
-    parser.add_argument("--batches", type=COUNT, default=6, help="batches of 32 rows in each turn, for minilm:rte; others get what takes about as long (default: 6)")
+    parser.add_argument(
+        "--device",
+        default="auto",
+        choices=["auto", "cuda", "cpu"],
+        help="where to run; auto takes the GPU if there is one (default: auto)",
+    )
+    parser.add_argument(
+        "--precision", default="auto", choices=["auto", "bfloat16", "float32"], help="as train.py's (default: auto)"
+    )
+    parser.add_argument(
+        "--on",
+        nargs="+",
+        default=["minilm:rte", "minilm:sst", "base:rte"],
+        metavar="SHAPE:LENGTHS",
+        choices=[f"{shape}:{texts}" for shape in ("minilm", "base") for texts in ("rte", "sst")],
+        help="encoder shapes (minilm, base) with rows as long as a task's (rte, sst) (default: minilm:rte minilm:sst base:rte)",
+    )
+    parser.add_argument(
+        "--batches",
+        type=COUNT,
+        default=6,
+        help="batches of 32 rows in each turn, for minilm:rte; others get what takes about as long (default: 6)",
+    )
     parser.add_argument("--repeats", type=COUNT, default=3, help="turns (default: 3)")
-    parser.add_argument("--output_dir", default="checkpoints/benchmark", help="folder for what is written (default: checkpoints/benchmark)")
+    parser.add_argument(
+        "--output_dir",
+        default="checkpoints/benchmark",
+        help="folder for what is written (default: checkpoints/benchmark)",
+    )
     options = parser.parse_args()
 
     import growth
     import starts
     from compare import compare, machine, to_markdown
-    from mt_dnn.machine import choose_device, choose_precision, save_time
+
+    from mt_dnn.runtime.machine import choose_device, choose_precision, save_time
+
     save_time()
     device = choose_device(options.device)
     precision = choose_precision(options.precision, device)
     found = {"machine": machine(device, precision), "repeats": options.repeats, "compared": {}}
     for name in options.on:
-        found["compared"][name] = compare(*name.split(":"), device, precision, options.batches, options.repeats, SPARSITIES)
+        found["compared"][name] = compare(
+            *name.split(":"), device, precision, options.batches, options.repeats, SPARSITIES
+        )
     print("commands", flush=True)
     found["commands"] = starts.measure(device, options.repeats)
     print("growth", flush=True)

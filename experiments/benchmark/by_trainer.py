@@ -4,11 +4,10 @@ import tempfile
 import time
 
 import transformers
-from torch.utils.data import Dataset
-from transformers.trainer_pt_utils import get_length_grouped_indices
-
 from limit import wait
 from made_up import make_config, make_tokenizer
+from torch.utils.data import Dataset
+from transformers.trainer_pt_utils import get_length_grouped_indices
 
 transformers.utils.logging.set_verbosity_error()
 transformers.utils.logging.disable_progress_bar()
@@ -19,8 +18,15 @@ class Examples(Dataset):
 
     def __init__(self, split, rows):
         batches = [split.batch([row]) for row in rows]
-        self.examples = [{"input_ids": batch["input_ids"][0].tolist(), "token_type_ids": batch["token_type_ids"][0].tolist(),
-                          "attention_mask": [1] * batch["input_ids"].shape[1], "labels": int(batch["labels"])} for batch in batches]
+        self.examples = [
+            {
+                "input_ids": batch["input_ids"][0].tolist(),
+                "token_type_ids": batch["token_type_ids"][0].tolist(),
+                "attention_mask": [1] * batch["input_ids"].shape[1],
+                "labels": int(batch["labels"]),
+            }
+            for batch in batches
+        ]
 
     def __len__(self):
         return len(self.examples)
@@ -35,19 +41,41 @@ class ByTrainer:
 
     def __init__(self, shape, split, device, precision, best, batch_size):
         self.model = transformers.BertForSequenceClassification(make_config(shape))
-        self.split, self.tokenizer, self.device, self.best, self.batch_size = split, make_tokenizer(), device, best, batch_size
+        self.split, self.tokenizer, self.device, self.best, self.batch_size = (
+            split,
+            make_tokenizer(),
+            device,
+            best,
+            batch_size,
+        )
         self.bfloat16 = best and precision == "bfloat16"
 
     def _trainer(self, rows, folder, seed=0):
         arguments = transformers.TrainingArguments(
-            folder, per_device_train_batch_size=self.batch_size, per_device_eval_batch_size=64, num_train_epochs=1, seed=seed, bf16=self.bfloat16,
-            use_cpu=self.device.type == "cpu", save_strategy="no", report_to=[], disable_tqdm=True)
+            folder,
+            per_device_train_batch_size=self.batch_size,
+            per_device_eval_batch_size=64,
+            num_train_epochs=1,
+            seed=seed,
+            bf16=self.bfloat16,
+            use_cpu=self.device.type == "cpu",
+            save_strategy="no",
+            report_to=[],
+            disable_tqdm=True,
+        )
         examples = Examples(self.split, rows)
-        trainer = transformers.Trainer(self.model, arguments, train_dataset=examples, callbacks=[_Clock(self.device)],
-                                       data_collator=transformers.DataCollatorWithPadding(self.tokenizer))
+        trainer = transformers.Trainer(
+            self.model,
+            arguments,
+            train_dataset=examples,
+            callbacks=[_Clock(self.device)],
+            data_collator=transformers.DataCollatorWithPadding(self.tokenizer),
+        )
         trainer.remove_callback(transformers.PrinterCallback)
         if self.best:  # as its group_by_length does; said this way it works in every version
-            order = get_length_grouped_indices([len(example["input_ids"]) for example in examples.examples], self.batch_size, mega_batch_mult=len(rows))
+            order = get_length_grouped_indices(
+                [len(example["input_ids"]) for example in examples.examples], self.batch_size, mega_batch_mult=len(rows)
+            )
             trainer._get_train_sampler = lambda *_: order
         return trainer, examples
 
@@ -56,7 +84,9 @@ class ByTrainer:
         with tempfile.TemporaryDirectory() as folder:
             trainer, _ = self._trainer(rows, folder)
             trainer.train()
-            return next(callback for callback in trainer.callback_handler.callbacks if isinstance(callback, _Clock)).seconds
+            return next(
+                callback for callback in trainer.callback_handler.callbacks if isinstance(callback, _Clock)
+            ).seconds
 
     def evaluate(self, rows):
         """Return the seconds that the outputs of `rows` take."""

@@ -6,17 +6,17 @@ import time
 from pathlib import Path
 
 import numpy as np
-
-from data_utils.files import RunFolder
 from limit import wait
 from made_up import make_encoder, make_task
+
+from data_utils.run_folder import RunFolder
 from mt_dnn.config import MachineOptions, OptimizationOptions
-from mt_dnn.evaluate import predict
-from mt_dnn.importance import score
-from mt_dnn.machine import autocast, choose_tokens_at_once
 from mt_dnn.model import Model, place_tickets
-from mt_dnn.ticket import DENSE, choose, counts_at
-from mt_dnn.trainer import Data, fine_tune
+from mt_dnn.runtime.machine import autocast, choose_tokens_at_once
+from mt_dnn.tickets.importance import score
+from mt_dnn.tickets.ticket import DENSE, choose, counts_at
+from mt_dnn.training.evaluate import predict
+from mt_dnn.training.trainer import Data, fine_tune
 
 
 class ByUs:
@@ -44,7 +44,10 @@ class ByUs:
     def fine_tune_many(self, tasks, optimizer="adamax"):
         """Return the seconds of training several tasks in one encoder, {name: (rows, ticket)}, once."""
         model = self._model({name: ticket for name, (_, ticket) in tasks.items()})
-        data = [Data(make_task(name), self.split, np.asarray(rows), {name: self.split.part(rows[:1])}) for name, (rows, _) in tasks.items()]
+        data = [
+            Data(make_task(name), self.split, np.asarray(rows), {name: self.split.part(rows[:1])})
+            for name, (rows, _) in tasks.items()
+        ]
         with tempfile.TemporaryDirectory() as folder:
             options = OptimizationOptions(epochs=1, batch_size=self.batch_size, optimizer=optimizer)
             epochs, _ = fine_tune(model, data, options, MachineOptions(), self.precision, 0, RunFolder(Path(folder)))
@@ -52,15 +55,24 @@ class ByUs:
 
     def evaluate(self, rows):
         """Return the seconds that the outputs of `rows` take."""
-        return self._timed(rows, lambda model, task: predict(model, task, self.split.part(rows), 64, self.precision, self.tokens))
+        return self._timed(
+            rows, lambda model, task: predict(model, task, self.split.part(rows), 64, self.precision, self.tokens)
+        )
 
     def forward(self, rows):
         """Return the seconds of a forward pass over `rows` with the batches and the precision that importance has."""
-        return self._timed(rows, lambda model, task: predict(model, task, self.split.part(rows), self.batch_size, autocast(self.device, "float32"), self.tokens))
+        return self._timed(
+            rows,
+            lambda model, task: predict(
+                model, task, self.split.part(rows), self.batch_size, autocast(self.device, "float32"), self.tokens
+            ),
+        )
 
     def score(self, rows):
         """Return the seconds of scoring all heads and FFNs on `rows`."""
-        return self._timed(rows, lambda model, task: score(model, task, self.split, np.asarray(rows), self.batch_size, self.tokens))
+        return self._timed(
+            rows, lambda model, task: score(model, task, self.split, np.asarray(rows), self.batch_size, self.tokens)
+        )
 
     def _timed(self, rows, work):
         model, task = self._model({"task": DENSE}), make_task("task")

@@ -1,7 +1,6 @@
 """How cost grows: seconds of fine-tuning against tokens per row, rows, sparsity and number of tasks."""
 
 import numpy as np
-
 from by_us import ByUs
 from made_up import Rows
 
@@ -11,8 +10,10 @@ def measure(device, precision, batch_size, repeats):
 
     The rest: 64 rows of 64 tokens; for the tasks 128 rows in all, with a ticket at sparsity 0.2 each, in one encoder.
     """
+
     def rows(n, length):
         return Rows(np.full(n, length))
+
     whole, works = rows(64, 64), {}
     for length in (16, 32, 64, 128, 256):
         works["tokens per row", length] = (rows(64, length), {})
@@ -29,19 +30,24 @@ def measure(device, precision, batch_size, repeats):
         for key, (split, how) in works.items():
             seconds[key].append(_seconds(ours, split, **how))
     medians = {key: round(float(np.median(times)), 2) for key, times in seconds.items()}
-    return {what: ([x for of, x in medians if of == what], [value for (of, _), value in medians.items() if of == what])
-            for what in dict.fromkeys(of for of, _ in medians)}
+    return {
+        what: ([x for of, x in medians if of == what], [value for (of, _), value in medians.items() if of == what])
+        for what in dict.fromkeys(of for of, _ in medians)
+    }
 
 
 def _seconds(ours, split, sparsity=0.0, tasks=1):
     ours.split = split
     parts = np.array_split(np.arange(len(split)), tasks)
-    return ours.fine_tune_many({f"task_{number}": (part, ours.ticket(sparsity, seed=number)) for number, part in enumerate(parts)})
+    return ours.fine_tune_many(
+        {f"task_{number}": (part, ours.ticket(sparsity, seed=number)) for number, part in enumerate(parts)}
+    )
 
 
 def draw(growth):
     """Return a figure with a panel for each entry of measure()'s outcome."""
     from matplotlib.figure import Figure
+
     figure = Figure(figsize=(11, 2.6), layout="constrained")
     for axes, (what, (x, seconds)) in zip(figure.subplots(1, len(growth)), growth.items()):
         axes.plot(x, seconds, "o-", color="tab:blue")

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import torch
 
-from mt_dnn.ticket import DENSE
+from mt_dnn.tickets.ticket import DENSE
 
 TRAINING, SCORING, FORWARD = 3, 2, 1  # passes: forward, back to the layer's input, back to its weights
 
@@ -21,7 +21,11 @@ def operations(config, lengths, passes, ticket=DENSE):
     for layer in range(config.num_hidden_layers):
         last = layer == config.num_hidden_layers - 1
         queries, scores = (rows, tokens) if last else (tokens, pairs)
-        width = hidden * sum((layer, head) not in ticket.heads for head in range(config.num_attention_heads)) / config.num_attention_heads
+        width = (
+            hidden
+            * sum((layer, head) not in ticket.heads for head in range(config.num_attention_heads))
+            / config.num_attention_heads
+        )
         total += 2 * hidden * width * 2 * tokens + 2 * hidden * width * 2 * queries + 2 * width * 2 * scores
         total += 2 * hidden * ffn * 2 * queries * (layer not in ticket.ffns)
     return passes * total
@@ -31,8 +35,15 @@ def matrix_rate(config, tokens, device, dtype, repeats=9):
     """Return the operations per second of the products of a layer (queries and the two of the FFN; forward, and back to input
     and weights) for `tokens` rows: of each product the median time over `repeats`."""
     done, seconds = 0, 0.0
-    for wide, narrow in ((config.hidden_size, config.hidden_size), (config.hidden_size, config.intermediate_size), (config.intermediate_size, config.hidden_size)):
-        inputs, weights, outputs = (torch.randn(shape, device=device, dtype=dtype) for shape in ((tokens, wide), (narrow, wide), (tokens, narrow)))
+    for wide, narrow in (
+        (config.hidden_size, config.hidden_size),
+        (config.hidden_size, config.intermediate_size),
+        (config.intermediate_size, config.hidden_size),
+    ):
+        inputs, weights, outputs = (
+            torch.randn(shape, device=device, dtype=dtype)
+            for shape in ((tokens, wide), (narrow, wide), (tokens, narrow))
+        )
         for left, right in ((inputs, weights.t()), (outputs, weights), (outputs.t(), inputs)):
             result, times = torch.mm(left, right), []
             for _ in range(repeats):

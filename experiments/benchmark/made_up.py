@@ -11,8 +11,18 @@ from data_utils.tasks import Layout, Task
 from data_utils.tokenized import TokenizedSplit
 
 SHAPES = {
-    "minilm": {"num_hidden_layers": 6, "num_attention_heads": 12, "hidden_size": 384, "intermediate_size": 1536},  # all-MiniLM-L6-v2
-    "base": {"num_hidden_layers": 12, "num_attention_heads": 12, "hidden_size": 768, "intermediate_size": 3072},  # bert-base-uncased
+    "minilm": {
+        "num_hidden_layers": 6,
+        "num_attention_heads": 12,
+        "hidden_size": 384,
+        "intermediate_size": 1536,
+    },  # all-MiniLM-L6-v2
+    "base": {
+        "num_hidden_layers": 12,
+        "num_attention_heads": 12,
+        "hidden_size": 768,
+        "intermediate_size": 3072,
+    },  # bert-base-uncased
 }
 # Training rows, and their tokens ([CLS] and [SEP] included) at the quantiles 0, 0.05, ..., 1, counted with bert-base-uncased's tokenizer.
 TEXTS = {
@@ -25,7 +35,9 @@ VOCABULARY = 30522
 
 def make_config(shape, dropout=0.1):
     """Return the library's config of a BERT of that shape."""
-    return transformers.BertConfig(vocab_size=VOCABULARY, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout, **SHAPES[shape])
+    return transformers.BertConfig(
+        vocab_size=VOCABULARY, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout, **SHAPES[shape]
+    )
 
 
 def make_encoder(shape):
@@ -35,7 +47,16 @@ def make_encoder(shape):
 
 def make_task(name):
     """Return a Task with two classes."""
-    return Task(name, "classification", ("0", "1"), ("accuracy",), 0.1, (), False, {"train": Layout("train.tsv", ("sentence",), "label", None)})
+    return Task(
+        name,
+        "classification",
+        ("0", "1"),
+        ("accuracy",),
+        0.1,
+        (),
+        False,
+        {"train": Layout("train.tsv", ("sentence",), "label", None)},
+    )
 
 
 def lengths_like(texts):
@@ -66,7 +87,9 @@ class Rows(TokenizedSplit):
 def make_tokenizer():
     """Return a tokenizer whose words each are one token."""
     syllables = ["".join(pair) for pair in itertools.product("bdfgklmnprstvz", "aeiou")]
-    words = ("".join(parts) for parts in itertools.product(syllables, repeat=math.ceil(math.log(VOCABULARY, len(syllables)))))
+    words = (
+        "".join(parts) for parts in itertools.product(syllables, repeat=math.ceil(math.log(VOCABULARY, len(syllables))))
+    )
     vocabulary = [*SPECIAL, *itertools.islice(words, VOCABULARY - len(SPECIAL))]
     return transformers.BertTokenizerFast(vocab={word: number for number, word in enumerate(vocabulary)})
 
@@ -76,7 +99,9 @@ def write_texts(folder, name, texts, part=1.0):
     lengths = lengths_like(texts)
     lengths = lengths[: max(1, round(part * len(lengths)))]
     rows = {"train": lengths, "dev": lengths[:100]}
-    words = iter(make_tokenizer().convert_ids_to_tokens(word_ids(sum(int(lengths.sum()) for lengths in rows.values()), seed=1)))
+    words = iter(
+        make_tokenizer().convert_ids_to_tokens(word_ids(sum(int(lengths.sum()) for lengths in rows.values()), seed=1))
+    )
     for split, lengths in rows.items():
         with write_whole(folder / name / f"{split}.tsv") as file:
             file.write("sentence\tlabel\n")

@@ -7,11 +7,18 @@ import time
 from pathlib import Path
 
 import numpy as np
-
-from data_utils.files import RunFailed
 from made_up import make_encoder, make_tokenizer, write_texts
 
-DOORS = ["prepro.py", "train.py", "rewind.py", "construct_mtl_mask.py", "experiments/phase_transition/report.py", "experiments/multi_task/report.py"]
+from data_utils.errors import RunFailed
+
+DOORS = [
+    "prepro.py",
+    "train.py",
+    "rewind.py",
+    "construct_mtl_mask.py",
+    "mt_dnn/reports/__main__.py",
+    "mt_dnn/reports/multi_task.py",
+]
 
 
 # A process counts the memory that the one it came from had when they parted, so a small one starts what is measured.
@@ -21,7 +28,12 @@ PEAK = "import resource, subprocess, sys; status = subprocess.call(sys.argv[1:])
 def timed(*command):
     """Run a command of this repository; return (seconds, peak memory in MB). Raises RunFailed if it fails."""
     started = time.perf_counter()
-    ended = subprocess.run([sys.executable, "-c", PEAK, sys.executable, *map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    ended = subprocess.run(
+        [sys.executable, "-c", PEAK, sys.executable, *map(str, command)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     *said, peak = ended.stdout.splitlines()
     if ended.returncode:
         raise RunFailed(f"{' '.join(map(str, command))}: {said[-1] if said else ended.returncode}")
@@ -31,7 +43,9 @@ def timed(*command):
 def seconds_until(text, *command):
     """Run a command of this repository until its output has `text`; return the seconds. Raises RunFailed if it ends without."""
     started = time.perf_counter()
-    with subprocess.Popen([sys.executable, *map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, *map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
         for line in process.stdout:
             if text in line:
                 process.kill()
@@ -49,18 +63,58 @@ def measure(device, repeats):
             write_texts(folder, name, texts, part)
 
         def prepro(name, data):
-            return timed("prepro.py", "--raw_dir", folder, "--data_dir", folder / data, "--task_def", folder / f"{name}.yml", "--init_checkpoint", folder / "encoder")
+            return timed(
+                "prepro.py",
+                "--raw_dir",
+                folder,
+                "--data_dir",
+                folder / data,
+                "--task_def",
+                folder / f"{name}.yml",
+                "--init_checkpoint",
+                folder / "encoder",
+            )
+
         def train(output):
-            return ("train.py", "--data_dir", folder / "data", "--task_def", folder / "rte.yml", "--init_checkpoint", folder / "encoder",
-                    "--train_datasets", "rte", "--do_train", "--epochs", 1, "--output_dir", folder / output, "--device", device.type)
+            return (
+                "train.py",
+                "--data_dir",
+                folder / "data",
+                "--task_def",
+                folder / "rte.yml",
+                "--init_checkpoint",
+                folder / "encoder",
+                "--train_datasets",
+                "rte",
+                "--do_train",
+                "--epochs",
+                1,
+                "--output_dir",
+                folder / output,
+                "--device",
+                device.type,
+            )
+
         found = {f"{door} --help, seconds": _median(timed(door, "--help") for _ in range(repeats)) for door in DOORS}
-        rounds = [(prepro("all", f"tokenized_{number}"), prepro("quarter", f"tokenized_{number}")) for number in range(repeats)]
+        rounds = [
+            (prepro("all", f"tokenized_{number}"), prepro("quarter", f"tokenized_{number}"))
+            for number in range(repeats)
+        ]
         found["prepro.py, 67349 rows like SST-2's, seconds"] = _median(whole for whole, _ in rounds)
         found["prepro.py, 67349 rows like SST-2's, peak MB"] = max(whole[1] for whole, _ in rounds)
         found["prepro.py, a quarter of them, peak MB"] = max(quarter[1] for _, quarter in rounds)
         prepro("rte", "data")
-        one_row = ("--batch_size", 1, "--train_fraction", 0.001, "--log_per_updates", 1)  # so that the first update itself takes no time
-        found["train.py, MiniLM, start to first update, seconds"] = np.median([seconds_until("update 1/", *train(f"start_{number}"), *one_row) for number in range(repeats)])
+        one_row = (
+            "--batch_size",
+            1,
+            "--train_fraction",
+            0.001,
+            "--log_per_updates",
+            1,
+        )  # so that the first update itself takes no time
+        found["train.py, MiniLM, start to first update, seconds"] = np.median(
+            [seconds_until("update 1/", *train(f"start_{number}"), *one_row) for number in range(repeats)]
+        )
         found["train.py, MiniLM on rows like RTE's, peak MB"] = timed(*train("train"), "--train_fraction", 0.1)[1]
     return {what: round(float(value), 2) for what, value in found.items()}
 

@@ -10,9 +10,18 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the repository, wherever this script is called from
 
-from data_utils.files import UserError, open_door, write_folder_whole
+from data_utils.door import open_door
+from data_utils.errors import UserError
+from data_utils.files import write_folder_whole
 
-ENCODER_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+ENCODER_FILES = (
+    "config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.txt",
+)
 
 # Task: the corpus, and whether its rating becomes a label. A sentence rated nearer to 0 than this is neither.
 CORPORA = {"movie": ("movieReviewSnippets", True), "tweet": ("tweets", True), "amazon": ("amazonReviewSnippets", False)}
@@ -62,7 +71,9 @@ def write_task(folder, text, task, polarity):
 def one_file(folder, pattern):
     found = sorted(folder.glob(pattern))
     if len(found) != 1:
-        raise UserError(f"{folder}: {len(found)} files like {pattern}, expected one; remove the folder and run scripts/quickstart.sh again")
+        raise UserError(
+            f"{folder}: {len(found)} files like {pattern}, expected one; remove the folder and run scripts/quickstart.sh again"
+        )
     return found[0]
 
 

@@ -1,0 +1,1 @@
+"""BERT and its like: families, and what makes them faster."""

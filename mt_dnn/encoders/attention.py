@@ -1,0 +1,107 @@
+"""The library's encoders, made to give their pooled output with less work."""
+
+import torch
+from torch import nn
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+from transformers.models.bert.modeling_bert import eager_attention_forward
+
+from mt_dnn.encoders.dropout import Dropout, drop
+from mt_dnn.encoders.families import family_of
+
+
+def save_work(encoder):
+    """Let `encoder` (one of families.py) do no more than its pooler's output needs, in place.
+
+    That output stays the same up to rounding, as do the names of the weights. Of the last layer's hidden states the
+    first position's alone are left.
+    """
+    layers = encoder.encoder.layer
+    if family_of(encoder.config).relative_positions:
+        for layer in layers:
+            layer.__class__, layer.first_position, attention = RelativeLayer, layer is layers[-1], layer.attention.attn
+            attention.config = encoder.config
+            attention.register_buffer(
+                "open_heads", torch.arange(attention.num_attention_heads, device=encoder.device), persistent=False
+            )
+    else:
+        layers[-1].__class__ = FirstPosition
+    if encoder.config._attn_implementation == "sdpa":
+        encoder.config._attn_implementation = attend.__name__
+    for module in list(encoder.modules()):
+        for name, child in module.named_children():
+            if type(child) is nn.Dropout:
+                setattr(module, name, Dropout(child.p))
+
+
+class FirstPosition(nn.Module):
+    """A last layer at the first position alone, as the pooler reads no other; the others still are keys and values."""
+
+    def forward(self, hidden_states, attention_mask=None, *more, **others):
+        attention, first = self.attention.self, hidden_states[:, :1]
+        context = _context(
+            attention,
+            attention.query(first),
+            attention.key(hidden_states),
+            attention.value(hidden_states),
+            attention_mask,
+        )
+        output = self.attention.output(context, first)
+        return self.output(self.intermediate(output), output)
+
+
+class RelativeLayer(nn.Module):
+    """A layer of MPNet, whose heads have biases by distance: those of its open heads; a last layer at the first position alone.
+
+    The library's own code takes the biases of all heads, and can't do without one.
+    """
+
+    def forward(self, hidden_states, attention_mask=None, position_bias=None, **others):
+        attention, queries = self.attention.attn, hidden_states[:, :1] if self.first_position else hidden_states
+        bias = position_bias[:1, :, : queries.shape[1]].index_select(1, attention.open_heads)  # the same for all rows
+        context = _context(
+            attention,
+            attention.q(queries),
+            attention.k(hidden_states),
+            attention.v(hidden_states),
+            bias if attention_mask is None else bias + attention_mask,
+        )
+        output = self.attention.LayerNorm(self.attention.dropout(attention.o(context)) + queries)
+        return (self.output(self.intermediate(output), output),)
+
+
+def _context(attention, query, key, value, mask):
+    """The heads' attention-weighted values side by side; query, key, value: (batch, length, heads x size)."""
+    size = attention.attention_head_size
+    query, key, value = (projected.unflatten(-1, (-1, size)).transpose(1, 2) for projected in (query, key, value))
+    function = ALL_ATTENTION_FUNCTIONS.get_interface(attention.config._attn_implementation, eager_attention_forward)
+    context, _ = function(
+        attention,
+        query,
+        key,
+        value,
+        mask,
+        dropout=attention.dropout.p if attention.training else 0.0,
+        scaling=size**-0.5,
+    )
+    return context.flatten(2)
+
+
+def attend(module, query, key, value, attention_mask, dropout=0.0, scaling=None, **more):
+    """The library's scaled_dot_product_attention, except for dropout on a CPU: torch has no fast code for that.
+
+    query, key, value: (batch, heads, length, size); attention_mask: added to the scores, (batch, heads, length, length)
+    or with 1 in place of some of them, or None. Returns (batch, length, heads, size), None.
+    """
+    if not dropout or query.device.type != "cpu":
+        return sdpa_attention_forward(
+            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **more
+        )
+    batch, heads, _, size = query.shape
+    query, key, value = (states.reshape(batch * heads, -1, size) for states in (query, key, value))
+    mask = query.new_zeros(1) if attention_mask is None else attention_mask.expand(batch, heads, -1, -1).flatten(0, 1)
+    scores = torch.baddbmm(mask, query, key.transpose(1, 2), alpha=scaling)
+    return (drop(scores.softmax(-1), dropout) @ value).unflatten(0, (batch, heads)).transpose(1, 2), None
+
+
+ALL_ATTENTION_FUNCTIONS.register(attend.__name__, attend)

@@ -1,0 +1,88 @@
+"""The families of encoders that tickets can be cut from, and what differs between them.
+
+All are stacks of the same layer as BERT's: attention, LayerNorm, FFN, LayerNorm. One not listed here is refused.
+"""
+
+from dataclasses import dataclass
+
+import transformers
+
+from data_utils.errors import UserError
+
+
+@dataclass(frozen=True)
+class Family:
+    """`model`: the encoder's class. `query`, `key`, `value`, `output`: the attention's projections within a layer, by name;
+    the FFN is `intermediate.dense` and `output.dense` in all of them.
+
+    `token_types`: whether the encoder tells first and second sentences apart by token types.
+    `after_padding`: whether positions are counted from the padding token's id + 1, so that the table has as many rows for no position.
+    `relative_positions`: whether a bias of every head by distance is added to its scores.
+    `pooler`, `head`: where the library's classifier keeps the pooler's linear layer and the task's.
+    """
+
+    model: str
+    query: str = "attention.self.query"
+    key: str = "attention.self.key"
+    value: str = "attention.self.value"
+    output: str = "attention.output.dense"
+    token_types: bool = False
+    after_padding: bool = False
+    relative_positions: bool = False
+    pooler: str = "classifier.dense"
+    head: str = "classifier.out_proj"
+
+
+FAMILIES = {  # by the `model_type` of a config.json
+    "bert": Family("BertModel", token_types=True, pooler="bert.pooler.dense", head="classifier"),
+    "roberta": Family("RobertaModel", after_padding=True),
+    "xlm-roberta": Family("XLMRobertaModel", after_padding=True),
+    "electra": Family("ElectraWithPooler", token_types=True),
+    "mpnet": Family(
+        "MPNetModel",
+        "attention.attn.q",
+        "attention.attn.k",
+        "attention.attn.v",
+        "attention.attn.o",
+        after_padding=True,
+        relative_positions=True,
+    ),
+}
+
+
+def family_of(config):
+    """Return the Family of an encoder with this config; raise UserError, with the list of those there are, if it has none,
+    or if it is no encoder that the library can run."""
+    if config.model_type not in FAMILIES:
+        raise UserError(
+            f"{config.name_or_path}: a model of type '{config.model_type}', expected one of: {', '.join(FAMILIES)}"
+        )
+    family = FAMILIES[config.model_type]
+    if getattr(config, "is_decoder", False):
+        raise UserError(f"{config.name_or_path}: config.json: is_decoder is true, expected an encoder")
+    if family.after_padding and config.pad_token_id is None:
+        raise UserError(
+            f"{config.name_or_path}: config.json: pad_token_id is null, expected the padding token's id, from which positions are counted"
+        )
+    return family
+
+
+def takes_token_types(config):
+    """Whether an encoder with this config tells first and second sentences apart."""
+    return family_of(config).token_types and config.type_vocab_size > 1
+
+
+def encoder_class(config):
+    """Return the class of encoders with this config: a class of the library, or electra.py's."""
+    family = family_of(config)
+    if family.model == "ElectraWithPooler":
+        from mt_dnn.encoders.electra import ElectraWithPooler
+
+        return ElectraWithPooler
+    return getattr(transformers, family.model)
+
+
+def longest_row(encoder):
+    """How many tokens a row may have in `encoder`."""
+    positions = encoder.embeddings.position_embeddings
+    return positions.num_embeddings - (positions.padding_idx + 1 if family_of(encoder.config).after_padding else 0)

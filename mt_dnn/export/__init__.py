@@ -1,0 +1,1 @@
+"""The ticket taken out of a trained model; predictions."""

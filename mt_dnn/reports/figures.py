@@ -1,0 +1,150 @@
+"""The figures of the report, each a matplotlib Figure."""
+
+import io
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from mt_dnn.reports.choice import DEV, HELD_OUT, boundary, super_ticket
+from mt_dnn.reports.overlap import survivors
+from mt_dnn.reports.points import mean, spread
+
+matplotlib.rcParams["text.parse_math"] = False  # a $ in a task's name is no formula
+
+COLOURS = {"dense": "#555555", "winning": "#1b7f5c", "random": "#d08a1d", "losing": "#b33a3a"}
+COLUMNS = 3  # panels side by side
+
+
+def as_svg(figure):
+    """Return a figure as SVG, the same bytes every time."""
+    file = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "report"}):
+        figure.savefig(file, format="svg", metadata={"Date": None})
+    return file.getvalue()
+
+
+def phase_transitions(transitions):
+    """The score against remaining weights, a panel per task."""
+    columns = min(COLUMNS, len(transitions))
+    rows = -(-len(transitions) // columns)
+    figure = Figure(figsize=(max(6.4, 4.8 * columns), 3.8 * rows + 0.4), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).flat
+    for transition in transitions:
+        _draw(next(axes), transition)
+    for axis in axes:
+        axis.set_axis_off()
+    _legend(figure, "outside lower center", columns=4)
+    return figure
+
+
+def phase_transition(transition):
+    """One task's panel alone."""
+    figure = Figure(figsize=(9.5, 3.6), layout="constrained")
+    _draw(figure.subplots(), transition)
+    _legend(figure, "outside right center", columns=1)
+    return figure
+
+
+def _draw(axis, transition):
+    """A line per kind of ticket, bars for the standard deviation over seeds, the dense model dashed, the super tickets ringed."""
+    for kind, colour in COLOURS.items():
+        line = transition.of_kind(kind)
+        if not line:
+            continue
+        means, spreads = [mean(point.scores) for point in line], [spread(point.scores) or 0 for point in line]
+        if kind == "dense":
+            axis.axhline(means[0], color=colour, linestyle="--", linewidth=1.2, label="dense model")
+            axis.axhspan(means[0] - spreads[0], means[0] + spreads[0], color=colour, alpha=0.12, linewidth=0)
+        else:
+            axis.errorbar(
+                [100 * point.remaining for point in line],
+                means,
+                spreads if any(spreads) else None,
+                color=colour,
+                marker="o",
+                markersize=4,
+                capsize=2,
+                linewidth=1.4,
+                label=kind,
+            )
+    for protocol, marker, size in ((DEV, "o", 11), (HELD_OUT, "s", 14)):
+        if point := super_ticket(transition, protocol):
+            axis.plot(
+                100 * point.remaining,
+                mean(point.scores),
+                marker,
+                markersize=size,
+                fillstyle="none",
+                color="black",
+                markeredgewidth=0.9,
+                label=f"super ticket, on {protocol.on}",
+            )
+    if transition.dense and (sparsest := boundary(transition)[0]):
+        axis.axvline(
+            100 * sparsest.remaining,
+            color="black",
+            linestyle=":",
+            linewidth=0.9,
+            label="sparsest winning not below dense",
+        )
+    axis.invert_xaxis()
+    axis.set(title=transition.task, xlabel="remaining weights (%)", ylabel=f"dev {transition.score_name}")
+    axis.grid(alpha=0.25)
+    axis.spines[["top", "right"]].set_visible(False)
+
+
+def _legend(figure, place, columns):
+    """One legend for all panels."""
+    handles = {label: handle for axis in figure.axes for handle, label in zip(*axis.get_legend_handles_labels())}
+    figure.legend(handles.values(), handles.keys(), loc=place, ncols=columns, frameon=False, fontsize=8)
+
+
+def layers_that_survive(tickets, task):
+    """Open heads and FFNs of a task's winning tickets, by layer and level; means over seeds."""
+    shape, (levels, heads, ffns) = tickets.shape, survivors(tickets, task)
+    figure = Figure(figsize=(2.4 + 0.9 * len(levels), 1.2 + 0.22 * shape.layers), layout="constrained")
+    axes = figure.subplots(1, 2)
+    for axis, counts, most, name in ((axes[0], heads, shape.heads, "open heads"), (axes[1], ffns, 1, "open FFNs")):
+        axis.imshow(counts, cmap="Greens", vmin=0, vmax=1.7 * most, aspect="auto", origin="lower")
+        for layer, level in np.ndindex(counts.shape):
+            axis.text(
+                level, layer, f"{counts[layer, level]:.1f}".removesuffix(".0"), ha="center", va="center", fontsize=6.5
+            )
+        axis.set_xticks(range(len(levels)), [f"{n_heads} + {n_ffns}" for n_heads, n_ffns in levels], fontsize=6.5)
+        axis.set_yticks(range(shape.layers), range(shape.layers), fontsize=6.5)
+        axis.set_title(f"{task}: {name}", fontsize=9)
+        axis.spines[:].set_visible(False)
+        axis.tick_params(length=0)
+    axes[0].set_ylabel("layer", fontsize=8)
+    figure.supxlabel("heads + FFNs closed", fontsize=8)
+    return figure
+
+
+def importance_maps(importances):
+    """Heat maps of {(task, seed): (normalised head scores, FFN scores)} side by side: a row per task and a column per
+    seed, or the tasks one after another where there is one seed.
+
+    The column beside the heads is the FFNs', divided by the largest of them.
+    """
+    tasks, seeds = (list(dict.fromkeys(key[at] for key in importances)) for at in (0, 1))
+    columns = len(seeds) if len(seeds) > 1 else min(len(tasks), 4)
+    rows = len(tasks) if len(seeds) > 1 else -(-len(tasks) // columns)
+    layers, heads = next(iter(importances.values()))[0].shape
+    figure = Figure(
+        figsize=((0.6 + 0.15 * (heads + 2)) * columns + 0.4, (0.5 + 0.15 * layers) * rows + 0.3), layout="constrained"
+    )
+    grid = figure.add_gridspec(rows, 2 * columns, width_ratios=[heads, 1.2] * columns)
+    for (task, seed), (head_scores, ffn_scores) in importances.items():
+        row, column = (tasks.index(task), seeds.index(seed)) if len(seeds) > 1 else divmod(tasks.index(task), columns)
+        axes = [figure.add_subplot(grid[row, 2 * column + at]) for at in (0, 1)]
+        axes[0].imshow(head_scores, cmap="viridis", aspect="auto", origin="lower", vmin=0)
+        axes[1].imshow(
+            ffn_scores[:, None] / ffn_scores.max(), cmap="viridis", aspect="auto", origin="lower", vmin=0, vmax=1
+        )
+        axes[0].set_title(f"{task}, seed {seed}", fontsize=7)
+        axes[0].set(xticks=[], yticks=[0, len(head_scores) - 1])
+        axes[0].tick_params(labelsize=6, length=2)
+        axes[1].set(xticks=[], yticks=[])
+    figure.supylabel("layer", fontsize=8)
+    return figure

@@ -1,0 +1,91 @@
+"""One run: a ticket for each task, and a seed, in a folder of its own. Fine-tuning (train.py) and rewinding
+(rewind.py) are the same run; when the whole model is fine-tuned the tickets close nothing."""
+
+import shutil
+from dataclasses import dataclass
+
+from data_utils.errors import UserError
+from data_utils.files import read_json
+from data_utils.run_folder import RunFolder
+from data_utils.tasks import read_tasks, select_tasks
+from data_utils.tokenized import data_fingerprints
+from mt_dnn.config import refuse_other_config, to_dict
+from mt_dnn.tickets.masks import describe_tickets, encoder_name
+
+
+@dataclass(frozen=True)
+class Run:
+    """`tickets`: {task name: Ticket}; `options`: all else that decides the outcome, but the seed, from outcome_options()."""
+
+    files: RunFolder
+    kind: str
+    tickets: dict
+    seed: int
+    options: dict
+    keep_gates: bool = False
+    keep_model: bool = False
+
+    @property
+    def config(self):
+        """What the run's config.json holds."""
+        return {
+            **self.options,
+            "seed": self.seed,
+            "kind": self.kind,
+            "keep_gates": self.keep_gates,
+            "tickets": describe_tickets(self.tickets),
+        }
+
+    def is_finished(self):
+        """Whether the run's result is there, and its model where it is to be kept.
+
+        Raises UserError if it was made, or begun, with other options or other tickets.
+        """
+        made = self.files.result.exists()
+        if made or self.files.checkpoints.exists():
+            refuse_other_config(self.files.folder, read_json(self.files.config, "the options of a run"), self.config)
+        return made and (self.files.model.exists() or not self.keep_model)
+
+    def remove_checkpoints(self):
+        """Remove what only a run that is not finished needs."""
+        shutil.rmtree(self.files.checkpoints, ignore_errors=True)
+
+
+def outcome_options(data, model, optimization):
+    """Return the flags of the three groups as one dictionary, with the names and fingerprints of what the paths among them lead to."""
+    tasks = tasks_and_dev_sets(data)
+    fingerprints = {}
+    for task, dev_sets in tasks:
+        fingerprints |= data_fingerprints(data.data_dir, task, ["train", *dev_sets.values()])
+    return {
+        **to_dict(data, model, optimization),
+        "encoder": encoder_name(model.init_checkpoint),
+        "head_dropout": {task.name: task.head_dropout for task, _ in tasks},
+        "data": fingerprints,
+    }
+
+
+def tasks_and_dev_sets(data):
+    """Return [(Task, {dev set: its split})] for --train_datasets and --test_datasets; raise UserError for one that is not in --task_def.
+
+    Every task is evaluated: on those of its dev sets that --test_datasets names, or on all where it is left out.
+    """
+    tasks = select_tasks(read_tasks(data.task_def), data.train_datasets, data.task_def)
+    known = {name: task.name for task in tasks for name in task.dev_sets}
+    for name in data.test_datasets or ():
+        if name not in known:
+            raise UserError(
+                f"--test_datasets: no dev set '{name}' of {', '.join(data.train_datasets)}, expected some of: {', '.join(known)}"
+            )
+    chosen = [
+        (task, {name: split for name, split in task.dev_sets.items() if name in (data.test_datasets or known)})
+        for task in tasks
+    ]
+    for task, dev_sets in chosen:
+        if not task.dev_sets:
+            raise UserError(f"{data.task_def}: {task.name}.splits: no dev split, expected `dev` to evaluate on")
+        if not dev_sets:
+            raise UserError(
+                f"--test_datasets: none of {task.name}, expected at least one of: {', '.join(task.dev_sets)}"
+            )
+    return chosen

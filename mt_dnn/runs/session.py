@@ -1,0 +1,306 @@
+"""Do runs: data and pre-trained weights are read once, however many runs follow."""
+
+import contextlib
+import copy
+import time
+
+import numpy as np
+import torch
+
+from data_utils.batches import choose_rows, split_rows
+from data_utils.errors import Diverged, RunFailed, UserError
+from data_utils.files import write_json, write_whole
+from data_utils.hub import load_tokenizer
+from data_utils.saved_tasks import SavedTasks
+from data_utils.tokenized import TokenizedSplit, describe_tokenizer
+from mt_dnn.encoders.families import longest_row
+from mt_dnn.model import (
+    Model,
+    count_parameters,
+    describe,
+    lacks_pooler,
+    load_encoder,
+    load_model,
+    place_tickets,
+    save_model,
+    shape_of,
+)
+from mt_dnn.reports.score_table import score_table
+from mt_dnn.runs.run import tasks_and_dev_sets
+from mt_dnn.runtime.distributed import on_main_process, rank
+from mt_dnn.runtime.log import log, log_command, logging_to, progress_bar
+from mt_dnn.runtime.machine import autocast, choose_device, choose_precision, choose_tokens_at_once, save_time
+from mt_dnn.tickets.gates import gated, ticket_gates
+from mt_dnn.tickets.importance import score
+from mt_dnn.tickets.masks import Mask
+from mt_dnn.tickets.prune import prune
+from mt_dnn.tickets.scores import draw_heat_map, normalise, write_importance
+from mt_dnn.tickets.ticket import remaining_weights
+from mt_dnn.training.evaluate import write_predictions
+from mt_dnn.training.trainer import Data, fine_tune, show_metrics
+
+
+class Session:
+    """What all runs of one command share: the tasks, their splits, the tokenizer, pre-trained weights, the machine."""
+
+    def __init__(self, data_options, model_options, optimization, machine):
+        """Read everything; raise UserError for whatever does not fit together."""
+        self.optimization, self.machine = optimization, machine
+        self.train_fraction, self.holdout = data_options.train_fraction, data_options.holdout
+        save_time()
+        self.device = choose_device(machine.device)
+        self.precision_name = choose_precision(machine.precision, self.device)
+        self.precision = autocast(self.device, self.precision_name)
+
+        self.tokenizer = load_tokenizer(model_options.init_checkpoint)
+        made_with = describe_tokenizer(self.tokenizer)
+
+        def read(task, split):
+            return TokenizedSplit(data_options.data_dir, task, split, made_with)
+
+        self.splits = [
+            (task, read(task, "train"), {name: read(task, split) for name, split in dev_sets.items()})
+            for task, dev_sets in tasks_and_dev_sets(data_options)
+        ]
+        self.tasks = [task for task, _, _ in self.splits]
+        self.pretrained = load_encoder(model_options.init_checkpoint, model_options.encoder_dropout, machine.attention)
+        self.shape, self.model_entry = shape_of(self.pretrained), describe(self.pretrained)
+        if len(self.tokenizer) > self.pretrained.config.vocab_size:
+            raise UserError(
+                f"--init_checkpoint {model_options.init_checkpoint}: a tokenizer of {len(self.tokenizer)} tokens, "
+                f"expected at most the encoder's {self.pretrained.config.vocab_size}"
+            )
+        positions = longest_row(self.pretrained)
+        splits = [split for _, train, dev in self.splits for split in (train, *dev.values())]
+        max_seq_len = min(positions, *(split.header["made_from"]["max_seq_len"] for split in splits))
+        self.saved_tasks = SavedTasks("tickets", {task.name: task for task in self.tasks}, max_seq_len)
+        for split in splits:
+            if split.header["longest_row"] > positions:
+                raise UserError(
+                    f"{split.folder}: rows of up to {split.header['longest_row']} tokens, expected at most {positions} "
+                    f"for this encoder; run prepro.py with --max_seq_len {positions}"
+                )
+
+    def data(self, seed):
+        """The rows that a run with this seed trains and is evaluated on: Data per task."""
+
+        def of_task(task, train, dev):
+            rows, held_out = split_rows(len(train), self.holdout)
+            if not len(rows):
+                raise UserError(
+                    f"--holdout {self.holdout}: none of the {len(train)} training rows of {task.name} is left to train on"
+                )
+            rows = rows[choose_rows(len(rows), self.train_fraction, seed)]
+            return Data(task, train, rows, dev, train.part(held_out) if len(held_out) else None)
+
+        return [of_task(*splits) for splits in self.splits]
+
+    def do(self, run):
+        """Do a Run, or what is left of it, and return the trained Model; its result.json is written last.
+
+        The outcome depends on the pre-trained weights, the data, the run's options, tickets and seed
+        alone, not on what this process did before (on a GPU up to the order of its parallel sums).
+        Several processes do a run together, and the first of them writes.
+
+        Raises RunFailed, and writes its line into the run's folder, where memory is full or the loss is no number.
+        """
+        files, data = run.files, self.data(run.seed)
+        with logging_to(files.log), _failure_written(run), _memory_advice():
+            on_main_process(lambda: files.failure.unlink(missing_ok=True))
+            on_main_process(
+                lambda: write_json(
+                    files.config, {**run.config, "device": self.device.type, "precision": self.precision_name}
+                )
+            )
+            self._log_start(run, data)
+            model = self._new_model(run)
+            log.info(
+                "parameters: %s in the encoder, of %s",
+                f"{count_parameters(model.encoder):,}",
+                f"{self.shape.parameters:,}",
+            )
+            torch.manual_seed(run.seed + 1_000_003 * rank())  # dropout differs between processes
+            with self._gated(model, run):
+                epochs, outputs = fine_tune(
+                    model, data, self.optimization, self.machine, self.precision, run.seed, files
+                )
+            if run.keep_gates:
+                prune(model.encoder, *run.tickets.values())
+            on_main_process(lambda: self._write(run, data, model, epochs, outputs))
+        return model
+
+    def score(self, files, model, per, seed):
+        """Score heads and FFNs on the training rows of `seed` with the fine-tuned `model` of one task, or with the one saved
+        in `files` where it is None; write importance.json and the heat map. Computed in float32."""
+        (data,) = self.data(seed)
+        with logging_to(files.log), _memory_advice():
+            if model is None:
+                log_command()
+                model = load_model(files.model, self.tasks, self.machine.attention, self.device)
+            task, rows, started = data.task, data.rows, time.perf_counter()
+            with progress_bar(desc="importance", total=len(rows), unit=" rows") as bar:
+                heads, ffns = score(
+                    model,
+                    task,
+                    data.train,
+                    rows,
+                    self.optimization.batch_size,
+                    choose_tokens_at_once(self.machine.tokens_at_once, self.device),
+                    per,
+                    bar.update,
+                )
+            on_main_process(
+                lambda: write_importance(
+                    files.importance,
+                    heads,
+                    ffns,
+                    {
+                        "task": task.name,
+                        "per": per,
+                        "rows": len(rows),
+                        "train_fraction": self.train_fraction,
+                        "holdout": self.holdout,
+                        "seed": seed,
+                        "model": self.model_entry,
+                        "checkpoint": str(files.model),
+                    },
+                )
+            )
+            on_main_process(
+                lambda: draw_heat_map(
+                    files.heat_map, normalise(heads), ffns, f"{task.name}: importance per {per}, {len(rows)} rows"
+                )
+            )
+            log.info(
+                "importance per %s of %d heads and %d FFNs over %d rows (%.1f s): %s, %s",
+                per,
+                heads.size,
+                ffns.size,
+                len(rows),
+                time.perf_counter() - started,
+                files.importance,
+                files.heat_map,
+            )
+
+    def _new_model(self, run):
+        model = Model(copy.deepcopy(self.pretrained), self.tasks)
+        model.draw_heads(run.seed)
+        model.to(self.device)
+        return model if run.keep_gates else place_tickets(model, run.tickets)
+
+    def _gated(self, model, run):
+        if not run.keep_gates:
+            return contextlib.nullcontext()
+        (ticket,) = run.tickets.values()
+        return gated(model.encoder, *ticket_gates(ticket, self.shape.layers, self.shape.heads, self.device))
+
+    def _log_start(self, run, data):
+        shape = self.shape
+        log_command()
+        log.info(
+            "machine: %s, %s; seed %d",
+            torch.cuda.get_device_name() if self.device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads",
+            self.precision_name,
+            run.seed,
+        )
+        if lacks_pooler(self.pretrained):
+            log.info("pooler: none in the checkpoint, drawn from the seed")
+        for own in data:
+            ticket = run.tickets[own.task.name]
+            log.info(
+                "task: %s, %d of %d training rows%s; dev: %s",
+                own.task.name,
+                len(own.rows),
+                len(own.train),
+                f", {len(own.held_out)} held out" if own.held_out else "",
+                ", ".join(f"{name} {len(split)} rows" for name, split in own.dev.items()),
+            )
+            log.info(
+                "%s ticket: %d of %d heads and %d of %d FFNs closed%s, %.1f %% of the weights remain",
+                run.kind,
+                len(ticket.heads),
+                shape.layers * shape.heads,
+                len(ticket.ffns),
+                shape.layers,
+                " by gates" if run.keep_gates else "",
+                100 * remaining_weights(ticket, shape),
+            )
+
+    def _write(self, run, data, model, epochs, outputs):
+        """Write what a finished run leaves, its result last."""
+        files = run.files
+        for own in data:
+            for name, split in own.dev.items():
+                write_predictions(files.predictions(name if len(outputs) > 1 else None), own.task, split, outputs[name])
+        if run.keep_model:
+            save_model(
+                files.model,
+                model,
+                self.tokenizer,
+                Mask(run.kind, self.model_entry, run.tickets, {"seed": run.seed}),
+                self.saved_tasks,
+            )
+        result = self._result(run, data, epochs)
+        write_json(files.result, result)
+        run.remove_checkpoints()
+        if len(data) > 1:
+            log.info("\n%s", score_table({run.kind: [result]}))
+        log.info("finished: %s; see %s", show_metrics(epochs[-1], len(data)), files.folder)
+
+    def _result(self, run, data, epochs):
+        """What result.json holds; numbers are those after the last epoch."""
+
+        def of_task(own):
+            ticket = run.tickets[own.task.name]
+            n_heads, n_ffns = ticket.counts
+            return {
+                "heads_closed": n_heads,
+                "ffns_closed": n_ffns,
+                "remaining_weights": {
+                    "by_formula": round(remaining_weights(ticket, self.shape), 6),
+                    "counted": round(remaining_weights(ticket, self.shape, biases=True), 6),
+                },
+                "training_rows": len(own.rows),
+                "dev_sets": {name: len(split) for name, split in own.dev.items()},
+                "held_out_rows": len(own.held_out or ()),
+            }
+
+        return {
+            "kind": run.kind,
+            "seed": run.seed,
+            "model": self.model_entry,
+            "tasks": {own.task.name: of_task(own) for own in data},
+            "dev": epochs[-1]["dev"],
+            "average_score": epochs[-1]["average_score"],
+            "held_out": epochs[-1].get("held_out", {}),
+            "epochs": len(epochs),
+            "seconds_per_epoch": round(float(np.median([epoch["seconds"] for epoch in epochs])), 2),
+        }
+
+
+@contextlib.contextmanager
+def _memory_advice():
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:  # torch's allocators raise kinds of RuntimeError
+        full = ("out of memory", "allocate memory", "ALLOC_FAILED")
+        if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and not any(
+            words in str(error) for words in full
+        ):
+            raise
+        raise RunFailed(
+            "the memory is full; take --tokens_at_once 1024, or still less (what is computed stays the same)"
+        ) from None
+
+
+@contextlib.contextmanager
+def _failure_written(run):
+    try:
+        yield
+    except RunFailed as error:
+        log.error("failed: %s", error)
+        with write_whole(run.files.failure) as file:
+            file.write(f"{error}\n")
+        if isinstance(error, Diverged):
+            run.remove_checkpoints()
+        raise

@@ -1,0 +1,1 @@
+"""What a run computes on: device and precision, processes, log, launcher."""

@@ -1,0 +1,1 @@
+"""The paper: gates, importance, tickets, masks, pruning, sharing."""

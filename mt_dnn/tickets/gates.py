@@ -1,0 +1,61 @@
+"""Gates on the outputs of heads and FFNs: closed by a ticket, or open and differentiable.
+
+The context of a head (its attention-weighted values, before the output projection) is multiplied by a
+gate, and so is the output of an FFN (its second linear layer with the bias). At 1 nothing changes; at
+0 the unit is out: a layer whose FFN is closed gives LayerNorm of its attention output alone.
+
+Gates are hooks around the library's modules, so every attention implementation works and the state
+dict keeps its names.
+"""
+
+import contextlib
+
+import torch
+
+from mt_dnn.encoders.families import family_of
+
+
+@contextlib.contextmanager
+def gated(encoder, heads, ffns):
+    """Within the block, multiply by the gates `heads` and `ffns`.
+
+    `heads`: (layers, batch, length, heads), `ffns`: (layers, batch, length); batch and length may be 1,
+    one gate for all. Gradients flow into the gates.
+    """
+    layers, output = encoder.encoder.layer, family_of(encoder.config).output
+    size = encoder.config.hidden_size // encoder.config.num_attention_heads
+
+    def gate_context(gate):
+        def hook(module, inputs):
+            context = inputs[0]
+            by_head = context.unflatten(-1, (-1, size)) * at(gate, context).unsqueeze(-1)
+            return (by_head.flatten(-2), *inputs[1:])
+
+        return hook
+
+    def gate_ffn(gate):
+        return lambda module, inputs, output: output * at(gate, output).unsqueeze(-1)
+
+    def at(gate, states):
+        return gate[:, : states.shape[1]].to(states.dtype)  # the last layer may compute the first position alone
+
+    handles = []
+    try:
+        for layer, head_gate, ffn_gate in zip(layers, heads, ffns, strict=True):
+            handles.append(layer.get_submodule(output).register_forward_pre_hook(gate_context(head_gate)))
+            handles.append(layer.output.dense.register_forward_hook(gate_ffn(ffn_gate)))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def ticket_gates(ticket, layers, heads, device=None):
+    """Return constant gates for `gated`, 0 where `ticket` closes a unit: (layers, 1, 1, heads), (layers, 1, 1)."""
+    head_gates = torch.ones(layers, 1, 1, heads, device=device)
+    ffn_gates = torch.ones(layers, 1, 1, device=device)
+    for layer, head in ticket.heads:
+        head_gates[layer, 0, 0, head] = 0
+    for layer in ticket.ffns:
+        ffn_gates[layer] = 0
+    return head_gates, ffn_gates
