@@ -15,7 +15,7 @@ torch.set_num_threads(1)  # on models this tiny threads wait for each other
 import toy  # noqa: E402
 from calls import QUICK, options, rewind  # noqa: E402
 
-from data_utils.files import open_door  # noqa: E402
+from data_utils.door import open_door  # noqa: E402
 from mt_dnn.encoders.families import FAMILIES  # noqa: E402
 
 

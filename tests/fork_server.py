@@ -23,7 +23,7 @@ import torch  # noqa: E402
 import transformers.models.bert  # noqa: E402, F401
 from transformers import AutoConfig, AutoTokenizer, BertModel, BertTokenizerFast  # noqa: E402, F401
 
-from data_utils.files import open_door  # noqa: E402
+from data_utils.door import open_door  # noqa: E402
 from mt_dnn.runs.session import Session  # noqa: E402, F401
 
 torch.set_num_threads(1)

@@ -15,7 +15,8 @@ import limit  # noqa: E402
 import made_up  # noqa: E402
 from by_us import ByUs  # noqa: E402
 
-from mt_dnn.model import Model, loss_per_row, place_tickets  # noqa: E402
+from mt_dnn.loss import loss_per_row  # noqa: E402
+from mt_dnn.model import Model, place_tickets  # noqa: E402
 from mt_dnn.tickets.ticket import DENSE, Ticket  # noqa: E402
 
 TINY = {"num_hidden_layers": 3, "num_attention_heads": 4, "hidden_size": 32, "intermediate_size": 48}
