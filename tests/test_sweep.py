@@ -10,7 +10,7 @@ from calls import QUICK, options, rewind
 from test_distributed import launch
 
 from data_utils.run_folder import RunFolder
-from mt_dnn import session
+from mt_dnn.runs import session
 from mt_dnn.runs.lock import locked
 
 
