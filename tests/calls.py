@@ -1,6 +1,12 @@
 """How the tests call train.py and rewind.py on the toy tasks, and read what comes out."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
 
 QUICK = ("--epochs", 1, "--train_fraction", 0.2)  # where the outcome need not be good
 FAST = ("--epochs", 3, "--learning_rate", 5e-3, "--device", "cpu", "--precision", "float32")
@@ -18,3 +24,12 @@ def rewind(door, workshop, masks, output, *more, task="sst"):
     ended = door("rewind.py", *options(workshop, task), "--masks", *masks, "--output_dir", output, *more)
     assert ended.status == 0, ended.err
     return ended
+
+
+def launch(processes, *command):
+    """Run a command in so many processes, by torchrun where there are several; return how it ended."""
+    torchrun = ["-m", "mt_dnn.runtime.launch", "--standalone", "--nproc-per-node", processes] if processes > 1 else []
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, *map(str, [*torchrun, *command])], cwd=ROOT, env=environment, capture_output=True, text=True
+    )

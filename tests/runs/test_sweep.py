@@ -6,8 +6,7 @@ import threading
 
 import pytest
 import torch
-from calls import QUICK, options, rewind
-from test_distributed import launch
+from calls import QUICK, launch, options, rewind
 
 from data_utils.run_folder import RunFolder
 from mt_dnn.runs import session

@@ -10,18 +10,16 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import toy
-from calls import QUICK, options
+from calls import QUICK, ROOT, options
 from safetensors import safe_open
 from safetensors.torch import save_file
 
 from data_utils.files import sha256
 from mt_dnn.training import trainer
 
-ROOT = Path(__file__).parents[1]
 STEPWISE = ("--epochs", 2, "--train_fraction", 0.1, "--holdout", 0.1, "--log_per_updates", 1, "--checkpoint_minutes", 0)
 
 

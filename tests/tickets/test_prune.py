@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from test_gates import HEADS, LAYERS, Rows, make_model, make_task
+from in_memory import HEADS, LAYERS, Rows, make_model, make_task
 
 from mt_dnn.config import OptimizationOptions
 from mt_dnn.encoders.families import FAMILIES

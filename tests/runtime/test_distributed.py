@@ -1,22 +1,17 @@
 """torchrun with two processes over gloo gives what one process gives."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import toy
-from calls import options, result_of
+from calls import ROOT, launch, options, result_of
 from safetensors.torch import load_file
 
 from mt_dnn.model import describe, load_encoder
 from mt_dnn.tickets.masks import Mask, write_mask
 from mt_dnn.tickets.ticket import DENSE, Ticket
 
-ROOT = Path(__file__).parents[1]
 TICKETS = {
     "sst": Ticket(frozenset({(0, 1), (1, 0), (1, 2)}), frozenset({2})),
     "rte": Ticket(frozenset({(0, 0)}), frozenset({0, 1})),
@@ -38,14 +33,6 @@ TRAININGS = {
         {"epochs": 2, "batch_size": 47, "learning_rate": 2e-3},
     ),  # the last batch has one row, so one process has none
 }
-
-
-def launch(processes, *command):
-    torchrun = ["-m", "mt_dnn.runtime.launch", "--standalone", "--nproc-per-node", processes] if processes > 1 else []
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [sys.executable, *map(str, [*torchrun, *command])], cwd=ROOT, env=environment, capture_output=True, text=True
-    )
 
 
 @pytest.fixture(scope="module")

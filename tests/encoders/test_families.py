@@ -6,7 +6,7 @@ import pytest
 import torch
 import toy
 import transformers
-from test_gates import make_task
+from in_memory import make_task
 
 from data_utils.errors import UserError
 from mt_dnn.encoders.families import FAMILIES, encoder_class, longest_row

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import toy
+from calls import ROOT
 
-ROOT = Path(__file__).parents[1]
 ARCHIVES = {
     "CoLA": "CoLA.zip",
     "SST-2": "SST-2.zip",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 import toy
-from test_gates import HEADS, LAYERS, Rows, make_task
+from in_memory import HEADS, LAYERS, Rows, make_task
 
 from mt_dnn.config import OptimizationOptions
 from mt_dnn.encoders.families import FAMILIES

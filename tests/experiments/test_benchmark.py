@@ -1,19 +1,13 @@
 """The benchmark: its account of operations, and that it compares what it says."""
 
-import sys
-
-import numpy as np
-import pytest
-import torch
-from conftest import ROOT
-from torch.utils.flop_counter import FlopCounterMode
-
-sys.path.insert(0, str(ROOT / "experiments/benchmark"))
-
 import compare  # noqa: E402
 import limit  # noqa: E402
 import made_up  # noqa: E402
+import numpy as np
+import pytest
+import torch
 from by_us import ByUs  # noqa: E402
+from torch.utils.flop_counter import FlopCounterMode
 
 from mt_dnn.loss import loss_per_row  # noqa: E402
 from mt_dnn.model import Model, place_tickets  # noqa: E402

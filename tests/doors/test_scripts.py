@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 import toy
-from calls import result_of
+from calls import ROOT, result_of
 
 from mt_dnn.tickets.super_tickets import read_super_tickets
 from mt_dnn.tickets.ticket import counts_at
 
-ROOT = Path(__file__).parents[1]
 WITH_GPUID = [
     "train_mnli",
     "rewind_mnli",

@@ -8,7 +8,7 @@ import pytest
 import torch
 import toy
 import transformers
-from test_gates import HEADS, LAYERS, Rows, make_task
+from in_memory import HEADS, LAYERS, Rows, make_task
 
 from data_utils.batches import training_batches
 from data_utils.run_folder import RunFolder
