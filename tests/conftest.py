@@ -30,7 +30,7 @@ def door(capfd, monkeypatch):
 
     def call(script, *args):
         monkeypatch.setattr(sys, "argv", [script, *map(str, args)])
-        spec = importlib.util.spec_from_file_location(Path(script).stem, ROOT / script)
+        spec = importlib.util.spec_from_file_location("door", ROOT / script)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         capfd.readouterr()

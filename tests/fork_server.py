@@ -53,7 +53,7 @@ def die_at(n):
 def do(commands):
     for script, *flags in commands:
         sys.argv = [script, *flags]
-        spec = importlib.util.spec_from_file_location(Path(script).stem, ROOT / script)
+        spec = importlib.util.spec_from_file_location("door", ROOT / script)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         try:
