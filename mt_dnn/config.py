@@ -82,6 +82,12 @@ SEED = number(int, 0, 2**63 - 1)
 FRACTION = number(float, 0, 1, above=True)
 
 
+def fractions(text):
+    """An argparse type: a fraction, or several separated by commas, one for each task."""
+    found = [FRACTION(part) for part in text.split(",")]
+    return found[0] if len(found) == 1 else found
+
+
 @dataclass
 class PreproOptions:
     """What to tokenize."""
@@ -120,9 +126,23 @@ class DataOptions:
     )
     train_fraction: float = flag(
         1.0,
-        "random part of each task's (other) training rows to use, drawn from the seed; smaller parts lie inside larger ones",
-        type=FRACTION,
+        "random part of each task's (other) training rows to use, drawn from the seed; a smaller part lies inside a "
+        "larger one; one number for all tasks, or one for each of --train_datasets, separated by commas",
+        type=fractions,
     )
+
+    def __post_init__(self):
+        if isinstance(self.train_fraction, list) and len(self.train_fraction) != len(self.train_datasets):
+            raise UserError(
+                f"--train_fraction: {len(self.train_fraction)} numbers, expected one, "
+                f"or {len(self.train_datasets)}, as many as --train_datasets has tasks"
+            )
+
+    def fraction_of(self, task: str) -> float:
+        """Return the part of the training rows of `task` to use."""
+        if not isinstance(self.train_fraction, list):
+            return self.train_fraction
+        return self.train_fraction[self.train_datasets.index(task)]
 
 
 @dataclass

@@ -46,7 +46,7 @@ class Session:
     def __init__(self, data_options, model_options, optimization, machine):
         """Read everything; raise UserError for whatever does not fit together."""
         self.optimization, self.machine = optimization, machine
-        self.train_fraction, self.holdout = data_options.train_fraction, data_options.holdout
+        self.data_options, self.holdout = data_options, data_options.holdout
         save_time()
         self.device = choose_device(machine.device)
         self.precision_name = choose_precision(machine.precision, self.device)
@@ -90,7 +90,7 @@ class Session:
                 raise UserError(
                     f"--holdout {self.holdout}: none of the {len(train)} training rows of {task.name} is left to train on"
                 )
-            rows = rows[choose_rows(len(rows), self.train_fraction, seed)]
+            rows = rows[choose_rows(len(rows), self.data_options.fraction_of(task.name), seed)]
             return Data(task, train, rows, dev, train.part(held_out) if len(held_out) else None)
 
         return [of_task(*splits) for splits in self.splits]
@@ -158,7 +158,7 @@ class Session:
                         "task": task.name,
                         "per": per,
                         "rows": len(rows),
-                        "train_fraction": self.train_fraction,
+                        "train_fraction": self.data_options.fraction_of(task.name),
                         "holdout": self.holdout,
                         "seed": seed,
                         "model": self.model_entry,

@@ -358,3 +358,15 @@ def test_the_report_writes_super_tickets_that_can_be_merged(workshop, fine_tuned
     )
     assert ended.status == 0, ended.err
     assert read_mask(tmp_path / "merged.json").tickets["sst"].counts == (int(n_heads), int(n_ffns))
+
+
+def test_each_task_can_train_on_a_part_of_its_own(workshop, tmp_path, door, refused):
+    both = (*options(workshop, "sst,rte"), "--do_train", "--epochs", 1)
+    ended = door("train.py", *both, "--train_fraction", "0.1,0.5", "--output_dir", tmp_path)
+    assert ended.status == 0, ended.err
+    assert {task: entry["training_rows"] for task, entry in result_of(tmp_path)["tasks"].items()} == {
+        "sst": 96,
+        "rte": 120,
+    }
+    line = refused("train.py", *both, "--train_fraction", "0.1,0.5,1", "--output_dir", tmp_path / "new")
+    assert "--train_fraction: 3 numbers, expected one, or 2" in line
