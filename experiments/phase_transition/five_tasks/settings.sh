@@ -3,8 +3,9 @@ ENCODER=all-MiniLM-L6-v2                         # the quickstart's: 6 layers of
 START=data/quickstart/encoders/$ENCODER
 DATA=data/tokenized/five_tasks
 TASK_DEF=experiments/phase_transition/five_tasks/task_def.yml
-OUTPUT_ROOT=checkpoints/five_tasks
+OUTPUT=checkpoints/five_tasks
 TASKS="mrpc cola stsb sst movie"
+SEEDS="2018 2019 2020 2021 2022"
 HOLDOUT=0.1
 BATCH_SIZE=32
 PRECISION=float32                                # on every machine, so that runs of several machines can be compared
@@ -18,4 +19,18 @@ fraction_of() {
         sst) echo 0.1 ;;
         movie) echo 0.3479 ;;
     esac
+}
+
+# prepare: fetch the encoder and `movie`, and tokenize. The four tasks of GLUE come by: sh download.sh data mrpc cola stsb sst
+prepare() {
+    sh experiments/quickstart/fetch.sh
+    "$PYTHON" prepro.py --raw_dir data --data_dir $DATA --task_def $TASK_DEF --init_checkpoint $START
+}
+
+# with_options TASK EPOCHS RATE COMMAND...: run train.py or rewind.py on a task.
+with_options() {
+    task=$1 epochs=$2 rate=$3; shift 3
+    launch "$@" --device "$DEVICE" --precision $PRECISION --data_dir $DATA --task_def $TASK_DEF --init_checkpoint $START \
+        --train_datasets "$task" --holdout $HOLDOUT --train_fraction "$(fraction_of "$task")" \
+        --batch_size $BATCH_SIZE --epochs "$epochs" --learning_rate "$rate"
 }

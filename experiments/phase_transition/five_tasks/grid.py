@@ -1,0 +1,37 @@
+"""Print the table of the grid: the dense model's score on held-out training rows, by task, learning rate and epochs."""
+
+import sys
+from pathlib import Path
+from statistics import mean
+
+from data_utils.door import open_door
+from data_utils.errors import UserError
+from data_utils.files import find, read_json
+
+
+def main() -> None:
+    if len(sys.argv) != 2:
+        raise UserError("expected the folder of the grid's runs, as choose_hyper_parameters.sh makes it")
+    scores: dict[str, dict[tuple[float, int], float]] = {}
+    for path in find(Path(sys.argv[1]), "result.json"):
+        options, result = read_json(path.with_name("config.json"), "options"), read_json(path, "a result")
+        for task, metrics in result["held_out"].items():
+            level = float(options["learning_rate"]), options["epochs"]
+            scores.setdefault(task, {})[level] = 100 * mean(metrics.values())
+    print(to_markdown(scores))
+
+
+def to_markdown(scores: dict[str, dict[tuple[float, int], float]]) -> str:
+    """Return a table with a row per task and a column per (epochs, rate); the best of a row is bold."""
+    levels = sorted({level for own in scores.values() for level in own}, key=lambda level: (level[1], level[0]))
+    lines = [["task", *(f"{epochs} epochs, {rate:g}" for rate, epochs in levels)], ["---"] * (len(levels) + 1)]
+    for task, own in sorted(scores.items()):
+        best = max(own.values())
+        shown = [f"{own[level]:.1f}" if level in own else "" for level in levels]
+        bold = [f"**{text}**" if own.get(level) == best else text for level, text in zip(levels, shown)]
+        lines.append([task, *bold])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+if __name__ == "__main__":
+    open_door(main)
