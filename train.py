@@ -2,7 +2,7 @@
 
 from data_utils.door import open_door
 from data_utils.errors import UserError
-from data_utils.files import read_json
+from data_utils.json_file import read_json
 from data_utils.run_folder import RunFolder
 from mt_dnn.config import (
     DataOptions,

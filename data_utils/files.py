@@ -1,10 +1,8 @@
-"""Files that are written whole or not at all, and JSON for people."""
+"""Files that are written whole or not at all."""
 
 import contextlib
 import hashlib
-import json
 import os
-import re
 import shutil
 import socket
 import time
@@ -102,38 +100,6 @@ def save_tensors(path, tensors, metadata):
         save_file(tensors, path, metadata)
     except SafetensorError as error:
         raise UserError(f"{path}: {error}") from None
-
-
-def _to_json(content):
-    """JSON for people: indented, but a list of plain values stays on one line."""
-    text = json.dumps(content, indent=2, ensure_ascii=False)
-    return re.sub(r"\[\s+([^][{}]*?)\s+\]", lambda found: "[" + re.sub(r",\n\s*", ", ", found[1]) + "]", text) + "\n"
-
-
-def write_json(path, content):
-    """Write `content` as JSON for people, whole or not at all."""
-    with write_whole(path) as file:
-        file.write(_to_json(content))
-
-
-def read_json(path, what):
-    """Return the object that the JSON file `path` holds.
-
-    `what` names the file's role for the complaint ("mask", "importance scores", ...).
-
-    Raises UserError if the file is missing, cut short, or holds something else than a JSON object.
-    """
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file, expected {what}") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{path}: not UTF-8 text, expected {what} as JSON") from None
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}:{error.lineno}: not JSON ({error.msg}), expected {what}") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: a JSON {type(content).__name__}, expected {what} as an object")
-    return content
 
 
 def sha256(path):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_utils.errors import UserError
-from data_utils.files import read_json, write_json
+from data_utils.json_file import read_json, write_json
 from data_utils.tasks import read_task
 
 FORMATS = {  # what lies beside tasks.json

@@ -6,10 +6,9 @@
 import re
 from dataclasses import dataclass
 
-import yaml
-
 from data_utils.errors import UserError
 from data_utils.metrics import METRICS
+from data_utils.yaml_file import read_yaml
 
 KEYS = {
     "kind",
@@ -88,47 +87,12 @@ def read_tasks(path):
     }
 
 
-def read_yaml(path, expected):
-    """Return the entries of a YAML file, {name: entry}; `expected` says for the complaint what an entry looks like.
-
-    Raises UserError, naming file and line, if it is none or has no entries.
-    """
-    try:
-        with open(path, encoding="utf-8") as file:
-            entries = yaml.load(file, Loader=_NoTwinsLoader)  # a SafeLoader
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file, expected entries {expected}") from None
-    except (
-        yaml.YAMLError,
-        ValueError,
-        TypeError,
-    ) as error:  # the last two for impossible dates, bytes that are no UTF-8, unhashable keys
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise UserError(f"{where}: not readable as YAML: {getattr(error, 'problem', None) or error}") from None
-    if not isinstance(entries, dict) or not entries:
-        raise UserError(f"{path}: no entries, expected {expected}")
-    return entries
-
-
 def select_tasks(tasks, names, path):
     """Return [Task] for `names` in their order; raise UserError for a name that is not in the file `path`."""
     for name in names:
         if name not in tasks:
             raise UserError(f"{path}: no task '{name}', expected one of: {', '.join(tasks)}")
     return [tasks[name] for name in names]
-
-
-class _NoTwinsLoader(yaml.SafeLoader):
-    """PyYAML lets the last of two equal keys win silently; a task pasted twice should be noticed."""
-
-    def construct_mapping(self, node, deep=False):
-        seen = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"'{key.value}' stands here twice", key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
 
 
 def read_task(where, name, entry):

@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from data_utils.errors import UserError
-from data_utils.files import read_json, write_folder_whole, write_json
+from data_utils.files import write_folder_whole
+from data_utils.json_file import read_json, write_json
 
 CHUNK = 4096  # rows tokenized at a time: bounds the memory, whatever the size of the split
 

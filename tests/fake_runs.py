@@ -1,6 +1,6 @@
 """Finished runs that never ran, for tests of the report: folders as Session and write_masks leave them, with scores of one's choice."""
 
-from data_utils.files import write_json
+from data_utils.json_file import write_json
 from data_utils.metrics import average_score
 from mt_dnn.reports.points import gather
 from mt_dnn.tickets.masks import Mask, describe_tickets, write_mask

@@ -11,7 +11,8 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
 
 from data_utils.door import open_door
-from data_utils.files import write_json, write_whole
+from data_utils.files import write_whole
+from data_utils.json_file import write_json
 from mt_dnn.config import COUNT, Parser
 
 SPARSITIES = ["0.2", "0.5", "0.8"]

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from data_utils.errors import UserError
 from data_utils.files import write_whole
-from data_utils.tasks import read_tasks, read_yaml, select_tasks
+from data_utils.tasks import read_tasks, select_tasks
 from data_utils.tsv import read_every_row
+from data_utils.yaml_file import read_yaml
 from mt_dnn.export.classifier import answers
 
 RULES = "experiments/glue/submission.yml"

@@ -1,7 +1,8 @@
 """Results of finished runs, read back for tables."""
 
 from data_utils.errors import UserError
-from data_utils.files import find, read_json
+from data_utils.files import find
+from data_utils.json_file import read_json
 from mt_dnn.config import PATHS
 from mt_dnn.tickets.masks import KINDS
 

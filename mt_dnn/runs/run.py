@@ -5,7 +5,7 @@ import shutil
 from dataclasses import dataclass
 
 from data_utils.errors import UserError
-from data_utils.files import read_json
+from data_utils.json_file import read_json
 from data_utils.run_folder import RunFolder
 from data_utils.tasks import read_tasks, select_tasks
 from data_utils.tokenized import data_fingerprints

@@ -9,8 +9,9 @@ import torch
 
 from data_utils.batches import choose_rows, split_rows
 from data_utils.errors import Diverged, RunFailed, UserError
-from data_utils.files import write_json, write_whole
+from data_utils.files import write_whole
 from data_utils.hub import load_tokenizer
+from data_utils.json_file import write_json
 from data_utils.saved_tasks import SavedTasks
 from data_utils.tokenized import TokenizedSplit, describe_tokenizer
 from mt_dnn.encoders.families import longest_row

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_utils.errors import UserError
-from data_utils.files import read_json, write_json
+from data_utils.json_file import read_json, write_json
 from mt_dnn.tickets.scores import read_importance
 from mt_dnn.tickets.ticket import DENSE, Shape, Ticket, choose, counts_at, rankings
 

@@ -3,7 +3,8 @@
 import numpy as np
 
 from data_utils.errors import UserError
-from data_utils.files import read_json, sha256, write_json, write_whole
+from data_utils.files import sha256, write_whole
+from data_utils.json_file import read_json, write_json
 
 
 def normalise(head_scores):

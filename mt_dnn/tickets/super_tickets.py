@@ -6,7 +6,7 @@ The numbers stand in YAML, as mt_dnn.reports writes them:
 """
 
 from data_utils.errors import UserError
-from data_utils.tasks import read_yaml
+from data_utils.yaml_file import read_yaml
 from mt_dnn.tickets.masks import Mask, read_mask
 
 

@@ -139,7 +139,7 @@ def test_prepro_leaves_nothing_half_written(workshop, tmp_path, refused, door):
         ("label: null", "new.splits.train.label: none, expected the column"),
         ("text: [-1]\n  columns: 4\n  label: 1", "new.splits.train.text: .*by number from 0"),
         ("splits: {train: {file: null}}", "new.splits.train: .*expected a file name"),
-        ("splits: {train: a.tsv, 1: b.tsv}", "new.splits: .*names of lower-case letters"),
+        ("splits: {train: a.tsv, B: b.tsv}", "new.splits: .*names of lower-case letters"),
         ("? [a, b]\n  : 1", "not readable as YAML"),
         ("when: 2021-99-99", "not readable as YAML"),
         ("lables: [a, b]", "new.lables: unknown key"),

@@ -1,0 +1,126 @@
+"""JSON for people: every JSON file of ours is read and written here."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from data_utils.errors import UserError
+from data_utils.files import write_whole
+
+DEEPEST = 50  # levels of nesting; files of ours have 6
+TOO_DEEP = "nested too deep", f"at most {DEEPEST} levels"
+LARGEST = 2**63 - 1  # of whole numbers, either sign: what other programs read as a number too
+
+
+class Unusable(ValueError):
+    """What a file holds is of no use: Unusable(what was found, what was expected)."""
+
+    def line(self, path: str | Path) -> str:
+        """The complaint for the reader."""
+        found, expected = self.args
+        return f"{path}: {found}, expected {expected}"
+
+
+def write_json(path: str | Path, content: dict[str, Any]) -> None:
+    """Write `content` as JSON for people, whole or not at all: indented, but a list of plain values is one line."""
+    with write_whole(path) as file:
+        file.write(_to_json(content, "\n") + "\n")
+
+
+def _to_json(value: Any, line_end: str) -> str:
+    """`line_end`: a line feed and the indentation of the line that `value` begins on."""
+    deeper = line_end + "  "
+    if isinstance(value, dict) and value:
+        entries = (
+            f"{json.dumps(name, ensure_ascii=False)}: {_to_json(entry, deeper)}" for name, entry in value.items()
+        )
+        return "{" + deeper + f",{deeper}".join(entries) + line_end + "}"
+    if isinstance(value, (list, tuple)) and any(isinstance(item, (dict, list, tuple)) for item in value):
+        return "[" + deeper + f",{deeper}".join(_to_json(item, deeper) for item in value) + line_end + "]"
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def read_json(path: str | Path, what: str) -> dict[str, Any]:
+    """Return the object that the JSON file `path` holds.
+
+    `what` names the file's role for the complaint ("a mask", "importance scores", ...).
+
+    Raises UserError if the file is missing, cut short, holds something else than a JSON object, an object with
+    the same key twice, a number that is not finite or has more than 64 bits, or text that UTF-8 does not have.
+    """
+    text = read_text(path, f"{what} as JSON")
+    try:
+        content = json.loads(
+            text,
+            object_pairs_hook=_each_key_once,
+            parse_int=bounded_integer,
+            parse_float=_finite,
+            parse_constant=_finite,
+        )
+        refuse_unusable(content)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}:{error.lineno}: not JSON ({error.msg}), expected {what}") from None
+    except Unusable as error:
+        raise UserError(error.line(path)) from None
+    except RecursionError:
+        raise UserError(Unusable(*TOO_DEEP).line(path)) from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: a JSON {type(content).__name__}, expected {what} as an object")
+    return content
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    entries = dict(pairs)
+    if len(entries) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise Unusable(f"{twice!r} stands twice in one object", "every key once")
+    return entries
+
+
+def bounded_integer(digits: str) -> int:
+    """Return the number that `digits` are; raise Unusable beyond 64 bits (int() raises an error of its own for 5,000)."""
+    if len(digits) > len(str(-LARGEST)) or abs(int(digits)) > LARGEST:
+        raise Unusable(f"a whole number of {len(digits.lstrip('-'))} digits", "one of at most 64 bits")
+    return int(digits)
+
+
+def _finite(digits: str) -> float:
+    if not math.isfinite(value := float(digits)):
+        raise Unusable(digits[:80], "a finite number")
+    return value
+
+
+def read_text(path: str | Path, what: str) -> str:
+    """Return the text of the UTF-8 file `path`; raise UserError if there is none, with `what` as what was expected."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file, expected {what}") from None
+    except NotADirectoryError:
+        raise UserError(f"{path}: {Path(path).parent} is no folder, expected {what}") from None
+    except IsADirectoryError:
+        raise UserError(f"{path}: a folder, expected {what}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: not UTF-8 text, expected {what}") from None
+
+
+def refuse_unusable(content: Any) -> None:
+    """Raise Unusable for nesting that recursive code can't follow, and for what can't be written again."""
+    left, seen = [(content, 0)], set()
+    while left:
+        value, depth = left.pop()
+        if depth > DEEPEST:
+            raise Unusable(*TOO_DEEP)
+        if isinstance(value, str):
+            if any("\ud800" <= letter <= "\udfff" for letter in value):
+                raise Unusable(repr(value[:80]), "text that UTF-8 has (half of a surrogate pair is none)")
+        elif isinstance(value, float):
+            _finite(str(value))
+        elif type(value) is int:
+            bounded_integer(str(value))
+        elif isinstance(value, (dict, list)) and id(value) not in seen:  # an alias of YAML can lead back up
+            seen.add(id(value))
+            parts = [*value, *value.values()] if isinstance(value, dict) else value
+            left += [(part, depth + 1) for part in parts]

@@ -1,0 +1,68 @@
+"""YAML for people: every YAML file is read here."""
+
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from data_utils.errors import UserError
+from data_utils.json_file import TOO_DEEP, Unusable, bounded_integer, read_text, refuse_unusable
+
+
+def read_yaml(path: str | Path, expected: str) -> dict[str, Any]:
+    """Return the entries of a YAML file, {name: entry}; `expected` says for the complaint what an entry looks like.
+
+    Raises UserError, naming file and line, if it is none or has no entries, and as read_json does.
+    """
+    text = read_text(path, f"entries {expected} as YAML")
+    try:
+        entries = yaml.load(text, Loader=_StrictLoader)  # a SafeLoader: it builds plain values only
+        refuse_unusable(entries)
+    except Unusable as error:
+        raise UserError(error.line(path)) from None
+    except RecursionError:
+        raise UserError(Unusable(*TOO_DEEP).line(path)) from None
+    except (yaml.YAMLError, ValueError, TypeError) as error:  # the last two for dates and tags that make no sense
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise UserError(f"{where}: not readable as YAML: {getattr(error, 'problem', None) or error}") from None
+    if not isinstance(entries, dict) or not entries:
+        raise UserError(f"{path}: no entries, expected {expected}")
+    return entries
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Refuses what PyYAML silently takes for something else.
+
+    - Of two equal names it takes the last entry; but a task that was pasted twice should be noticed.
+    - Names such as 1, null or yes become a number, None or True.
+    - Numbers such as 010 or 1_0 become 8 or 10, so a label would not be what the raw files say.
+    """
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.tag not in ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"):
+                found = repr(key.value) if isinstance(key, yaml.ScalarNode) else "a list or mapping"
+                _complain(f"{found} as a name is no text, expected a name in letters, or in quotes", key)
+            if key.value in seen:
+                _complain(f"'{key.value}' stands here twice, expected every name once", key)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        digits = node.value.removeprefix("+")
+        if digits.removeprefix("-").isdecimal():
+            bounded_integer(digits)
+        value = super().construct_yaml_int(node)
+        if str(value) != digits:
+            _complain(f"{node.value} stands for the number {value}, expected that number, or quotes around it", node)
+        return value
+
+
+_StrictLoader.add_constructor("tag:yaml.org,2002:int", _StrictLoader.construct_yaml_int)
+
+
+def _complain(problem: str, node: yaml.Node) -> None:
+    raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
