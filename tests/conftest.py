@@ -19,9 +19,13 @@ from data_utils.door import open_door  # noqa: E402
 from mt_dnn.encoders.families import FAMILIES  # noqa: E402
 
 
+def pytest_addoption(parser):
+    parser.addoption("--all", action="store_true", help="run the tests marked `slow` and `real`, too")
+
+
 def pytest_configure(config):
-    if not config.option.markexpr:
-        config.option.markexpr = "not real"
+    if not config.option.markexpr and not config.option.all:
+        config.option.markexpr = "not real and not slow"
 
 
 @pytest.fixture
@@ -114,42 +118,28 @@ def places(tmp_path_factory):
 
 
 @pytest.fixture
-def family_runs(workshop, places, door):
-    """{family: the folder of a rewound winning ticket with its model}, from prepro.py to rewind.py; made by the first test that asks."""
-    for family, place in places.items():
-        if place.exists():
-            continue
+def family_run(workshop, places, door):
+    """family_run("roberta") -> the folder of a rewound winning ticket with its model. The first call for a family makes it,
+    from prepro.py to rewind.py."""
+
+    def call(family):
+        place = places[family]
+        run = place / "rewind/winning/heads_6_ffns_1/seed_2018"
+        if run.exists():
+            return run
         encoder = toy.save_encoder(place / f"tiny-{family}", family, pooler=family not in toy.NO_POOLER)
-        ended = door(
-            "prepro.py",
-            "--raw_dir",
-            workshop.raw,
-            "--data_dir",
-            place / "data",
-            "--init_checkpoint",
-            encoder,
-            "--tasks",
-            "sst",
-            "--max_seq_len",
-            64,
-        )
+        paths = ("--raw_dir", workshop.raw, "--data_dir", place / "data", "--init_checkpoint", encoder)
+        ended = door("prepro.py", *paths, "--tasks", "sst", "--max_seq_len", 64)
         assert ended.status == 0, ended.err
         its_own = SimpleNamespace(data=place / "data", encoder=encoder)
-        ended = door(
-            "train.py",
-            *options(its_own),
-            *QUICK,
-            "--do_train",
-            "--do_mask",
-            "--output_dir",
-            place / "sst",
-            "--sparsities",
-            0.5,
-        )
+        train = ("train.py", *options(its_own), *QUICK, "--do_train", "--do_mask", "--sparsities", 0.5)
+        ended = door(*train, "--output_dir", place / "sst")
         assert ended.status == 0, ended.err
         assert ("pooler: none in the checkpoint, drawn from the seed" in ended.out) == (family in toy.NO_POOLER)
         rewind(door, its_own, [place / "sst/masks/winning"], place / "rewind", "--save_model", *QUICK)
-    return {family: place / "rewind/winning/heads_6_ffns_1/seed_2018" for family, place in places.items()}
+        return run
+
+    return call
 
 
 @pytest.fixture

@@ -196,7 +196,10 @@ def load_onnx(folder, tasks):
     try:
         import onnxruntime
     except ImportError:
-        raise UserError(f"{folder}: needs onnxruntime, expected it installed; requirements.txt says how") from None
+        raise UserError(
+            f"{folder}: onnxruntime not installed, expected the packages of requirements-onnx.txt "
+            "(pip install -r requirements-onnx.txt)"
+        ) from None
     with hub_errors(folder, "model.onnx, as mt_dnn.export writes it", flag=""):
         path = Path(folder) / "model.onnx"
         model = Onnx(onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]), path)

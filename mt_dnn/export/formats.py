@@ -184,5 +184,6 @@ def _refuse_missing_packages():
     missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if importlib.util.find_spec(name) is None]
     if missing:
         raise UserError(
-            f"--format onnx: {', '.join(missing)} not installed, expected onnx, onnxscript and onnxruntime; requirements.txt says which"
+            f"--format onnx: {', '.join(missing)} not installed, expected the packages of requirements-onnx.txt "
+            "(pip install -r requirements-onnx.txt)"
         )

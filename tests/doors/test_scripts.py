@@ -86,6 +86,7 @@ def edit(script, **variables):
     script.write_text(text)
 
 
+@pytest.mark.slow
 def test_the_users_workflow_from_raw_files_to_the_report(copy):
     for command in (["./scripts/train_mnli.sh", "cpu"], ["./scripts/rewind_mnli.sh", "cpu"]):
         ended = call(copy, *command)
@@ -111,6 +112,7 @@ def test_the_users_workflow_from_raw_files_to_the_report(copy):
     ) == 1
 
 
+@pytest.mark.slow
 def test_tickets_sharing_from_single_tasks_to_domain_adaptation(copy):
     scripts, output = copy / "scripts", copy / "checkpoints/bert-base-uncased"
     ended = call(copy, "./scripts/train_mtdnn.sh", "cpu")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import toy
-from calls import QUICK, options, result_of, rewind
+from calls import EACH_FAMILY, QUICK, options, result_of, rewind
 from safetensors.torch import load_file
 
 from data_utils.files import find
@@ -54,59 +54,58 @@ def by_stock_transformers(folder, *exports):
     return json.loads(ended.stdout)
 
 
-def test_dense_exports_are_checkpoints_for_plain_transformers(family_runs, tmp_path, exported):
-    for family, run in family_runs.items():
-        table = exported(run, "dense", "--output", tmp_path / family)
-        assert (tmp_path / family / "export.md").read_text() in table
-    found = by_stock_transformers(tmp_path, *(tmp_path / family for family in family_runs))
-    for family, run in family_runs.items():
-        stock = found[str(tmp_path / family)]
-        expected = load_classifier(run).outputs(ROWS)
-        np.testing.assert_allclose(stock["logits"], expected, rtol=0, atol=1e-5)
-        assert np.ptp(expected[:, 0]) > 1e-4  # rows differ
-        assert (
-            stock["labels"] == {"0": "0", "1": "1"}
-            and stock["kind"] == "single_label_classification"
-            and "ForSequenceClassification" in stock["class"]
+@pytest.mark.parametrize("family", EACH_FAMILY)
+def test_dense_exports_are_checkpoints_for_plain_transformers(family_run, family, tmp_path, exported):
+    run, dense = family_run(family), tmp_path / "dense"
+    table = exported(run, "dense", "--output", dense)
+    assert (dense / "export.md").read_text() in table
+    stock = by_stock_transformers(tmp_path, dense)[str(dense)]
+    expected = load_classifier(run).outputs(ROWS)
+    np.testing.assert_allclose(stock["logits"], expected, rtol=0, atol=1e-5)
+    assert np.ptp(expected[:, 0]) > 1e-4  # rows differ
+    assert (
+        stock["labels"] == {"0": "0", "1": "1"}
+        and stock["kind"] == "single_label_classification"
+        and "ForSequenceClassification" in stock["class"]
+    )
+    np.testing.assert_allclose(load_classifier(dense).outputs(ROWS), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", EACH_FAMILY)
+def test_dense_exports_have_the_closed_units_at_zero_and_no_others(family_run, family, tmp_path, exported):
+    run = family_run(family)
+    exported(run, "dense", "--output", tmp_path / "dense")
+    weights, names = load_file(tmp_path / "dense/model.safetensors"), FAMILIES[family]
+    prefix = next(name for name in weights if ".layer.0." in name).split("encoder.layer")[0]
+    ticket = read_mask(run / "model/mask.json").tickets["sst"]
+    assert ticket.counts == (6, 1)
+    for layer in range(3):
+        value, output = (
+            weights[f"{prefix}encoder.layer.{layer}.{name}.weight"] for name in (names.value, names.output)
         )
-        np.testing.assert_allclose(load_classifier(tmp_path / family).outputs(ROWS), expected, rtol=0, atol=1e-5)
+        for head in range(4):
+            units = slice(8 * head, 8 * head + 8)
+            closed = (layer, head) in ticket.heads
+            assert not value[units].any() == closed and not output[:, units].any() == closed, (layer, head)
+        assert not weights[f"{prefix}encoder.layer.{layer}.output.dense.weight"].any() == (layer in ticket.ffns)
 
 
-def test_dense_exports_have_the_closed_units_at_zero_and_no_others(family_runs, tmp_path, exported):
-    for family, run in family_runs.items():
-        exported(run, "dense", "--output", tmp_path / family)
-        weights, names = load_file(tmp_path / family / "model.safetensors"), FAMILIES[family]
-        prefix = next(name for name in weights if ".layer.0." in name).split("encoder.layer")[0]
-        ticket = read_mask(run / "model/mask.json").tickets["sst"]
-        assert ticket.counts == (6, 1)
-        for layer in range(3):
-            value, output = (
-                weights[f"{prefix}encoder.layer.{layer}.{name}.weight"] for name in (names.value, names.output)
-            )
-            for head in range(4):
-                units = slice(8 * head, 8 * head + 8)
-                closed = (layer, head) in ticket.heads
-                assert not value[units].any() == closed and not output[:, units].any() == closed, (family, layer, head)
-            assert not weights[f"{prefix}encoder.layer.{layer}.output.dense.weight"].any() == (layer in ticket.ffns)
+@pytest.mark.parametrize("family", EACH_FAMILY)
+def test_compact_exports_are_small_and_give_the_same_outputs(family_run, family, tmp_path, exported):
+    run = family_run(family)
+    exported(run, "compact", "--output", tmp_path / "compact")
+    compact, original = load_classifier(tmp_path / "compact"), load_classifier(run)
+    np.testing.assert_array_equal(compact.outputs(ROWS), original.outputs(ROWS))
+    mask = read_mask(tmp_path / "compact/mask.json")
+    removed = removed_parameters(mask.tickets["sst"], mask.shape)
+    assert count_parameters(compact.model.encoder) == mask.shape.parameters - removed
+    labels = compact(SENTENCES)
+    assert len(labels) == len(SENTENCES)
+    assert all(label in "01" and 0.5 <= probability <= 1 for label, probability in labels)
 
 
-def test_compact_exports_are_small_and_give_the_same_outputs(family_runs, tmp_path, exported):
-    for family, run in family_runs.items():
-        exported(run, "compact", "--output", tmp_path / family)
-        compact, original = load_classifier(tmp_path / family), load_classifier(run)
-        np.testing.assert_array_equal(compact.outputs(ROWS), original.outputs(ROWS))
-        mask = read_mask(tmp_path / family / "mask.json")
-        assert count_parameters(compact.model.encoder) == mask.shape.parameters - removed_parameters(
-            mask.tickets["sst"], mask.shape
-        )
-        labels = compact(SENTENCES)
-        assert all(label in "01" and 0.5 <= probability <= 1 for label, probability in labels) and len(labels) == len(
-            SENTENCES
-        )
-
-
-def test_the_table_says_what_is_there(family_runs, tmp_path, exported):
-    table = exported(family_runs["bert"], "compact", "--output", tmp_path / "out")
+def test_the_table_says_what_is_there(family_run, tmp_path, exported):
+    table = exported(family_run("bert"), "compact", "--output", tmp_path / "out")
     cells = {
         line.split(" | ")[0].strip("| "): [cell.strip(" |") for cell in line.split(" | ")[1:]]
         for line in table.splitlines()
@@ -122,14 +121,14 @@ def test_the_table_says_what_is_there(family_runs, tmp_path, exported):
     assert all(float(cell) > 0 for row in ("dense", "compact") for cell in cells[row][2:])
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", EACH_FAMILY)
 def test_onnx_exports_give_the_outputs_of_torch_for_any_number_and_length_of_rows(
-    family_runs, family, tmp_path, exported
+    family_run, family, tmp_path, exported
 ):
     pytest.importorskip("onnxruntime"), pytest.importorskip("onnxscript")
-    table = exported(family_runs[family], "onnx", "--output", tmp_path / "onnx")
+    table = exported(family_run(family), "onnx", "--output", tmp_path / "onnx")
     assert "| onnx |" in table
-    original, onnx = load_classifier(family_runs[family]), load_classifier(tmp_path / "onnx")
+    original, onnx = load_classifier(family_run(family)), load_classifier(tmp_path / "onnx")
     np.testing.assert_allclose(onnx.outputs(ROWS), original.outputs(ROWS), rtol=0, atol=1e-5)
     generator = torch.Generator().manual_seed(0)
     for rows, length in ((1, 2), (1, 61), (5, 3), (33, 17)):
@@ -146,14 +145,14 @@ def test_onnx_exports_give_the_outputs_of_torch_for_any_number_and_length_of_row
             )
 
 
-def test_weights_too_large_for_one_onnx_file_go_beside_it(family_runs, tmp_path, exported, monkeypatch):
+def test_weights_too_large_for_one_onnx_file_go_beside_it(family_run, tmp_path, exported, monkeypatch):
     pytest.importorskip("onnxruntime"), pytest.importorskip("onnxscript")
     monkeypatch.setattr("mt_dnn.export.formats.ONE_FILE", 1000)
-    exported(family_runs["bert"], "onnx", "--output", tmp_path / "onnx")
+    exported(family_run("bert"), "onnx", "--output", tmp_path / "onnx")
     assert (tmp_path / "onnx/model.onnx.data").is_file()
     np.testing.assert_allclose(
         load_classifier(tmp_path / "onnx").outputs(ROWS),
-        load_classifier(family_runs["bert"]).outputs(ROWS),
+        load_classifier(family_run("bert")).outputs(ROWS),
         rtol=0,
         atol=1e-5,
     )
@@ -176,10 +175,10 @@ def test_token_types_that_an_encoder_has_no_use_for_are_no_input_of_its_exports(
     assert by_stock_transformers(tmp_path, tmp_path / "rte/export/dense")
 
 
-def test_onnx_without_its_packages_is_one_line(family_runs, tmp_path, refused, monkeypatch):
+def test_onnx_without_its_packages_is_one_line(family_run, tmp_path, refused, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert "onnx, onnxscript, onnxruntime not installed" in refused(
-        "mt_dnn/export/__main__.py", family_runs["bert"], "--format", "onnx", "--output", tmp_path / "out"
+        "mt_dnn/export/__main__.py", family_run("bert"), "--format", "onnx", "--output", tmp_path / "out"
     )
     assert not (tmp_path / "out").exists()
 
@@ -219,7 +218,7 @@ def test_a_run_of_several_tasks_exports_a_model_for_each_with_its_ticket_taken_o
 
 
 def test_what_can_not_be_exported_is_one_line_and_leaves_nothing(
-    family_runs, workshop, fine_tuned, tmp_path, door, exported, refused, monkeypatch
+    family_run, workshop, fine_tuned, tmp_path, door, exported, refused, monkeypatch
 ):
     assert "no model with a tasks.json" in refused("mt_dnn/export/__main__.py", tmp_path)
     rewind(door, workshop, [fine_tuned / "masks/winning/heads_6_ffns_1.json"], tmp_path / "out", *QUICK)
@@ -229,7 +228,7 @@ def test_what_can_not_be_exported_is_one_line_and_leaves_nothing(
     ) and "a run without its model, expected one of train.py, or of rewind.py with --save_model" in refused(
         "mt_dnn/export/__main__.py", run
     )
-    exported(family_runs["bert"], "dense", "--output", tmp_path / "dense")
+    exported(family_run("bert"), "dense", "--output", tmp_path / "dense")
     assert "a dense export, expected the folder of a run" in refused(
         "mt_dnn/export/__main__.py", tmp_path / "dense", "--output", tmp_path / "new"
     )
@@ -237,16 +236,16 @@ def test_what_can_not_be_exported_is_one_line_and_leaves_nothing(
     assert "not the folder of a run, expected --output" in refused(
         "mt_dnn/export/__main__.py", tmp_path / "dense", "--format", "dense"
     )
-    before = sorted(find(family_runs["bert"], "*"))
-    for place in (family_runs["bert"], family_runs["bert"] / "model", tmp_path):
+    before = sorted(find(family_run("bert"), "*"))
+    for place in (family_run("bert"), family_run("bert") / "model", tmp_path):
         assert "there is something else already, expected a new folder" in refused(
-            "mt_dnn/export/__main__.py", family_runs["bert"], "--output", place
+            "mt_dnn/export/__main__.py", family_run("bert"), "--output", place
         )
-    exported(family_runs["bert"], "compact", "--output", tmp_path / "compact")
+    exported(family_run("bert"), "compact", "--output", tmp_path / "compact")
     assert "there is something else already" in refused(
         "mt_dnn/export/__main__.py", tmp_path / "compact", "--output", tmp_path / "compact"
     )
-    assert sorted(find(family_runs["bert"], "*")) == before and load_classifier(tmp_path / "compact")(SENTENCES)
+    assert sorted(find(family_run("bert"), "*")) == before and load_classifier(tmp_path / "compact")(SENTENCES)
     exported(tmp_path / "compact", "dense", "--output", tmp_path / "dense")  # an earlier export is replaced
 
     def faulty(folder, model, task, ticket):
@@ -256,5 +255,5 @@ def test_what_can_not_be_exported_is_one_line_and_leaves_nothing(
 
     monkeypatch.setattr("mt_dnn.export.formats.dense_classifier", faulty)
     with pytest.raises(Exception, match="logits differ by 1.0e-02"):
-        export(family_runs["bert"] / "model", "sst", "dense", tmp_path / "faulty")
+        export(family_run("bert") / "model", "sst", "dense", tmp_path / "faulty")
     assert not find(tmp_path / "faulty", "*")

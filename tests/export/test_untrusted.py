@@ -72,12 +72,12 @@ def larger(tokenizer):
 
 
 @pytest.mark.parametrize("format", ["run", "dense", "compact", "onnx"])
-def test_every_file_that_is_cut_short_is_noticed(family_runs, format, tmp_path, exported, refused):
+def test_every_file_that_is_cut_short_is_noticed(family_run, format, tmp_path, exported, refused):
     if format == "onnx":
         pytest.importorskip("onnxruntime"), pytest.importorskip("onnxscript")
-    whole = family_runs["mpnet"] / "model"
+    whole = family_run("mpnet") / "model"
     if format != "run":
-        exported(family_runs["mpnet"], format, "--output", tmp_path / "whole")
+        exported(family_run("mpnet"), format, "--output", tmp_path / "whole")
         whole = tmp_path / "whole"
     (tmp_path / "in.tsv").write_bytes(TEXT)
     read = {
@@ -102,10 +102,10 @@ def test_every_file_that_is_cut_short_is_noticed(family_runs, format, tmp_path, 
             assert "damaged" in line and "--init_checkpoint" not in line, (name, kept, line)
 
 
-def test_a_model_of_another_kind_in_the_same_place_is_noticed(family_runs, tmp_path, exported, refused, trap):
+def test_a_model_of_another_kind_in_the_same_place_is_noticed(family_run, tmp_path, exported, refused, trap):
     sprung, code, pickled = trap
     (tmp_path / "in.tsv").write_bytes(TEXT)
-    exported(family_runs["mpnet"], "dense", "--output", tmp_path / "dense")
+    exported(family_run("mpnet"), "dense", "--output", tmp_path / "dense")
 
     def complaint(folder, name, content):
         copy = tmp_path / "copy"
@@ -117,17 +117,17 @@ def test_a_model_of_another_kind_in_the_same_place_is_noticed(family_runs, tmp_p
             shutil.copy(content, copy / name)
         return refused("mt_dnn/predict.py", copy, "--input", tmp_path / "in.tsv")
 
-    model = family_runs["mpnet"] / "model"
+    model = family_run("mpnet") / "model"
     tasks = json.loads((model / "tasks.json").read_text())
     weights = load_file(model / "model.safetensors")
     earlier = {name.replace("heads.task_sst", "head"): value for name, value in weights.items()}
     save_file(earlier, tmp_path / "earlier.safetensors", {"format": "pt"})
     for folder in (model, tmp_path / "dense"):
         assert "do not fit together" in complaint(
-            folder, "model.safetensors", family_runs["bert"] / "model/model.safetensors"
+            folder, "model.safetensors", family_run("bert") / "model/model.safetensors"
         )
         assert "do not fit together" in complaint(folder, "model.safetensors", tmp_path / "earlier.safetensors")
-        assert "copy: " in complaint(folder, "config.json", family_runs["bert"] / "model/config.json")
+        assert "copy: " in complaint(folder, "config.json", family_run("bert") / "model/config.json")
         assert (
             "copy: a model of type 'gpt2', expected one of: bert, roberta"
             in complaint(folder, "config.json", b'{"model_type": "gpt2"}')
@@ -146,7 +146,7 @@ def test_a_model_of_another_kind_in_the_same_place_is_noticed(family_runs, tmp_p
         )
         assert "copy: " in complaint(folder, "model.safetensors", pickled)
     assert "do not fit together" in complaint(
-        model, "mask.json", family_runs["mpnet"].parents[3] / "sst/masks/dense/heads_0_ffns_0.json"
+        model, "mask.json", family_run("mpnet").parents[3] / "sst/masks/dense/heads_0_ffns_0.json"
     )
     assert "made for another model" in complaint(
         model, "mask.json", (model / "mask.json").read_bytes().replace(b'"heads": 4', b'"heads": 8')

@@ -13,6 +13,7 @@ from mt_dnn.runs import session
 from mt_dnn.runs.lock import locked
 
 
+@pytest.mark.slow
 def test_processes_that_share_the_runs_do_each_once(workshop, fine_tuned, tmp_path, door):
     call = (
         "rewind.py",

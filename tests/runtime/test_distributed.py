@@ -64,6 +64,7 @@ def runs(workshop, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRAININGS)
 def test_two_processes_give_what_one_gives(workshop, runs, name):
     one, two = runs / name / "1", runs / name / "2"
@@ -83,6 +84,7 @@ def test_two_processes_give_what_one_gives(workshop, runs, name):
     assert losses[0] == pytest.approx(losses[1], abs=2e-6)
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_importance_scores_of_one(runs):
     scores = [json.loads((runs / "one_task" / processes / "importance.json").read_text()) for processes in "12"]
     np.testing.assert_allclose(scores[1]["heads"]["raw"], scores[0]["heads"]["raw"], rtol=1e-5)
@@ -97,6 +99,7 @@ def lines_for_the_reader(ended):
     return [line for line in ended.stderr.splitlines() if "error: " in line]
 
 
+@pytest.mark.slow
 def test_two_processes_fine_tune_score_and_write_masks_and_refuse_other_options_once(workshop, tmp_path):
     train = (
         "train.py",
@@ -123,6 +126,7 @@ def test_two_processes_fine_tune_score_and_write_masks_and_refuse_other_options_
     assert "made with epochs 1, now 2" in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("failing", [0, 1])
 def test_an_error_in_one_process_alone_is_told(tmp_path, failing):
     (tmp_path / "fail.py").write_text(f"""

@@ -87,6 +87,7 @@ def end_as_if_not_killed(folder, whole):
     assert [name for name in files if files[name] != whole[name]] == []
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments(call, whole, tmp_path):
     files, seconds = whole
     rng, kills = random.Random(1), 0
@@ -103,6 +104,7 @@ def test_killed_at_random_moments(call, whole, tmp_path):
             break
 
 
+@pytest.mark.slow
 def test_killed_whenever_a_file_is_written_renamed_or_removed(call, whole, tmp_path):
     deaths = 0
     for die_at in itertools.count(1):  # more every time, as what follows the training is done anew from its start
