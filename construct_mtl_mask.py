@@ -11,8 +11,7 @@ def main():
     (options,) = parse_options(__doc__, MergeOptions)
 
     from mt_dnn.tickets.masks import write_mask
-    from mt_dnn.tickets.super_tickets import merge_masks, read_super_tickets
-    from mt_dnn.tickets.ticket import remaining_weights
+    from mt_dnn.tickets.super_tickets import merge_masks, read_super_tickets, weights_table
 
     checkpoints = Path(options.checkpoints or f"checkpoints/bert-{options.model}-uncased")
     counts = read_super_tickets(options.super_tickets or [f"experiments/glue/super_tickets_{options.model}.yml"])
@@ -26,12 +25,8 @@ def main():
     output = Path(options.output or checkpoints / "mtdnn" / "masks" / options.kind / "super_tickets.json")
     write_mask(output, mask)
 
-    remaining = {task: 100 * remaining_weights(ticket, mask.shape) for task, ticket in mask.tickets.items()}
-    print("task        heads closed  FFNs closed  remaining weights")
-    for task, ticket in mask.tickets.items():
-        heads, ffns = ticket.counts
-        print(f"{task:10} {heads:13} {ffns:12} {remaining[task]:16.1f} %")
-    print(f"{'average':10} {'':13} {'':12} {sum(remaining.values()) / len(remaining):16.1f} %\nmask: {output}")
+    print(weights_table(mask))
+    print(f"mask: {output}")
 
 
 if __name__ == "__main__":

@@ -30,9 +30,9 @@ def main():
     masks = {path: read_mask(path) for path in find_masks(options.masks)}
     if options.sparsities:
         masks = at_sparsities(masks, options.sparsities, *data.train_datasets)
-    for path, mask in masks.items():
-        refuse_other_holdout(mask, path, data.holdout)
     runs = plan(masks, options, data.train_datasets, outcome)
+    for path, mask in masks.items():
+        refuse_other_holdout(mask, path, data.holdout, data.train_datasets)
     with process_group(machine.device, options.parallel):
         left = on_main_process(lambda: sum(not run.is_finished() for run in runs))
         print_line(f"{options.output_dir}: {len(runs)} runs, {len(runs) - left} finished before")

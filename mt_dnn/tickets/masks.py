@@ -4,7 +4,7 @@
       "kind": "winning",
       "model": {"name": "bert-base-uncased", "layers": 12, "heads": 12, "hidden": 768, "intermediate": 3072, "parameters": 109482240},
       "tickets": {"rte": {"heads": {"0": [3, 7], "5": [1]}, "ffns": [11]}},
-      "provenance": {"scores": "importance.json sha256 ...", "checkpoint": "...", "seed": 2018}
+      "provenance": {"scores": "importance.json, scores sha256 ...", "checkpoint": "...", "seed": 2018}
     }
 
 heads: closed heads by layer; ffns: layers whose FFN is closed; both count from 0.
@@ -12,10 +12,12 @@ heads: closed heads by layer; ffns: layers whose FFN is closed; both count from 
 
 import dataclasses
 import glob
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from data_utils.errors import UserError
+from data_utils.files import sha256
 from data_utils.json_file import read_json, write_json
 from mt_dnn.tickets.scores import read_importance
 from mt_dnn.tickets.ticket import DENSE, Shape, Ticket, choose, counts_at, rankings
@@ -27,7 +29,7 @@ KINDS = ("dense", "winning", "random", "losing")
 class Mask:
     """What a mask file says: one Ticket per task name, for one model, and where it comes from.
 
-    `model`: its name and the fields of its Shape; `provenance`: free text by key.
+    `model`: its name and the fields of its Shape; `provenance`: free text by key, or the provenance of every task by its name.
     """
 
     kind: str
@@ -39,6 +41,11 @@ class Mask:
     def shape(self):
         """The Shape of the model."""
         return Shape(**{key: value for key, value in self.model.items() if key != "name"})
+
+    def provenance_of(self, task: str) -> dict:
+        """Where the ticket of one task comes from."""
+        own = self.provenance.get(task)
+        return own if isinstance(own, dict) else self.provenance
 
 
 def write_mask(path, mask):
@@ -154,13 +161,17 @@ def refuse_other_model(mask, path, model):
         raise UserError(f"{path}: made for another model: {'; '.join(differing)} (--init_checkpoint)")
 
 
-def refuse_other_holdout(mask, path, holdout):
-    """Raise UserError if training rows that are to be held out helped to choose the tickets of `mask` (read from `path`)."""
-    made = mask.provenance.get("holdout", holdout)
-    if holdout and mask.kind != "dense" and made != holdout:
-        raise UserError(
-            f"{path}: made with --holdout {made}, so that rows that --holdout {holdout} holds out helped to choose its tickets; make the masks with the same"
-        )
+def refuse_other_holdout(mask: Mask, path: Path, holdout: float, tasks: Iterable[str]) -> None:
+    """Raise UserError if training rows that are to be held out helped to choose the tickets of `tasks` in `mask` (read from `path`)."""
+    if not holdout:
+        return
+    for task in tasks:
+        made = mask.provenance_of(task).get("holdout", holdout)
+        if mask.tickets[task] != DENSE and made != holdout:
+            raise UserError(
+                f"{path}: tickets.{task}: made with --holdout {made}, so rows that --holdout {holdout} holds out helped to "
+                f"choose it; make the masks with --holdout {holdout}"
+            )
 
 
 def saved_mask(folder):
@@ -243,17 +254,23 @@ def write_masks(files, data, options, seed):
             )
     levels = sorted({counts_at(sparsity, *heads.shape, options.min_heads_per_layer) for sparsity in options.sparsities})
     provenance = {
-        "scores": f"{files.importance.name} sha256 {fingerprint}",
+        "scores": f"{files.importance.name}, scores sha256 {fingerprint}",
         "checkpoint": importance["checkpoint"],
         "seed": seed,
         "min_heads_per_layer": options.min_heads_per_layer,
         "holdout": data.holdout,
     }
+    of_these_scores = {
+        provenance["scores"],
+        f"{files.importance.name} sha256 {sha256(files.importance)}",
+    }  # and as before
     for path in (path for kind in KINDS for path in (files.masks / kind).glob("heads_*_ffns_*.json")):
-        if read_mask(path).provenance.get("scores", provenance["scores"]) != provenance["scores"]:
+        if read_mask(path).provenance.get("scores", provenance["scores"]) not in of_these_scores:
             path.unlink()
     write_mask(files.mask("dense", 0, 0), Mask("dense", importance["model"], {task: DENSE}, provenance))
-    for kind, scores in rankings(heads, ffns, seed).items():
+    for kind, scores in rankings(heads, ffns, seed, task).items():
+        if kind == "random":
+            provenance = {**provenance, "drawn_from": f"the seed {seed} and the task's name, {task}"}
         for n_heads, n_ffns in levels:
             ticket = choose(*scores, n_heads, n_ffns, options.min_heads_per_layer)
             write_mask(files.mask(kind, n_heads, n_ffns), Mask(kind, importance["model"], {task: ticket}, provenance))

@@ -1,9 +1,12 @@
 """Scores on disk: importance.json, for people and for choosing tickets, and its heat map."""
 
+import hashlib
+import json
+
 import numpy as np
 
 from data_utils.errors import UserError
-from data_utils.files import sha256, write_whole
+from data_utils.files import write_whole
 from data_utils.json_file import read_json, write_json
 
 
@@ -43,7 +46,7 @@ def _digits(scores):
 
 
 def read_importance(path):
-    """Return (normalised head scores (layers, heads), FFN scores (layers,), sha256 of the file, everything read)."""
+    """Return (normalised head scores (layers, heads), FFN scores (layers,), fingerprint(), everything read)."""
     content = read_json(path, "importance scores")
     try:
         heads, ffns = np.array(content["heads"]["normalised"], float), np.array(content["ffns"]["raw"], float)
@@ -59,7 +62,13 @@ def read_importance(path):
         raise UserError(
             f"{path}: no usable scores, expected model, checkpoint, heads.normalised (layers x heads) and ffns.raw (layers); remove the file to score anew"
         )
-    return heads, ffns, sha256(path), content
+    return heads, ffns, fingerprint(content), content
+
+
+def fingerprint(content: dict) -> str:
+    """Return the SHA-256 of the scores and of what they were made from, but for the path of the model: a folder may move."""
+    without_paths = {key: value for key, value in content.items() if key != "checkpoint"}
+    return hashlib.sha256(json.dumps(without_paths, sort_keys=True).encode()).hexdigest()
 
 
 def draw_heat_map(path, heads, ffns, title):

@@ -8,6 +8,7 @@ The numbers stand in YAML, as mt_dnn.reports writes them:
 from data_utils.errors import UserError
 from data_utils.yaml_file import read_yaml
 from mt_dnn.tickets.masks import Mask, read_mask
+from mt_dnn.tickets.ticket import average_counts, remaining_weights, remaining_weights_at
 
 
 def read_super_tickets(paths):
@@ -52,3 +53,23 @@ def merge_masks(paths, kind):
         tickets[task] = mask.tickets[task]
         sources[task] = {"mask": str(path), **mask.provenance}
     return Mask(kind, model, tickets, sources)
+
+
+def weights_table(mask: Mask) -> str:
+    """Return a table of the weights that every task of `mask` keeps, and of their average by two ways of counting."""
+    remaining = {task: remaining_weights(ticket, mask.shape) for task, ticket in mask.tickets.items()}
+    counts = average_counts(mask.tickets.values())
+    rows = [(task, *ticket.counts, f"{100 * remaining[task]:.1f} %") for task, ticket in mask.tickets.items()]
+    rows += [
+        ("average", "", "", f"{100 * sum(remaining.values()) / len(remaining):.1f} %"),
+        ("paper's", *counts, f"{100 * remaining_weights_at(counts, mask.shape):.3f} %"),
+    ]
+    lines = [f"{name:10} {heads:>13} {ffns:>12} {weights:>18}" for name, heads, ffns, weights in rows]
+    return "\n".join(
+        [
+            f"{'task':10} {'heads closed':>13} {'FFNs closed':>12} {'remaining weights':>18}",
+            *lines,
+            "average: the mean of the tasks' remaining weights",
+            "paper's: the remaining weights at the mean numbers of heads and FFNs, rounded down",
+        ]
+    )

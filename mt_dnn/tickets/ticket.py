@@ -1,12 +1,16 @@
 """A ticket says which heads and FFNs are closed: how many, and which."""
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
 from data_utils.errors import UserError
+
+
+Scores = tuple[np.ndarray, np.ndarray]  # of heads, (layers, heads), and of FFNs, (layers,)
 
 
 @dataclass(frozen=True)
@@ -71,26 +75,44 @@ def parse_sparsity(sparsity):
     return parts[0], parts[-1]
 
 
-def removed_parameters(ticket, shape, biases=True):
-    """Parameters that go when `ticket` is taken out of an encoder.
+def removed_parameters(ticket: Ticket, shape: Shape, biases: bool = True) -> int:
+    """Parameters that go when `ticket` is taken out of an encoder."""
+    return _removed(ticket.counts, shape, biases)
 
-    A head has its rows of query, key and value and its columns of the output projection: 4 x d x H
-    weights (d = H / heads) and 3 x d biases. An FFN has 2 x I x H weights and I + H biases.
+
+def remaining_weights(ticket: Ticket, shape: Shape, biases: bool = False) -> float:
+    """Part of the encoder's parameters that remains, from 0 to 1.
+
+    Without biases it is the usual formula, 1 - (2 I H n_ffns + 4 (H / heads) H n_heads) / parameters;
+    with them it is what a pruned encoder really has.
     """
-    n_heads, n_ffns = ticket.counts
+    return remaining_weights_at(ticket.counts, shape, biases)
+
+
+def remaining_weights_at(counts: tuple[int, int], shape: Shape, biases: bool = False) -> float:
+    """remaining_weights() of a ticket that closes (heads, FFNs)."""
+    return 1 - _removed(counts, shape, biases) / shape.parameters
+
+
+def _removed(counts: tuple[int, int], shape: Shape, biases: bool) -> int:
+    """A head has its rows of query, key and value and its columns of the output projection: 4 x d x H weights
+    (d = H / heads) and 3 x d biases. An FFN has 2 x I x H weights and I + H biases."""
+    n_heads, n_ffns = counts
     size = shape.hidden // shape.heads
     per_head = 4 * size * shape.hidden + biases * 3 * size
     per_ffn = 2 * shape.intermediate * shape.hidden + biases * (shape.intermediate + shape.hidden)
     return n_heads * per_head + n_ffns * per_ffn
 
 
-def remaining_weights(ticket, shape, biases=False):
-    """Part of the encoder's parameters that remains, from 0 to 1.
+def average_counts(tickets: Collection[Ticket]) -> tuple[int, int]:
+    """(heads, FFNs) closed on average over `tickets`, rounded down.
 
-    Without biases it is the usual formula, 1 - (2 I H n_ffns + 4 (H / heads) H n_heads) / parameters;
-    with them it is what a pruned encoder really has.
+    The paper's average remaining weights are those of these counts: 15 heads and 1 FFN for BERT-base's super tickets, so
+    92.996 %, cut to 92.9 %; 85 heads and 4 FFNs for BERT-large's, so 83.339 %, cut to 83.3 %. The means of the tickets' own
+    remaining weights are 92.3 % and 82.0 %.
     """
-    return 1 - removed_parameters(ticket, shape, biases) / shape.parameters
+    n_heads, n_ffns = zip(*(ticket.counts for ticket in tickets))
+    return sum(n_heads) // len(tickets), sum(n_ffns) // len(tickets)
 
 
 # ---- which ----
@@ -124,10 +146,13 @@ def choose(head_scores, ffn_scores, n_heads, n_ffns, min_heads_per_layer=1):
     )
 
 
-def rankings(head_scores, ffn_scores, seed):
-    """Return {kind: (head scores, FFN scores)} whose lowest units the winning, losing and random tickets close."""
+def rankings(head_scores: np.ndarray, ffn_scores: np.ndarray, seed: int, task: str) -> dict[str, Scores]:
+    """Return {kind: (head scores, FFN scores)}; the winning, losing and random tickets close the lowest units of theirs.
+
+    The random scores are drawn from the seed and the task's name, so every task gets random tickets of its own.
+    """
     head_scores, ffn_scores = np.asarray(head_scores), np.asarray(ffn_scores)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, *task.encode()])
     return {
         "winning": (head_scores, ffn_scores),
         "losing": (-head_scores, -ffn_scores),

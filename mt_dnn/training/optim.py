@@ -9,6 +9,9 @@ class Adamax(torch.optim.Adamax):
 
     (The decay built into torch's Adamax is added to the gradient, and so gets lost in its normalisation.)
     A parameter without a gradient is left alone, as AdamW does.
+
+    The first moment is corrected for its bias towards 0, as in Algorithm 2 of Kingma and Ba (2015). The code released with
+    the super-tickets paper leaves this correction out; after 50 updates it changes a step by less than 1 %.
     """
 
     def __init__(self, groups, lr, weight_decay, **more):

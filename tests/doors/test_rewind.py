@@ -11,8 +11,9 @@ from calls import QUICK, options, result_of, rewind
 from safetensors.torch import load_file
 
 from data_utils.errors import UserError
+from data_utils.files import sha256
 from mt_dnn.model import load_model
-from mt_dnn.tickets.scores import write_importance
+from mt_dnn.tickets.scores import fingerprint, write_importance
 
 # ---- rewind.py ----
 
@@ -150,6 +151,26 @@ def test_changed_data_is_noticed(workshop, fine_tuned, tmp_path, door, refused):
     )
 
 
+def test_the_fingerprint_of_scores_does_not_depend_on_the_folder(workshop, fine_tuned, tmp_path, door):
+    """It covers the scores and what they were made from. Masks that name the file's fingerprint, as before, stay too."""
+    content = json.loads((fine_tuned / "importance.json").read_text())
+    moved = {**content, "checkpoint": "elsewhere/model"}
+    assert fingerprint(moved) == fingerprint(content)
+    assert fingerprint({**content, "holdout": 0.5}) != fingerprint(content)
+    assert fingerprint({**content, "ffns": {"raw": content["ffns"]["raw"][::-1]}}) != fingerprint(content)
+
+    shutil.copytree(fine_tuned, tmp_path / "run")
+    old = tmp_path / "run/masks/winning/heads_2_ffns_0.json"
+    mask = json.loads(old.read_text())
+    assert mask["provenance"]["scores"] == f"importance.json, scores sha256 {fingerprint(moved)}"
+    mask["provenance"]["scores"] = f"importance.json sha256 {sha256(tmp_path / 'run/importance.json')}"
+    old.write_text(json.dumps(mask))
+    more = ("--do_mask", "--output_dir", tmp_path / "run", "--sparsities", 0.5)
+    assert door("train.py", *options(workshop), *more).status == 0
+    assert json.loads(old.read_text()) == mask
+    rewind(door, workshop, [old], tmp_path / "out", *QUICK)
+
+
 def test_masks_of_other_scores_go_and_foreign_ones_stay(workshop, fine_tuned, tmp_path, door):
     shutil.copytree(fine_tuned, tmp_path / "run")
     masks = tmp_path / "run/masks"
@@ -263,7 +284,7 @@ def test_a_loss_that_is_no_number_ends_with_one_line_and_no_result(workshop, tmp
 
 def test_masks_that_saw_the_held_out_rows_are_refused(workshop, fine_tuned, tmp_path, door, refused):
     call = ("rewind.py", *options(workshop), *QUICK, "--output_dir", tmp_path, "--masks")
-    assert "made with --holdout 0.0, so that rows that --holdout 0.1 holds out" in refused(
+    assert "tickets.sst: made with --holdout 0.0, so rows that --holdout 0.1 holds out helped to choose it" in refused(
         *call, fine_tuned / "masks/winning", "--holdout", 0.1
     )
     assert door(*call, fine_tuned / "masks/dense", "--holdout", 0.1).status == 0

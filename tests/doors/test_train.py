@@ -12,11 +12,11 @@ from safetensors.torch import load_file, save_file
 
 from data_utils.batches import split_rows
 from data_utils.errors import UserError
-from data_utils.files import sha256
 from data_utils.tokenized import TokenizedSplit
 from mt_dnn.model import count_parameters, load_encoder, load_model
 from mt_dnn.runtime.machine import autocast
 from mt_dnn.tickets.masks import read_mask
+from mt_dnn.tickets.scores import fingerprint
 from mt_dnn.training.evaluate import decide, measure, predict
 
 # ---- train.py ----
@@ -85,9 +85,11 @@ def test_masks_have_all_kinds_and_levels(fine_tuned):
     mask = read_mask(fine_tuned / "masks/winning/heads_6_ffns_1.json")
     scores = json.loads((fine_tuned / "importance.json").read_text())
     assert (
-        mask.provenance["scores"] == f"importance.json sha256 {sha256(fine_tuned / 'importance.json')}"
+        mask.provenance["scores"] == f"importance.json, scores sha256 {fingerprint(scores)}"
         and mask.provenance["seed"] == 2018
     )
+    random = read_mask(fine_tuned / "masks/random/heads_6_ffns_1.json")
+    assert random.provenance["drawn_from"] == "the seed 2018 and the task's name, sst"
     assert mask.tickets["sst"].ffns == {int(np.argmin(scores["ffns"]["raw"]))}
     normalised = np.array(scores["heads"]["normalised"])
     np.testing.assert_allclose(np.linalg.norm(normalised, axis=1), 1, rtol=1e-6)

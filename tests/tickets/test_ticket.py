@@ -2,14 +2,17 @@ import numpy as np
 import pytest
 
 from data_utils.errors import UserError
+from mt_dnn.tickets.super_tickets import read_super_tickets
 from mt_dnn.tickets.ticket import (
     DENSE,
     Shape,
     Ticket,
+    average_counts,
     choose,
     counts_at,
     rankings,
     remaining_weights,
+    remaining_weights_at,
     removed_parameters,
 )
 
@@ -78,7 +81,7 @@ def test_bad_sparsities_are_refused(sparsity):
 @pytest.mark.parametrize("sparsity", ["0.1", "0.4", "0.8", "1.0"])
 def test_kinds_close_equally_many_and_never_a_whole_layer(layers, heads, sparsity):
     n_heads, n_ffns = counts_at(sparsity, layers, heads)
-    for kind, ranking in rankings(*scores(layers, heads), seed=1).items():
+    for kind, ranking in rankings(*scores(layers, heads), seed=1, task="rte").items():
         ticket = choose(*ranking, n_heads, n_ffns)
         assert ticket.counts == (n_heads, n_ffns), kind  # sets: a unit twice would be one too few
         assert all(0 <= layer < layers and 0 <= head < heads for layer, head in ticket.heads)
@@ -88,7 +91,7 @@ def test_kinds_close_equally_many_and_never_a_whole_layer(layers, heads, sparsit
 @pytest.mark.parametrize("layers, heads", SHAPES)
 def test_winning_closes_the_lowest_and_losing_the_highest(layers, heads):
     head_scores, ffn_scores = scores(layers, heads)
-    kinds = rankings(head_scores, ffn_scores, seed=1)
+    kinds = rankings(head_scores, ffn_scores, seed=1, task="rte")
     winning, losing = choose(*kinds["winning"], 2, 1), choose(*kinds["losing"], 2, 1)
     ranked = sorted((head_scores[l, h], l, h) for l in range(layers) for h in range(heads))
     assert winning.heads == {(l, h) for _, l, h in ranked[:2]} and winning.ffns == {int(ffn_scores.argmin())}
@@ -114,9 +117,24 @@ def test_tickets_of_one_ranking_are_nested():
         assert smaller.heads <= larger.heads and smaller.ffns <= larger.ffns
 
 
-def test_random_tickets_come_from_the_seed():
-    first, again, other = (rankings(*scores(12, 12), seed)["random"] for seed in (1, 1, 2))
-    assert choose(*first, 20, 2) == choose(*again, 20, 2) != choose(*other, 20, 2)
+def random_ticket(seed, task, n_heads=14, n_ffns=1):
+    return choose(*rankings(*scores(12, 12), seed, task)["random"], n_heads, n_ffns)
+
+
+def test_random_tickets_come_from_the_seed_and_the_tasks_name():
+    assert random_ticket(1, "rte") == random_ticket(1, "rte")
+    assert len({random_ticket(seed, task) for seed in (1, 2) for task in ("rte", "sst", "ets")}) == 6
+
+
+def test_random_tickets_are_the_same_in_every_version():
+    ticket = random_ticket(2018, "rte", 4, 1)
+    assert ticket == Ticket(frozenset({(0, 10), (1, 0), (1, 5), (11, 5)}), frozenset({7}))
+
+
+def test_random_tickets_of_several_tasks_are_independent():
+    """Independent tickets close 144 x (1 - (1 - 43/144)^8) = 135 heads between them on average; one ranking for all tasks, 43."""
+    tickets = [random_ticket(2018, f"task_{number}", 43, 3) for number in range(8)]
+    assert 125 <= len(frozenset.union(*(ticket.heads for ticket in tickets))) <= 144
 
 
 def test_more_than_may_go_or_no_numbers_are_refused():
@@ -135,3 +153,14 @@ def test_remaining_weights_are_the_formula():
         == 3072 + 768 + 14 * 3 * 64
     )
     assert remaining_weights(DENSE, BERT_BASE) == 1
+
+
+@pytest.mark.parametrize(
+    "model, shape, average, published",
+    [("base", BERT_BASE, (15, 1), 92.996), ("large", Shape(24, 16, 1024, 4096, 335_141_888), (85, 4), 83.339)],
+)
+def test_published_remaining_weights_are_those_of_the_average_counts(model, shape, average, published):
+    counts = read_super_tickets([f"experiments/glue/super_tickets_{model}.yml"]).values()
+    tickets = [choose(*scores(shape.layers, shape.heads), *closed) for closed in counts]
+    assert average_counts(tickets) == average
+    assert round(100 * remaining_weights_at(average, shape), 3) == published
