@@ -20,6 +20,11 @@ def main():
             f"--{'sparsities' if options.sparsities else 'keep_gates'} with --train_datasets {','.join(data.train_datasets)}: expected one task"
         )
 
+    if len(data.train_datasets) == 1 and options.exact_sharing:
+        raise UserError(
+            f"--exact_sharing with --train_datasets {data.train_datasets[0]}: expected several tasks that share one encoder"
+        )
+
     from mt_dnn.runs.run import outcome_options
     from mt_dnn.runs.sweep import summarize, sweep
     from mt_dnn.runtime.distributed import apart, first_start, on_main_process, process_group
@@ -82,6 +87,7 @@ def plan(masks, options, tasks, outcome):
                 outcome,
                 options.keep_gates,
                 options.save_model,
+                options.exact_sharing,
             )
             for seed in dict.fromkeys(options.seeds)
         ]

@@ -2,7 +2,6 @@
 
 from data_utils.door import open_door
 from data_utils.errors import UserError
-from data_utils.json_file import read_json
 from data_utils.run_folder import RunFolder
 from mt_dnn.config import (
     DataOptions,
@@ -12,6 +11,7 @@ from mt_dnn.config import (
     OptimizationOptions,
     TrainOptions,
     parse_options,
+    read_run_config,
     refuse_other_config,
 )
 
@@ -49,9 +49,7 @@ def main():
     def what_is_left():
         train = options.do_train and not run.is_finished()
         if options.do_mask and files.result.exists():
-            refuse_other_config(
-                files.folder, read_json(files.config, "the options of a run"), {"holdout": data.holdout}
-            )
+            refuse_other_config(files.folder, read_run_config(files.config), {"holdout": data.holdout})
         score = options.do_mask and (train or not (files.importance.exists() and files.heat_map.exists()))
         return train, score
 

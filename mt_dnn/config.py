@@ -5,8 +5,10 @@ import dataclasses
 import math
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from data_utils.errors import UserError
+from data_utils.json_file import read_json
 
 
 def flag(default, help, **more):
@@ -76,6 +78,7 @@ def names(text):
 
 
 PATHS = {"data_dir", "task_def", "init_checkpoint"}
+BEFORE_THEY_WERE_OPTIONS = {"exact_sharing": False}
 
 COUNT = number(int, 1)
 SEED = number(int, 0, 2**63 - 1)
@@ -252,6 +255,11 @@ class RewindOptions:
     keep_gates: bool = flag(
         False, "train the whole encoder with closed gates, where otherwise the ticket is taken out of the weights"
     )
+    exact_sharing: bool = flag(
+        False,
+        "several tasks: leave heads that a task's ticket closes exactly as they are in its updates, where otherwise the "
+        "momentum of other tasks' updates still moves them, as in the paper's code",
+    )
     save_model: bool = flag(False, "keep each run's trained model, for mt_dnn.export and mt_dnn.predict")
 
 
@@ -318,6 +326,11 @@ class PredictOptions:
 def to_dict(*options):
     """All options as one flat dictionary, for a run's config.json."""
     return {key: value for group in options for key, value in dataclasses.asdict(group).items()}
+
+
+def read_run_config(path: str | Path) -> dict:
+    """Return what a run's config.json holds; options that were not there yet when it was made have the value that they had then."""
+    return {**BEFORE_THEY_WERE_OPTIONS, **read_json(path, "the options of a run")}
 
 
 def refuse_other_config(folder, saved, wanted):

@@ -1,7 +1,9 @@
 """The model: one shared encoder, one linear head per task; load it, save it."""
 
+import contextlib
 import dataclasses
 import math
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -16,15 +18,16 @@ from mt_dnn.encoders.attention import save_work
 from mt_dnn.encoders.families import encoder_class, takes_token_types
 from mt_dnn.tickets.masks import encoder_name, read_mask, refuse_other_model, saved_mask, tickets_for, write_mask
 from mt_dnn.tickets.prune import prune
-from mt_dnn.tickets.sharing import SharedTicket
-from mt_dnn.tickets.ticket import DENSE, Shape
+from mt_dnn.tickets.sharing import SharedTicket, closed_heads_kept
+from mt_dnn.tickets.ticket import DENSE, Shape, Ticket
 
 POOLER = {"pooler.dense.weight", "pooler.dense.bias"}
 
 
 class Model(nn.Module):
     """`encoder`: one of families.py, which is made to save work (attention.py); `heads`: a linear layer by task name;
-    `shared`: by task name the SharedTicket that the task's batches run through, where they do not take the whole encoder."""
+    `shared`: by task name the SharedTicket that the task's batches run through, where they do not take the whole encoder;
+    `exact_sharing`: whether an update leaves alone what the tickets of its tasks close (see updating())."""
 
     def __init__(self, encoder, tasks):
         super().__init__()
@@ -35,7 +38,7 @@ class Model(nn.Module):
         self.heads = nn.ModuleDict(
             {_key(task): nn.Linear(encoder.config.hidden_size, task.n_outputs) for task in tasks}
         )
-        self.shared = {}
+        self.shared, self.exact_sharing = {}, False
 
     @property
     def device(self):
@@ -48,9 +51,19 @@ class Model(nn.Module):
             nn.init.normal_(layer.weight, 0, 0.02, generator=generator)
             nn.init.zeros_(layer.bias)
 
-    def share(self, tickets):
-        """From now on run a task's batches through its ticket, {task name: Ticket}, in the shared encoder, as it stands on its device."""
+    def share(self, tickets: dict[str, Ticket], exact: bool = False) -> None:
+        """From now on run a task's batches through its ticket, {task name: Ticket}, in the shared encoder, as it stands on
+        its device. `exact`: see updating()."""
+        self.exact_sharing = exact
         self.shared = {name: SharedTicket(self.encoder, ticket) for name, ticket in tickets.items() if ticket != DENSE}
+
+    def updating(self, tasks: Iterable[str], optimizer: torch.optim.Optimizer) -> contextlib.AbstractContextManager:
+        """A context for the optimizer's step after batches of `tasks` (names). With exact sharing, heads that the tickets
+        of all of them close keep their weights and their entries of the optimizer's state."""
+        if not self.exact_sharing:
+            return contextlib.nullcontext()
+        tickets = [self.shared[name].ticket if name in self.shared else DENSE for name in tasks]
+        return closed_heads_kept(self.encoder, tickets, optimizer)
 
     def forward(self, task, batch):
         """Return the outputs for `task`: (batch, classes) logits, or (batch, 1) values; float32 or wider."""
@@ -188,10 +201,13 @@ def load_model(folder, tasks, attention="sdpa", device="cpu"):
     return model
 
 
-def place_tickets(model, tickets):
-    """Give every task of `model` its ticket, {task name: Ticket}; return `model`. A single task's is taken out of the encoder for good."""
+def place_tickets(model: Model, tickets: dict[str, Ticket], exact_sharing: bool = False) -> Model:
+    """Give every task of `model` its ticket, {task name: Ticket}; return `model`.
+
+    A single task's ticket is taken out of the encoder for good; several share it (`exact_sharing`: see Model.updating).
+    """
     if len(tickets) == 1:
         prune(model.encoder, *tickets.values())
     else:
-        model.share(tickets)
+        model.share(tickets, exact_sharing)
     return model

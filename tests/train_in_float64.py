@@ -28,7 +28,15 @@ with process_group("cpu"):
         session.pretrained.double()
         files, tickets = RunFolder(run["output"]), read_mask(run["mask"]).tickets
         model = session.do(
-            Run(files, "winning", {task: tickets[task] for task in run["tasks"]}, 7, {}, keep_model=True)
+            Run(
+                files,
+                "winning",
+                {task: tickets[task] for task in run["tasks"]},
+                7,
+                {},
+                keep_model=True,
+                exact_sharing=run["exact_sharing"],
+            )
         )
         if len(run["tasks"]) == 1:
             session.score(files, model, "example", 7)

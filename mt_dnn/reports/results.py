@@ -3,7 +3,7 @@
 from data_utils.errors import UserError
 from data_utils.files import find
 from data_utils.json_file import read_json
-from mt_dnn.config import PATHS
+from mt_dnn.config import PATHS, read_run_config
 from mt_dnn.tickets.masks import KINDS
 
 # What may differ between runs of one table: what tables show, paths, and what changes no outcome beyond rounding.
@@ -22,7 +22,7 @@ def read_results(folders):
             raise UserError(f"{folder}: no finished run (result.json), expected a folder of train.py or rewind.py")
         for path in paths:
             result = read_json(path, "the result of a run")
-            options = read_json(path.with_name("config.json"), "the options of a run")
+            options = read_run_config(path.with_name("config.json"))
             if not _is_whole(result, options):
                 raise UserError(
                     f"{path}: keys are missing or not as expected in the result of a run; remove that folder and run it anew"

@@ -5,11 +5,10 @@ import shutil
 from dataclasses import dataclass
 
 from data_utils.errors import UserError
-from data_utils.json_file import read_json
 from data_utils.run_folder import RunFolder
 from data_utils.tasks import read_tasks, select_tasks
 from data_utils.tokenized import data_fingerprints
-from mt_dnn.config import refuse_other_config, to_dict
+from mt_dnn.config import read_run_config, refuse_other_config, to_dict
 from mt_dnn.tickets.masks import describe_tickets, encoder_name
 
 
@@ -24,6 +23,7 @@ class Run:
     options: dict
     keep_gates: bool = False
     keep_model: bool = False
+    exact_sharing: bool = False
 
     @property
     def config(self):
@@ -33,6 +33,7 @@ class Run:
             "seed": self.seed,
             "kind": self.kind,
             "keep_gates": self.keep_gates,
+            "exact_sharing": self.exact_sharing,
             "tickets": describe_tickets(self.tickets),
         }
 
@@ -43,7 +44,7 @@ class Run:
         """
         made = self.files.result.exists()
         if made or self.files.checkpoints.exists():
-            refuse_other_config(self.files.folder, read_json(self.files.config, "the options of a run"), self.config)
+            refuse_other_config(self.files.folder, read_run_config(self.files.config), self.config)
         return made and (self.files.model.exists() or not self.keep_model)
 
     def remove_checkpoints(self):

@@ -187,7 +187,7 @@ class Session:
         model = Model(copy.deepcopy(self.pretrained), self.tasks)
         model.draw_heads(run.seed)
         model.to(self.device)
-        return model if run.keep_gates else place_tickets(model, run.tickets)
+        return model if run.keep_gates else place_tickets(model, run.tickets, run.exact_sharing)
 
     def _gated(self, model, run):
         if not run.keep_gates:

@@ -5,8 +5,14 @@ from operator import attrgetter
 
 import torch
 from torch import nn
+from transformers import PreTrainedModel
 
 from mt_dnn.encoders.families import family_of
+from mt_dnn.tickets.ticket import Ticket
+
+Parts = dict[
+    str, tuple[int, torch.Tensor]
+]  # {name of a parameter or buffer of an encoder: (dimension, indices along it)}
 
 
 def prune(encoder, ticket):
@@ -25,19 +31,29 @@ def prune(encoder, ticket):
     close_ffns(encoder, ticket)
 
 
-def kept_parts(encoder, ticket):
-    """Return what stays of the projections of layers that lose heads: {name of a parameter or buffer: (dimension, indices along it)}."""
+def kept_parts(encoder: PreTrainedModel, ticket: Ticket) -> Parts:
+    """Return what stays of the projections of layers that lose heads."""
+    return _parts(encoder, ticket, closed=False)
+
+
+def closed_parts(encoder: PreTrainedModel, ticket: Ticket) -> Parts:
+    """Return the weights and biases of the ticket's heads: what kept_parts leaves of the same projections."""
+    parameters = dict(encoder.named_parameters())
+    return {name: part for name, part in _parts(encoder, ticket, closed=True).items() if name in parameters}
+
+
+def _parts(encoder: PreTrainedModel, ticket: Ticket, closed: bool) -> Parts:
     n_heads, family = encoder.config.num_attention_heads, family_of(encoder.config)
     size, parts = encoder.config.hidden_size // n_heads, {}
     for layer in sorted({layer for layer, _ in ticket.heads}):
-        keep = [head for head in range(n_heads) if (layer, head) not in ticket.heads]
-        units = torch.cat([torch.arange(head * size, (head + 1) * size) for head in keep]).to(encoder.device)
+        heads = [head for head in range(n_heads) if ((layer, head) in ticket.heads) == closed]
+        units = torch.cat([torch.arange(head * size, (head + 1) * size) for head in heads]).to(encoder.device)
         prefix = f"encoder.layer.{layer}."
         for projection in (family.query, family.key, family.value):
             parts[f"{prefix}{projection}.weight"] = parts[f"{prefix}{projection}.bias"] = (0, units)
         parts[f"{prefix}{family.output}.weight"] = (1, units)
         if family.relative_positions:
-            parts[f"{prefix}attention.attn.open_heads"] = (0, torch.tensor(keep, device=encoder.device))
+            parts[f"{prefix}attention.attn.open_heads"] = (0, torch.tensor(heads, device=encoder.device))
     return parts
 
 

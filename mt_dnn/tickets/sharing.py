@@ -4,11 +4,16 @@
 units, and computes no others.
 """
 
+import contextlib
+from collections.abc import Collection, Iterator
 from operator import attrgetter
 
+import torch
 from torch.func import functional_call
+from transformers import PreTrainedModel
 
-from mt_dnn.tickets.prune import close_ffns, kept_parts
+from mt_dnn.tickets.prune import close_ffns, closed_parts, kept_parts
+from mt_dnn.tickets.ticket import Ticket
 
 
 class SharedTicket:
@@ -17,13 +22,14 @@ class SharedTicket:
     Gradients reach the shared weights. What the ticket closes gets exactly none: the rows and columns of
     closed heads a gradient of 0, the parameters of closed FFNs no gradient at all. So the optimizer
     leaves those of FFNs alone in the task's updates, while a closed head, inside weight matrices that
-    have a gradient, still moves by what other tasks' batches left in the momentum, and decays.
+    have a gradient, still moves by what other tasks' batches left in the momentum, and decays. The code
+    released with the paper does the same. closed_heads_kept() prevents it.
 
     Made for the encoder on the device where it is; nothing of the encoder is copied or changed, beyond
     the modules of closed FFNs, which step aside during a call.
     """
 
-    def __init__(self, encoder, ticket):
+    def __init__(self, encoder: PreTrainedModel, ticket: Ticket):
         self.encoder, self.ticket = encoder, ticket
         self.parts = kept_parts(encoder, ticket)
 
@@ -37,3 +43,34 @@ class SharedTicket:
         finally:
             for layer, (intermediate, output) in zip(layers, ffns):
                 layer.intermediate, layer.output = intermediate, output
+
+
+@contextlib.contextmanager
+def closed_heads_kept(
+    encoder: PreTrainedModel, tickets: Collection[Ticket], optimizer: torch.optim.Optimizer
+) -> Iterator[None]:
+    """Around an optimizer's step: keep the heads that all `tickets` close, those of the tasks whose batches the update is of.
+
+    Their weights, biases and entries of the optimizer's state are after the block what they were before it. FFNs that all
+    tickets close have no gradient, and so the optimizer leaves them alone without this.
+
+    The number of updates, by which an optimizer corrects the bias of its moments, is the matrix's, not the head's.
+    """
+    ticket = closed_by_all(tickets)
+    entries = []
+    for name, part in closed_parts(encoder, ticket).items():
+        parameter = encoder.get_parameter(name)
+        state = optimizer.state.get(parameter, {})
+        tensors = [parameter.data, *(value for value in state.values() if value.shape == parameter.shape)]
+        entries += [(tensor, part, tensor.index_select(*part)) for tensor in tensors]
+    yield
+    for tensor, (dimension, units), before in entries:
+        tensor.index_copy_(dimension, units, before)
+
+
+def closed_by_all(tickets: Collection[Ticket]) -> Ticket:
+    """The units that every one of `tickets` closes."""
+    return Ticket(
+        frozenset.intersection(*(ticket.heads for ticket in tickets)),
+        frozenset.intersection(*(ticket.ffns for ticket in tickets)),
+    )

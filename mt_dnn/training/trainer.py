@@ -163,7 +163,8 @@ class _Training:
             summed[own.task.name] += part * n_rows
             loss = loss + part
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.optimization.global_grad_clipping)
-        self.optimizer.step()
+        with self.model.updating({name for name, _ in group}, self.optimizer):
+            self.optimizer.step()
         self.optimizer.zero_grad()
         self.schedule.step()
         return loss

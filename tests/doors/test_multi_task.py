@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from calls import QUICK, options, result_of, rewind
+from safetensors.torch import load_file
 
 from data_utils.batches import mixed_batches
 from data_utils.metrics import average_score
@@ -16,6 +17,7 @@ from mt_dnn.model import load_model
 from mt_dnn.runtime.machine import autocast
 from mt_dnn.tickets.masks import Mask, read_mask, write_mask
 from mt_dnn.tickets.ticket import DENSE, Ticket
+from mt_dnn.training.checkpoint import Checkpoints
 from mt_dnn.training.evaluate import measure, predict
 
 TASKS = "sst,rte,stsb,mnli"
@@ -199,13 +201,17 @@ def write_published_masks(folder, model):
             )
 
 
-@pytest.mark.parametrize("model, mnli, mrpc, average", [("base", 100.0, 79.3, 92.3), ("large", 92.0, 76.0, 82.0)])
-def test_published_super_tickets_are_merged(tmp_path, door, model, mnli, mrpc, average):
+@pytest.mark.parametrize(
+    "model, mnli, mrpc, average, published",
+    [("base", 100.0, 79.3, 92.3, (15, 1, 92.996)), ("large", 92.0, 76.0, 82.0, (85, 4, 83.339))],
+)
+def test_published_super_tickets_are_merged(tmp_path, door, model, mnli, mrpc, average, published):
     write_published_masks(tmp_path, model)
     ended = door("construct_mtl_mask.py", "--model", model, "--checkpoints", tmp_path)
     assert ended.status == 0, ended.err
-    table = {line.split()[0]: line.split() for line in ended.out.splitlines()}
+    table = {line.split()[0]: line.split() for line in ended.out.splitlines() if line.endswith(" %")}
     assert (float(table["mnli"][-2]), float(table["mrpc"][-2]), float(table["average"][-2])) == (mnli, mrpc, average)
+    assert tuple(map(float, table["paper's"][1:-1])) == published
     mask = read_mask(tmp_path / "mtdnn/masks/winning/super_tickets.json")
     assert mask.kind == "winning" and mask.model == SHAPES[model] and len(mask.tickets) == 8
     assert mask.tickets["mrpc"].counts == ((43, 3) if model == "base" else (115, 6))
@@ -331,6 +337,100 @@ def test_calls_that_need_one_task_are_one_line(workshop, fine_tuned, tmp_path, r
     assert "--sparsities with --train_datasets sst,rte: expected one task" in refused(*call, "--sparsities", 0.5)
     assert "--keep_gates with --train_datasets sst,rte: expected one task" in refused(*call, "--keep_gates")
     assert "tickets for sst, expected one for 'rte'" in refused(*call)
+
+
+def test_a_merged_mask_whose_tickets_saw_the_held_out_rows_is_refused(workshop, fine_tuned, tmp_path, door, refused):
+    """A merged mask knows for every task what was held out."""
+    for task, holdout in (("sst", 0.1), ("rte", 0.0)):
+        content = json.loads((fine_tuned / "masks/winning/heads_6_ffns_1.json").read_text())
+        content["tickets"], content["provenance"]["holdout"] = {task: content["tickets"]["sst"]}, holdout
+        path = tmp_path / task / "masks/winning/heads_6_ffns_1.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(content))
+    own = tmp_path / "own.yml"
+    own.write_text("sst: {heads: 6, ffns: 1}\nrte: {heads: 6, ffns: 1}\n")
+    merged = tmp_path / "merged.json"
+    merge = ("construct_mtl_mask.py", "--super_tickets", own, "--checkpoints", tmp_path, "--output", merged)
+    assert door(*merge).status == 0
+    mask = read_mask(merged)
+    assert {task: mask.provenance_of(task)["holdout"] for task in mask.tickets} == {"sst": 0.1, "rte": 0.0}
+    call = ("--masks", merged, "--output_dir", tmp_path / "out")
+    line = refused("rewind.py", *options(workshop, "sst,rte", *QUICK), *call, "--holdout", 0.1)
+    assert f"{merged}: tickets.rte: made with --holdout 0.0, so rows that --holdout 0.1 holds out helped" in line
+    assert not (tmp_path / "out").exists()
+    assert door("rewind.py", *options(workshop, "sst", *QUICK), *call, "--holdout", 0.1).status == 0
+
+
+# ---- exact sharing ----
+
+CLOSED_BY_BOTH, CLOSED_BY_SST = (1, 0), (0, 1)
+
+
+def query_rows(weights, head):
+    layer, number = head
+    return weights[f"bert.encoder.layer.{layer}.attention.self.query.weight"][8 * number : 8 * number + 8]
+
+
+def test_with_exact_sharing_a_head_that_all_tasks_close_stays_pre_trained(
+    workshop, fine_tuned, tmp_path, door, refused
+):
+    tickets = {"sst": Ticket(frozenset({CLOSED_BY_BOTH, CLOSED_BY_SST})), "rte": Ticket(frozenset({CLOSED_BY_BOTH}))}
+    mask = mask_for(tmp_path, fine_tuned, tickets)
+    start = load_file(workshop.encoder / "model.safetensors")
+    start = {f"bert.{name.removeprefix('bert.')}": value for name, value in start.items()}
+    for name, more in (("as the paper", []), ("exact", ["--exact_sharing"])):
+        rewind(door, workshop, [mask], tmp_path / name, "--save_model", *QUICK, *more, task="sst,rte")
+        run = tmp_path / name / "winning/shared/seed_2018"
+        trained, exact = load_file(run / "model/model.safetensors"), name == "exact"
+        assert json.loads((run / "config.json").read_text())["exact_sharing"] == exact
+        assert torch.equal(query_rows(trained, CLOSED_BY_BOTH), query_rows(start, CLOSED_BY_BOTH)) == exact
+        assert not torch.equal(query_rows(trained, CLOSED_BY_SST), query_rows(start, CLOSED_BY_SST))
+    call = ("rewind.py", *options(workshop, "sst,rte", *QUICK), "--masks", mask, "--save_model", "--output_dir")
+    assert "made with exact_sharing True, now False" in refused(*call, tmp_path / "exact")
+    assert "--exact_sharing with --train_datasets sst: expected several tasks" in refused(
+        "rewind.py", *options(workshop), "--masks", mask, "--output_dir", tmp_path / "no", "--exact_sharing"
+    )
+
+
+def test_a_run_from_before_exact_sharing_was_an_option_counts_as_one_without(
+    workshop, fine_tuned, tmp_path, door, refused
+):
+    mask = mask_for(tmp_path, fine_tuned, {"sst": DENSE, "rte": Ticket(frozenset({CLOSED_BY_BOTH}))})
+    rewind(door, workshop, [mask], tmp_path / "out", *QUICK, task="sst,rte")
+    config = tmp_path / "out/winning/shared/seed_2018/config.json"
+    content = json.loads(config.read_text())
+    del content["exact_sharing"]
+    config.write_text(json.dumps(content))
+    rewind(door, workshop, [mask], tmp_path / "out", "--seeds", 2018, 2019, *QUICK, task="sst,rte")
+    ended = door("mt_dnn/reports/multi_task.py", tmp_path / "out")
+    assert ended.status == 0 and "| Seeds |" in ended.out, ended.err
+    call = ("rewind.py", *options(workshop, "sst,rte", *QUICK), "--masks", mask, "--output_dir", tmp_path / "out")
+    assert "made with exact_sharing False, now True" in refused(*call, "--exact_sharing")
+
+
+def test_exact_sharing_goes_on_to_the_same_bytes_after_a_stop(workshop, fine_tuned, tmp_path, door, monkeypatch):
+    tickets = {"sst": Ticket(frozenset({(0, 1), (1, 0)}), frozenset({2})), "rte": Ticket(frozenset({(0, 0), (1, 2)}))}
+    mask = mask_for(tmp_path, fine_tuned, tickets)
+    more = ("--grad_accumulation_step", 2, "--log_per_updates", 1, "--checkpoint_minutes", 0)
+    call = ("rewind.py", *options(workshop, "sst,rte", *QUICK, *more), "--masks", mask, "--exact_sharing")
+    call += ("--save_model", "--output_dir")
+    assert door(*call, tmp_path / "whole").status == 0
+    save, saved = Checkpoints.save, []
+
+    def stop(self, *arguments):
+        save(self, *arguments)
+        saved.append(arguments)
+        if len(saved) == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Checkpoints, "save", stop)
+        assert door(*call, tmp_path / "stopped").status == 130
+    ended = door(*call, tmp_path / "stopped")
+    assert ended.status == 0 and "goes on from" in ended.out
+    for file in ("model/model.safetensors", "dev_predictions_sst.tsv"):
+        whole, stopped = (tmp_path / name / "winning/shared/seed_2018" / file for name in ("whole", "stopped"))
+        assert stopped.read_bytes() == whole.read_bytes()
 
 
 # ---- super tickets of the report ----

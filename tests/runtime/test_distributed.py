@@ -28,6 +28,10 @@ TRAININGS = {
         ["sst", "rte", "stsb"],
         {"epochs": 1, "batch_size": 16, "learning_rate": 2e-3, "grad_accumulation_step": 3},
     ),
+    "exact_sharing": (
+        ["sst", "rte", "stsb"],
+        {"epochs": 1, "batch_size": 16, "learning_rate": 2e-3, "grad_accumulation_step": 2, "weight_decay": 0.5},
+    ),
     "one_task": (
         ["stsb"],
         {"epochs": 2, "batch_size": 47, "learning_rate": 2e-3},
@@ -37,7 +41,7 @@ TRAININGS = {
 
 @pytest.fixture(scope="module")
 def runs(workshop, tmp_path_factory):
-    """The same three trainings by one process and by two: folder, with <name>/1 and <name>/2."""
+    """The same trainings by one process and by two: folder, with <name>/1 and <name>/2."""
     folder = tmp_path_factory.mktemp("two_processes")
     tasks, mask = folder / "tasks.yml", folder / "mask.json"
     tasks.write_text(
@@ -53,7 +57,13 @@ def runs(workshop, tmp_path_factory):
         calls.write_text(
             json.dumps(
                 [
-                    {**paths, "tasks": tasks, "optimization": optimization, "output": f"{folder}/{name}/{processes}"}
+                    {
+                        **paths,
+                        "tasks": tasks,
+                        "optimization": optimization,
+                        "exact_sharing": name == "exact_sharing",
+                        "output": f"{folder}/{name}/{processes}",
+                    }
                     for name, (tasks, optimization) in TRAININGS.items()
                 ]
             )

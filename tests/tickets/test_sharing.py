@@ -14,7 +14,7 @@ from mt_dnn.encoders.families import FAMILIES
 from mt_dnn.loss import loss_per_row
 from mt_dnn.model import Model
 from mt_dnn.tickets.gates import gated, ticket_gates
-from mt_dnn.tickets.prune import prune
+from mt_dnn.tickets.prune import closed_parts, prune
 from mt_dnn.tickets.ticket import DENSE, Ticket
 from mt_dnn.training.optim import make_optimizer
 
@@ -109,6 +109,97 @@ def test_an_update_leaves_closed_ffns_and_other_heads_alone():
             and closed_part(name, value, TICKETS["first"]) is not None
         )
         assert torch.equal(value, before[name]) == (left_alone or "position_ids" in name), name
+
+
+# ---- exact sharing: what a task's ticket closes stays as it is in the task's updates ----
+
+UPDATES = [[2], [0], [1], [0, 1], [0], [2, 0], [1, 0, 1], [0], [1]]  # by number in TASKS, the batches of every update
+OPTIONS = {"learning_rate": 1e-2, "weight_decay": 0.5}
+
+
+class Reference:
+    """Adamax and AdamW with decoupled decay, entry by entry: one that is not `trained` keeps its value and its moments."""
+
+    def __init__(self, name, optimizer):
+        self.optimizer, self.decay = optimizer, 0.0 if name.endswith(".bias") or "LayerNorm" in name else 0.5
+        self.first = self.second = self.steps = 0
+
+    def update(self, value, gradient, trained):
+        self.steps += 1
+        first, rate = 0.9 * self.first + 0.1 * gradient, 1e-2
+        if self.optimizer == "adamax":
+            second = torch.maximum(torch.as_tensor(0.999 * self.second), gradient.abs() + 1e-6)
+            step = rate / (1 - 0.9**self.steps) * first / second
+        else:
+            second = 0.999 * self.second + 0.001 * gradient**2
+            step = rate * (first / (1 - 0.9**self.steps)) / ((second / (1 - 0.999**self.steps)).sqrt() + 1e-6)
+        moved = value * (1 - rate * self.decay) - step
+        self.first = torch.where(trained, first, self.first)
+        self.second = torch.where(trained, second, self.second)
+        return torch.where(trained, moved, value)
+
+
+def trained_entries(name, parameter, tasks):
+    """Which entries of the model's parameter `name` an update by `tasks` trains: bool, or None where it has no gradient."""
+    if name.startswith("heads."):
+        return (
+            torch.ones_like(parameter, dtype=bool)
+            if name.split(".")[1] in {f"task_{task.name}" for task in tasks}
+            else None
+        )
+    trained = torch.zeros_like(parameter, dtype=bool)
+    for task in tasks:
+        opened = torch.ones_like(parameter, dtype=bool)
+        entries = torch.arange(parameter.numel()).view(parameter.shape)
+        closed = closed_part(name, entries, TICKETS[task.name])
+        if closed is not None:
+            opened.view(-1)[closed.flatten()] = False
+        trained |= opened
+    is_ffn = name.split(".")[4:5] in (["intermediate"], ["output"]) and "LayerNorm" not in name
+    return None if is_ffn and not trained.any() else trained
+
+
+@pytest.mark.parametrize("optimizer", ["adamax", "adamw"])
+def test_exact_sharing_trains_the_entries_that_a_tasks_ticket_leaves_open_and_no_others(optimizer):
+    model, expected = make_shared(), make_shared(dict.fromkeys(TICKETS, DENSE))
+    model.share(TICKETS, exact=True)
+    ours = make_optimizer(model, OptimizationOptions(optimizer=optimizer, **OPTIONS))
+    references = {name: Reference(name, optimizer) for name, _ in model.named_parameters()}
+    for step, numbers in enumerate(UPDATES):
+        tasks = [TASKS[number] for number in numbers]
+        for number, task in enumerate(tasks):
+            loss_per_row(model, task, batch_of(task, seed=10 * step + number)).mean().backward()
+            with gated(expected.encoder, *ticket_gates(TICKETS[task.name], LAYERS, HEADS)):
+                loss_per_row(expected, task, batch_of(task, seed=10 * step + number)).mean().backward()
+        with model.updating([task.name for task in tasks], ours):
+            ours.step()
+        ours.zero_grad()
+        with torch.no_grad():
+            for name, parameter in expected.named_parameters():
+                trained = trained_entries(name, parameter, tasks)
+                if trained is not None:
+                    parameter.copy_(references[name].update(parameter, parameter.grad, trained))
+        expected.zero_grad()
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(parameter, expected.get_parameter(name), rtol=0, atol=1e-10, msg=name)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("exact", [True, False])
+def test_heads_that_a_ticket_closes_move_in_its_tasks_updates_unless_sharing_is_exact(family, exact):
+    model = make_shared(family=family)
+    model.share(TICKETS, exact)
+    optimizer = make_optimizer(model, OptimizationOptions(**OPTIONS))
+    for task in (TASKS[2], TASKS[0]):  # the dense one first, so that there is momentum
+        closed = copy.deepcopy(closed_parts(model.encoder, TICKETS["first"]))
+        before = {name: model.encoder.get_parameter(name).index_select(*part) for name, part in closed.items()}
+        optimizer.zero_grad()
+        loss_per_row(model, task, batch_of(task)).mean().backward()
+        with model.updating([task.name], optimizer):
+            optimizer.step()
+    assert len(before) == 7 * len({layer for layer, _ in TICKETS["first"].heads})
+    for name, part in closed.items():
+        assert torch.equal(model.encoder.get_parameter(name).index_select(*part), before[name]) == exact, name
 
 
 def test_swapping_tasks_leaves_no_trace():
