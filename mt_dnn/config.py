@@ -186,7 +186,8 @@ class MachineOptions:
     device: str = flag("auto", "where to run; auto takes the GPU if there is one", choices=["auto", "cuda", "cpu"])
     precision: str = flag(
         "auto",
-        "matrix products in bfloat16 or float32; auto takes bfloat16 where the hardware has it (CUDA, CPUs with AMX)",
+        "what the encoder's layers compute in; auto takes bfloat16 where the hardware multiplies it natively (CUDA, CPUs "
+        "with AMX); pooler, task heads, loss and importance are in float32 always",
         choices=["auto", "bfloat16", "float32"],
     )
     attention: str = flag("sdpa", "attention code of the library", choices=["sdpa", "eager"])
@@ -315,6 +316,11 @@ class PredictOptions:
     )
     output: str = flag(None, "file to write (standard output if left out)")
     device: str = flag("auto", "where to run; auto takes the GPU if there is one", choices=["auto", "cuda", "cpu"])
+    precision: str = flag(
+        "auto",
+        "what the encoder's layers compute in; auto takes what the run was trained and evaluated in (an export: float32)",
+        choices=["auto", "bfloat16", "float32"],
+    )
     glue_format: bool = flag(
         False,
         "predict GLUE's test sets of the models' tasks instead, and write them to --output as a zip for its server",

@@ -14,8 +14,10 @@ from torch import nn
 from data_utils.errors import UserError
 from data_utils.files import save_tensors, write_folder_whole
 from data_utils.hub import hub_errors
+from data_utils.tasks import Task
 from mt_dnn.encoders.attention import save_work
 from mt_dnn.encoders.families import encoder_class, takes_token_types
+from mt_dnn.encoders.float32 import Float32Linear, layers_alone_in_autocast
 from mt_dnn.tickets.masks import encoder_name, read_mask, refuse_other_model, saved_mask, tickets_for, write_mask
 from mt_dnn.tickets.prune import prune
 from mt_dnn.tickets.sharing import SharedTicket, closed_heads_kept
@@ -33,10 +35,11 @@ class Model(nn.Module):
         super().__init__()
         self.encoder = encoder
         save_work(encoder)
+        layers_alone_in_autocast(encoder)
         self.token_types = takes_token_types(encoder.config)
         self.dropout = nn.ModuleDict({_key(task): nn.Dropout(task.head_dropout) for task in tasks})
         self.heads = nn.ModuleDict(
-            {_key(task): nn.Linear(encoder.config.hidden_size, task.n_outputs) for task in tasks}
+            {_key(task): Float32Linear(encoder.config.hidden_size, task.n_outputs) for task in tasks}
         )
         self.shared, self.exact_sharing = {}, False
 
@@ -65,18 +68,20 @@ class Model(nn.Module):
         tickets = [self.shared[name].ticket if name in self.shared else DENSE for name in tasks]
         return closed_heads_kept(self.encoder, tickets, optimizer)
 
-    def forward(self, task, batch):
-        """Return the outputs for `task`: (batch, classes) logits, or (batch, 1) values; float32 or wider."""
+    def forward(self, task: Task, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Return the outputs for `task`: (batch, classes) logits, or (batch, 1) values.
+
+        Where autocast is on, the encoder's layers run in its precision; pooler and head run in float32 (float32.py).
+        """
         encoder = self.shared.get(task.name, self.encoder)
         mask = batch.get("attention_mask")
-        if (
-            mask is not None
-        ):  # as the library would have it in the end; given the plain one, it waits for the GPU to look for padding
+        if mask is not None:
+            # What is added to the scores: 0 at tokens, -inf at padding. The library makes the same of a mask of 0 and 1,
+            # but asks the GPU first whether there is padding, and waits for the answer.
             mask = torch.zeros_like(mask, dtype=self.encoder.dtype).masked_fill(mask == 0, -math.inf)[:, None, None]
         types = {"token_type_ids": batch["token_type_ids"]} if self.token_types else {}
         pooled = encoder(input_ids=batch["input_ids"], attention_mask=mask, **types).pooler_output
-        outputs = self.heads[_key(task)](self.dropout[_key(task)](pooled))
-        return outputs if outputs.dtype == torch.float64 else outputs.float()
+        return self.heads[_key(task)](self.dropout[_key(task)](pooled))
 
 
 def _key(task):

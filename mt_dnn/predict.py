@@ -29,7 +29,7 @@ def predict_rows(options):
     from data_utils.tsv import read_texts
     from mt_dnn.export.classifier import answers, load_classifier
 
-    classifier = load_classifier(options.runs[0], options.task, options.device)
+    classifier = load_classifier(options.runs[0], options.task, options.device, options.precision)
     task = classifier.task
     with write_whole(options.output) if options.output else contextlib.nullcontext(sys.stdout) as file:
         answered = answers(task, classifier.outputs(read_texts(options.input, task)))
@@ -48,7 +48,7 @@ def predict_test_sets(options):
     from mt_dnn.export.submission import write_submission
 
     classifiers = [
-        load_classifier(run, task, options.device)
+        load_classifier(run, task, options.device, options.precision)
         for run in options.runs
         for task in read_saved_tasks(model_folder(run)).tasks
     ]

@@ -24,10 +24,13 @@ BATCH_SIZE = 64
 TOKENS = 2**14  # at once on a GPU
 
 
-def load_classifier(folder, task=None, device="auto"):
+def load_classifier(
+    folder: str | Path, task: str | None = None, device: str = "auto", precision: str = "auto"
+) -> "Classifier":
     """Load the model that a run (train.py; rewind.py with --save_model) or an export (mt_dnn.export) left in `folder`.
 
-    `task`: the name of one of its tasks; may be left out where it has one. `device`: as --device. Returns a Classifier.
+    `task`: the name of one of its tasks; may be left out where it has one. `device`: as --device. `precision`: float32,
+    bfloat16, or auto, in which a run was evaluated, so that its dev rows get its dev predictions (an export: float32).
     Raises UserError for a file that is missing, cut short, or does not fit the others.
     """
     folder = model_folder(folder)
@@ -40,7 +43,8 @@ def load_classifier(folder, task=None, device="auto"):
             f"{folder}: a tokenizer of {len(tokenizer)} tokens and rows of up to {saved.max_seq_len}, expected at most the encoder's "
             f"{encoder.config.vocab_size} and {longest_row(encoder)}"
         )
-    return Classifier(model, task, tokenizer, saved.max_seq_len)
+    precision = saved.precision if precision == "auto" else precision
+    return Classifier(model, task, tokenizer, saved.max_seq_len, precision)
 
 
 def load_saved(folder, saved, device):
@@ -73,10 +77,11 @@ def choose_task(saved, name, folder):
 
 
 class Classifier:
-    """Call it with texts. `model(task, batch)`: of which kind ever; `task`: the Task."""
+    """Call it with texts. `model(task, batch)`: of which kind ever; `task`: the Task; `precision`: float32 or bfloat16."""
 
-    def __init__(self, model, task, tokenizer, max_seq_len):
+    def __init__(self, model, task, tokenizer, max_seq_len, precision="float32"):
         self.model, self.tokenizer, self.max_seq_len = model.eval(), tokenizer, max_seq_len
+        self.precision = precision
         self.task = dataclasses.replace(task, splits={"input": Layout("", task.text_names, None, None)})
 
     def __call__(self, texts):
@@ -114,7 +119,7 @@ class Classifier:
                 self.task,
                 split,
                 BATCH_SIZE,
-                autocast(device, "float32"),
+                autocast(device, self.precision),
                 choose_tokens_at_once(0, device) or TOKENS,
             )
 

@@ -74,7 +74,9 @@ class Session:
         positions = longest_row(self.pretrained)
         splits = [split for _, train, dev in self.splits for split in (train, *dev.values())]
         max_seq_len = min(positions, *(split.header["made_from"]["max_seq_len"] for split in splits))
-        self.saved_tasks = SavedTasks("tickets", {task.name: task for task in self.tasks}, max_seq_len)
+        self.saved_tasks = SavedTasks(
+            "tickets", {task.name: task for task in self.tasks}, max_seq_len, self.precision_name
+        )
         for split in splits:
             if split.header["longest_row"] > positions:
                 raise UserError(

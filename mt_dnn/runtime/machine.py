@@ -30,7 +30,7 @@ def choose_precision(name, device):
 
 
 def autocast(device, precision):
-    """Return a maker of contexts in which matrix products run in `precision`; weights stay float32."""
+    """Return a maker of contexts in which the encoder's layers compute in `precision`; weights stay float32."""
     return functools.partial(torch.autocast, device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
 

@@ -1,23 +1,36 @@
 """Predictions and metrics of a split."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
 import numpy as np
 import torch
+from torch import nn
 
 from data_utils.batches import sorted_batches
 from data_utils.files import write_whole
 from data_utils.metrics import compute
+from data_utils.tasks import Task
+from data_utils.tokenized import TokenizedSplit
 from mt_dnn.runtime.distributed import all_reduce_sum, shard
 from mt_dnn.runtime.log import progress_bar
 from mt_dnn.runtime.machine import to_device
 
 
 @torch.no_grad()
-def predict(model, task, split, batch_size, precision, tokens=None):
+def predict(
+    model: nn.Module,
+    task: Task,
+    split: TokenizedSplit,
+    batch_size: int,
+    precision: Callable[[], AbstractContextManager],
+    tokens: int | None = None,
+) -> np.ndarray:
     """Return the outputs of every row, (rows, outputs) float32, in the order of the file; dropout off.
 
     Several processes take every row once between them, and all return all outputs.
 
-    `precision`: a context manager for the forward pass (machine.autocast). `tokens`: how many are computed at once.
+    `precision`: makes a context for the forward pass (machine.autocast). `tokens`: how many are computed at once.
     """
     device = model.device
     outputs = torch.zeros(len(split), task.n_outputs, dtype=torch.float32, device=device)

@@ -68,6 +68,16 @@ def test_a_runs_dev_file_gets_the_runs_dev_predictions(workshop, runs, predict):
     np.testing.assert_allclose([float(row[1]) for row in found], [float(row[2]) for row in expected], atol=1.01e-4)
 
 
+def test_a_run_in_bfloat16_gives_the_predictions_that_it_gives_later_on(workshop, tmp_path, door, predict):
+    train = ("train.py", *options(workshop, "stsb"), "--precision", "bfloat16", "--do_train", "--output_dir", tmp_path)
+    assert door(*train).status == 0
+    expected = [float(row[2]) for row in table((tmp_path / "dev_predictions.tsv").read_text())[1:]]
+    found = [float(row[1]) for row in predict(tmp_path, "--input", workshop.raw / "STS-B/dev.tsv")[1:]]
+    np.testing.assert_allclose(found, expected, atol=1.01e-4)
+    in_float32 = predict(tmp_path, "--input", workshop.raw / "STS-B/dev.tsv", "--precision", "float32")[1:]
+    assert found != [float(row[1]) for row in in_float32]
+
+
 def test_input_with_and_without_a_header_from_a_file_and_from_standard_input_is_the_same(runs, tmp_path, predict):
     texts = ["the film was lovely", 'it \'s "quoted"', "a dull day"]
     plain, named = (

@@ -1,0 +1,23 @@
+"""Linear layers that compute in float32 in every precision: the pooler's, the task heads, and all else outside the layers."""
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+
+class Float32Linear(nn.Linear):
+    """nn.Linear in the precision of its weights (float32, or float64 in tests), also where autocast is on.
+
+    A bfloat16 number has 8 significant bits: a regression with a head in bfloat16 answers a few values only.
+    """
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(states.device.type, enabled=False):
+            return super().forward(states.to(self.weight.dtype))
+
+
+def layers_alone_in_autocast(encoder: PreTrainedModel) -> None:
+    """Let `encoder` (one of families.py) compute in float32 what is outside its layers, also where autocast is on; in place."""
+    encoder.pooler.dense.__class__ = Float32Linear
+    if hasattr(encoder, "embeddings_project"):  # ELECTRA's, from the embeddings' width to the layers'
+        encoder.embeddings_project.__class__ = Float32Linear
