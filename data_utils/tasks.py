@@ -69,7 +69,12 @@ class Task:
     @property
     def dev_sets(self):
         """{name: split} of the task's dev sets: {mrpc: dev}, or {mnli_matched: matched_dev, mnli_mismatched: mismatched_dev}."""
-        return {f"{self.name}_{split}".removesuffix("_dev"): split for split in self.splits if _is_dev(split)}
+        return {split_name(self.name, split).removesuffix("_dev"): split for split in self.splits if _is_dev(split)}
+
+
+def split_name(task: str, split: str) -> str:
+    """The name of a split among those of all tasks, as that of its folder: mnli_matched_dev."""
+    return f"{task}_{split}"
 
 
 def _is_dev(split):
@@ -81,10 +86,18 @@ def read_tasks(path):
 
     Raises UserError, naming file, task and key, for anything that is not as documented there.
     """
-    return {
-        name: read_task(f"{path}: {name}", name, entry)
-        for name, entry in read_yaml(path, "`name: {kind: ..., splits: ...}`").items()
-    }
+    entries = read_yaml(path, "`name: {kind: ..., splits: ...}`")
+    tasks = {name: read_task(f"{path}: {name}", name, entry) for name, entry in entries.items()}
+    taken: dict[str, str] = {}
+    for task in tasks.values():
+        for split in task.splits:
+            where, name = f"{task.name}.splits.{split}", split_name(task.name, split)
+            if name in taken:
+                raise UserError(
+                    f"{path}: {where}: its folder would be {name}, expected another than that of {taken[name]}"
+                )
+            taken[name] = where
+    return tasks
 
 
 def select_tasks(tasks, names, path):
