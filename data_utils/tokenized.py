@@ -116,7 +116,7 @@ def write_split(
         "tokens": "uint16" if len(tokenizer) <= 2**16 else "uint32",
         "types": "uint8",
         "ends": "int64",
-        "labels": "int64" if task.kind == "classification" else "float64",
+        "labels": task.kind.label_type,
     }
     if task.splits[split].label is None:
         del dtypes["labels"]
@@ -149,7 +149,7 @@ def write_split(
         header = {
             "task": task.name,
             "split": split,
-            "kind": task.kind,
+            "kind": task.kind.name,
             "labels": list(task.labels),
             "rows": n_rows,
             "rows_dropped": dropped,
@@ -242,7 +242,7 @@ class TokenizedSplit:
         """
         self.folder = folder = split_folder(data_dir, task.name, split)
         self.header = _read_header(folder)
-        expected = {"task": task.name, "split": split, "kind": task.kind, "labels": list(task.labels)}
+        expected = {"task": task.name, "split": split, "kind": task.kind.name, "labels": list(task.labels)}
         for key, wanted in expected.items():
             if (found := self.header[key]) != wanted:
                 raise UserError(
