@@ -49,7 +49,7 @@ def tokenize_split(task, split, tokenizer, options):
         "max_seq_len": options.max_seq_len,
         "tokenizer": describe_tokenizer(tokenizer),
     }
-    header, state = up_to_date_header(folder, made_from), "up to date"
+    header, state = up_to_date_header(folder, task, split, made_from), "up to date"
     if header is None:
         dropped, state = {}, "written"
         rows = read_rows(raw, task, layout, dropped, options.skip_bad_rows)

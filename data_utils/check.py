@@ -11,6 +11,7 @@ import math
 import reprlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from data_utils.errors import UserError
@@ -26,13 +27,16 @@ class Expectation:
     misfits: Callable[[str, Any], Iterator[Misfit]]
 
 
-def check(expectation: Expectation, value: Any, where: str, key: str = "") -> None:
+def check(expectation: Expectation, value: Any, where: str | Path, key: str = "", advice: str = "") -> None:
     """Raise UserError for the first thing in `value` that is not as expected.
 
-    `where`: the file, as the reader knows it; `key`: where `value` stands in it ("" for all of it).
+    `where`: the file, as the reader knows it; `key`: where `value` stands in it ("" for all of it);
+    `advice`: what the reader can do, added at the end of the line.
     """
     for misfit_key, found, expected in expectation.misfits(key, value):
-        raise UserError(f"{where}: {f'{misfit_key}: ' if misfit_key else ''}{found}, expected {expected}")
+        raise UserError(
+            f"{where}: {f'{misfit_key}: ' * bool(misfit_key)}{found}, expected {expected}{f'; {advice}' * bool(advice)}"
+        )
 
 
 def fits(expectation: Expectation, value: Any) -> bool:

@@ -3,76 +3,141 @@
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, Any
 
 from data_utils.errors import UserError
 
 
 @contextlib.contextmanager
-def write_whole(path, mode="w"):
-    """Open `path` for writing so that it appears whole or not at all: written beside, then renamed.
+def write_whole(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
+    """Open `path` for writing. The file is written beside its place and renamed into it when the block ends.
 
-    On an exception inside the block nothing is left behind and an older file stays as it was.
+    After an exception inside the block nothing is left behind, and an older file stays as it was. A link stays a link:
+    the file that it leads to is written. A device or a pipe (/dev/null, say) can't be replaced: it is written directly.
+
+    Raises UserError if a folder has that name, or for text that UTF-8 does not have; OSError, with the name of the
+    file, if it can't be written, as on a full disk.
     """
-    path = Path(os.path.abspath(path))
-    if path.is_dir():
+    place = _place(path)
+    if place.is_dir():
         raise UserError(f"{path}: a folder, expected the name of a file to write")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = _beside(path)
+    direct = place.exists() and not place.is_file()
+    beside = place if direct else _beside(place)
+    encoding, newline = (None, None) if "b" in mode else ("utf-8", "\n")
     try:
-        with open(
-            beside, mode, encoding=None if "b" in mode else "utf-8", newline=None if "b" in mode else "\n"
-        ) as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except OSError as error:
-        if error.filename in (None, str(beside)):  # a full disk does not tell
-            error.filename = str(path)
-        raise
+        with _errors_name(path, beside):
+            with open(beside, mode, encoding=encoding, newline=newline) as file:
+                yield file
+                file.flush()
+                if not direct:
+                    os.fsync(file.fileno())
+            if not direct:
+                os.replace(beside, place)
     finally:
-        beside.unlink(missing_ok=True)
+        if not direct:
+            beside.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def write_folder_whole(folder):
-    """Yield an empty folder to fill with files; it takes the place of `folder` only when the block ends well."""
-    folder = Path(os.path.abspath(folder))
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = _beside(folder)
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir()
+def write_folder_whole(folder: str | Path) -> Iterator[Path]:
+    """Yield an empty folder to fill with files. It takes the place of `folder` when the block ends.
+
+    After an exception inside the block an older folder stays as it was. A link stays a link: the folder that it leads
+    to is replaced.
+
+    Raises UserError if a file has that name; OSError, with the name of `folder`, if a file can't be written.
+    """
+    place = _place(folder)
+    if place.exists() and not place.is_dir():
+        raise UserError(f"{folder}: a file, expected a folder, or nothing of that name; move it away")
+    beside, old = _beside(place), _beside(place.with_name(f"{place.name}.old"))
     try:
-        yield beside
-        for path in beside.iterdir():
-            with open(path, "rb") as file:
-                os.fsync(file.fileno())
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.rename(beside, folder)
+        with _errors_name(folder, beside):
+            remove_left_overs(place.parent)
+            for left_over in (beside, old):  # of an earlier process with this one's number
+                shutil.rmtree(left_over, ignore_errors=True)
+            beside.mkdir()
+            yield beside
+            for path in filter(Path.is_file, beside.rglob("*")):
+                with open(path, "rb") as file:
+                    os.fsync(file.fileno())
+            if place.exists():
+                os.rename(place, old)
+            os.rename(beside, place)
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        if old.exists() and not place.exists():
+            os.rename(old, place)
+        for left_over in (beside, old):
+            shutil.rmtree(left_over, ignore_errors=True)
 
 
-def _beside(path):
+def _place(path: str | Path) -> Path:
+    """Return where to write `path`: where it leads if it is a link. Make the folder above it."""
+    path = Path(path)
+    place = Path(os.path.realpath(path)) if path.is_symlink() else Path(os.path.abspath(path))
+    if path.is_symlink() and not place.parent.is_dir():
+        raise UserError(f"{path}: a link to {place}, expected {place.parent} to be there (is its disk mounted?)")
+    make_folder(place.parent)
+    return place
+
+
+def make_folder(folder: str | Path) -> None:
+    """Make `folder` and those above it where they are missing; raise UserError if a file has one of their names."""
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        above = [Path(folder), *Path(folder).parents]
+        file = next(path for path in above if path.exists() and not path.is_dir())
+        raise UserError(f"{file}: a file, expected a folder, or nothing of that name") from None
+
+
+@contextlib.contextmanager
+def _errors_name(path: str | Path, beside: Path) -> Iterator[None]:
+    """Within the block, errors that come of writing `beside` name `path`, which the reader knows."""
+    try:
+        yield
+    except UnicodeEncodeError as error:
+        unknown = error.object[error.start : error.end]
+        raise UserError(f"{path}: {unknown!r} can't be written, expected text that UTF-8 has") from None
+    except OSError as error:
+        if error.filename is None:  # a full disk does not tell
+            error.filename = str(path)
+        elif str(error.filename).startswith(str(beside)):
+            error.filename = str(path) + str(error.filename).removeprefix(str(beside))
+        raise
+    except Exception as error:
+        if system_error := _system_error(error, path):
+            raise system_error from None
+        raise
+
+
+def _system_error(error: Exception, path: str | Path) -> OSError | None:
+    """Return the OSError behind an error of a library in Rust (tokenizers, safetensors), which only its text tells."""
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    return OSError(int(found[1]), os.strerror(int(found[1])), str(path)) if found else None
+
+
+def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.part")
 
 
-def remove_left_overs(folder):
-    """Remove what processes of this machine that are no more left half-written in `folder`, and others' of days ago."""
+def remove_left_overs(folder: str | Path) -> None:
+    """Remove what stopped processes of this machine left half-written in `folder`, and of others two days ago."""
     for part in Path(folder).glob(".*.part"):
         pid = part.name.split(".")[-2]
-        with contextlib.suppress(OSError):  # another may be removing it too
+        with contextlib.suppress(OSError):  # another process may be removing it too
             here = part.name.endswith(f".{socket.gethostname()}.{pid}.part")
             if not (_is_alive(pid) if here else time.time() - part.stat().st_mtime < 2 * 24 * 3600):
                 shutil.rmtree(part) if part.is_dir() else part.unlink()
 
 
-def _is_alive(pid):
+def _is_alive(pid: str) -> bool:
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:
@@ -82,27 +147,30 @@ def _is_alive(pid):
     return True
 
 
-def find(folder, pattern):
-    """Return the files below `folder` that match `pattern` (its end of the path), sorted. Checkpoints, which may vanish meanwhile, are passed over."""
-    found = []
+def find(folder: str | Path, pattern: str) -> list[Path]:
+    """Return the files below `folder` whose path ends like `pattern`, sorted.
+
+    Checkpoints are left out, as they may vanish meanwhile, and hidden folders.
+    """
+    found: list[Path] = []
     for place, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if name != "checkpoint" and not name.startswith(".")]
         found += [path for path in map(Path(place).joinpath, files) if path.match(pattern)]
     return sorted(found)
 
 
-def save_tensors(path, tensors, metadata):
-    """Write `tensors` by name as a safetensors file; raise UserError where it can't be written, as on a full disk."""
+def save_tensors(path: str | Path, tensors: dict[str, Any], metadata: dict[str, str]) -> None:
+    """Write `tensors` by name as a safetensors file; raise OSError, with its name, if it can't be written."""
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     try:
         save_file(tensors, path, metadata)
     except SafetensorError as error:
-        raise UserError(f"{path}: {error}") from None
+        raise _system_error(error, path) or error from None
 
 
-def sha256(path):
+def sha256(path: str | Path) -> str:
     """Return the SHA-256 of a file as hex digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

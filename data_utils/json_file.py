@@ -80,7 +80,7 @@ def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def bounded_integer(digits: str) -> int:
-    """Return the number that `digits` are; raise Unusable beyond 64 bits (int() raises an error of its own for 5,000)."""
+    """Return the number that `digits` are; raise Unusable beyond 64 bits."""
     if len(digits) > len(str(-LARGEST)) or abs(int(digits)) > LARGEST:
         raise Unusable(f"a whole number of {len(digits.lstrip('-'))} digits", "one of at most 64 bits")
     return int(digits)

@@ -1,73 +1,69 @@
-"""Metrics by name: scikit-learn's and scipy's, with the libraries loaded when a metric is asked for.
+"""Metrics: scikit-learn's and scipy's. The libraries are loaded when a metric is computed.
 
-Each takes gold labels and predictions (class ids or values, arrays of shape (rows,)) and
-returns a number between -1 and 1.
+Each takes gold labels and predictions (class ids or values, arrays of shape (rows,)) and returns a number between
+-1 and 1, or nan where it is undefined.
 """
 
 import math
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+
+Metric = Callable[[np.ndarray, np.ndarray], float]
 
 
-def _accuracy(gold, predicted):
+def accuracy(gold: np.ndarray, predicted: np.ndarray) -> float:
     from sklearn.metrics import accuracy_score
 
     return accuracy_score(gold, predicted)
 
 
-def _f1(gold, predicted):
+def f1(gold: np.ndarray, predicted: np.ndarray) -> float:
     from sklearn.metrics import f1_score
 
-    return f1_score(gold, predicted, zero_division=0)
+    return f1_score(gold, predicted, zero_division=0)  # type: ignore
 
 
-def _matthews(gold, predicted):
+def matthews(gold: np.ndarray, predicted: np.ndarray) -> float:
     from sklearn.metrics import matthews_corrcoef
 
     return matthews_corrcoef(gold, predicted)
 
 
-def _pearson(gold, predicted):
+def pearson(gold: np.ndarray, predicted: np.ndarray) -> float:
     from scipy.stats import pearsonr
 
-    return pearsonr(gold, predicted).statistic
+    return pearsonr(gold, predicted).statistic if len(gold) > 1 else math.nan  # type: ignore
 
 
-def _spearman(gold, predicted):
+def spearman(gold: np.ndarray, predicted: np.ndarray) -> float:
     from scipy.stats import spearmanr
 
-    return spearmanr(gold, predicted).statistic
+    return spearmanr(gold, predicted).statistic if len(gold) > 1 else math.nan  # type: ignore
 
 
-METRICS = {
-    "classification": {"accuracy": _accuracy, "f1": _f1, "matthews": _matthews},
-    "regression": {"pearson": _pearson, "spearman": _spearman},
-}
+def compute(metrics: Mapping[str, Metric], gold: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    """Return {name: value} for `metrics`, {name: function}.
+
+    A correlation of a single row, or with constant predictions, is undefined; it counts as 0, as that of a model that
+    knows nothing.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*constant.*")
+        values = {name: float(metric(gold, predicted)) for name, metric in metrics.items()}
+    return {name: 0.0 if math.isnan(value) else value for name, value in values.items()}
 
 
-def average_score(dev):
-    """Return the GLUE average of {task: {dev set: {metric: value}}}: the mean over tasks of the mean over a task's dev sets
-    of the mean over a dev set's metrics.
+def average_score(dev: Mapping[str, Mapping[str, Mapping[str, float]]]) -> float:
+    """Return the GLUE average of {task: {dev set: {metric: value}}}: the mean over tasks of the mean over a task's
+    dev sets of the mean over a dev set's metrics.
 
     It is the "Avg Score" of the paper's tables: each of the four published ones follows from its row.
     """
 
-    def mean(values):
+    def mean(values: Iterable[float]) -> float:
         values = list(values)
         return sum(values) / len(values)
 
-    return mean(mean(mean(metrics.values()) for metrics in own.values()) for own in dev.values())
-
-
-def compute(task, gold, predicted):
-    """Return {name: value} for the metrics of `task`.
-
-    A correlation with constant predictions, or of a single row, is undefined; it counts as 0, as for a
-    model that knows nothing.
-    """
-    if task.kind == "regression" and len(gold) < 2:
-        return dict.fromkeys(task.metrics, 0.0)
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*constant.*")
-        values = {name: float(METRICS[task.kind][name](gold, predicted)) for name in task.metrics}
-    return {name: 0.0 if math.isnan(value) else value for name, value in values.items()}
+    return mean(mean(mean(metrics.values()) for metrics in dev_sets.values()) for dev_sets in dev.values())

@@ -1,22 +1,30 @@
-"""What a saved model says of its tasks, so that it can be used where their data and entries are not.
+"""The tasks of a saved model, kept beside it, so that it can be used without their data and task file.
 
-<model>/tasks.json    {"format": "tickets", "max_seq_len": 512, "precision": "float32", "tasks": {"rte": {"kind": "classification",
-                      "labels": ["not_entailment", "entailment"], "metrics": ["accuracy"], "text": ["sentence1", "sentence2"]}}}
+<model>/tasks.json    {"format": "tickets", "max_seq_len": 512, "precision": "float32", "tasks": {"rte": {
+                        "kind": "classification", "labels": ["not_entailment", "entailment"],
+                        "metrics": ["accuracy"], "text": ["sentence1", "sentence2"]}}}
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_utils.errors import UserError
+from data_utils.check import check, fields, integer, mapping_of, one_of, value_that
 from data_utils.json_file import read_json, write_json
-from data_utils.tasks import read_task
+from data_utils.tasks import Task, read_task
 
 FORMATS = {  # what lies beside tasks.json
     "tickets": "an encoder and task heads of ours, with their tickets in mask.json",
     "dense": "a classifier of the library",
     "onnx": "model.onnx",
 }
-PRECISIONS = "float32", "bfloat16"
+SAVED = fields(
+    {
+        "format": one_of(*FORMATS),
+        "max_seq_len": integer(3, name="a number of tokens"),
+        "tasks": mapping_of(value_that("an entry", lambda entry: isinstance(entry, dict)), at_least=1),
+    },
+    optional={"precision": one_of("float32", "bfloat16")},
+)
 
 
 @dataclass(frozen=True)
@@ -25,15 +33,15 @@ class SavedTasks:
     model was trained and evaluated, "float32" or "bfloat16" (see mt_dnn/runtime/machine.py)."""
 
     format: str
-    tasks: dict
+    tasks: dict[str, Task]
     max_seq_len: int
     precision: str = "float32"
 
-    def write(self, folder):
+    def write(self, folder: str | Path) -> None:
         """Write it beside the model in `folder`."""
         entries = {
             task.name: {
-                "kind": task.kind,
+                "kind": task.kind.name,
                 "labels": list(task.labels),
                 "metrics": list(task.metrics),
                 "head_dropout": task.head_dropout,
@@ -52,32 +60,25 @@ class SavedTasks:
         )
 
 
-def _path(folder):
+def _path(folder: str | Path) -> Path:
     return Path(folder) / "tasks.json"
 
 
-def has_saved_tasks(folder):
-    """Whether `folder` has a model that says of its tasks."""
+def has_saved_tasks(folder: str | Path) -> bool:
+    """Whether a model with its tasks lies in `folder`."""
     return _path(folder).is_file()
 
 
-def read_saved_tasks(folder):
-    """Return the SavedTasks of the model in `folder`; raise UserError, naming file and key, if they are missing or not as written here."""
+def read_saved_tasks(folder: str | Path) -> SavedTasks:
+    """Return the SavedTasks of the model in `folder`.
+
+    Raises UserError, naming file and key, if they are missing or not as SavedTasks.write writes them.
+    """
     path = _path(folder)
     content = read_json(path, "the tasks of a saved model")
-    entries = content.get("tasks")
-    for key, right, expected in (
-        ("format", content.get("format") in list(FORMATS), f"one of {', '.join(FORMATS)}"),
-        ("max_seq_len", type(content.get("max_seq_len")) is int and content["max_seq_len"] > 2, "a number of tokens"),
-        ("precision", content.get("precision", "float32") in PRECISIONS, f"one of {', '.join(PRECISIONS)}"),
-        (
-            "tasks",
-            isinstance(entries, dict) and entries and all(isinstance(entry, dict) for entry in entries.values()),
-            "an entry by task name",
-        ),
-    ):
-        if not right:
-            raise UserError(f"{path}: {key}: {content.get(key)!r}, expected {expected}")
-    files = {"label": "label", "splits": {"train": "train.tsv"}}  # it has none any more
-    tasks = {name: read_task(f"{path}: tasks.{name}", name, {**entry, **files}) for name, entry in entries.items()}
+    check(SAVED, content, path)
+    files = {"label": "label", "splits": {"train": "train.tsv"}}  # a Task has some; a saved one needs none
+    tasks = {
+        name: read_task(path, name, {**entry, **files}, key=f"tasks.{name}") for name, entry in content["tasks"].items()
+    }
     return SavedTasks(content["format"], tasks, content["max_seq_len"], content.get("precision", "float32"))

@@ -4,24 +4,52 @@
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+from data_utils.check import (
+    ANYTHING,
+    BOOLEAN,
+    NULL,
+    TEXT,
+    Expectation,
+    both,
+    check,
+    either,
+    fields,
+    fits,
+    integer,
+    is_number,
+    list_of,
+    mapping_of,
+    one_of,
+    value_that,
+)
 from data_utils.errors import UserError
-from data_utils.metrics import METRICS
+from data_utils.task_kinds import LABEL, TASK_KINDS, TaskKind
 from data_utils.yaml_file import read_yaml
 
-KEYS = {
-    "kind",
-    "labels",
-    "metrics",
-    "head_dropout",
-    "text",
-    "label",
-    "columns",
-    "drop_labels",
-    "drop_incomplete",
-    "splits",
-}
+NAME = value_that(
+    "a name of lower-case letters, digits and _",
+    lambda name: isinstance(name, str) and re.fullmatch(r"[a-z0-9_]+", name) is not None,
+)
+FILE_NAME = value_that("a file name", lambda name: isinstance(name, str) and name != "")
+SPLIT = fields(
+    {"file": FILE_NAME},
+    optional=dict.fromkeys(("text", "label", "columns"), ANYTHING),
+    expected="a file name, or `file` and some of text, label, columns",
+)
+TEXT_COLUMNS = both(
+    list_of(ANYTHING, expected="a list of one or two columns"),
+    value_that(
+        "one or two columns, all by name or all by number from 0",
+        lambda columns: (
+            len(columns) in (1, 2) and any(all(fits(one, c) for c in columns) for one in (TEXT, integer(0)))
+        ),
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -33,61 +61,79 @@ class Layout:
     """
 
     file: str
-    text: tuple
+    text: tuple[str, ...] | tuple[int, ...]
     label: str | int | None
     columns: int | None
 
     @property
-    def header(self):
+    def header(self) -> bool:
+        """Whether the file's first row names its columns."""
         return isinstance(self.text[0], str)
 
 
 @dataclass(frozen=True)
 class Task:
-    """One entry of a task file; `labels` is empty for regression, `splits` maps names to layouts."""
+    """One entry of a task file; `labels`: the names of classes in the order of their ids, none for a regression;
+    `metrics`: some of the kind's, by name; `drop_labels`, `drop_incomplete`: raw rows to leave out."""
 
     name: str
-    kind: str
-    labels: tuple
-    metrics: tuple
+    kind: TaskKind
+    labels: tuple[str, ...]
+    metrics: tuple[str, ...]
     head_dropout: float
-    drop_labels: tuple
+    drop_labels: tuple[str, ...]
     drop_incomplete: bool
-    splits: dict
+    splits: dict[str, Layout]
 
     @property
-    def n_outputs(self):
-        """Width of the task head: one logit per class, one value for regression."""
-        return len(self.labels) or 1
+    def n_outputs(self) -> int:
+        """Width of the task's head."""
+        return len(self.kind.output_names(self.labels))
 
     @property
-    def text_names(self):
-        """The names of its text columns: the first that a split's header has, or else ones of ours."""
-        named = [layout.text for layout in self.splits.values() if layout.header]
+    def text_names(self) -> tuple[str, ...]:
+        """The names of its text columns: those of the first split whose file has a header, or else ones of ours."""
+        named = [tuple(map(str, layout.text)) for layout in self.splits.values() if layout.header]
         return named[0] if named else {1: ("sentence",), 2: ("sentence1", "sentence2")}[len(self.splits["train"].text)]
 
     @property
-    def dev_sets(self):
-        """{name: split} of the task's dev sets: {mrpc: dev}, or {mnli_matched: matched_dev, mnli_mismatched: mismatched_dev}."""
-        return {f"{self.name}_{split}".removesuffix("_dev"): split for split in self.splits if _is_dev(split)}
+    def dev_sets(self) -> dict[str, str]:
+        """{name: split} of the task's dev sets.
+
+        {mrpc: dev}, or {mnli_matched: matched_dev, mnli_mismatched: mismatched_dev}.
+        """
+        return {split_name(self.name, split).removesuffix("_dev"): split for split in self.splits if _is_dev(split)}
 
 
-def _is_dev(split):
+def split_name(task: str, split: str) -> str:
+    """The name of a split among those of all tasks, as that of its folder: mnli_matched_dev."""
+    return f"{task}_{split}"
+
+
+def _is_dev(split: str) -> bool:
     return split == "dev" or split.endswith("_dev")
 
 
-def read_tasks(path):
+def read_tasks(path: str | Path) -> dict[str, Task]:
     """Read a task file. Return {name: Task}.
 
     Raises UserError, naming file, task and key, for anything that is not as documented there.
     """
-    return {
-        name: read_task(f"{path}: {name}", name, entry)
-        for name, entry in read_yaml(path, "`name: {kind: ..., splits: ...}`").items()
-    }
+    entries = read_yaml(path, "`name: {kind: ..., splits: ...}`")
+    tasks = {name: read_task(path, name, entry) for name, entry in entries.items()}
+    taken: dict[str, str] = {}
+    for task in tasks.values():
+        for split in task.splits:
+            where, name = f"{task.name}.splits.{split}", split_name(task.name, split)
+            if name in taken:
+                raise UserError(
+                    f"{path}: {where}: its folder would be {name}, expected another than that of {taken[name]}"
+                )
+            taken[name] = where
+    return tasks
 
 
-def select_tasks(tasks, names, path):
+def select_tasks(tasks: dict[str, Task], names: Iterable[str], path: str | Path) -> list[Task]:
     """Return [Task] for `names` in their order; raise UserError for a name that is not in the file `path`."""
     for name in names:
         if name not in tasks:
@@ -95,94 +141,70 @@ def select_tasks(tasks, names, path):
     return [tasks[name] for name in names]
 
 
-def read_task(where, name, entry):
-    """Return the Task that `entry` (a dictionary) describes; raise UserError, naming `where` and the key, if it is not as documented."""
+def read_task(path: str | Path, name: str, entry: Any, key: str = "") -> Task:
+    """Return the Task that `entry` of the file `path` describes; `key`: where it stands there (`name` if left out).
 
-    def want(condition, key, expected):
-        if not condition:
-            raise UserError(f"{where}.{key}: {entry.get(key)!r}, expected {expected}")
-
-    if not (isinstance(name, str) and re.fullmatch(r"[a-z0-9_]+", name)):
-        raise UserError(f"{where}: a task's name is lower-case letters, digits and _")
-    if not isinstance(entry, dict):
-        raise UserError(f"{where}: {entry!r}, expected keys {', '.join(sorted(KEYS))}")
-    if unknown := set(entry) - KEYS:
-        raise UserError(
-            f"{where}.{sorted(map(str, unknown))[0]}: unknown key, expected some of: {', '.join(sorted(KEYS))}"
-        )
-
-    kind, labels, metrics = entry.get("kind"), entry.get("labels") or [], entry.get("metrics") or []
-    want(isinstance(kind, str) and kind in METRICS, "kind", f"one of {', '.join(METRICS)}")
-    want(
-        isinstance(labels, list) and all(type(label) in (str, int) for label in labels),
-        "labels",
-        "a list of the labels as the files write them (quote words like yes and no)",
-    )
-    labels = tuple(str(label) for label in labels)
-    if kind == "classification":
-        want(len(set(labels)) == len(labels) >= 2, "labels", "two or more different labels")
-    else:
-        want(not labels, "labels", "no labels for a regression")
-    want(
-        isinstance(metrics, list)
-        and metrics
-        and all(isinstance(metric, str) and metric in METRICS[kind] for metric in metrics),
-        "metrics",
-        f"for a {kind} a list of some of: {', '.join(METRICS[kind])}",
-    )
-    want("f1" not in metrics or len(labels) == 2, "metrics", "f1 for two labels only (the second counts as positive)")
-    dropout = entry.get("head_dropout", 0.1)
-    want(type(dropout) in (int, float) and 0 <= dropout < 1, "head_dropout", "a number from 0 to below 1")
-    drop_labels = entry.get("drop_labels") or []
-    want(isinstance(drop_labels, list), "drop_labels", "a list of labels")
-    want(type(entry.get("drop_incomplete", False)) is bool, "drop_incomplete", "true or false")
-    splits = entry.get("splits")
-    want(isinstance(splits, dict) and "train" in splits, "splits", "`train: FILE` and more")
-    want(
-        all(isinstance(split, str) and re.fullmatch(r"[a-z0-9_]+", split) for split in splits),
-        "splits",
-        "names of lower-case letters, digits and _",
-    )
+    Raises UserError, naming file and key, if it is not as documented.
+    """
+    key = key or name
+    check(NAME, name, path, key)
+    check(_expected_entry(), entry, path, key)
+    kind, labels = TASK_KINDS[entry["kind"]], entry.get("labels") or []
+    check(kind.expected_labels, labels, path, f"{key}.labels")
+    labels = tuple(map(str, labels))
+    check(kind.expected_metrics(labels), entry["metrics"], path, f"{key}.metrics")
     return Task(
-        name,
-        kind,
-        labels,
-        tuple(metrics),
-        float(dropout),
-        tuple(map(str, drop_labels)),
-        entry.get("drop_incomplete", False),
-        {split: _read_layout(f"{where}.splits.{split}", entry, own) for split, own in splits.items()},
+        name=name,
+        kind=kind,
+        labels=labels,
+        metrics=tuple(entry["metrics"]),
+        head_dropout=float(entry.get("head_dropout", 0.1)),
+        drop_labels=tuple(map(str, entry.get("drop_labels") or [])),
+        drop_incomplete=entry.get("drop_incomplete", False),
+        splits={
+            split: _read_layout(path, f"{key}.splits.{split}", entry, own) for split, own in entry["splits"].items()
+        },
     )
 
 
-def _read_layout(where, entry, own):
-    """A split is a file name, or a mapping whose keys overrule the task's (test files often have other columns)."""
+def _expected_entry() -> Expectation:
+    """What an entry should hold, but for what depends on its kind; see also _read_layout."""
+    return fields(
+        {
+            "kind": one_of(*TASK_KINDS),
+            "metrics": list_of(ANYTHING, expected="a list of metrics"),
+            "splits": both(
+                mapping_of(ANYTHING, name=NAME, expected="`train: FILE` and more"),
+                value_that("`train: FILE` and more", lambda splits: "train" in splits),
+            ),
+        },
+        optional={
+            "labels": ANYTHING,
+            "head_dropout": value_that("a number from 0 to below 1", lambda value: is_number(value) and 0 <= value < 1),
+            "drop_labels": either(NULL, list_of(LABEL), expected="a list of labels"),
+            "drop_incomplete": BOOLEAN,
+            **dict.fromkeys(("text", "label", "columns"), ANYTHING),
+        },
+    )
+
+
+def _read_layout(path: str | Path, key: str, entry: dict[str, Any], own: Any) -> Layout:
+    """`own`: what the entry's split `key` says: a file name, or a mapping whose keys overrule the task's.
+
+    (Test files often have other columns than training files.)
+    """
     own = {"file": own} if isinstance(own, str) else own
-    if (
-        not isinstance(own, dict)
-        or not isinstance(own.get("file"), str)
-        or set(own) - {"file", "text", "label", "columns"}
-    ):
-        raise UserError(f"{where}: {own!r}, expected a file name, or `file` and some of text, label, columns")
-    text, label, columns = (own.get(key, entry.get(key)) for key in ("text", "label", "columns"))
-    if not (
-        isinstance(text, list)
-        and len(text) in (1, 2)
-        and {type(column) for column in text} in ({str}, {int})
-        and all(isinstance(column, str) or column >= 0 for column in text)
-    ):
-        raise UserError(f"{where}.text: {text!r}, expected one or two columns, all by name or all by number from 0")
-    split = where.rpartition(".")[2]
+    check(SPLIT, own, path, key)
+    text, label, columns = (own.get(name, entry.get(name)) for name in ("text", "label", "columns"))
+    check(TEXT_COLUMNS, text, path, f"{key}.text")
+    split = key.rpartition(".")[2]
     if label is None and (split == "train" or _is_dev(split)):
-        raise UserError(f"{where}.label: none, expected the column of the labels")
-    if label is not None and (type(label) is not type(text[0]) or (isinstance(label, int) and label < 0)):
-        raise UserError(
-            f"{where}.label: {label!r}, expected a column by {'name' if isinstance(text[0], str) else 'number from 0'} as in text"
-        )
-    if isinstance(text[0], int):
-        highest = max(text + ([] if label is None else [label]))
-        if type(columns) is not int or columns <= highest:
-            raise UserError(
-                f"{where}.columns: {columns!r}, expected how many columns a row has (the file has no header)"
-            )
-    return Layout(own["file"], tuple(text), label, columns if isinstance(text[0], int) else None)
+        raise UserError(f"{path}: {key}.label: none, expected the column of the labels")
+    if isinstance(text[0], str):
+        check(either(NULL, TEXT, expected="a column by name, as in text"), label, path, f"{key}.label")
+        return Layout(own["file"], tuple(text), label, None)
+    by_number = either(NULL, integer(0), expected="a column by number from 0, as in text")
+    check(by_number, label, path, f"{key}.label")
+    highest = max(text if label is None else [*text, label])
+    check(integer(highest + 1, name="the number of columns in every row,"), columns, path, f"{key}.columns")
+    return Layout(own["file"], tuple(text), label, columns)

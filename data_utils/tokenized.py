@@ -1,10 +1,12 @@
 """A tokenized split: flat arrays on disk, memory-mapped, with a readable header.
 
-<data_dir>/rte_train/header.json   task, labels, rows, rows dropped and why, tokenizer, what it was made from
+<data_dir>/rte_train/header.json   task, split, labels, rows, rows dropped and why, tokenizer, what it was made from
                      tokens.bin    all token ids, one row after another
                      types.bin     token type ids (0 first sentence, 1 second), as many as tokens
                      ends.bin      where each row ends in tokens.bin
                      labels.bin    class ids or values; absent where the raw file has no labels
+
+The header holds the fingerprint (SHA-256) of each array, and one of itself, so that no damage goes unnoticed.
 """
 
 import contextlib
@@ -12,23 +14,58 @@ import copy
 import hashlib
 import itertools
 import json
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from data_utils.check import TEXT, check, fields, integer, list_of, mapping_of, one_of, value_that
 from data_utils.errors import UserError
-from data_utils.files import write_folder_whole
+from data_utils.files import sha256, write_folder_whole
 from data_utils.json_file import read_json, write_json
+from data_utils.tasks import Task, split_name
+from data_utils.tsv import Row
+
+if TYPE_CHECKING:
+    import torch
 
 CHUNK = 4096  # rows tokenized at a time: bounds the memory, whatever the size of the split
+AGAIN = "run prepro.py again"
 
 
-def split_folder(data_dir, task, split):
+def _array(*types: str):
+    return fields({"type": one_of(*types), "sha256": TEXT})
+
+
+HEADER = fields(
+    {
+        "fingerprint": TEXT,
+        "task": TEXT,
+        "split": TEXT,
+        "kind": TEXT,
+        "labels": list_of(TEXT),
+        "rows": integer(1),
+        "rows_dropped": mapping_of(integer(1)),
+        "tokens": integer(1),
+        "longest_row": integer(1),
+        "rows_as_long_as_max_seq_len": integer(0),
+        "pad_id": integer(0),
+        "arrays": fields(
+            {"tokens": _array("uint16", "uint32"), "types": _array("uint8"), "ends": _array("int64")},
+            optional={"labels": _array("int64", "float64")},
+        ),
+        "made_from": value_that("what the split was made from", lambda value: isinstance(value, dict)),
+    }
+)
+
+
+def split_folder(data_dir: str | Path, task: str, split: str) -> Path:
     """The folder of one tokenized split."""
-    return Path(data_dir) / f"{task}_{split}"
+    return Path(data_dir) / split_name(task, split)
 
 
-def describe_tokenizer(tokenizer):
+def describe_tokenizer(tokenizer: Any) -> dict[str, str]:
     """Name and fingerprint of a tokenizer: two that cut text in the same way give the same fingerprint."""
     rules = json.loads(tokenizer.backend_tokenizer.to_str())
     for setting in ("truncation", "padding"):  # left by the last call
@@ -36,34 +73,59 @@ def describe_tokenizer(tokenizer):
     return {"name": Path(tokenizer.name_or_path).name, "fingerprint": _fingerprint(rules)}
 
 
-def _fingerprint(content):
+def _fingerprint(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def data_fingerprints(data_dir, task, splits):
+def data_fingerprints(data_dir: str | Path, task: Task, splits: Iterable[str]) -> dict[str, str]:
     """Return {folder name: fingerprint of what the split was made from}, without opening the arrays."""
     folders = [split_folder(data_dir, task.name, split) for split in splits]
     return {folder.name: _fingerprint(_read_header(folder)["made_from"]) for folder in folders}
 
 
-def write_split(folder, rows, task, split, tokenizer, max_seq_len, made_from, dropped, progress):
-    """Tokenize `rows` (an iterator of tsv.Row) into `folder`, whole or not at all. Return the header.
+class _ArrayFile:
+    """An array that is written in parts; `sha256` is the fingerprint of what has been written."""
+
+    def __init__(self, file: IO[bytes], dtype: str) -> None:
+        self.file, self.dtype, self.sha256 = file, dtype, hashlib.sha256()
+
+    def write(self, values: Iterable[Any]) -> None:
+        part = np.fromiter(values, self.dtype).tobytes()
+        self.file.write(part)
+        self.sha256.update(part)
+
+
+def write_split(
+    folder: str | Path,
+    rows: Iterator[Row],
+    task: Task,
+    split: str,
+    tokenizer: Any,
+    max_seq_len: int,
+    made_from: dict[str, Any],
+    dropped: dict[str, int],
+    progress: Callable[[int], object],
+) -> dict[str, Any]:
+    """Tokenize `rows` into `folder`, whole or not at all. Return the header.
 
     Pairs longer than `max_seq_len` tokens lose tokens from the longer sentence first. `made_from` is
-    kept in the header, to see later whether the split is up to date; `dropped` is read when the rows
-    are all through. `progress` is called with the number of rows after each chunk.
+    kept in the header, to see later whether the split is up to date; `dropped` (rows by reason) is read after the
+    last row. `progress` is called with the number of rows after each chunk.
     """
-    token_type = np.uint16 if len(tokenizer) <= 2**16 else np.uint32
-    label_type = np.int64 if task.kind == "classification" else np.float64
-    arrays = {"tokens": token_type, "types": np.uint8, "ends": np.int64, "labels": label_type}
-    labeled = task.splits[split].label is not None
+    dtypes = {
+        "tokens": "uint16" if len(tokenizer) <= 2**16 else "uint32",
+        "types": "uint8",
+        "ends": "int64",
+        "labels": task.kind.label_type,
+    }
+    if task.splits[split].label is None:
+        del dtypes["labels"]
     n_rows, end, longest, cut = 0, 0, 0, 0
     with write_folder_whole(folder) as beside:
         with contextlib.ExitStack() as stack:
-            files = {
-                name: stack.enter_context(open(beside / f"{name}.bin", "wb"))
-                for name in arrays
-                if labeled or name != "labels"
+            arrays = {
+                name: _ArrayFile(stack.enter_context(open(beside / f"{name}.bin", "wb")), dtype)
+                for name, dtype in dtypes.items()
             }
             while chunk := list(itertools.islice(rows, CHUNK)):
                 sentences = zip(*(row.texts for row in chunk))
@@ -76,21 +138,18 @@ def write_split(folder, rows, task, split, tokenizer, max_seq_len, made_from, dr
                 )
                 lengths = np.fromiter(map(len, encoded["input_ids"]), np.int64, len(chunk))
                 ends = end + np.cumsum(lengths)
-                written = {
-                    "tokens": itertools.chain.from_iterable(encoded["input_ids"]),
-                    "types": itertools.chain.from_iterable(encoded["token_type_ids"]),
-                    "ends": ends,
-                    "labels": (row.label for row in chunk),
-                }
-                for name, file in files.items():
-                    np.fromiter(written[name], arrays[name]).tofile(file)
+                arrays["tokens"].write(itertools.chain.from_iterable(encoded["input_ids"]))
+                arrays["types"].write(itertools.chain.from_iterable(encoded["token_type_ids"]))
+                arrays["ends"].write(ends)
+                if "labels" in arrays:
+                    arrays["labels"].write(row.label for row in chunk)
                 n_rows, end, longest = n_rows + len(chunk), int(ends[-1]), max(longest, int(lengths.max()))
                 cut += int((lengths >= max_seq_len).sum())
                 progress(len(chunk))
         header = {
             "task": task.name,
             "split": split,
-            "kind": task.kind,
+            "kind": task.kind.name,
             "labels": list(task.labels),
             "rows": n_rows,
             "rows_dropped": dropped,
@@ -98,66 +157,74 @@ def write_split(folder, rows, task, split, tokenizer, max_seq_len, made_from, dr
             "longest_row": longest,
             "rows_as_long_as_max_seq_len": cut,
             "pad_id": tokenizer.pad_token_id,
-            "arrays": {name: np.dtype(arrays[name]).name for name in files},
+            "arrays": {
+                name: {"type": array.dtype, "sha256": array.sha256.hexdigest()} for name, array in arrays.items()
+            },
             "made_from": made_from,
         }
+        header["fingerprint"] = _fingerprint(header)
         write_json(beside / "header.json", header)
     return header
 
 
-def up_to_date_header(folder, made_from):
-    """Return the header of the split in `folder` if it is whole and made from exactly `made_from`, else None."""
+def up_to_date_header(folder: Path, task: Task, split: str, made_from: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the header of the split in `folder` if it is whole and made from exactly `made_from`, else None.
+
+    Raises UserError if the folder is that of another task's split: two names can give one folder.
+    """
     try:
-        header = _read_header(Path(folder))
-        for name in header["arrays"]:
-            _check_size(Path(folder), header, name)
+        header = _read_header(folder)
     except UserError:
         return None
-    return header if header["made_from"] == made_from else None
+    found = header["task"], header["split"]
+    if found != (task.name, split) and split_name(*found) == folder.name:
+        raise UserError(
+            f"{folder}: split '{found[1]}' of task '{found[0]}', expected to be free for '{split}' of '{task.name}'; "
+            "rename one of them, or take another --data_dir"
+        )
+    if found != (task.name, split) or header["made_from"] != made_from:
+        return None
+    try:
+        for name in header["arrays"]:
+            _read_array(folder, header, name)
+    except UserError:
+        return None
+    return header
 
 
-def _read_header(folder):
-    if not folder.is_dir():
+def _read_header(folder: Path) -> dict[str, Any]:
+    """Return the header of the split in `folder`; raise UserError unless it is there, just as write_split wrote it."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder}: a file, expected the folder of a tokenized split; move it away and {AGAIN}")
+    if not folder.exists():
         raise UserError(
             f"{folder}: no such tokenized split, expected one; make it with prepro.py --data_dir {folder.parent}"
         )
-    header = read_json(folder / "header.json", "the header of a tokenized split")
-    kinds = {
-        "task": str,
-        "kind": str,
-        "labels": list,
-        "rows": int,
-        "rows_dropped": dict,
-        "tokens": int,
-        "longest_row": int,
-        "rows_as_long_as_max_seq_len": int,
-        "pad_id": int,
-        "arrays": dict,
-        "made_from": dict,
-    }
-    wrong = [key for key, kind in kinds.items() if not isinstance(header.get(key), kind)]
-    if wrong or not {"tokens", "types", "ends"} <= set(header["arrays"]) <= {"tokens", "types", "ends", "labels"}:
+    path = folder / "header.json"
+    header = read_json(path, "the header of a tokenized split")
+    check(HEADER, header, path, advice=AGAIN)
+    fingerprint = _fingerprint({key: value for key, value in header.items() if key != "fingerprint"})
+    if fingerprint != header["fingerprint"]:
         raise UserError(
-            f"{folder}/header.json: {(wrong or ['arrays'])[0]} is missing or not as prepro.py writes it; run prepro.py again"
+            f"{path}: fingerprint: {header['fingerprint']}, expected {fingerprint} for what stands there; "
+            f"the file was changed by hand or is damaged, {AGAIN}"
         )
     return header
 
 
-def _check_size(folder, header, name):
-    """Return (path, type, elements) of one array of a split; raise UserError unless the file has just that size."""
-    path = folder / f"{name}.bin"
-    if header["arrays"][name] not in ("uint8", "uint16", "uint32", "int64", "float64"):
+def _read_array(folder: Path, header: dict[str, Any], name: str) -> np.ndarray:
+    """Return one array of a split, mapped into memory; raise UserError unless its size and fingerprint are right."""
+    path, array = folder / f"{name}.bin", header["arrays"][name]
+    length = header["tokens" if name in ("tokens", "types") else "rows"]
+    wanted, size = length * np.dtype(array["type"]).itemsize, path.stat().st_size if path.exists() else 0
+    if size != wanted:
+        raise UserError(f"{path}: {size} bytes, expected {wanted}; the split is damaged, {AGAIN}")
+    if sha256(path) != array["sha256"]:
         raise UserError(
-            f"{folder}/header.json: array type {header['arrays'][name]!r} is none that prepro.py writes; run prepro.py again"
+            f"{path}: its content has another fingerprint than header.json says, expected that of prepro.py; "
+            f"the split is damaged, {AGAIN}"
         )
-    dtype = np.dtype(header["arrays"][name])
-    size = header["tokens" if name in ("tokens", "types") else "rows"]
-    actual = path.stat().st_size if path.exists() else 0
-    if actual != size * dtype.itemsize:
-        raise UserError(
-            f"{path}: {actual} bytes, expected {size * dtype.itemsize}; the split is damaged, run prepro.py again"
-        )
-    return path, dtype, size
+    return np.memmap(path, array["type"], "r", shape=length)
 
 
 class TokenizedSplit:
@@ -166,14 +233,20 @@ class TokenizedSplit:
     Attributes: `lengths` (rows,) tokens per row; `labels` (rows,) or None; `header`.
     """
 
-    def __init__(self, data_dir, task, split, tokenizer=None):
-        """Open the split; raise UserError unless it is whole and fits `task` and `tokenizer`, as describe_tokenizer gives it."""
+    labels: np.ndarray | None
+
+    def __init__(self, data_dir: str | Path, task: Task, split: str, tokenizer: dict[str, str] | None = None) -> None:
+        """Open the split. `tokenizer`: that of the encoder, as describe_tokenizer gives it.
+
+        Raises UserError unless the split is just as prepro.py wrote it, and fits `task` and `tokenizer`.
+        """
         self.folder = folder = split_folder(data_dir, task.name, split)
         self.header = _read_header(folder)
-        for key, wanted in (("task", task.name), ("kind", task.kind), ("labels", list(task.labels))):
-            if self.header.get(key) != wanted:
+        expected = {"task": task.name, "split": split, "kind": task.kind.name, "labels": list(task.labels)}
+        for key, wanted in expected.items():
+            if (found := self.header[key]) != wanted:
                 raise UserError(
-                    f"{folder}/header.json: {key} is {self.header.get(key)!r}, but the task file says {wanted!r}; run prepro.py again"
+                    f"{folder}/header.json: {key}: {found!r}, expected {wanted!r}, as the task says; {AGAIN}"
                 )
         if tokenizer is not None:
             made = self.header["made_from"].get("tokenizer", {})
@@ -182,19 +255,16 @@ class TokenizedSplit:
                     f"{folder}: tokenized for '{made.get('name')}', expected the tokenizer of '{tokenizer['name']}' "
                     "(--init_checkpoint); run prepro.py with that tokenizer"
                 )
-        self._tokens, self._types, ends = (self._map(name) for name in ("tokens", "types", "ends"))
+        arrays = {name: _read_array(folder, self.header, name) for name in self.header["arrays"]}
+        self._tokens, self._types, ends = arrays["tokens"], arrays["types"], arrays["ends"]
         self._starts = np.concatenate([[0], ends[:-1]])
         self.lengths = ends - self._starts
-        self.labels = self._map("labels") if "labels" in self.header["arrays"] else None
+        self.labels = arrays.get("labels")
 
-    def _map(self, name):
-        path, dtype, size = _check_size(self.folder, self.header, name)
-        return np.memmap(path, dtype, "r", shape=size)
-
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.lengths)
 
-    def part(self, rows):
+    def part(self, rows: np.ndarray) -> "TokenizedSplit":
         """Return a split of `rows` (indices) alone, in their order."""
         part = copy.copy(self)
         part._starts, part.lengths, part.labels = (
@@ -204,16 +274,16 @@ class TokenizedSplit:
         )
         return part
 
-    def tokens_in_parts(self):
-        """Yield all token ids, a million at a time; of a part() as well, those of the whole split."""
+    def tokens_in_parts(self) -> Iterator[np.ndarray]:
+        """Yield all token ids, a million at a time; a part() yields those of the whole split, too."""
         for start in range(0, len(self._tokens), 2**20):
             yield self._tokens[start : start + 2**20]
 
-    def batch(self, rows):
+    def batch(self, rows: np.ndarray) -> dict[str, "torch.Tensor"]:
         """Return the batch of `rows` (indices) as torch tensors, padded to its longest row.
 
         input_ids, token_type_ids: (batch, length) int64; attention_mask: the same, 0 at padding, where there is any;
-        labels: (batch,), where there are any.
+        labels: (batch,), where the split has them.
         """
         import torch
 

@@ -6,12 +6,12 @@ No quoting: in GLUE's files a quote character is plain data. Rows end at a line 
 
 import contextlib
 import itertools
-import math
 import sys
 from typing import NamedTuple
 
 from data_utils.errors import UserError
-from data_utils.tasks import Layout
+from data_utils.task_kinds import BadLabel
+from data_utils.tasks import Layout, Task
 
 
 class Row(NamedTuple):
@@ -157,17 +157,11 @@ def _read_row(line, task, columns, every_row):
     return Row(texts, None if columns.label is None else _read_label(fields[columns.label].strip(), task))
 
 
-def _read_label(field, task):
+def _read_label(field: str, task: Task) -> int | float:
     if field in task.drop_labels:
         raise _BadRow(f"label {field}", "a label to drop", dropped=True)
-    if task.kind == "classification":
-        if field not in task.labels:
-            raise _BadRow("unknown label", f"label '{field}', expected one of: {', '.join(task.labels)}")
-        return task.labels.index(field)
     try:
-        value = float(field)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise _BadRow("not a number", f"label '{field}', expected a number")
-    return value
+        return task.kind.parse(field, task.labels)
+    except BadLabel as bad:
+        reason, expected = bad.args
+        raise _BadRow(reason, f"label '{field[:80]}', expected {expected}") from None

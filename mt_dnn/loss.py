@@ -1,11 +1,30 @@
-"""The loss of every row, by kind of task."""
+"""The loss of every row, by kind of task (data_utils/task_kinds.py)."""
 
+from collections.abc import Callable
+
+import torch
+from torch import nn
 from torch.nn import functional
 
+from data_utils.tasks import Task
 
-def loss_per_row(model, task, batch):
-    """Return the loss of every row, (batch,): cross-entropy, or squared error for a regression."""
-    outputs, labels = model(task, batch), batch["labels"]
-    if task.kind == "classification":
-        return functional.cross_entropy(outputs, labels, reduction="none")
+
+def cross_entropy(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """`outputs`: (batch, classes) logits; `labels`: (batch,) class ids. Returns (batch,)."""
+    return functional.cross_entropy(outputs, labels, reduction="none")
+
+
+def squared_error(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """`outputs`: (batch, 1) values; `labels`: (batch,) values. Returns (batch,)."""
     return (outputs.squeeze(1) - labels.to(outputs.dtype)) ** 2
+
+
+LOSSES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
+    "classification": cross_entropy,
+    "regression": squared_error,
+}
+
+
+def loss_per_row(model: nn.Module, task: Task, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Return the loss of every row of `batch`, (batch,), with the `model` that gives outputs for a task and a batch."""
+    return LOSSES[task.kind.name](model(task, batch), batch["labels"])

@@ -25,20 +25,17 @@ def main():
 
 
 def predict_rows(options):
-    """Write a line per row of the input: its number from 0, then the label and its probability, or the value."""
+    """Write a line per row of the input: its number from 0, then the prediction, as the task's kind shows it."""
     from data_utils.tsv import read_texts
-    from mt_dnn.export.classifier import answers, load_classifier
+    from mt_dnn.export.classifier import load_classifier
 
     classifier = load_classifier(options.runs[0], options.task, options.device, options.precision)
     task = classifier.task
     with write_whole(options.output) if options.output else contextlib.nullcontext(sys.stdout) as file:
-        answered = answers(task, classifier.outputs(read_texts(options.input, task)))
-        if task.kind == "classification":
-            file.write("row\tlabel\tprobability\n")
-            file.writelines(f"{row}\t{label}\t{probability:.4f}\n" for row, (label, probability) in enumerate(answered))
-        else:
-            file.write("row\tvalue\n")
-            file.writelines(f"{row}\t{value:.4f}\n" for row, value in enumerate(answered))
+        answers = classifier.answers(read_texts(options.input, task))
+        file.write("\t".join(["row", *task.kind.answer_columns]) + "\n")
+        for row, answer in enumerate(answers):
+            file.write("\t".join([str(row), *task.kind.answer_fields(answer)]) + "\n")
 
 
 def predict_test_sets(options):

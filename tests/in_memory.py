@@ -4,6 +4,7 @@ import numpy as np
 import torch
 import toy
 
+from data_utils.task_kinds import TASK_KINDS
 from data_utils.tasks import Layout, Task
 from mt_dnn.model import Model
 
@@ -13,7 +14,14 @@ LAYERS, HEADS = 3, 4
 def make_task(kind="classification"):
     labels = ("0", "1", "2") if kind == "classification" else ()
     return Task(
-        "toy", kind, labels, ("accuracy",), 0.1, (), False, {"train": Layout("train.tsv", ("sentence",), "label", None)}
+        "toy",
+        TASK_KINDS[kind],
+        labels,
+        ("accuracy",),
+        0.1,
+        (),
+        False,
+        {"train": Layout("train.tsv", ("sentence",), "label", None)},
     )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import transformers
 
 from data_utils.files import write_whole
+from data_utils.task_kinds import TASK_KINDS
 from data_utils.tasks import Layout, Task
 from data_utils.tokenized import TokenizedSplit
 
@@ -49,7 +50,7 @@ def make_task(name):
     """Return a Task with two classes."""
     return Task(
         name,
-        "classification",
+        TASK_KINDS["classification"],
         ("0", "1"),
         ("accuracy",),
         0.1,

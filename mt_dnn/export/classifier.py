@@ -18,7 +18,7 @@ from data_utils.tsv import Row
 from mt_dnn.encoders.families import longest_row, takes_token_types
 from mt_dnn.model import load_model
 from mt_dnn.runtime.machine import autocast, choose_device, choose_tokens_at_once
-from mt_dnn.training.evaluate import decide, predict
+from mt_dnn.training.evaluate import predict
 
 BATCH_SIZE = 64
 TOKENS = 2**14  # at once on a GPU
@@ -97,7 +97,11 @@ class Classifier:
             raise ValueError(
                 f"each text of '{self.task.name}' is {' and '.join(self.task.text_names)}, expected as many sentences"
             )
-        return answers(self.task, self.outputs(rows)) if rows else []
+        return self.answers(rows) if rows else []
+
+    def answers(self, rows):
+        """Return what __call__ does, for any number of tsv.Row, at least one."""
+        return self.task.kind.answers(self.outputs(rows), self.task.labels)
 
     def outputs(self, rows, progress=lambda n: None):
         """Return the outputs, (rows, outputs) float32, for any number of tsv.Row. Tokens lie on disk meanwhile, so memory does not grow with the texts."""
@@ -122,15 +126,6 @@ class Classifier:
                 autocast(device, self.precision),
                 choose_tokens_at_once(0, device) or TOKENS,
             )
-
-
-def answers(task, outputs):
-    """Turn outputs (rows, outputs) into [(label, its probability)], or for a regression into [value]."""
-    predicted = decide(task, outputs).tolist()
-    if task.kind == "regression":
-        return predicted
-    probabilities = torch.from_numpy(outputs).softmax(1).max(1).values.tolist()
-    return [(task.labels[choice], probability) for choice, probability in zip(predicted, probabilities)]
 
 
 class Stock(nn.Module):

@@ -95,9 +95,9 @@ def dense_classifier(folder, model, task, ticket):
     """
     with hub_errors(folder, "a saved model", flag=""):
         config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    config.id2label = dict(enumerate(task.labels or ["value"]))
+    config.id2label = dict(enumerate(task.kind.output_names(task.labels)))
     config.label2id = {label: number for number, label in config.id2label.items()}
-    config.problem_type = "single_label_classification" if task.kind == "classification" else "regression"
+    config.problem_type = task.kind.problem_type
     config.classifier_dropout = task.head_dropout
     whole = Model(encoder_class(config)(copy.deepcopy(config)), [task])
     parts, family = kept_parts(whole.encoder, ticket), family_of(config)

@@ -10,7 +10,6 @@ from data_utils.files import write_whole
 from data_utils.tasks import read_tasks, select_tasks
 from data_utils.tsv import read_every_row
 from data_utils.yaml_file import read_yaml
-from mt_dnn.export.classifier import answers
 
 RULES = "experiments/glue/submission.yml"
 HEADER = "index\tprediction"
@@ -30,7 +29,7 @@ def write_submission(path, classifiers, raw_dir, task_def, say):
     """
     rules, files = read_rules(), {}
     for file, (classifier, rows) in _plan(classifiers, rules, raw_dir, task_def).items():
-        predicted = answers(classifier.task, classifier.outputs(rows()))
+        predicted = classifier.answers(rows())
         files[file] = [show(answer, rules[file]) for answer in predicted]
         say(f"{file}: {len(predicted)} rows")
     with write_whole(path, "wb") as out:
@@ -88,7 +87,7 @@ def _refuse_other_size(rows, rule, where):
 
 
 def show(answer, rule):
-    """An answer, as of classifier.answers, as the file has it: the label; or the number, within the range."""
+    """An answer, as Classifier.answers returns it, as the file has it: the label; or the number, within the range."""
     if "range" not in rule:
         return answer[0]
     low, high = rule["range"]

@@ -9,7 +9,6 @@ import numpy as np
 
 from data_utils.errors import UserError
 
-
 Scores = tuple[np.ndarray, np.ndarray]  # of heads, (layers, heads), and of FFNs, (layers,)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -9,7 +10,6 @@ from torch import nn
 
 from data_utils.batches import sorted_batches
 from data_utils.files import write_whole
-from data_utils.metrics import compute
 from data_utils.tasks import Task
 from data_utils.tokenized import TokenizedSplit
 from mt_dnn.runtime.distributed import all_reduce_sum, shard
@@ -46,31 +46,15 @@ def predict(
     return all_reduce_sum(outputs).cpu().numpy()
 
 
-def decide(task, outputs):
-    """Turn outputs (rows, outputs) into predictions (rows,): class ids, or values."""
-    return outputs.argmax(1) if task.kind == "classification" else outputs[:, 0]
+def measure(task: Task, split: TokenizedSplit, outputs: np.ndarray) -> dict[str, float]:
+    """Return {metric: value} of `outputs`, (rows, outputs), against the split's labels."""
+    return task.kind.measure(task.metrics, np.asarray(split.labels), outputs)
 
 
-def measure(task, split, outputs):
-    """Return {metric: value} of `outputs` against the split's labels."""
-    return compute(task, np.asarray(split.labels), decide(task, outputs))
-
-
-def write_predictions(path, task, split, outputs):
-    """Write a line per row: its number from 0, the label, the prediction, then the class probabilities."""
-    predicted = decide(task, outputs)
+def write_predictions(path: Path, task: Task, split: TokenizedSplit, outputs: np.ndarray) -> None:
+    """Write a line per row: its number from 0, the label, the prediction, and what the task's kind shows beside it."""
+    kind, names, labels = task.kind, task.labels, np.asarray(split.labels)
     with write_whole(path) as file:
-        if task.kind == "classification":
-            probabilities = torch.from_numpy(outputs).softmax(1).numpy()
-            file.write("\t".join(["row", "label", "prediction", *(f"p({label})" for label in task.labels)]) + "\n")
-            for row, (label, choice) in enumerate(zip(split.labels, predicted)):
-                file.write(
-                    "\t".join(
-                        [str(row), task.labels[label], task.labels[choice], *(f"{p:.4f}" for p in probabilities[row])]
-                    )
-                    + "\n"
-                )
-        else:
-            file.write("row\tlabel\tprediction\n")
-            for row, (label, value) in enumerate(zip(split.labels, predicted)):
-                file.write(f"{row}\t{label:g}\t{value:.4f}\n")
+        file.write("\t".join(["row", "label", *kind.prediction_columns(names)]) + "\n")
+        for row, (label, fields) in enumerate(zip(labels, kind.prediction_fields(outputs, names))):
+            file.write("\t".join([str(row), kind.show(label, names), *fields]) + "\n")

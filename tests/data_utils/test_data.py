@@ -1,7 +1,10 @@
 """Raw rows, task entries, tokenized splits, batches."""
 
+import dataclasses
+import hashlib
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +13,7 @@ import toy
 from data_utils.batches import choose_rows, sorted_batches, split_rows, training_batches
 from data_utils.errors import UserError
 from data_utils.tasks import read_tasks
-from data_utils.tokenized import TokenizedSplit, describe_tokenizer, up_to_date_header
+from data_utils.tokenized import TokenizedSplit, data_fingerprints, describe_tokenizer
 from data_utils.tsv import Row, read_rows
 
 TASKS = read_tasks(toy.TASK_DEF)
@@ -124,25 +127,36 @@ def test_prepro_leaves_nothing_half_written(workshop, tmp_path, refused, door):
     "entry, complaint",
     [
         ("kind: ranking", "new.kind: 'ranking', expected one of classification, regression"),
-        ("labels: [yes, no]", "new.labels: .*quote words like yes and no"),
+        ("labels: [yes, no]", "new.labels.0.: True, expected a label .*in quotes if it is a word like yes or no"),
         ("labels: ['1']", "new.labels: .*expected two or more different labels"),
-        ("metrics: [bleu]", "new.metrics: .*expected for a classification a list of some of: accuracy, f1, matthews"),
+        ("metrics: [bleu]", "new.metrics.0.: .bleu., expected one of accuracy, f1, matthews"),
         ("metrics: [f1]\n  labels: [a, b, c]", "new.metrics: .*f1 for two labels only"),
         ("head_dropout: 1.5", "new.head_dropout: 1.5, expected a number from 0 to below 1"),
         ("text: [0, sentence]", "new.splits.train.text: .*all by name or all by number"),
-        ("text: [0]\n  label: 1", "new.splits.train.columns: None, expected how many columns"),
-        ("label: 3", "new.splits.train.label: 3, expected a column by name as in text"),
+        (
+            "text: [0]\n  label: 1",
+            "new.splits.train.columns: None, expected the number of columns in every row, from 2",
+        ),
+        ("label: 3", "new.splits.train.label: 3, expected a column by name, as in text"),
         ("splits: {dev: dev.tsv}", "new.splits: .*expected `train: FILE` and more"),
-        ("splits: {train: {path: x}}", "new.splits.train: .*expected a file name"),
+        (
+            "splits: {train: {path: x}}",
+            "new.splits.train.path: unknown key, expected some of: file, text, label, columns",
+        ),
         ("kind: [x]", "new.kind: .*expected one of"),
-        ("metrics: [[accuracy]]", "new.metrics: .*a list of some of"),
+        ("metrics: [[accuracy]]", "new.metrics.0.: .*expected one of accuracy"),
         ("label: null", "new.splits.train.label: none, expected the column"),
         ("text: [-1]\n  columns: 4\n  label: 1", "new.splits.train.text: .*by number from 0"),
-        ("splits: {train: {file: null}}", "new.splits.train: .*expected a file name"),
-        ("splits: {train: a.tsv, B: b.tsv}", "new.splits: .*names of lower-case letters"),
+        ("splits: {train: {file: null}}", "new.splits.train.file: None, expected a file name"),
+        ("splits: {train: a.tsv, B: b.tsv}", "new.splits: 'B', expected a name of lower-case letters"),
         ("? [a, b]\n  : 1", "not readable as YAML"),
         ("when: 2021-99-99", "not readable as YAML"),
         ("lables: [a, b]", "new.lables: unknown key"),
+        ("metrics: null", "new.metrics: None, expected a list of metrics"),
+        ("drop_labels: 3", "new.drop_labels: 3, expected a list of labels"),
+        ("head_dropout: .inf", "inf, expected a finite number"),
+        ("text: [a, b, c]", "new.splits.train.text: .*expected one or two columns"),
+        ("splits: 3", "new.splits: 3, expected `train: FILE` and more"),
     ],
 )
 def test_bad_task_entries_are_refused_with_file_and_key(tmp_path, entry, complaint):
@@ -214,32 +228,186 @@ def test_long_pairs_are_cut_to_max_seq_len(workshop, tmp_path, door):
     assert (ids[:, -1] == separator).all() and ((ids == separator).sum(1) == 2).all()
 
 
-def test_damaged_or_unfitting_splits_are_refused(workshop, tmp_path):
-    task = workshop.tasks["rte"]
-    shutil.copytree(workshop.data / "rte_dev", tmp_path / "rte_dev")
-    tokens = tmp_path / "rte_dev" / "tokens.bin"
-    tokens.write_bytes(tokens.read_bytes()[:-2])
-    with pytest.raises(UserError, match="tokens.bin: .* bytes, expected .*damaged"):
-        TokenizedSplit(tmp_path, task, "dev")
-    assert (
-        up_to_date_header(tmp_path / "rte_dev", TokenizedSplit(workshop.data, task, "dev").header["made_from"]) is None
+@pytest.fixture
+def damaged(workshop, tmp_path):
+    """A copy of the dev split of RTE to damage: (its folder, a function that opens it)."""
+    folder = tmp_path / "rte_dev"
+    shutil.copytree(workshop.data / "rte_dev", folder)
+    return folder, lambda split="dev": TokenizedSplit(tmp_path, workshop.tasks["rte"], split)
+
+
+def refused_and_written_again(damaged, workshop, door, complaint, folder=None):
+    folder, read = folder or damaged[0], damaged[1]
+    with pytest.raises(UserError, match=f"^{complaint}"):
+        read(folder.name.removeprefix("rte_"))
+    ended = door(*tokenize(workshop, folder.parent, "rte"))
+    assert ended.status == 0 and f"{folder}: " in ended.out
+    (line,) = [line for line in ended.out.splitlines() if line.startswith(f"{folder}: ")]
+    assert line.endswith("; written")
+    assert read(folder.name.removeprefix("rte_")).header["task"] == "rte"
+    assert door(*tokenize(workshop, folder.parent, "rte")).out.count("up to date") == 3
+
+
+def tokenize(workshop, data_dir, task, *more):
+    paths = ("--raw_dir", workshop.raw, "--data_dir", data_dir, "--init_checkpoint", workshop.encoder)
+    return ("prepro.py", *paths, "--tasks", task, "--max_seq_len", 64, *more)
+
+
+def flip(path, place, bit):
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1 << bit
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "name, damage, complaint",
+    [
+        ("tokens", lambda path: flip(path, 7, 3), "its content has another fingerprint"),
+        ("types", lambda path: flip(path, -1, 0), "its content has another fingerprint"),
+        ("ends", lambda path: flip(path, 100, 1), "its content has another fingerprint"),
+        (
+            "tokens",
+            lambda path: path.write_bytes((half := path.read_bytes()[: path.stat().st_size // 2]) + bytes(len(half))),
+            "its content has another fingerprint",
+        ),
+        ("labels", lambda path: path.write_bytes(bytes(path.stat().st_size)), "its content has another fingerprint"),
+        (
+            "labels",
+            lambda path: path.write_bytes(path.read_bytes()[:-8] + np.int64(-100).tobytes()),
+            "its content has another fingerprint",
+        ),
+        (
+            "tokens",
+            lambda path: path.write_bytes(path.read_bytes()[:-2]),
+            "[0-9]+ bytes, expected [0-9]+; the split is",
+        ),
+        ("labels", Path.unlink, "0 bytes, expected 480; the split is damaged, run prepro.py again"),
+    ],
+)
+def test_a_damaged_array_is_refused_and_prepro_writes_it_again(damaged, workshop, door, name, damage, complaint):
+    damage(damaged[0] / f"{name}.bin")
+    refused_and_written_again(damaged, workshop, door, f"{damaged[0]}/{name}.bin: {complaint}")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"pad_id": 3},
+        {"longest_row": 5},
+        {"rows": 59},
+        {"tokens": 2},
+        {"made_from": {}},
+        {"labels": ["entailment", "not_entailment"]},
+        {"rows_dropped": {"bad": 1}},
+    ],
+)
+def test_an_edited_header_is_refused_and_prepro_writes_it_again(damaged, workshop, door, change):
+    header = damaged[0] / "header.json"
+    header.write_text(json.dumps({**json.loads(header.read_text()), **change}))
+    refused_and_written_again(
+        damaged, workshop, door, f"{header}: fingerprint: .*changed by hand or is damaged, run prep"
     )
-    header = json.loads((tmp_path / "rte_dev/header.json").read_text())
-    header["labels"] = ["entailment", "not_entailment"]
-    (tmp_path / "rte_dev/header.json").write_text(json.dumps(header))
-    with pytest.raises(UserError, match="labels is .*but the task file says"):
-        TokenizedSplit(tmp_path, task, "dev")
-    for key, wrong in (
-        ("rows", None),
-        ("arrays", ["tokens"]),
-        ("arrays", {**header["arrays"], "tokens": "object"}),
-        ("pad_id", None),
-    ):
-        (tmp_path / "rte_dev/header.json").write_text(json.dumps({**header, "labels": list(task.labels), key: wrong}))
-        with pytest.raises(UserError, match="header.json: .*run prepro.py again"):
-            TokenizedSplit(tmp_path, task, "dev")
-    with pytest.raises(UserError, match="rte_train: no such tokenized split"):
-        TokenizedSplit(tmp_path, task, "train")
+
+
+@pytest.mark.parametrize(
+    "change, complaint",
+    [
+        ({"rows": None}, "rows: None, expected a whole number from 1; run prepro.py again"),
+        ({"pad_id": None}, "pad_id: None, expected a whole number from 0; run prepro.py again"),
+        (
+            {"arrays": ["tokens"]},
+            r"arrays: \['tokens'\], expected keys tokens, types, ends, labels; run prepro.py again",
+        ),
+        ({"arrays": {"tokens": "uint16"}}, "arrays.tokens: 'uint16', expected keys type, sha256; run prepro.py again"),
+        ({"made_from": 3}, "made_from: 3, expected what the split was made from; run prepro.py again"),
+        ({"fingerprint": 3}, "fingerprint: 3, expected text; run prepro.py again"),
+    ],
+)
+def test_a_header_of_wrong_types_is_refused_with_its_key(damaged, workshop, door, change, complaint):
+    header = damaged[0] / "header.json"
+    header.write_text(json.dumps({**json.loads(header.read_text()), **change}))
+    refused_and_written_again(damaged, workshop, door, f"{header}: {complaint}")
+
+
+def test_a_split_of_a_version_without_fingerprints_is_written_again(damaged, workshop, door):
+    path = damaged[0] / "header.json"
+    header = json.loads(path.read_text())
+    header.pop("fingerprint")
+    header["arrays"] = {name: array["type"] for name, array in header["arrays"].items()}
+    path.write_text(json.dumps(header))
+    refused_and_written_again(
+        damaged, workshop, door, f"{path}: fingerprint: missing, expected text; run prepro.py again"
+    )
+
+
+def test_another_split_in_the_place_of_one_is_refused_and_written_again(damaged, workshop, door):
+    folder = damaged[0].with_name("rte_train")
+    damaged[0].rename(folder)
+    complaint = f"{folder}/header.json: split: 'dev', expected 'train', as the task says; run prepro.py again"
+    refused_and_written_again(damaged, workshop, door, complaint, folder)
+
+
+def test_a_split_that_does_not_fit_the_task_file_is_refused(damaged, workshop):
+    folder, _ = damaged
+    task = dataclasses.replace(workshop.tasks["rte"], labels=("entailment", "not_entailment"))
+    with pytest.raises(UserError, match=r"header.json: labels: \['not_entailment', 'entailment'\], expected"):
+        TokenizedSplit(folder.parent, task, "dev")
+    with pytest.raises(UserError, match="rte_train: no such tokenized split, expected one; make it with prepro.py"):
+        TokenizedSplit(folder.parent, task, "train")
+
+
+def test_a_file_in_the_place_of_a_split_is_refused(damaged, workshop, refused):
+    folder, read = damaged
+    folder.with_name("rte_train").write_text("mine")
+    with pytest.raises(UserError, match="rte_train: a file, expected the folder of a tokenized split; move it away"):
+        read("train")
+    assert "rte_train: a file, expected a folder" in refused(*tokenize(workshop, folder.parent, "rte"))
+    assert folder.with_name("rte_train").read_text() == "mine"
+    (folder / "tokens.bin").unlink()
+    (folder / "header.json").unlink()
+    with pytest.raises(UserError, match="rte_dev/header.json: no such file, expected the header of a tokenized split"):
+        read("dev")
+
+
+def test_a_split_that_is_a_link_is_written_where_the_link_leads(damaged, workshop, door):
+    folder, read = damaged
+    (disk := folder.parent / "disk").mkdir()
+    folder.rename(disk / "split")
+    folder.symlink_to(disk / "split")
+    flip(disk / "split/tokens.bin", 7, 3)
+    refused_and_written_again(damaged, workshop, door, f"{folder}/tokens.bin: its content")
+    assert folder.is_symlink() and [path.name for path in disk.iterdir()] == ["split"]
+
+
+def test_the_fingerprint_of_what_a_split_was_made_from_is_the_one_in_the_runs_of_earlier_versions(workshop):
+    """Runs hold it in their config.json; it must not change, or they could not be resumed."""
+    task = workshop.tasks["rte"]
+    made_from = TokenizedSplit(workshop.data, task, "dev").header["made_from"]
+    earlier = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:16]
+    assert data_fingerprints(workshop.data, task, ["dev"]) == {"rte_dev": earlier}
+
+
+COLLIDING = """
+a: {kind: regression, metrics: [pearson], text: [sentence], label: score, splits: {train: a.tsv, b_dev: b.tsv}}
+a_b: {kind: regression, metrics: [pearson], text: [sentence], label: score, splits: {train: c.tsv, dev: d.tsv}}
+"""
+
+
+def test_two_tasks_whose_splits_would_share_a_folder_are_refused(tmp_path, workshop, refused, door):
+    path = tmp_path / "tasks.yml"
+    path.write_text(COLLIDING)
+    with pytest.raises(UserError, match=f"{path}: a_b.splits.dev: its folder would be a_b_dev, expected another than"):
+        read_tasks(path)
+    for name in "abcd":
+        (tmp_path / f"{name}.tsv").write_text("sentence\tscore\na film\t1\n")
+    for line, other in zip(COLLIDING.split("\n")[1:], ("a", "a_b")):  # one task file for each, but one --data_dir
+        path.write_text(line)
+        command = ("--task_def", path, "--raw_dir", tmp_path, "--data_dir", tmp_path / "out")
+        if other == "a":
+            assert door("prepro.py", *command, "--init_checkpoint", workshop.encoder).status == 0
+    assert "a_b_dev: split 'b_dev' of task 'a', expected to be free for 'dev' of 'a_b'" in refused(
+        "prepro.py", *command, "--init_checkpoint", workshop.encoder
+    )
 
 
 def test_another_tokenizer_is_refused(workshop):

@@ -17,7 +17,7 @@ from mt_dnn.model import count_parameters, load_encoder, load_model
 from mt_dnn.runtime.machine import autocast
 from mt_dnn.tickets.masks import read_mask
 from mt_dnn.tickets.scores import fingerprint
-from mt_dnn.training.evaluate import decide, measure, predict
+from mt_dnn.training.evaluate import measure, predict
 
 # ---- train.py ----
 
@@ -66,7 +66,7 @@ def test_predictions_and_metrics_are_those_of_the_saved_model(workshop, fine_tun
     )
     assert measure(task, split, outputs) == result_of(fine_tuned)["dev"]["sst"]
     rows = list(csv.DictReader(open(fine_tuned / "dev_predictions.tsv"), delimiter="\t"))
-    assert [row["prediction"] for row in rows] == [task.labels[choice] for choice in decide(task, outputs)]
+    assert [row["prediction"] for row in rows] == [task.labels[choice] for choice in task.kind.decide(outputs)]
     assert [float(row["p(1)"]) for row in rows] == pytest.approx(
         torch.from_numpy(outputs).softmax(1)[:, 1].tolist(), abs=1e-4
     )

@@ -141,7 +141,7 @@ def test_a_model_of_another_kind_in_the_same_place_is_noticed(family_run, tmp_pa
             "tasks.json",
             json.dumps({**tasks, "tasks": {"sst": {**tasks["tasks"]["sst"], "kind": "tagging"}}}).encode(),
         )
-        assert "max_seq_len: None" in complaint(
+        assert "max_seq_len: missing" in complaint(
             folder, "tasks.json", json.dumps({"format": "tickets", "tasks": tasks["tasks"]}).encode()
         )
         assert "copy: " in complaint(folder, "model.safetensors", pickled)

@@ -37,7 +37,7 @@ def make_shared(tickets=TICKETS, attention="sdpa", family="bert"):
 
 
 def batch_of(task, seed=0):
-    return Rows(True, task.kind, seed=seed).batch(np.arange(7))
+    return Rows(True, task.kind.name, seed=seed).batch(np.arange(7))
 
 
 def gradients(model, task):

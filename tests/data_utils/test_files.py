@@ -1,0 +1,140 @@
+"""Files and folders are written whole or not at all, also through links and on a full disk."""
+
+import os
+import resource
+from pathlib import Path
+
+import pytest
+import torch
+
+from data_utils.errors import UserError
+from data_utils.files import find, make_folder, remove_left_overs, save_tensors, write_folder_whole, write_whole
+from data_utils.json_file import write_json
+
+
+@pytest.fixture
+def small_files():
+    """Files can't grow beyond 1,000 bytes: what a full disk does, with another number."""
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+
+
+def write_folder(folder, content, name="a.txt"):
+    with write_folder_whole(folder) as beside:
+        (beside / name).write_text(content)
+
+
+def test_after_an_exception_the_older_file_and_folder_are_as_they_were(tmp_path):
+    (tmp_path / "file").write_text("old")
+    write_folder(tmp_path / "folder", "old")
+    with pytest.raises(KeyboardInterrupt), write_whole(tmp_path / "file") as file:
+        file.write("new")
+        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt), write_folder_whole(tmp_path / "folder") as beside:
+        (beside / "a.txt").write_text("new")
+        raise KeyboardInterrupt
+    assert (tmp_path / "file").read_text() == (tmp_path / "folder/a.txt").read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_a_folder_written_anew_keeps_nothing_of_the_older_one(tmp_path):
+    write_folder(tmp_path / "folder", "old", "old.txt")
+    write_folder(tmp_path / "folder", "new")
+    assert [path.name for path in (tmp_path / "folder").iterdir()] == ["a.txt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_link_stays_a_link_and_what_it_leads_to_is_written(tmp_path):
+    disk = tmp_path / "disk"
+    write_folder(disk / "model", "old", "old.txt")
+    (tmp_path / "model").symlink_to(disk / "model")
+    (tmp_path / "new").symlink_to("disk/new")
+    (tmp_path / "file").symlink_to(disk / "file")
+    for name in ("model", "new"):
+        write_folder(tmp_path / name, "new")
+        assert (tmp_path / name).is_symlink()
+        assert [path.name for path in (disk / name).iterdir()] == ["a.txt"]
+    write_json(tmp_path / "file", {"a": 1})
+    assert (tmp_path / "file").is_symlink() and not (disk / "file").is_symlink()
+    assert (disk / "file").read_text() == '{\n  "a": 1\n}\n'
+    assert sorted(path.name for path in disk.iterdir()) == ["file", "model", "new"]
+
+
+def test_a_link_to_a_disk_that_is_not_there_is_refused(tmp_path):
+    (tmp_path / "model").symlink_to(tmp_path / "disk/model")
+    for write in (write_whole, write_folder_whole):
+        with pytest.raises(UserError, match="model: a link to .*/disk/model, expected .*/disk to be there"):
+            with write(tmp_path / "model"):
+                pass
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_device_is_written_and_not_replaced():
+    with write_whole("/dev/null") as file:
+        file.write("x")
+    assert Path("/dev/null").is_char_device()
+
+
+def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UserError, match="file: a file, expected a folder, or nothing of that name"):
+        write_folder(tmp_path / "file", "new")
+    for path in (tmp_path / "file/below/it", tmp_path / "file/below", tmp_path / "file"):
+        with pytest.raises(UserError, match=f"^{tmp_path}/file: a file, expected a folder, or nothing of that name$"):
+            make_folder(path)
+    with pytest.raises(UserError, match=f"^{tmp_path}/file: a file, expected a folder"):
+        write_json(tmp_path / "file/a.json", {})
+    with pytest.raises(UserError, match="a folder, expected the name of a file"):
+        write_json(tmp_path, {})
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_full_disk_is_an_error_that_names_the_file(tmp_path, small_files, workshop):
+    def fill(name, write):
+        with write_folder_whole(tmp_path / "folder") as beside:
+            write(beside / name)
+
+    long = "a" * 9000
+    for name, write, place in (
+        ("text", lambda path: path.write_text(long), "folder"),
+        ("whole", lambda path: write_json(path, {"a": long}), "folder/whole"),
+        (
+            "model.safetensors",
+            lambda path: save_tensors(path, {"a": torch.zeros(9000)}, {}),
+            "folder/model.safetensors",
+        ),
+        ("tokenizer", lambda path: workshop.tokenizer.save_pretrained(path), "folder"),
+        ("tokenizer.json", lambda path: workshop.tokenizer.backend_tokenizer.save(str(path)), "folder"),
+    ):
+        with pytest.raises(OSError) as full:
+            fill(name, write)
+        assert full.value.filename == str(tmp_path / place) and full.value.strerror == "File too large"
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_text_that_utf_8_does_not_have_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"a.json: '\\ud800' can't be written, expected text that UTF-8 has"):
+        write_json(tmp_path / "a.json", {"label": "x\ud800"})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_beside_a_folder_goes_when_that_is_written_anew(tmp_path):
+    child = os.fork()
+    if not child:
+        with write_folder_whole(tmp_path / "folder") as beside:
+            (beside / "a.txt").write_text("half")
+            os._exit(9)
+    os.waitpid(child, 0)
+    assert len(list(tmp_path.iterdir())) == 1
+    with write_folder_whole(tmp_path / "folder"):
+        remove_left_overs(tmp_path)  # not those of a process that is still there
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_files_are_found_by_the_end_of_their_path(tmp_path):
+    for name in ("b/seed_1/result.json", "a/result.json", "a/checkpoint/result.json", ".a.part/result.json", "x.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert find(tmp_path, "result.json") == [tmp_path / "a/result.json", tmp_path / "b/seed_1/result.json"]
