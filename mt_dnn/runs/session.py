@@ -14,7 +14,7 @@ from data_utils.hub import load_tokenizer
 from data_utils.json_file import write_json
 from data_utils.saved_tasks import SavedTasks
 from data_utils.tokenized import TokenizedSplit, describe_tokenizer
-from mt_dnn.encoders.families import longest_row
+from mt_dnn.encoders.families import longest_row, refuse_other_padding
 from mt_dnn.model import (
     Model,
     count_parameters,
@@ -31,6 +31,7 @@ from mt_dnn.runs.run import tasks_and_dev_sets
 from mt_dnn.runtime.distributed import on_main_process, rank
 from mt_dnn.runtime.log import log, log_command, logging_to, progress_bar
 from mt_dnn.runtime.machine import autocast, choose_device, choose_precision, choose_tokens_at_once, save_time
+from mt_dnn.runtime.memory import memory_advice
 from mt_dnn.tickets.gates import gated, ticket_gates
 from mt_dnn.tickets.importance import score
 from mt_dnn.tickets.masks import Mask
@@ -39,6 +40,8 @@ from mt_dnn.tickets.scores import draw_heat_map, normalise, write_importance
 from mt_dnn.tickets.ticket import remaining_weights
 from mt_dnn.training.evaluate import write_predictions
 from mt_dnn.training.trainer import Data, fine_tune, show_metrics
+
+MEMORY_ADVICE = 'take --tokens_at_once 1024 (in the scripts: FLAGS="--tokens_at_once 1024"), or still less; what is computed stays the same'
 
 
 class Session:
@@ -71,6 +74,7 @@ class Session:
                 f"--init_checkpoint {model_options.init_checkpoint}: a tokenizer of {len(self.tokenizer)} tokens, "
                 f"expected at most the encoder's {self.pretrained.config.vocab_size}"
             )
+        refuse_other_padding(self.pretrained.config, self.tokenizer.pad_token_id)
         positions = longest_row(self.pretrained)
         splits = [split for _, train, dev in self.splits for split in (train, *dev.values())]
         max_seq_len = min(positions, *(split.header["made_from"]["max_seq_len"] for split in splits))
@@ -106,7 +110,7 @@ class Session:
         Raises RunFailed, and writes its line into the run's folder, where memory is full or the loss is no number.
         """
         files, data = run.files, self.data(run.seed)
-        with logging_to(files.log), _failure_written(run), _memory_advice():
+        with logging_to(files.log), _failure_written(run), memory_advice(MEMORY_ADVICE):
             on_main_process(lambda: files.failure.unlink(missing_ok=True))
             on_main_process(
                 lambda: write_json(
@@ -134,7 +138,7 @@ class Session:
         """Score heads and FFNs on the training rows of `seed` with the fine-tuned `model` of one task, or with the one saved
         in `files` where it is None; write importance.json and the heat map. Computed in float32."""
         (data,) = self.data(seed)
-        with logging_to(files.log), _memory_advice():
+        with logging_to(files.log), memory_advice(MEMORY_ADVICE):
             if model is None:
                 log_command()
                 model = load_model(files.model, self.tasks, self.machine.attention, self.device)
@@ -277,21 +281,6 @@ class Session:
             "epochs": len(epochs),
             "seconds_per_epoch": round(float(np.median([epoch["seconds"] for epoch in epochs])), 2),
         }
-
-
-@contextlib.contextmanager
-def _memory_advice():
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:  # torch's allocators raise kinds of RuntimeError
-        full = ("out of memory", "allocate memory", "ALLOC_FAILED")
-        if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and not any(
-            words in str(error) for words in full
-        ):
-            raise
-        raise RunFailed(
-            "the memory is full; take --tokens_at_once 1024, or still less (what is computed stays the same)"
-        ) from None
 
 
 @contextlib.contextmanager

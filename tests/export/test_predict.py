@@ -218,6 +218,8 @@ def renamed(run, folder, name):
     """A copy of a run's model whose task has another name."""
     folder.mkdir()
     for file in (run / "model").iterdir():
+        if file.name == "SHA256SUMS":
+            continue
         content = file.read_bytes()
         if file.name in ("tasks.json", "mask.json"):
             content = content.replace(b'"sst"', f'"{name}"'.encode())
