@@ -43,12 +43,11 @@ def open_door(main: Callable[[], int | None]) -> NoReturn:
         _discard_output()
         sys.exit(1)
     except OSError as error:
-        if error.filename is None and _output_fails():
-            error.filename = "standard output"
-            _discard_output()
         if error.filename is None and error.strerror is None:
             raise
-        _complain(f"{error.filename or 'a file'}: {error.strerror}", 2)
+        if error.filename is None:  # whatever writes a file names it
+            _discard_output()
+        _complain(f"{error.filename or 'standard output'}: {error.strerror}", 2)
     except KeyboardInterrupt:
         print(f"\n{command_name()}: interrupted; give the same command again to do what is left", file=sys.stderr)
         sys.exit(130)
@@ -75,19 +74,10 @@ def _prepare_standard_streams() -> None:
     sys.stderr = sys.stderr or open(os.devnull, "w")
 
 
-def _output_fails() -> bool:
-    """Whether standard output takes no more, as on a full disk."""
-    try:
-        if sys.stdout:
-            sys.stdout.flush()
-        return False
-    except OSError:
-        return True
-
-
 def _discard_output() -> None:
     """Send standard output to nowhere, so that Python does not complain about it again when it ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if sys.stdout:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(message: str, status: int) -> NoReturn:
