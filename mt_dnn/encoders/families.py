@@ -84,7 +84,7 @@ def refuse_other_architecture(config: transformers.PretrainedConfig) -> None:
                 )
 
 
-def refuse_other_padding(config: transformers.PretrainedConfig, pad_id: int) -> None:
+def refuse_other_padding(config: transformers.PretrainedConfig, pad_id: object) -> None:
     """Raise UserError if positions are counted from another padding token than `pad_id`, the tokenizer's."""
     if family_of(config).after_padding and config.pad_token_id != pad_id:
         raise UserError(

@@ -21,13 +21,13 @@ def main() -> None:
     run = RunFolder(saved.folder.parent)
     if not options.output and saved.folder != run.model:
         raise UserError(f"{saved.folder}: not the folder of a run, expected --output, to say where the export goes")
-    output = Path(options.output or run.exports / options.format)
+    output = Path(options.output or run.exports / options.file_format)
     places = {task.name: output / task.name if len(saved.tasks) > 1 else output for task in saved.tasks}
     for place in places.values():
         refuse_to_replace(place, saved.folder)
     for name, place in places.items():
-        table = export(saved, name, options.format, place)
-        print(f"{place}: {name}, {options.format}\n\n{table}", flush=True)
+        table = export(saved, name, options.file_format, place)
+        print(f"{place}: {name}, {options.file_format}\n\n{table}", flush=True)
 
 
 if __name__ == "__main__":
