@@ -18,10 +18,19 @@ def main():
 
     from data_utils.hub import load_tokenizer
 
-    tokenizer = load_tokenizer(options.init_checkpoint)
+    tokenizer, missing = load_tokenizer(options.init_checkpoint), {}
     for task in tasks:
-        for split in task.splits:
-            tokenize_split(task, split, tokenizer, options)
+        for split, layout in task.splits.items():
+            if (Path(options.raw_dir) / layout.file).is_file():
+                tokenize_split(task, split, tokenizer, options)
+            else:
+                missing.setdefault(task.name, []).append(layout.file)
+    if missing:
+        files = ", ".join(file for of_task in missing.values() for file in of_task)
+        raise UserError(
+            f"{options.raw_dir}: no {files}, expected the files of {', '.join(missing)}; get them with download.sh, or "
+            "name the tasks that you have with --tasks (what is there was tokenized)"
+        )
 
 
 def tokenize_split(task, split, tokenizer, options):
@@ -33,10 +42,6 @@ def tokenize_split(task, split, tokenizer, options):
 
     layout, folder = task.splits[split], split_folder(options.data_dir, task.name, split)
     raw = Path(options.raw_dir) / layout.file
-    if not raw.is_file():
-        raise UserError(
-            f"{raw}: no such file, expected the {split} rows of {task.name}; get it with download.sh, or name the tasks you have with --tasks"
-        )
     made_from = {
         "file": layout.file,
         "sha256": sha256(raw),

@@ -1,57 +1,94 @@
-"""The door of a command: it ends with a status, and with one line on standard error where something is wrong."""
+"""The door of a command: it ends with a status and, where something is wrong, with one line on standard error."""
 
+import contextlib
 import gc
+import io
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from data_utils.errors import RunFailed, UserError
 
+# torchrun sets all of them. One that is left in a shell from an earlier call does not mean that torchrun started us.
+TORCHRUN = ("TORCHELASTIC_RUN_ID", "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
-def open_door(main):
-    """Run a command's `main()`; end with the status it returns (None: 0), or with one line on standard error and status 2
-    (1 where a run failed).
 
-    Only errors made for the reader (`UserError`) and those of the file system become a line;
-    a fault of ours keeps its traceback.
+def launched_by_torchrun() -> bool:
+    """Whether torchrun started this process."""
+    return all(name in os.environ for name in TORCHRUN)
+
+
+def open_door(main: Callable[[], int | None]) -> NoReturn:
+    """Run a command's `main()` and end the process with the status that it returns (None: 0).
+
+    A UserError and an error of the file system become one line on standard error and status 2, a RunFailed one line and
+    status 1. Any other exception is a fault of ours and keeps its traceback.
     """
-    door = command_name()
-    gc.set_threshold(
-        100_000
-    )  # looking for garbage among all that the imports load, which stays, takes a tenth of a start
+    _prepare_standard_streams()
+    gc.set_threshold(100_000)  # a start takes a tenth longer where the collector looks through all that imports load
     try:
-        sys.exit(main())
+        try:
+            status = main()
+        except SystemExit as ended:  # of --help
+            status = ended.code
+        if sys.stdout:
+            sys.stdout.flush()
+        sys.exit(status)
     except UserError as error:
-        _complain(door, error)
-    except BrokenPipeError:  # who reads the output has seen enough, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _complain(str(error), 1 if isinstance(error, RunFailed) else 2)
+    except BrokenPipeError:  # the reader of our output has seen enough, as `head` does
+        _discard_output()
         sys.exit(1)
     except OSError as error:
         if error.filename is None and error.strerror is None:
             raise
-        _complain(door, f"{error.filename or 'a file'}: {error.strerror}")
+        if error.filename is None:  # whatever writes a file names it
+            _discard_output()
+        _complain(f"{error.filename or 'standard output'}: {error.strerror}", 2)
     except KeyboardInterrupt:
-        print(f"\n{door}: interrupted; give the same command again to do what is left", file=sys.stderr)
+        print(f"\n{command_name()}: interrupted; give the same command again to do what is left", file=sys.stderr)
         sys.exit(130)
 
 
-def command_name():
+def command_name() -> str:
     """What the reader called: "train.py", or "python -m mt_dnn.export"."""
     script = Path(sys.argv[0])
-    return (
-        f"python -m {script.parent.parent.name}.{script.parent.name}" if script.name == "__main__.py" else script.name
-    )
+    if script.name == "__main__.py":
+        return f"python -m {script.parent.parent.name}.{script.parent.name}"
+    return script.name
 
 
-def _complain(door, message):
-    if os.environ.get("LOCAL_RANK", "0") != "0":
-        time.sleep(5)  # as a rule the first of torchrun's processes here says the same, and torchrun ends the others
-    status = 1 if isinstance(message, RunFailed) else 2
-    print(f"{door}: error: {' '.join(str(message).split())}", file=sys.stderr)
-    if (
-        "LOCAL_RANK" in os.environ
-    ):  # leave without taking down the group of processes: where another has ended, that can crash
-        sys.stdout.flush(), sys.stderr.flush()
+def _prepare_standard_streams() -> None:
+    """Print characters that the terminal's encoding lacks as escapes. Keep the numbers of closed streams from the files
+    that we open: what a library prints would end up in them."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    sys.stderr = sys.stderr or open(os.devnull, "w")
+
+
+def _discard_output() -> None:
+    """Send standard output to nowhere, so that Python does not complain about it again when it ends."""
+    if sys.stdout:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _complain(message: str, status: int) -> NoReturn:
+    together = launched_by_torchrun()
+    if together and os.environ["LOCAL_RANK"] != "0":
+        time.sleep(5)  # the first of torchrun's processes here mostly says the same, and torchrun ends the others
+    with contextlib.suppress(OSError):
+        print(f"{command_name()}: error: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    if together:  # leave without taking down the group of processes: that can crash where another has ended
+        with contextlib.suppress(OSError):
+            if sys.stdout:
+                sys.stdout.flush()
         os._exit(status)
     sys.exit(status)

@@ -1,9 +1,16 @@
-"""What comes by a hub name, or from a local folder in the hub's format: the tokenizer; and what is said when it does not come."""
+"""What comes by a hub name, or from a local folder in the hub's format; one line where it does not come."""
 
 import contextlib
+import functools
+from collections.abc import Iterator
 from pathlib import Path
 
+import huggingface_hub
 import transformers
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from safetensors import safe_open
+from transformers import PreTrainedTokenizerBase
+from transformers.utils.hub import cached_file, get_checkpoint_shard_files
 
 from data_utils.errors import UserError
 
@@ -11,30 +18,79 @@ transformers.utils.logging.disable_progress_bar()
 transformers.utils.logging.set_verbosity_error()
 
 TOKENIZERS = "tokenizer.json", "vocab.txt", "vocab.json", "sentencepiece.bpe.model"
+SECONDS = 5  # how long the hub may take to answer
 
 
-def load_tokenizer(name, flag="--init_checkpoint"):
-    """Load a tokenizer by hub name or from a local folder; raise UserError if there is none. `flag`: what named it, or "" for a folder of ours."""
+def load_tokenizer(name: str | Path, flag: str = "--init_checkpoint") -> PreTrainedTokenizerBase:
+    """Load a tokenizer by hub name or from a local folder.
+
+    `flag`: the flag that named it, for the error line, or "" for a folder of ours. Raises UserError if there is none.
+    """
     if Path(name).is_dir() and not any((Path(name) / file).is_file() for file in TOKENIZERS):
         raise UserError(
-            f"{f'{flag} {name}'.strip()}: no {', '.join(TOKENIZERS[:-1])} or {TOKENIZERS[-1]}, expected a tokenizer beside the weights"
+            f"{f'{flag} {name}'.strip()}: no {', '.join(TOKENIZERS[:-1])} or {TOKENIZERS[-1]}, "
+            "expected a tokenizer beside the weights"
         )
     with hub_errors(name, "a tokenizer", flag):
         return transformers.AutoTokenizer.from_pretrained(name, trust_remote_code=False)
 
 
+def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Write a tokenizer's files to `folder`; raise UserError where they can't be written, as on a full disk."""
+    try:
+        tokenizer.save_pretrained(folder)
+    except OSError:
+        raise
+    except Exception as error:  # the library's code in Rust knows no better class
+        raise UserError(f"{folder}: the tokenizer can't be written: {error}") from None
+
+
+def weight_types(name: str | Path) -> dict[str, str]:
+    """Return {weight: its type, "F32" ...} of the safetensors checkpoint `name`: a hub name or a local folder."""
+    path = cached_file(name, "model.safetensors", _raise_exceptions_for_missing_entries=False)
+    if path:
+        paths = [path]
+    else:  # a large model, in several files
+        paths, _ = get_checkpoint_shard_files(name, cached_file(name, "model.safetensors.index.json"))
+    types = {}
+    for path in paths:
+        with safe_open(path, "pt") as file:
+            types |= {key: file.get_slice(key).get_dtype() for key in file.keys()}
+    return types
+
+
 @contextlib.contextmanager
-def hub_errors(name, expected, flag="--init_checkpoint"):
-    """Within the block, turn what goes wrong with `name`, as `expected` ("a tokenizer"), into a UserError. `flag`: what named it, or "" for a folder of ours."""
+def hub_errors(name: str | Path, expected: str, flag: str = "--init_checkpoint") -> Iterator[None]:
+    """Within the block, turn whatever goes wrong with `name` into a UserError.
+
+    `expected`: what it should be ("a tokenizer"). `flag`: the flag that named it, or "" for a folder of ours.
+    """
     where = f"{flag} {name}".strip()
     if flag:
         expected += ": a hub name, or a local folder in the hub's format"
-    if not Path(name).is_dir() and (str(name).startswith((".", "/", "~")) or str(name).count("/") > 1):
-        raise UserError(f"{where}: no such folder, expected {expected}")
+    if not Path(name).is_dir():
+        if str(name).startswith((".", "/", "~")) or str(name).count("/") > 1:
+            raise UserError(f"{where}: no such folder, expected {expected}")
+        _go_offline_without_network(str(name))
     try:
         yield
     except UserError:
         raise
     except Exception as error:  # the library raises many kinds for what is wrong in a folder
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        if not Path(name).is_dir() and huggingface_hub.is_offline_mode():
+            reason = f"no such folder, not fetched before, and {huggingface_hub.constants.ENDPOINT} can't be reached"
         raise UserError(f"{where}: {reason.rstrip('.')}; expected {expected}") from None
+
+
+@functools.cache
+def _go_offline_without_network(name: str) -> None:
+    """Where the hub can't be reached, use what was fetched before. The library itself would try for half a minute."""
+    if huggingface_hub.is_offline_mode():
+        return
+    try:
+        huggingface_hub.get_hf_file_metadata(huggingface_hub.hf_hub_url(name, "config.json"), timeout=SECONDS)
+    except (HfHubHTTPError, HFValidationError):
+        pass  # there is a network; what is wrong with the name is told later
+    except Exception:  # each of several libraries below has its own classes
+        huggingface_hub.constants.HF_HUB_OFFLINE = True

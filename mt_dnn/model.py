@@ -11,19 +11,22 @@ import transformers
 from safetensors.torch import load_file
 from torch import nn
 
+from data_utils.checksums import refuse_damaged_files, write_checksums
 from data_utils.errors import UserError
 from data_utils.files import save_tensors, write_folder_whole
-from data_utils.hub import hub_errors
+from data_utils.hub import hub_errors, save_tokenizer, weight_types
+from data_utils.saved_tasks import SavedTasks
 from data_utils.tasks import Task
 from mt_dnn.encoders.attention import save_work
-from mt_dnn.encoders.families import encoder_class, takes_token_types
+from mt_dnn.encoders.families import encoder_class, refuse_other_architecture, takes_token_types
 from mt_dnn.encoders.float32 import Float32Linear, layers_alone_in_autocast
-from mt_dnn.tickets.masks import encoder_name, read_mask, refuse_other_model, saved_mask, tickets_for, write_mask
+from mt_dnn.tickets.masks import Mask, encoder_name, read_mask, refuse_other_model, saved_mask, tickets_for, write_mask
 from mt_dnn.tickets.prune import prune
 from mt_dnn.tickets.sharing import SharedTicket, closed_heads_kept
 from mt_dnn.tickets.ticket import DENSE, Shape, Ticket
 
 POOLER = {"pooler.dense.weight", "pooler.dense.bias"}
+FLOATS = {"F64", "F32", "F16", "BF16"}  # types of weights, as safetensors names them
 
 
 class Model(nn.Module):
@@ -110,19 +113,22 @@ def count_parameters(module):
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def load_encoder(name, dropout=0.1, attention="sdpa"):
-    """Load a pre-trained encoder of one of the families by hub name or from a local folder in the hub's format.
+def load_encoder(name: str | Path, dropout: float = 0.1, attention: str = "sdpa") -> transformers.PreTrainedModel:
+    """Load a pre-trained encoder of one of the families, by hub name or from a local folder in the hub's format.
 
-    Weights of other modules in the checkpoint (a language-model head) are passed over. A checkpoint may lack the pooler,
-    as most of some families do: see lacks_pooler().
+    Weights of other modules in the checkpoint (a language-model head) are passed over. The pooler may be missing, as it
+    is from most checkpoints of some families: see lacks_pooler().
 
-    Raises UserError if it can't be read, is of no family, or if a weight of the encoder is missing or has
-    another shape: a half-fitting checkpoint would train, and mean nothing.
+    Raises UserError if the checkpoint can't be read, is of no family or of another than its config.json says, and if a
+    weight of the encoder is missing, has another shape, or is no floating-point number.
     """
+    where = f"--init_checkpoint {name}"
+    refuse_damaged_files(Path(name))
     with hub_errors(name, "a pre-trained encoder"):
         config = transformers.AutoConfig.from_pretrained(
             name, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout, trust_remote_code=False
         )
+        refuse_other_architecture(config)
         encoder, report = encoder_class(config).from_pretrained(
             name,
             config=config,
@@ -131,6 +137,7 @@ def load_encoder(name, dropout=0.1, attention="sdpa"):
             ignore_mismatched_sizes=True,
             output_loading_info=True,
         )
+        types = weight_types(name)
     encoder.config._attn_implementation = attention
     parts, prefix = ("embeddings.", "embeddings_project.", "encoder.", "pooler."), f"{encoder.base_model_prefix}."
     more = [
@@ -140,27 +147,33 @@ def load_encoder(name, dropout=0.1, attention="sdpa"):
     ]
     missing = set(report["missing_keys"])
     encoder.lacks_pooler = missing >= POOLER
+    weights = dict(encoder.named_parameters())
     for problem, keys in (
         ("lacks", missing - POOLER if encoder.lacks_pooler else missing),
         ("has another shape for", [key[0] for key in report["mismatched_keys"]]),
         ("has, beyond its config.json,", more),
+        ("has integers for", [k for k, v in types.items() if k.removeprefix(prefix) in weights and v not in FLOATS]),
+        ("has NaN or infinity in", [key for key, value in weights.items() if not value.isfinite().all()]),
     ):
         if keys:
             raise UserError(
-                f"--init_checkpoint {name}: {problem} {len(keys)} weights of the encoder ({sorted(keys)[0]}, ...), expected a whole one"
+                f"{where}: {problem} {len(keys)} weights of the encoder ({min(keys)}, ...), expected a whole one"
             )
     return encoder
 
 
-def lacks_pooler(encoder):
-    """Whether the checkpoint of an encoder had no pooler, so that every run draws its own from its seed, like the task's head."""
+def lacks_pooler(encoder: transformers.PreTrainedModel) -> bool:
+    """Whether an encoder's checkpoint had no pooler: every run then draws its own from its seed, as the task's head."""
     return getattr(encoder, "lacks_pooler", False)
 
 
-def save_model(folder, model, tokenizer, mask, saved_tasks):
-    """Save `model`, trained with the tickets of `mask`, as a folder: safetensors, the encoder's config, tokenizer, mask and tasks (SavedTasks).
+def save_model(
+    folder: Path, model: Model, tokenizer: transformers.PreTrainedTokenizerBase, mask: Mask, saved_tasks: SavedTasks
+) -> None:
+    """Save `model`, trained with the tickets of `mask`, as a folder, whole or not at all.
 
-    The encoder of one task is saved pruned; one that tasks share is saved whole.
+    The folder has the weights as safetensors, the encoder's config, the tokenizer, mask.json, tasks.json and the files'
+    fingerprints. The encoder of one task is saved pruned; one that several tasks share is saved whole.
     """
     with write_folder_whole(folder) as beside:
         state = {
@@ -169,21 +182,25 @@ def save_model(folder, model, tokenizer, mask, saved_tasks):
         }
         save_tensors(beside / "model.safetensors", state, {"format": "pt"})
         model.encoder.config.save_pretrained(beside)
-        tokenizer.save_pretrained(beside)
+        save_tokenizer(tokenizer, beside)
         write_mask(saved_mask(beside), mask)
         saved_tasks.write(beside)
+        write_checksums(beside)
 
 
-def _rename(key, prefix, other):
+def _rename(key: str, prefix: str, other: str) -> str:
     return other + key.removeprefix(prefix) if key.startswith(prefix) else key
 
 
-def load_model(folder, tasks, attention="sdpa", device="cpu"):
+def load_model(
+    folder: str | Path, tasks: list[Task], attention: str = "sdpa", device: str | torch.device = "cpu"
+) -> Model:
     """Load what save_model wrote, as a Model on `device` with the heads of `tasks` and each task's ticket in its place.
 
-    Raises UserError unless the weights fit the config, the mask and the tasks one to one.
+    Raises UserError unless the files are undamaged, the weights are numbers, and all of them fit together.
     """
     folder = Path(folder)
+    refuse_damaged_files(folder)
     mask = read_mask(saved_mask(folder))
     with hub_errors(folder, "a saved model", flag=""):
         config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
@@ -199,11 +216,20 @@ def load_model(folder, tasks, attention="sdpa", device="cpu"):
             {_rename(key, f"{encoder.base_model_prefix}.", "encoder."): value for key, value in state.items()}
         )
     except RuntimeError:
+        names = ", ".join(task.name for task in tasks)
         raise UserError(
-            f"{folder}: model.safetensors, config.json, mask.json and the tasks ({', '.join(task.name for task in tasks)}) "
-            "do not fit together, expected a model that this version saved for these tasks"
+            f"{folder}: model.safetensors, config.json, mask.json and the tasks ({names}) do not fit together, "
+            "expected a model that this version saved for these tasks"
         ) from None
+    refuse_no_numbers(state, folder)
     return model
+
+
+def refuse_no_numbers(state: dict[str, torch.Tensor], folder: Path) -> None:
+    """Raise UserError if a weight of the model in `folder` is NaN or infinite."""
+    for name, value in state.items():
+        if not value.isfinite().all():
+            raise UserError(f"{folder}/model.safetensors: {name} has NaN or infinity, expected numbers; train it again")
 
 
 def place_tickets(model: Model, tickets: dict[str, Ticket], exact_sharing: bool = False) -> Model:

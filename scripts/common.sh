@@ -1,4 +1,4 @@
-# Sourced by the scripts, after which the repository's root is the working folder.
+# Sourced by the scripts. Afterwards the working folder is the repository's root.
 set -eu
 cd "$(dirname "$0")"
 while [ ! -f train.py ]; do cd ..; done
@@ -9,9 +9,9 @@ else
     PYTHON=$(command -v python || command -v python3) || { echo "$0: error: no python found, expected one with the packages of requirements.txt" >&2; exit 2; }
 fi
 
-# checkpoint NAME: the folder that download.sh made for an encoder, or else its hub name.
+# checkpoint NAME: a folder as it is; for a hub name the folder that download.sh made for it, if there is one.
 checkpoint() {
-    if [ -d "data/encoders/$(basename "$1")" ]; then echo "data/encoders/$(basename "$1")"; else echo "$1"; fi
+    if [ ! -d "$1" ] && [ -d "data/encoders/$(basename "$1")" ]; then echo "data/encoders/$(basename "$1")"; else echo "$1"; fi
 }
 
 DEVICE=auto
@@ -23,18 +23,23 @@ use_gpu() {
         echo "usage: $0 GPUID    (a number as nvidia-smi shows it, several as 0,1,2,3, or cpu); hyper-parameters are at the top of the script" >&2
         exit 2
     fi
-    PROCESSES=$(echo "$1" | tr ',' '\n' | wc -l)
-    case "$1" in
-        cpu*) DEVICE=cpu ;;
+    case $1 in
+        '' | *[!0-9,]* | ,* | *, | *,,*)   # no numbers
+            if [ -n "$(printf ',%s' "$1" | sed 's/,cpu//g')" ]; then
+                echo "$0: error: GPUID '$1', expected a number as nvidia-smi shows it, several as 0,1,2,3, or cpu" >&2
+                exit 2
+            fi
+            DEVICE=cpu ;;
         *) DEVICE=cuda; export CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES="$1" ;;
     esac
+    PROCESSES=$(echo "$1" | tr ',' '\n' | wc -l)
 }
 
 # launch SCRIPT FLAGS...: run train.py or rewind.py, by torchrun where several processes share the work.
-# For several machines put torchrun's flags for that into TORCHRUN (see the README).
+# For several machines put torchrun's flags for that into TORCHRUN.
 launch() {
     if [ "$PROCESSES" -gt 1 ] || [ -n "${TORCHRUN:-}" ]; then
-        export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"   # torchrun's own choice; said here, it does not warn of it
+        export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"   # torchrun's own choice; set here, it prints no warning about it
         set -- -m mt_dnn.runtime.launch ${TORCHRUN:---standalone} --nproc-per-node "$PROCESSES" "$@"
     fi
     "$PYTHON" "$@"

@@ -10,50 +10,42 @@ OTHER=amazon           # the task that then shares an encoder with it
 EPOCHS=2
 LEARNING_RATE=5e-4     # ten times BERT-base's: the encoder is small and the updates are few
 BATCH_SIZE=32
-TRAIN_FRACTION=0.15   # part of the training rows, to be done soon
+TRAIN_FRACTION=0.15    # part of the training rows, to be done soon
 SPARSITIES="0.2 0.4 0.6 0.8"
 OTHER_SPARSITIES="0.2 0.4"
-SEED=2018
-
-. "$(dirname "$0")/common.sh"
+SEEDS="2018"           # or more: "2018 2019 2020"
+ENCODER=data/quickstart/encoders/all-MiniLM-L6-v2
+TOKENIZED=data/quickstart/tokenized
+TASK_DEF=experiments/quickstart/quickstart_task_def.yml
+CHECKPOINTS=checkpoints/quickstart
+. "$(dirname "$0")/steps.sh"   # more settings are at its top; set one above this line to overrule it
 if [ $# -gt 0 ]; then use_gpu "$@"; fi
 . scripts/venv.sh
-DATA=data/quickstart
-ENCODER=$DATA/encoders/all-MiniLM-L6-v2
-OUTPUT=checkpoints/quickstart
-TASK_DEF=experiments/quickstart/quickstart_task_def.yml
 
 sh experiments/quickstart/fetch.sh
-"$PYTHON" prepro.py --raw_dir $DATA --data_dir $DATA/tokenized --init_checkpoint $ENCODER --task_def $TASK_DEF --tasks "$TASK,$OTHER"
+"$PYTHON" prepro.py --raw_dir data/quickstart --data_dir "$TOKENIZED" --init_checkpoint "$ENCODER" --task_def "$TASK_DEF" \
+    --tasks "$TASK,$OTHER" $PREPRO_FLAGS
 
-# with_options TASKS COMMAND...: run train.py or rewind.py with everything that both must agree on.
-with_options() {
-    tasks=$1; shift
-    launch "$@" --device "$DEVICE" --data_dir $DATA/tokenized --init_checkpoint $ENCODER --task_def $TASK_DEF \
-        --train_datasets "$tasks" --train_fraction $TRAIN_FRACTION --epochs $EPOCHS --batch_size $BATCH_SIZE --learning_rate $LEARNING_RATE
-}
-
-# phase_transition TASK SPARSITIES KIND...: fine-tune, score, rewind tickets of these kinds, find the super ticket.
-phase_transition() {
-    task=$1 sparsities=$2 masks=""; shift 2
-    with_options "$task" train.py --do_train --do_mask --output_dir "$OUTPUT/$task" --seed $SEED --sparsities $sparsities
-    for kind in "$@"; do masks="$masks $OUTPUT/$task/masks/$kind"; done
-    with_options "$task" rewind.py --masks $masks --sparsities $sparsities --seeds $SEED --output_dir "$OUTPUT/$task/rewind"
-    "$PYTHON" -m mt_dnn.reports "$OUTPUT/$task"
-}
-phase_transition "$TASK" "$SPARSITIES" winning random losing
-phase_transition "$OTHER" "$OTHER_SPARSITIES" winning
+# The phase transition of both tasks: fine-tune, score, rewind, find the super ticket.
+FIRST=$TASK
+MASK_SPARSITIES=$SPARSITIES
+rewind winning random losing
+TASK=$OTHER SPARSITIES=$OTHER_SPARSITIES MASK_SPARSITIES=$OTHER_SPARSITIES
+rewind winning
 
 # Both tasks in one encoder: every task trains the whole of it (MT-DNN), or its super ticket alone (tickets sharing).
-SHARED=$OUTPUT/${TASK}_and_$OTHER
-"$PYTHON" construct_mtl_mask.py --super_tickets "$OUTPUT/$TASK/super_tickets.yml" "$OUTPUT/$OTHER/super_tickets.yml" \
-    --checkpoints $OUTPUT --output "$SHARED/masks/super_tickets.json"
-with_options "$TASK,$OTHER" train.py --do_train --output_dir "$SHARED/dense/seed_$SEED" --seed $SEED
-with_options "$TASK,$OTHER" rewind.py --masks "$SHARED/masks" --seeds $SEED --output_dir "$SHARED"
+TASK=$FIRST,$OTHER
+SHARED=$CHECKPOINTS/${FIRST}_and_$OTHER
+"$PYTHON" construct_mtl_mask.py --super_tickets "$CHECKPOINTS/$FIRST/super_tickets.yml" "$CHECKPOINTS/$OTHER/super_tickets.yml" \
+    --checkpoints "$CHECKPOINTS" --output "$SHARED/masks/super_tickets.json"
+for seed in $SEEDS; do
+    with_options train.py --do_train --output_dir "$SHARED/dense/seed_$seed" --seed "$seed"
+done
+with_options rewind.py --masks "$SHARED/masks" --seeds $SEEDS --output_dir "$SHARED"
 
 echo
-"$PYTHON" -m mt_dnn.reports "$OUTPUT/$TASK"
+"$PYTHON" -m mt_dnn.reports "$CHECKPOINTS/$FIRST"
 echo
 "$PYTHON" -m mt_dnn.reports.multi_task "$SHARED"
-echo "masks:  $OUTPUT/$TASK/masks/winning/*.json (random, losing); scores: $OUTPUT/$TASK/importance.json, importance.png"
-echo "logs:   $OUTPUT/$TASK/log.txt, $OUTPUT/$TASK/rewind/*/*/seed_$SEED/log.txt"
+echo "masks:  $CHECKPOINTS/$FIRST/masks/winning/*.json (random, losing); scores: $CHECKPOINTS/$FIRST/importance.json, importance.png"
+echo "logs:   $CHECKPOINTS/$FIRST/log.txt, $CHECKPOINTS/$FIRST/rewind/*/*/seed_*/log.txt"

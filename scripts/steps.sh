@@ -1,35 +1,42 @@
-# The body that all scripts with a GPUID share, but the quickstart: the steps from fine-tuning to rewound tickets.
-# Scripts set TASK (several, separated by commas, share one encoder), ENCODER, EPOCHS, LEARNING_RATE, BATCH_SIZE and SEEDS;
-# several SEEDS are "2018 2019 2020", each of which fine-tunes, makes its own masks and rewinds them. What they set beyond
-# that goes before the defaults here.
+# Sourced by the scripts that take a GPUID: the steps from fine-tuning to rewound tickets.
+# A script sets TASK (several, separated by commas, share one encoder), ENCODER, EPOCHS, LEARNING_RATE, BATCH_SIZE and SEEDS.
+# Several SEEDS are "2018 2019 2020"; for each of them a model is fine-tuned, and its own masks are made and rewound.
+# What a script sets before this file goes before the defaults here.
 . "$(dirname "$0")/common.sh"
 
 : "${OPTIMIZER:=adamax}"
 : "${MASK_SPARSITIES:=0.05 0.10 0.15 0.20 0.25 0.30 0.35 0.40 0.45 0.50 0.55 0.60 0.65 0.70 0.75 0.80 0.85 0.90 0.95 1.00}"
 : "${SPARSITIES:=0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8}"   # those that are rewound
 : "${TRAIN_FRACTION:=1.0}"                           # part of the training rows
-: "${HOLDOUT:=0.0}"                                   # part of the training rows held out, to choose the super ticket on
+: "${HOLDOUT:=0.0}"                                  # part of the training rows held out, to choose the super ticket on
 : "${ENCODER_DROPOUT:=0.1}"
 : "${SAVE_MODEL:=no}"                                # yes: keep every rewound model, to export it or to predict with it
+: "${FLAGS:=}"                                       # more flags of train.py and rewind.py, such as "--warmup 0.06 --weight_decay 0"
+: "${TRAIN_FLAGS:=}"                                 # flags of train.py alone, such as "--importance_per token"
+: "${REWIND_FLAGS:=}"                                # flags of rewind.py alone, such as "--keep_gates"
+: "${PREPRO_FLAGS:=}"                                # flags of prepro.py, such as "--max_seq_len 128", where a script calls it
 : "${START:=$ENCODER}"                               # the weights to start from, where these are not the encoder's own
+: "${TASK_DEF:=experiments/glue/glue_task_def.yml}"
+: "${TOKENIZED:=data/tokenized/$(basename "$ENCODER")}"   # tokenized splits
 : "${CHECKPOINTS:=checkpoints/$(basename "$ENCODER")}"
 
 # output: the folder of the task.
 output() { echo "${OUTPUT:-$CHECKPOINTS/$TASK}"; }
 
-# with_options COMMAND...: run train.py or rewind.py with everything that both must agree on.
+# with_options COMMAND...: run train.py or rewind.py with everything that both must agree on. FLAGS come last, so they win.
 with_options() {
-    launch "$@" --device "$DEVICE" --data_dir "data/tokenized/$(basename "$ENCODER")" --init_checkpoint "$(checkpoint "$START")" \
-        --train_datasets "$TASK" --holdout "$HOLDOUT" --train_fraction "$TRAIN_FRACTION" --encoder_dropout "$ENCODER_DROPOUT" --epochs "$EPOCHS" --batch_size "$BATCH_SIZE" \
-        --learning_rate "$LEARNING_RATE" --optimizer "$OPTIMIZER"
+    case $1 in train.py) more=$TRAIN_FLAGS ;; rewind.py) more=$REWIND_FLAGS ;; esac
+    launch "$@" --device "$DEVICE" --data_dir "$TOKENIZED" --task_def "$TASK_DEF" --init_checkpoint "$(checkpoint "$START")" \
+        --train_datasets "$TASK" --holdout "$HOLDOUT" --train_fraction "$TRAIN_FRACTION" --encoder_dropout "$ENCODER_DROPOUT" \
+        --epochs "$EPOCHS" --batch_size "$BATCH_SIZE" --learning_rate "$LEARNING_RATE" --optimizer "$OPTIMIZER" $FLAGS $more
 }
 
-# Fine-tune.
+# fine_tune: fine-tune with the first seed.
 fine_tune() {
     with_options train.py --do_train --output_dir "$(output)" --seed "${SEEDS%% *}"
 }
 
-# output_of SEED: the folder of a seed's model and masks; those of the first seed lie in the task's own.
+# output_of SEED: the folder of a seed's model and masks; those of the first seed are in the task's own folder.
 output_of() { if [ "$1" = "${SEEDS%% *}" ]; then output; else echo "$(output)/seed_$1"; fi; }
 
 # train_seed SEED: fine-tune, score heads and FFNs, write masks.
@@ -37,7 +44,7 @@ train_seed() {
     with_options train.py --do_train --do_mask --output_dir "$(output_of "$1")" --seed "$1" --sparsities $MASK_SPARSITIES
 }
 
-# The same with every seed.
+# train: the same with every seed.
 train() {
     for seed in $SEEDS; do train_seed "$seed"; done
 }
@@ -51,17 +58,24 @@ train_all() {
     done
 }
 
+# rewind_seed SEED KIND...: rewind a seed's tickets of these kinds. Several GPUs share the runs.
+rewind_seed() {
+    seed=$1; shift
+    folder=$(output_of "$seed")
+    for kind in "$@"; do shift; set -- "$@" "$folder/masks/$kind"; done
+    if [ "$SAVE_MODEL" = yes ]; then set -- "$@" --save_model; fi
+    with_options rewind.py --parallel runs --masks "$@" --sparsities $SPARSITIES --seeds "$seed" --output_dir "$(output)/rewind"
+}
+
 # rewind KIND...: rewind the tickets of these kinds and report. Fine-tunes first where that was not done.
-# Several GPUs share the runs. Where some of them fail, the others are done and reported, and the script ends with status 1.
+# Where some of the runs fail, the others are done and reported, and the script ends with status 1.
 FAILED=0
 trap '[ $? != 0 ] || exit $FAILED' EXIT
 go_on_after_failure() { FAILED=$?; [ "$FAILED" = 1 ] || exit "$FAILED"; }
 rewind() {
     for seed in $SEEDS; do
         train_seed "$seed" || { go_on_after_failure; continue; }
-        masks=""
-        for kind in "$@"; do masks="$masks $(output_of "$seed")/masks/$kind"; done
-        with_options rewind.py $([ "$SAVE_MODEL" != yes ] || echo --save_model) --parallel runs --masks $masks --sparsities $SPARSITIES --seeds "$seed" --output_dir "$(output)/rewind" || go_on_after_failure
+        rewind_seed "$seed" "$@" || go_on_after_failure
     done
     "$PYTHON" -m mt_dnn.reports "$(output)"
 }

@@ -18,7 +18,7 @@ START=data/quickstart/encoders/$ENCODER
 
 use_gpu "$@"
 sh experiments/quickstart/fetch.sh
-"$PYTHON" prepro.py --init_checkpoint "$START" --data_dir "data/tokenized/$ENCODER" --tasks stsb,mrpc,cola
+"$PYTHON" prepro.py --init_checkpoint "$START" --data_dir "$TOKENIZED" --tasks stsb,mrpc,cola $PREPRO_FLAGS
 for entry in $TASKS; do
     TASK=${entry%%:*}
     TRAIN_FRACTION=${entry#*:}; TRAIN_FRACTION=${TRAIN_FRACTION%:*}

@@ -15,6 +15,18 @@ ROOT = Path(__file__).parents[1]
 QUICK = ("--epochs", 1, "--train_fraction", 0.2)  # where the outcome need not be good
 FAST = ("--epochs", 3, "--learning_rate", 5e-3, "--device", "cpu", "--precision", "float32")
 
+SCRIPTS_WITH_GPUID = [
+    "train_mnli",
+    "rewind_mnli",
+    "rewind_mnli_low_resource",
+    "prepare_mtdnn_base",
+    "prepare_mtdnn_large",
+    "train_mtdnn",
+    "domain_adaptation",
+    "sweep_minilm",
+    *(f"rewind_{task}_winning" for task in ("mnli", "qnli", "qqp", "sst", "mrpc", "cola", "stsb", "rte")),
+]
+
 # The families for tests that go through all commands: BERT, and the one that differs most; the others are slow tests.
 EACH_FAMILY = [
     family if family in ("bert", "mpnet") else pytest.param(family, marks=pytest.mark.slow) for family in FAMILIES

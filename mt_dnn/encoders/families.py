@@ -3,6 +3,7 @@
 All are stacks of the same layer as BERT's: attention, LayerNorm, FFN, LayerNorm. One not listed here is refused.
 """
 
+import dataclasses
 from dataclasses import dataclass
 
 import transformers
@@ -67,12 +68,37 @@ def family_of(config):
     return family
 
 
+def refuse_other_architecture(config: transformers.PretrainedConfig) -> None:
+    """Raise UserError if `architectures` in a config.json names a class of another family than its `model_type`.
+
+    The weights of most families have the same names, so nothing else shows that a config lies over another's weights.
+    """
+    family = dataclasses.replace(family_of(config), model="")
+    for architecture in config.architectures or ():
+        for model_type, other in FAMILIES.items():
+            prefix = other.model.removesuffix("Model").removesuffix("WithPooler")
+            if architecture.startswith(prefix) and dataclasses.replace(other, model="") != family:
+                raise UserError(
+                    f"{config.name_or_path}: config.json: model_type '{config.model_type}' with architectures "
+                    f"{architecture}, expected one family; that class is of '{model_type}'"
+                )
+
+
+def refuse_other_padding(config: transformers.PretrainedConfig, pad_id: object) -> None:
+    """Raise UserError if positions are counted from another padding token than `pad_id`, the tokenizer's."""
+    if family_of(config).after_padding and config.pad_token_id != pad_id:
+        raise UserError(
+            f"{config.name_or_path}: config.json: pad_token_id {config.pad_token_id}, expected {pad_id}, "
+            f"the padding token of its tokenizer, as {config.model_type} counts positions from it"
+        )
+
+
 def takes_token_types(config):
     """Whether an encoder with this config tells first and second sentences apart."""
     return family_of(config).token_types and config.type_vocab_size > 1
 
 
-def encoder_class(config):
+def encoder_class(config: transformers.PretrainedConfig) -> type[transformers.PreTrainedModel]:
     """Return the class of encoders with this config: a class of the library, or electra.py's."""
     family = family_of(config)
     if family.model == "ElectraWithPooler":

@@ -1,4 +1,7 @@
-"""Export the model of a finished run, one per task with its ticket taken out: python -m mt_dnn.export RUN --format dense|compact|onnx."""
+"""Export the model of a finished run, one per task, with its ticket taken out.
+
+python -m mt_dnn.export RUN --format dense|compact|onnx
+"""
 
 from pathlib import Path
 
@@ -8,24 +11,23 @@ from data_utils.run_folder import RunFolder
 from mt_dnn.config import ExportOptions, parse_options
 
 
-def main():
+def main() -> None:
     (options,) = parse_options(__doc__, ExportOptions)
 
-    from data_utils.saved_tasks import read_saved_tasks
-    from mt_dnn.export.classifier import model_folder
     from mt_dnn.export.formats import export, refuse_to_replace
+    from mt_dnn.export.saved_model import find_saved_model
 
-    folder = model_folder(options.run)
-    run, tasks = RunFolder(folder.parent), read_saved_tasks(folder).tasks
-    if not options.output and folder.name != run.model.name:
-        raise UserError(f"{folder}: not the folder of a run, expected --output, to say where the export goes")
-    output = Path(options.output or run.exports / options.format)
-    places = {name: output / name if len(tasks) > 1 else output for name in tasks}
+    saved = find_saved_model(options.run)
+    run = RunFolder(saved.folder.parent)
+    if not options.output and saved.folder != run.model:
+        raise UserError(f"{saved.folder}: not the folder of a run, expected --output, to say where the export goes")
+    output = Path(options.output or run.exports / options.file_format)
+    places = {task.name: output / task.name if len(saved.tasks) > 1 else output for task in saved.tasks}
     for place in places.values():
-        refuse_to_replace(place, folder)
+        refuse_to_replace(place, saved.folder)
     for name, place in places.items():
-        table = export(folder, name, options.format, place)
-        print(f"{place}: {name}, {options.format}\n\n{table}", flush=True)
+        table = export(saved, name, options.file_format, place)
+        print(f"{place}: {name}, {options.file_format}\n\n{table}", flush=True)
 
 
 if __name__ == "__main__":

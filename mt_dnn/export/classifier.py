@@ -2,26 +2,31 @@
 
 import dataclasses
 import tempfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 import transformers
-from torch import nn
+from torch import Tensor, nn
 
+from data_utils.checksums import refuse_damaged_files
 from data_utils.errors import UserError
 from data_utils.hub import hub_errors, load_tokenizer
-from data_utils.run_folder import RunFolder
-from data_utils.saved_tasks import has_saved_tasks, read_saved_tasks
-from data_utils.tasks import Layout
+from data_utils.tasks import Layout, Task
 from data_utils.tokenized import TokenizedSplit, write_split
 from data_utils.tsv import Row
 from mt_dnn.encoders.families import longest_row, takes_token_types
-from mt_dnn.model import load_model
+from mt_dnn.export.saved_model import SavedModel, find_saved_model
+from mt_dnn.model import load_model, refuse_no_numbers
 from mt_dnn.runtime.machine import autocast, choose_device, choose_tokens_at_once
 from mt_dnn.training.evaluate import predict
 
 BATCH_SIZE = 64
 TOKENS = 2**14  # at once on a GPU
+
+Answer = tuple[str, float] | float  # (label, its probability), or the value of a regression
 
 
 def load_classifier(
@@ -31,129 +36,121 @@ def load_classifier(
 
     `task`: the name of one of its tasks; may be left out where it has one. `device`: as --device. `precision`: float32,
     bfloat16, or auto, in which a run was evaluated, so that its dev rows get its dev predictions (an export: float32).
-    Raises UserError for a file that is missing, cut short, or does not fit the others.
+
+    Raises UserError for a file that is missing, damaged, or does not fit the others.
     """
-    folder = model_folder(folder)
-    saved = read_saved_tasks(folder)
-    task = choose_task(saved, task, folder)
-    model, tokenizer = load_saved(folder, saved, choose_device(device)), load_tokenizer(folder, flag="")
-    encoder = model.encoder
+    return classifier_of(find_saved_model(folder), task, device, precision)
+
+
+def classifier_of(
+    saved: SavedModel, task: str | None = None, device: str = "auto", precision: str = "auto"
+) -> "Classifier":
+    """Load `saved` for one of its tasks: see load_classifier()."""
+    chosen, folder = saved.task(task), saved.folder
+    model, tokenizer = load_saved(saved, choose_device(device)), load_tokenizer(folder, flag="")
+    encoder: Any = model.encoder
     if encoder and (len(tokenizer) > encoder.config.vocab_size or saved.max_seq_len > longest_row(encoder)):
         raise UserError(
-            f"{folder}: a tokenizer of {len(tokenizer)} tokens and rows of up to {saved.max_seq_len}, expected at most the encoder's "
-            f"{encoder.config.vocab_size} and {longest_row(encoder)}"
+            f"{folder}: a tokenizer of {len(tokenizer)} tokens and rows of up to {saved.max_seq_len}, expected at most "
+            f"the encoder's {encoder.config.vocab_size} and {longest_row(encoder)}"
         )
-    precision = saved.precision if precision == "auto" else precision
-    return Classifier(model, task, tokenizer, saved.max_seq_len, precision)
+    return Classifier(
+        model, chosen, tokenizer, saved.max_seq_len, str(folder), saved.precision if precision == "auto" else precision
+    )
 
 
-def load_saved(folder, saved, device):
-    """Load the model in `folder`, of which `saved` (SavedTasks) tells; an ONNX model always runs on the CPU."""
-    tasks = list(saved.tasks.values())
+def load_saved(saved: SavedModel, device: torch.device) -> nn.Module:
+    """Load the weights of `saved` to `device`; an ONNX model always runs on the CPU. Call it with (task, batch)."""
     if saved.format == "tickets":
-        return load_model(folder, tasks, device=device)
-    return load_stock(folder, tasks).to(device) if saved.format == "dense" else load_onnx(folder, tasks)
-
-
-def model_folder(folder):
-    """Return where the model lies: in `folder` itself, or in the `model` of the run that it is; raise UserError if in neither."""
-    for place in (Path(folder), RunFolder(folder).model):
-        if has_saved_tasks(place):
-            return place
-    if RunFolder(folder).result.is_file():
-        raise UserError(
-            f"{folder}: a run without its model, expected one of train.py, or of rewind.py with --save_model (which does a finished run once more)"
-        )
-    raise UserError(f"{folder}: no model with a tasks.json, expected the folder of a run, or an export of it")
-
-
-def choose_task(saved, name, folder):
-    """Return the Task `name` of `saved` (SavedTasks), or its only one; raise UserError if that does not say which."""
-    if name not in saved.tasks and (name or len(saved.tasks) > 1):
-        raise UserError(
-            f"{folder}: {f'no task {name!r}' if name else 'several tasks'}, expected --task to be one of: {', '.join(saved.tasks)}"
-        )
-    return saved.tasks[name or next(iter(saved.tasks))]
+        return load_model(saved.folder, saved.tasks, device=device)
+    return load_dense(saved).to(device) if saved.format == "dense" else load_onnx(saved)
 
 
 class Classifier:
-    """Call it with texts. `model(task, batch)`: of which kind ever; `task`: the Task; `precision`: float32 or bfloat16."""
+    """A model for one task: call it with texts."""
 
-    def __init__(self, model, task, tokenizer, max_seq_len, precision="float32"):
-        self.model, self.tokenizer, self.max_seq_len = model.eval(), tokenizer, max_seq_len
+    def __init__(
+        self,
+        model: Any,
+        task: Task,
+        tokenizer: transformers.PreTrainedTokenizerBase,
+        max_seq_len: int,
+        name: str,
+        precision: str = "float32",
+    ) -> None:
+        """`model`: from load_saved(); `name`: what an error calls it; `precision`: "float32" or "bfloat16"."""
+        self.model, self.tokenizer, self.max_seq_len, self.name = model.eval(), tokenizer, max_seq_len, name
         self.precision = precision
         self.task = dataclasses.replace(task, splits={"input": Layout("", task.text_names, None, None)})
 
-    def __call__(self, texts):
-        """Return [(label, its probability)] for `texts`, a list of sentences, or of pairs of them; for a regression [value].
+    def __call__(self, texts: str | Iterable[str | tuple[str, ...]]) -> list[Answer]:
+        """Return [(label, its probability)], or for a regression [value], for `texts`: sentences, or pairs of them.
 
-        Raises ValueError for another number of sentences than the task has.
+        Raises ValueError for another number of sentences than the task has, UserError where an output is no number.
         """
         rows = [
             Row((text,) if isinstance(text, str) else tuple(text), None)
             for text in ([texts] if isinstance(texts, str) else texts)
         ]
-        if any(len(row.texts) != len(self.task.text_names) for row in rows):
-            raise ValueError(
-                f"each text of '{self.task.name}' is {' and '.join(self.task.text_names)}, expected as many sentences"
-            )
+        names = self.task.text_names
+        if any(len(row.texts) != len(names) for row in rows):
+            raise ValueError(f"each text of '{self.task.name}' is {' and '.join(names)}, expected as many sentences")
         return self.answers(rows) if rows else []
 
-    def answers(self, rows):
-        """Return what __call__ does, for any number of tsv.Row, at least one."""
+    def answers(self, rows: Iterable[Row]) -> list[Answer]:
+        """Return what __call__ does, for any number of rows, at least one."""
         return self.task.kind.answers(self.outputs(rows), self.task.labels)
 
-    def outputs(self, rows, progress=lambda n: None):
-        """Return the outputs, (rows, outputs) float32, for any number of tsv.Row. Tokens lie on disk meanwhile, so memory does not grow with the texts."""
+    def outputs(self, rows: Iterable[Row], progress: Callable[[int], Any] = lambda n: None) -> np.ndarray:
+        """Return the outputs, (rows, outputs) float32, for any number of rows.
+
+        Tokens lie on the disk meanwhile, so that memory does not grow with the texts.
+
+        Raises UserError where an output is NaN or infinite.
+        """
         with tempfile.TemporaryDirectory() as folder:
-            write_split(
-                Path(folder) / f"{self.task.name}_input",
-                iter(rows),
-                self.task,
-                "input",
-                self.tokenizer,
-                self.max_seq_len,
-                {},
-                {},
-                progress,
-            )
+            place = Path(folder) / f"{self.task.name}_input"
+            write_split(place, iter(rows), self.task, "input", self.tokenizer, self.max_seq_len, {}, {}, progress)
             split, device = TokenizedSplit(folder, self.task, "input"), self.model.device
-            return predict(
-                self.model,
-                self.task,
-                split,
-                BATCH_SIZE,
-                autocast(device, self.precision),
-                choose_tokens_at_once(0, device) or TOKENS,
+            tokens = choose_tokens_at_once(0, device) or TOKENS
+            outputs = predict(self.model, self.task, split, BATCH_SIZE, autocast(device, self.precision), tokens)
+        wrong = ~np.isfinite(outputs).all(1)
+        if wrong.any():
+            raise UserError(
+                f"{self.name}: the output for row {int(wrong.argmax())} is {outputs[wrong][0].tolist()}, "
+                "expected numbers; the weights are damaged, or the training diverged"
             )
+        return outputs
 
 
-class Stock(nn.Module):
-    """A classifier of the library, called as a Model is."""
+class HFClassifier(nn.Module):
+    """A classifier of the library (..ForSequenceClassification), called as a Model is."""
 
-    def __init__(self, classifier):
+    def __init__(self, classifier: transformers.PreTrainedModel) -> None:
         super().__init__()
         self.classifier = classifier
-        self.inputs = [
-            "input_ids",
-            "attention_mask",
-            *(["token_type_ids"] if takes_token_types(classifier.config) else []),
-        ]
+        types = ["token_type_ids"] if takes_token_types(classifier.config) else []
+        self.inputs = ["input_ids", "attention_mask", *types]
 
     @property
-    def encoder(self):
+    def encoder(self) -> nn.Module:
+        """The encoder, whole."""
         return self.classifier.base_model
 
     @property
-    def device(self):
+    def device(self) -> torch.device:
+        """Where the weights are."""
         return self.classifier.device
 
-    def forward(self, task, batch):
+    def forward(self, task: Task, batch: dict[str, Tensor]) -> Tensor:
+        """Return the logits, (batch, outputs), of its one task."""
         return self.classifier(**{name: batch[name] for name in self.inputs if name in batch}).logits
 
 
-def load_stock(folder, tasks):
-    """Load a `dense` export, as plain transformers does; raise UserError unless its weights are whole."""
+def load_dense(saved: SavedModel) -> HFClassifier:
+    """Load a `dense` export as plain transformers does; raise UserError unless its weights are whole."""
+    folder = saved.folder
+    refuse_damaged_files(folder)
     with hub_errors(folder, "a classifier of the library", flag=""):
         classifier, report = transformers.AutoModelForSequenceClassification.from_pretrained(
             folder,
@@ -164,35 +161,41 @@ def load_stock(folder, tasks):
             output_loading_info=True,
         )
     wrong = [*report["missing_keys"], *report["unexpected_keys"], *(key[0] for key in report["mismatched_keys"])]
-    if wrong or [classifier.config.num_labels] != [task.n_outputs for task in tasks]:
+    if wrong or [classifier.config.num_labels] != [task.n_outputs for task in saved.tasks]:
         raise UserError(
-            f"{folder}: model.safetensors, config.json and tasks.json do not fit together ({', '.join(sorted(wrong)[:1]) or 'num_labels'}), expected an export of one model"
+            f"{folder}: model.safetensors, config.json and tasks.json do not fit together "
+            f"({', '.join(sorted(wrong)[:1]) or 'num_labels'}), expected an export of one model"
         )
-    return Stock(classifier)
+    refuse_no_numbers(classifier.state_dict(), folder)
+    return HFClassifier(classifier)
 
 
-class Onnx(nn.Module):
+class OnnxClassifier(nn.Module):
     """An ONNX model, called as a Model is."""
 
     device, encoder = torch.device("cpu"), None
 
-    def __init__(self, session, path):
+    def __init__(self, session: Any, path: Path) -> None:
+        """`session`: an onnxruntime.InferenceSession of the file `path`."""
         super().__init__()
         self.session, self.path, self.inputs = session, path, [entry.name for entry in session.get_inputs()]
 
     @property
-    def megabytes(self):
+    def megabytes(self) -> float:
+        """The size of model.onnx and what lies beside it, in 10^6 bytes."""
         return sum(path.stat().st_size for path in self.path.parent.glob(f"{self.path.name}*")) / 1e6
 
-    def forward(self, task, batch):
+    def forward(self, task: Task, batch: dict[str, Tensor]) -> Tensor:
+        """Return the logits, (batch, outputs), of its one task."""
         batch = {"attention_mask": torch.ones_like(batch["input_ids"]), **batch}
         with hub_errors(self.path.parent, "a model.onnx that fits the tokenizer beside it", flag=""):
             (outputs,) = self.session.run(None, {name: batch[name].numpy() for name in self.inputs})
         return torch.from_numpy(outputs)
 
 
-def load_onnx(folder, tasks):
+def load_onnx(saved: SavedModel) -> OnnxClassifier:
     """Load an `onnx` export; raise UserError if it is no whole model, or onnxruntime is not installed."""
+    folder = saved.folder
     try:
         import onnxruntime
     except ImportError:
@@ -200,9 +203,10 @@ def load_onnx(folder, tasks):
             f"{folder}: onnxruntime not installed, expected the packages of requirements-onnx.txt "
             "(pip install -r requirements-onnx.txt)"
         ) from None
+    refuse_damaged_files(folder)
     with hub_errors(folder, "model.onnx, as mt_dnn.export writes it", flag=""):
-        path = Path(folder) / "model.onnx"
-        model = Onnx(onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]), path)
-        if [model.session.get_outputs()[0].shape[1]] != [task.n_outputs for task in tasks]:
+        path = folder / "model.onnx"
+        model = OnnxClassifier(onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]), path)
+        if [model.session.get_outputs()[0].shape[1]] != [task.n_outputs for task in saved.tasks]:
             raise UserError(f"{folder}: model.onnx and tasks.json do not fit together, expected an export of one model")
     return model

@@ -5,78 +5,83 @@ import importlib.util
 import logging
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
-from torch import nn
+from torch import Tensor, nn
 
+from data_utils.checksums import write_checksums
 from data_utils.errors import RunFailed, UserError
 from data_utils.files import save_tensors, write_folder_whole
-from data_utils.hub import hub_errors
-from data_utils.saved_tasks import SavedTasks, read_saved_tasks
+from data_utils.hub import hub_errors, save_tokenizer
+from data_utils.saved_tasks import SavedTasks
+from data_utils.tasks import Task
 from mt_dnn.encoders.families import encoder_class, family_of
-from mt_dnn.export.classifier import Stock, load_classifier
+from mt_dnn.export.classifier import HFClassifier, classifier_of, load_classifier
 from mt_dnn.export.export_table import export_table
+from mt_dnn.export.saved_model import SavedModel
 from mt_dnn.model import Model, count_parameters, save_model
-from mt_dnn.tickets.masks import Mask, read_mask, saved_mask, write_mask
+from mt_dnn.tickets.masks import Mask, saved_mask, write_mask
 from mt_dnn.tickets.prune import kept_parts, prune
+from mt_dnn.tickets.ticket import Ticket
 
 SAVED_AS = {"dense": "dense", "compact": "tickets", "onnx": "onnx"}
 TABLE = "export.md"
 ONE_FILE = 2**31 - 2**24  # bytes: more weights than that go into model.onnx.data, beside model.onnx
-CLOSE = 1e-4  # logits of an export and of the model it was made from differ by rounding; more than this is no rounding
+CLOSE = 1e-4  # logits of an export and of its model differ by rounding; a larger difference is a fault
 
 
-def export(folder, name, format, output):
-    """Export task `name` of the saved model in `folder` to the folder `output`, whole or not at all; return a table, in Markdown,
-    of dense, compact and this export, as it stands in the folder's export.md.
+def export(saved: SavedModel, name: str, file_format: str, output: Path) -> str:
+    """Export task `name` of `saved` to the folder `output`, whole or not at all.
 
-    Raises UserError where `folder` does not hold together, `output` holds something else than an export, or a package is
-    missing; RunFailed where the export gives other outputs.
+    `file_format`: a key of SAVED_AS. Returns a table in Markdown of the dense model, the compact one and this export,
+    which is in the folder's export.md too.
+
+    Raises UserError where the saved model does not hold together, `output` holds something else than an export, or a
+    package is missing; RunFailed where the export gives other outputs than the model.
     """
-    if format == "onnx":
+    if file_format == "onnx":
         _refuse_missing_packages()
-    refuse_to_replace(output, folder)
-    saved, mask = read_saved_tasks(folder), read_mask(saved_mask(folder))
+    refuse_to_replace(output, saved.folder)
     if saved.format != "tickets":
-        raise UserError(f"{folder}: a {saved.format} export, expected the folder of a run, or a compact export")
-    original, ticket = load_classifier(folder, name, "cpu"), mask.tickets[name]
-    task, tokenizer = original.task, original.tokenizer
+        raise UserError(f"{saved.folder}: a {saved.format} export, expected the folder of a run, or a compact export")
+    original, mask = classifier_of(saved, name, "cpu"), saved.mask()
+    task, ticket, tokenizer = original.task, mask.tickets[name], original.tokenizer
     compact = take_out(original.model, task, ticket)
-    dense = dense_classifier(folder, compact, task, ticket)
-    own_mask, own_tasks = (
-        Mask(mask.kind, mask.model, {name: ticket}, mask.provenance),
-        SavedTasks(SAVED_AS[format], {name: task}, original.max_seq_len),
-    )
+    dense = dense_classifier(saved.folder, compact, task, ticket)
+    one_mask = Mask(mask.kind, mask.model, {name: ticket}, mask.provenance)
+    one_task = SavedTasks(SAVED_AS[file_format], {name: task}, saved.max_seq_len)
     with write_folder_whole(output) as beside:
-        if format == "compact":
-            save_model(beside, compact, tokenizer, own_mask, own_tasks)
+        if file_format == "compact":
+            save_model(beside, compact, tokenizer, one_mask, one_task)
         else:
-            if format == "dense" and not compact.token_types:
+            if file_format == "dense" and not compact.token_types:
                 tokenizer.model_input_names = [name for name in tokenizer.model_input_names if name != "token_type_ids"]
-            tokenizer.save_pretrained(beside)
-            write_mask(saved_mask(beside), own_mask)
-            own_tasks.write(beside)
-        if format == "dense":
+            save_tokenizer(tokenizer, beside)
+            write_mask(saved_mask(beside), one_mask)
+            one_task.write(beside)
+        if file_format == "dense":
             dense.config.save_pretrained(beside)
-            save_tensors(
-                beside / "model.safetensors",
-                {key: value.contiguous() for key, value in dense.state_dict().items()},
-                {"format": "pt"},
-            )
-        elif format == "onnx":
+            state = {key: value.contiguous() for key, value in dense.state_dict().items()}
+            save_tensors(beside / "model.safetensors", state, {"format": "pt"})
+        elif file_format == "onnx":
             write_onnx(beside / "model.onnx", compact, task)
-        models = {"dense": Stock(dense), "compact": compact} | {format: load_classifier(beside, device="cpu").model}
-        table, difference = export_table(models, original)
-        if difference > CLOSE:
+        exported = load_classifier(beside, device="cpu").model  # as it lies on the disk
+        table, difference = export_table(
+            {"dense": HFClassifier(dense), "compact": compact, file_format: exported}, original
+        )
+        if not difference <= CLOSE:  # NaN is not, either
             raise RunFailed(
-                f"{output}: logits differ by {difference:.1e} from those of {folder}, expected at most {CLOSE:.0e}; nothing was written"
+                f"{output}: logits differ by {difference:.1e} from those of {saved.folder}, "
+                f"expected at most {CLOSE:.0e}; nothing was written"
             )
         (beside / TABLE).write_text(table, encoding="utf-8")
+        write_checksums(beside)
     return table
 
 
-def take_out(model, task, ticket):
+def take_out(model: Model, task: Task, ticket: Ticket) -> Model:
     """Return a Model of `task` alone, with its ticket taken out of the encoder; `model` may be just that already."""
     if len(model.heads) == 1:
         return model
@@ -88,10 +93,11 @@ def take_out(model, task, ticket):
     return alone
 
 
-def dense_classifier(folder, model, task, ticket):
-    """Return the library's classifier that gives the outputs of `model`, pruned by `ticket`: what is closed is there, and zero.
+def dense_classifier(folder: Path, model: Model, task: Task, ticket: Ticket) -> transformers.PreTrainedModel:
+    """Return the library's classifier that gives the outputs of `model`, which is pruned by `ticket`.
 
-    A head whose values and output columns are zero adds nothing, nor does an FFN whose second layer is zero with its bias.
+    What the ticket closes is there, and zero. A head whose values and output columns are zero adds nothing, nor does an
+    FFN whose second layer is zero with its bias. `folder`: where the encoder's config.json is.
     """
     with hub_errors(folder, "a saved model", flag=""):
         config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
@@ -121,39 +127,38 @@ def dense_classifier(folder, model, task, ticket):
     return classifier
 
 
-class _Answers(nn.Module):
+class _TensorModel(nn.Module):
     """A Model for one task, as a function of tensors."""
 
-    def __init__(self, model, task):
+    def __init__(self, model: Model, task: Task) -> None:
         super().__init__()
         self.model, self.task = model, task
 
-    def forward(self, input_ids, attention_mask, token_type_ids=None):
-        return self.model(
-            self.task, {"input_ids": input_ids, "attention_mask": attention_mask, "token_type_ids": token_type_ids}
-        )
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
+        batch = {"input_ids": input_ids, "attention_mask": attention_mask, "token_type_ids": token_type_ids}
+        return self.model(self.task, batch)
 
 
-def write_onnx(path, model, task):
-    """Write `model` (pruned, of one task) to `path` as ONNX, for any number and length of rows: input_ids, attention_mask
-    (1 at tokens, 0 at padding) and, where its family has them, token_type_ids, all (rows, tokens) int64, to logits (rows, outputs)."""
+def write_onnx(path: Path, model: Model, task: Task) -> None:
+    """Write `model` (pruned, of one task) to `path` as ONNX, for any number and length of rows.
+
+    Inputs: input_ids, attention_mask (1 at tokens, 0 at padding) and, where its family has them, token_type_ids, all
+    (rows, tokens) int64. Output: logits (rows, outputs) float32.
+    """
     inputs = {
         name: torch.ones(2, 7, dtype=torch.long)
         for name in ("input_ids", "attention_mask", *(["token_type_ids"] if model.token_types else []))
     }
     inputs["attention_mask"][1, 5:] = 0
     sizes = {0: torch.export.Dim("rows"), 1: torch.export.Dim("tokens")}
-    config = model.encoder.config
-    attention, config._attn_implementation = (
-        config._attn_implementation,
-        "eager",
-    )  # the exporter can't take every other apart
+    config: Any = model.encoder.config
+    attention, config._attn_implementation = config._attn_implementation, "eager"  # the exporter can't take all others
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it would say that torchvision is not there
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of torch about itself
             torch.onnx.export(
-                _Answers(model, task).eval(),
+                _TensorModel(model, task).eval(),
                 kwargs=inputs,
                 f=str(path),
                 dynamo=True,
@@ -167,20 +172,23 @@ def write_onnx(path, model, task):
         config._attn_implementation = attention
 
 
-def refuse_to_replace(output, folder):
-    """Raise UserError unless `output` is new, or an earlier export with nothing below it, other than the one in `folder` that is exported."""
-    output = Path(output)
+def refuse_to_replace(output: Path, folder: Path) -> None:
+    """Raise UserError unless `output` is new, or an earlier export without folders in it.
+
+    `folder`, from which the model is exported, is not replaced either.
+    """
     if output.exists() and (
-        output.resolve() == Path(folder).resolve()
+        output.resolve() == folder.resolve()
         or not (output / TABLE).is_file()
         or any(path.is_dir() for path in output.iterdir())
     ):
         raise UserError(
-            f"--output {output}: there is something else already, expected a new folder, or an earlier export to replace"
+            f"--output {output}: there is something else already, expected a new folder, "
+            "or an earlier export to replace"
         )
 
 
-def _refuse_missing_packages():
+def _refuse_missing_packages() -> None:
     missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if importlib.util.find_spec(name) is None]
     if missing:
         raise UserError(

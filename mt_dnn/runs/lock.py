@@ -1,25 +1,34 @@
-"""Who does a run: one process at a time, by a lock on the run's log, which the system takes back however the process ends."""
+"""Which process does a run: the one that holds a lock on the run's log.
+
+The operating system releases the lock when the process exits, even if it is killed.
+"""
 
 import contextlib
 import fcntl
 import time
+from collections.abc import Iterator
 
 from data_utils.errors import UserError
 from data_utils.files import remove_left_overs
+from data_utils.run_folder import RunFolder
+from mt_dnn.config import advice
 from mt_dnn.runtime.distributed import on_main_process
 from mt_dnn.runtime.log import print_line
 
+SECONDS = 2  # between two attempts to get the lock
+
 
 @contextlib.contextmanager
-def locked(files, wait=False):
-    """Yield whether the run folder `files` is this process's alone (or its group's) within the block; False where another has it,
-    unless that one is to be waited for.
+def locked(files: RunFolder, wait: bool = False) -> Iterator[bool]:
+    """Within the block, lock the run folder `files` for this process, or for its group; yield whether that worked.
 
-    What a killed process left half-written there is removed. Raises UserError where the file system has no locks.
+    It does not work while another process has the lock. With `wait` this waits for that process.
+
+    What a killed process left half-written in the folder is removed. Raises UserError if the file system has no locks.
     """
     held = contextlib.ExitStack()
 
-    def claim():
+    def claim() -> bool:
         files.folder.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as opened:
             log = opened.enter_context(open(files.log, "a"))
@@ -29,7 +38,8 @@ def locked(files, wait=False):
                 return False
             except OSError as error:
                 raise UserError(
-                    f"{files.log}: this file system has no locks ({error.strerror}), expected an --output_dir on one that has"
+                    f"{files.log}: this file system has no locks ({error.strerror}), "
+                    f"expected an {advice('--output_dir')} on one that has"
                 ) from None
             held.enter_context(opened.pop_all())
         for place in (files.folder, files.checkpoints, *files.masks.glob("*")):
@@ -37,10 +47,10 @@ def locked(files, wait=False):
         return True
 
     with held:
-        mine = on_main_process(claim)
-        if wait and not mine:
-            print_line(f"{files.folder}: another process is at it, and is waited for")
-            while not mine:
-                time.sleep(2)  # each of a group's processes, as none may wait for another's word for long
-                mine = on_main_process(claim)
-        yield mine
+        got = on_main_process(claim)
+        if wait and not got:
+            print_line(f"{files.folder}: another process does this run; waiting for it")
+            while not got:
+                time.sleep(SECONDS)  # in every process of a group: none may wait long for a message of another
+                got = on_main_process(claim)
+        yield got

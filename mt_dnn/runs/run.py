@@ -1,32 +1,44 @@
-"""One run: a ticket for each task, and a seed, in a folder of its own. Fine-tuning (train.py) and rewinding
-(rewind.py) are the same run; when the whole model is fine-tuned the tickets close nothing."""
+"""One run: a ticket for each task, and a seed, in a folder of its own.
+
+Fine-tuning (train.py) and rewinding (rewind.py) are the same run: when the whole model is fine-tuned, the tickets close
+nothing.
+"""
 
 import shutil
 from dataclasses import dataclass
+from typing import Any
 
 from data_utils.errors import UserError
 from data_utils.run_folder import RunFolder
-from data_utils.tasks import read_tasks, select_tasks
+from data_utils.tasks import Task, read_tasks, select_tasks
 from data_utils.tokenized import data_fingerprints
-from mt_dnn.config import read_run_config, refuse_other_config, to_dict
+from mt_dnn.config import (
+    DataOptions,
+    ModelOptions,
+    OptimizationOptions,
+    read_run_config,
+    refuse_other_config,
+    to_dict,
+)
 from mt_dnn.tickets.masks import describe_tickets, encoder_name
+from mt_dnn.tickets.ticket import Ticket
 
 
 @dataclass(frozen=True)
 class Run:
-    """`tickets`: {task name: Ticket}; `options`: all else that decides the outcome, but the seed, from outcome_options()."""
+    """`tickets`: by task name; `options`: whatever else decides the outcome but the seed, from outcome_options()."""
 
     files: RunFolder
     kind: str
-    tickets: dict
+    tickets: dict[str, Ticket]
     seed: int
-    options: dict
+    options: dict[str, Any]
     keep_gates: bool = False
     keep_model: bool = False
     exact_sharing: bool = False
 
     @property
-    def config(self):
+    def config(self) -> dict[str, Any]:
         """What the run's config.json holds."""
         return {
             **self.options,
@@ -37,23 +49,23 @@ class Run:
             "tickets": describe_tickets(self.tickets),
         }
 
-    def is_finished(self):
-        """Whether the run's result is there, and its model where it is to be kept.
+    def is_finished(self) -> bool:
+        """Whether the run's result is there, and its model if it is to be kept.
 
-        Raises UserError if it was made, or begun, with other options or other tickets.
+        Raises UserError if the run was finished, or begun, with other options or other tickets.
         """
         made = self.files.result.exists()
         if made or self.files.checkpoints.exists():
             refuse_other_config(self.files.folder, read_run_config(self.files.config), self.config)
         return made and (self.files.model.exists() or not self.keep_model)
 
-    def remove_checkpoints(self):
-        """Remove what only a run that is not finished needs."""
+    def remove_checkpoints(self) -> None:
+        """Remove what only an unfinished run needs."""
         shutil.rmtree(self.files.checkpoints, ignore_errors=True)
 
 
-def outcome_options(data, model, optimization):
-    """Return the flags of the three groups as one dictionary, with the names and fingerprints of what the paths among them lead to."""
+def outcome_options(data: DataOptions, model: ModelOptions, optimization: OptimizationOptions) -> dict[str, Any]:
+    """Return the flags of the three groups as one dictionary, with names and fingerprints of what their paths are."""
     tasks = tasks_and_dev_sets(data)
     fingerprints = {}
     for task, dev_sets in tasks:
@@ -66,17 +78,20 @@ def outcome_options(data, model, optimization):
     }
 
 
-def tasks_and_dev_sets(data):
-    """Return [(Task, {dev set: its split})] for --train_datasets and --test_datasets; raise UserError for one that is not in --task_def.
+def tasks_and_dev_sets(data: DataOptions) -> list[tuple[Task, dict[str, str]]]:
+    """Return [(Task, {dev set: its split})] for --train_datasets and --test_datasets.
 
-    Every task is evaluated: on those of its dev sets that --test_datasets names, or on all where it is left out.
+    Every task is evaluated: on those of its dev sets that --test_datasets names, or on all if it is left out.
+
+    Raises UserError for a name that is not in --task_def.
     """
     tasks = select_tasks(read_tasks(data.task_def), data.train_datasets, data.task_def)
     known = {name: task.name for task in tasks for name in task.dev_sets}
     for name in data.test_datasets or ():
         if name not in known:
             raise UserError(
-                f"--test_datasets: no dev set '{name}' of {', '.join(data.train_datasets)}, expected some of: {', '.join(known)}"
+                f"--test_datasets: no dev set '{name}' of {', '.join(data.train_datasets)}, "
+                f"expected some of: {', '.join(known)}"
             )
     chosen = [
         (task, {name: split for name, split in task.dev_sets.items() if name in (data.test_datasets or known)})

@@ -3,6 +3,8 @@
 import contextlib
 import copy
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,9 +14,12 @@ from data_utils.errors import Diverged, RunFailed, UserError
 from data_utils.files import write_whole
 from data_utils.hub import load_tokenizer
 from data_utils.json_file import write_json
+from data_utils.run_folder import RunFolder
 from data_utils.saved_tasks import SavedTasks
+from data_utils.tasks import Task
 from data_utils.tokenized import TokenizedSplit, describe_tokenizer
-from mt_dnn.encoders.families import longest_row
+from mt_dnn.config import DataOptions, MachineOptions, ModelOptions, OptimizationOptions, advice
+from mt_dnn.encoders.families import longest_row, refuse_other_padding
 from mt_dnn.model import (
     Model,
     count_parameters,
@@ -27,10 +32,11 @@ from mt_dnn.model import (
     shape_of,
 )
 from mt_dnn.reports.score_table import score_table
-from mt_dnn.runs.run import tasks_and_dev_sets
+from mt_dnn.runs.run import Run, tasks_and_dev_sets
 from mt_dnn.runtime.distributed import on_main_process, rank
 from mt_dnn.runtime.log import log, log_command, logging_to, progress_bar
 from mt_dnn.runtime.machine import autocast, choose_device, choose_precision, choose_tokens_at_once, save_time
+from mt_dnn.runtime.memory import memory_advice
 from mt_dnn.tickets.gates import gated, ticket_gates
 from mt_dnn.tickets.importance import score
 from mt_dnn.tickets.masks import Mask
@@ -40,11 +46,19 @@ from mt_dnn.tickets.ticket import remaining_weights
 from mt_dnn.training.evaluate import write_predictions
 from mt_dnn.training.trainer import Data, fine_tune, show_metrics
 
+MEMORY_ADVICE = f"take {advice('--tokens_at_once 1024')}, or still less; what is computed stays the same"
+
 
 class Session:
-    """What all runs of one command share: the tasks, their splits, the tokenizer, pre-trained weights, the machine."""
+    """What all runs of one command share: tasks, their splits, tokenizer, pre-trained weights, machine."""
 
-    def __init__(self, data_options, model_options, optimization, machine):
+    def __init__(
+        self,
+        data_options: DataOptions,
+        model_options: ModelOptions,
+        optimization: OptimizationOptions,
+        machine: MachineOptions,
+    ) -> None:
         """Read everything; raise UserError for whatever does not fit together."""
         self.optimization, self.machine = optimization, machine
         self.data_options, self.holdout = data_options, data_options.holdout
@@ -56,7 +70,7 @@ class Session:
         self.tokenizer = load_tokenizer(model_options.init_checkpoint)
         made_with = describe_tokenizer(self.tokenizer)
 
-        def read(task, split):
+        def read(task: Task, split: str) -> TokenizedSplit:
             return TokenizedSplit(data_options.data_dir, task, split, made_with)
 
         self.splits = [
@@ -71,6 +85,7 @@ class Session:
                 f"--init_checkpoint {model_options.init_checkpoint}: a tokenizer of {len(self.tokenizer)} tokens, "
                 f"expected at most the encoder's {self.pretrained.config.vocab_size}"
             )
+        refuse_other_padding(self.pretrained.config, self.tokenizer.pad_token_id)
         positions = longest_row(self.pretrained)
         splits = [split for _, train, dev in self.splits for split in (train, *dev.values())]
         max_seq_len = min(positions, *(split.header["made_from"]["max_seq_len"] for split in splits))
@@ -81,34 +96,36 @@ class Session:
             if split.header["longest_row"] > positions:
                 raise UserError(
                     f"{split.folder}: rows of up to {split.header['longest_row']} tokens, expected at most {positions} "
-                    f"for this encoder; run prepro.py with --max_seq_len {positions}"
+                    f"for this encoder; run prepro.py with --max_seq_len {positions} "
+                    "(MAX_SEQ_LEN in experiments/glue/prepro.sh)"
                 )
 
-    def data(self, seed):
-        """The rows that a run with this seed trains and is evaluated on: Data per task."""
+    def data(self, seed: int) -> list[Data]:
+        """Return the rows that a run with this seed is trained and evaluated on, one Data per task."""
 
-        def of_task(task, train, dev):
+        def of_task(task: Task, train: TokenizedSplit, dev: dict[str, TokenizedSplit]) -> Data:
             rows, held_out = split_rows(len(train), self.holdout)
             if not len(rows):
                 raise UserError(
-                    f"--holdout {self.holdout}: none of the {len(train)} training rows of {task.name} is left to train on"
+                    f"{advice(f'--holdout {self.holdout}')}: no row of {task.name} is left to train on, "
+                    f"expected a smaller part of its {len(train)}"
                 )
             rows = rows[choose_rows(len(rows), self.data_options.fraction_of(task.name), seed)]
             return Data(task, train, rows, dev, train.part(held_out) if len(held_out) else None)
 
         return [of_task(*splits) for splits in self.splits]
 
-    def do(self, run):
-        """Do a Run, or what is left of it, and return the trained Model; its result.json is written last.
+    def do(self, run: Run) -> Model:
+        """Do a run, or what is left of it; return the trained model. The run's result.json is written last.
 
-        The outcome depends on the pre-trained weights, the data, the run's options, tickets and seed
-        alone, not on what this process did before (on a GPU up to the order of its parallel sums).
-        Several processes do a run together, and the first of them writes.
+        The outcome depends only on the pre-trained weights, the data, and the run's options, tickets and seed, not on
+        what this process did before (on a GPU, up to the order of its parallel sums). Several processes do a run
+        together; the first of them writes.
 
-        Raises RunFailed, and writes its line into the run's folder, where memory is full or the loss is no number.
+        Raises RunFailed, and writes its line into the run's folder, if memory is full or the loss is no number.
         """
         files, data = run.files, self.data(run.seed)
-        with logging_to(files.log), _failure_written(run), _memory_advice():
+        with logging_to(files.log), _failure_written(run), memory_advice(MEMORY_ADVICE):
             on_main_process(lambda: files.failure.unlink(missing_ok=True))
             on_main_process(
                 lambda: write_json(
@@ -132,11 +149,14 @@ class Session:
             on_main_process(lambda: self._write(run, data, model, epochs, outputs))
         return model
 
-    def score(self, files, model, per, seed):
-        """Score heads and FFNs on the training rows of `seed` with the fine-tuned `model` of one task, or with the one saved
-        in `files` where it is None; write importance.json and the heat map. Computed in float32."""
+    def score(self, files: RunFolder, model: Model | None, per: str, seed: int) -> None:
+        """Score heads and FFNs in float32; write importance.json and the heat map.
+
+        `model`: fine-tuned on one task; None: the one that is saved in `files`. `per`: --importance_per. `seed`: of the
+        training rows.
+        """
         (data,) = self.data(seed)
-        with logging_to(files.log), _memory_advice():
+        with logging_to(files.log), memory_advice(MEMORY_ADVICE):
             if model is None:
                 log_command()
                 model = load_model(files.model, self.tasks, self.machine.attention, self.device)
@@ -185,19 +205,19 @@ class Session:
                 files.heat_map,
             )
 
-    def _new_model(self, run):
+    def _new_model(self, run: Run) -> Model:
         model = Model(copy.deepcopy(self.pretrained), self.tasks)
         model.draw_heads(run.seed)
         model.to(self.device)
         return model if run.keep_gates else place_tickets(model, run.tickets, run.exact_sharing)
 
-    def _gated(self, model, run):
+    def _gated(self, model: Model, run: Run) -> contextlib.AbstractContextManager:
         if not run.keep_gates:
             return contextlib.nullcontext()
         (ticket,) = run.tickets.values()
         return gated(model.encoder, *ticket_gates(ticket, self.shape.layers, self.shape.heads, self.device))
 
-    def _log_start(self, run, data):
+    def _log_start(self, run: Run, data: list[Data]) -> None:
         shape = self.shape
         log_command()
         log.info(
@@ -229,7 +249,9 @@ class Session:
                 100 * remaining_weights(ticket, shape),
             )
 
-    def _write(self, run, data, model, epochs, outputs):
+    def _write(
+        self, run: Run, data: list[Data], model: Model, epochs: list[dict], outputs: dict[str, np.ndarray]
+    ) -> None:
         """Write what a finished run leaves, its result last."""
         files = run.files
         for own in data:
@@ -250,10 +272,10 @@ class Session:
             log.info("\n%s", score_table({run.kind: [result]}))
         log.info("finished: %s; see %s", show_metrics(epochs[-1], len(data)), files.folder)
 
-    def _result(self, run, data, epochs):
-        """What result.json holds; numbers are those after the last epoch."""
+    def _result(self, run: Run, data: list[Data], epochs: list[dict]) -> dict[str, Any]:
+        """Return what result.json holds; its numbers are those after the last epoch."""
 
-        def of_task(own):
+        def of_task(own: Data) -> dict[str, Any]:
             ticket = run.tickets[own.task.name]
             n_heads, n_ffns = ticket.counts
             return {
@@ -282,22 +304,7 @@ class Session:
 
 
 @contextlib.contextmanager
-def _memory_advice():
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:  # torch's allocators raise kinds of RuntimeError
-        full = ("out of memory", "allocate memory", "ALLOC_FAILED")
-        if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and not any(
-            words in str(error) for words in full
-        ):
-            raise
-        raise RunFailed(
-            "the memory is full; take --tokens_at_once 1024, or still less (what is computed stays the same)"
-        ) from None
-
-
-@contextlib.contextmanager
-def _failure_written(run):
+def _failure_written(run: Run) -> Iterator[None]:
     try:
         yield
     except RunFailed as error:

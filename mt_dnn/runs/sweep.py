@@ -1,25 +1,30 @@
-"""Many runs, each done once, whoever shares them; one that fails does not stop the others."""
+"""Many runs, each done once, however many processes share them; one that fails does not stop the others."""
+
+from collections.abc import Callable
+from typing import Any
 
 from data_utils.errors import Diverged, RunFailed
 from mt_dnn.runs.lock import locked
+from mt_dnn.runs.run import Run
 from mt_dnn.runtime.distributed import on_main_process, world_size
 from mt_dnn.runtime.log import print_line
 
 
-def sweep(runs, do):
-    """Call `do(run)` for every Run that is neither finished nor failed, and that no other process is at.
+def sweep(runs: list[Run], do: Callable[[Run], Any]) -> None:
+    """Call `do(run)` for every run that is neither finished nor failed, and that no other process is doing.
 
-    Any number of processes can share the runs: whoever is free takes the next. Runs that others were at are
-    looked at again in the end, so that one whose process died is taken up.
+    Any number of processes can share the runs: a process that is free takes the next run. In the end each looks again
+    at the runs that others were doing, so that a run is taken over if its process died.
 
-    Raises RunFailed only where several processes do a run together and memory is full: one can't tell whether the others' is.
+    Raises RunFailed only if several processes do a run together and the memory of one is full: that process can't tell
+    whether the memory of the others is.
     """
     left, did_some = list(enumerate(runs, 1)), True
     while did_some:
         elsewhere, did_some = [], False
         for number, run in left:
-            with locked(run.files) as mine:
-                if not mine:
+            with locked(run.files) as got:
+                if not got:
                     elsewhere.append((number, run))
                 elif on_main_process(run.is_finished):
                     on_main_process(run.remove_checkpoints)
@@ -36,12 +41,11 @@ def sweep(runs, do):
         left = elsewhere
 
 
-def summarize(runs):
+def summarize(runs: list[Run]) -> tuple[list[str], bool]:
     """Return (lines that say how many runs are finished, failed and left, and why; whether any failed)."""
     failed = {run.files.folder: line for run in runs if (line := run.files.why_failed())}
     finished = sum(run.is_finished() for run in runs)
     left = len(runs) - finished - len(failed)
-    lines = [
-        f"{len(runs)} runs: {finished} finished, {len(failed)} failed" + f", {left} other processes are at" * bool(left)
-    ]
+    in_progress = f", {left} in progress in other processes" if left else ""
+    lines = [f"{len(runs)} runs: {finished} finished, {len(failed)} failed{in_progress}"]
     return lines + [f"failed: {folder}: {line}" for folder, line in failed.items()], bool(failed)

@@ -1,86 +1,93 @@
 """Data-parallel processes: torchrun starts one per GPU, each takes its share of every batch.
 
-Without torchrun everything here is that of one process alone, and torch is not even loaded. The first
-process alone writes and prints.
+Without torchrun everything here is that of one process alone, and torch is not even loaded. The first process alone
+writes and prints.
 """
 
 import contextlib
 import datetime
 import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from data_utils.door import launched_by_torchrun
 from data_utils.errors import UserError
 
-LAUNCHED = "TORCHELASTIC_RUN_ID" in os.environ  # set by torchrun
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+T = TypeVar("T")
+
 _apart = False
 
 
-def world_size():
+def world_size() -> int:
     """How many processes work together."""
-    return int(os.environ["WORLD_SIZE"]) if LAUNCHED and not _apart else 1
+    return int(os.environ["WORLD_SIZE"]) if launched_by_torchrun() and not _apart else 1
 
 
-def rank():
-    """The number of this process among those, from 0."""
-    return int(os.environ["RANK"]) if LAUNCHED and not _apart else 0
+def rank() -> int:
+    """The number of this process among those that work together, from 0."""
+    return int(os.environ["RANK"]) if launched_by_torchrun() and not _apart else 0
 
 
-def first_start():
+def first_start() -> bool:
     """Whether torchrun has not started these processes anew because one of them died."""
     return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0"
 
 
-def rank_label():
-    """What tells the lines of processes that work apart from each other, "[2] "; else nothing."""
+def rank_label() -> str:
+    """The start of every line of a process that works apart from the others, "[2] "; else nothing."""
     return f"[{os.environ['RANK']}] " if _apart else ""
 
 
-def is_main_process():
+def is_main_process() -> bool:
     """Whether this process is the one that writes and prints."""
     return rank() == 0
 
 
 @contextlib.contextmanager
-def process_group(device, share="batches"):
-    """Let the processes that torchrun started work together within the block, over nccl on GPUs, else over gloo.
+def process_group(device: str, share: str = "batches") -> Iterator[None]:
+    """Within the block, the processes that torchrun started work together: over nccl on GPUs, else over gloo.
 
-    `device`: --device. `share`: what they share; processes that share "runs" have little to say to each other,
-    so they do it over gloo, and several of them can use one GPU.
+    `device`: --device. `share`: what the processes share, "batches" or "runs" (--parallel). Processes that share runs
+    have little to say to each other: they use gloo, so that several of them can use one GPU.
 
-    Raises UserError where a machine has more processes than GPUs and they share batches.
+    Raises UserError where processes share batches and a machine has more of them than GPUs.
     """
-    if not LAUNCHED:
+    if not launched_by_torchrun():
         yield
         return
     import torch
 
     cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
     if cuda:
-        here, gpus = int(os.environ["LOCAL_WORLD_SIZE"]), torch.cuda.device_count()
-        if here > gpus and share == "batches":
+        processes, gpus = int(os.environ["LOCAL_WORLD_SIZE"]), torch.cuda.device_count()
+        if processes > gpus and share == "batches":
             raise UserError(
-                f"{here} processes and {gpus} visible GPUs on this machine, expected one GPU for each process (torchrun --nproc-per-node)"
+                f"{processes} processes and {gpus} visible GPUs on this machine, expected one GPU for each process "
+                "(torchrun --nproc-per-node; as many GPU ids for a script)"
             )
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % gpus)
     if share == "batches":
         torch.distributed.init_process_group("nccl" if cuda else "gloo")
-    else:
-        torch.distributed.init_process_group(
-            "gloo", timeout=datetime.timedelta(days=365)
-        )  # at the end the last run is waited for
+    else:  # at the end all processes wait for the last run
+        torch.distributed.init_process_group("gloo", timeout=datetime.timedelta(days=365))
     try:
         yield
     except RuntimeError as error:
         if isinstance(error, torch.distributed.DistError) or "gloo" in str(error):
             raise UserError("another process ended, and said why") from None
         raise
-    torch.distributed.destroy_process_group()  # not after an error: the others may still wait, and this would wait for them
+    torch.distributed.destroy_process_group()  # not after an error: it would wait for the others, who may still wait
 
 
 @contextlib.contextmanager
-def apart(each_its_own):
-    """Within the block, if `each_its_own`, this process works by itself as if there were no others; at its end it waits for them."""
+def apart(each_its_own: bool) -> Iterator[None]:
+    """Within the block, if `each_its_own`, this process works as if it were alone; then it waits for the others."""
     global _apart
-    _apart = each_its_own and LAUNCHED
+    _apart = each_its_own and launched_by_torchrun()
     try:
         yield
     finally:
@@ -91,12 +98,12 @@ def apart(each_its_own):
         torch.distributed.barrier()
 
 
-def shard(items):
-    """This process's part of `items` (a list or array): every world_size()-th one."""
+def shard(items: Any) -> Any:
+    """Return this process's part of `items` (a list or array): every world_size()-th one."""
     return items[rank() :: world_size()]
 
 
-def all_reduce_sum(tensor):
+def all_reduce_sum(tensor: "Tensor") -> "Tensor":
     """Sum `tensor` over the processes, in place; return it."""
     if world_size() > 1:
         import torch
@@ -105,50 +112,53 @@ def all_reduce_sum(tensor):
     return tensor
 
 
-def all_gather(state):
+def all_gather(state: T) -> list[T]:
     """Return every process's `state`, by its rank; a state may be anything that pickles."""
     if world_size() == 1:
         return [state]
     import torch
 
-    states = [None] * world_size()
+    states: list[Any] = [None] * world_size()
     torch.distributed.all_gather_object(states, state)
     return states
 
 
-def data_parallel(model, tasks):
-    """Return `model` such that its gradients are the mean over the processes. With several `tasks`, a batch leaves the
-    others' heads, and FFNs that its ticket closes, without a gradient."""
+def data_parallel(model: "nn.Module", tasks: int) -> "nn.Module":
+    """Return `model` such that its gradients are the mean over the processes.
+
+    `tasks`: how many tasks it has. With several, a batch gives no gradient to the heads of other tasks and to the FFNs
+    that its ticket closes.
+    """
     if world_size() == 1:
         return model
     import warnings
 
     from torch.nn.parallel import DistributedDataParallel
 
-    with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", message=".*broadcast_buffers"
-        )  # newer versions of torch would have another name for it
-        return DistributedDataParallel(
-            model, find_unused_parameters=tasks > 1, broadcast_buffers=False
-        )  # they never change
+    with warnings.catch_warnings():  # newer versions of torch have another name for broadcast_buffers
+        warnings.filterwarnings("ignore", message=".*broadcast_buffers")
+        # buffers never change, so they need no broadcast
+        return DistributedDataParallel(model, find_unused_parameters=tasks > 1, broadcast_buffers=False)
 
 
-def gradient_sync(model, now):
-    """A context for a forward and backward pass of a data_parallel `model`: the gradients are exchanged `now`, or with a later pass's."""
+def gradient_sync(model: Any, now: bool) -> AbstractContextManager:
+    """Return a context for a forward and backward pass of a data_parallel `model`.
+
+    The processes exchange their gradients `now`, or together with those of a later pass.
+    """
     return contextlib.nullcontext() if now or world_size() == 1 else model.no_sync()
 
 
-def on_main_process(function):
-    """Call `function` in the first process alone and return its value in all of them; an error for the reader is raised in all.
+def on_main_process(function: Callable[[], T]) -> T:
+    """Call `function`, which reads or writes files, in the first process alone; return its value in all of them.
 
-    For what reads or writes the files of a run.
+    A UserError or OSError that it raises is raised in all of them.
     """
     if world_size() == 1:
         return function()
     import torch
 
-    outcome = [None, None]
+    outcome: list[Any] = [None, None]
     if is_main_process():
         try:
             outcome[0] = function()

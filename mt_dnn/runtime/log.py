@@ -6,7 +6,11 @@ import logging
 import platform
 import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
 
 from mt_dnn.runtime.distributed import is_main_process, rank_label, world_size
 
@@ -14,57 +18,63 @@ log = logging.getLogger("super_tickets")
 
 
 @contextlib.contextmanager
-def logging_to(path):
-    """Send what `log` gets to the file `path` (appended) and to standard output, in the first process.
+def logging_to(path: Path) -> Iterator[None]:
+    """Within the block, append what `log` gets to the file `path` and print it, in the first process.
 
-    Lines above a progress bar do not tear it.
+    Raises OSError where the file or standard output can't be written: the run ends, and its checkpoints stay.
     """
     if not is_main_process():
         yield
         return
-    from tqdm.contrib.logging import logging_redirect_tqdm
-
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     log.setLevel(logging.INFO)
     log.propagate = False
-    handlers = {_File(path, encoding="utf-8"): "", logging.StreamHandler(sys.stdout): rank_label()}
-    for handler, before in handlers.items():
-        handler.setFormatter(logging.Formatter(f"{before}%(asctime)s  %(message)s", "%Y-%m-%d %H:%M:%S"))
+    handlers = {LogFile(path): "", Screen(): rank_label()}
+    for handler, label in handlers.items():
+        handler.setFormatter(logging.Formatter(f"{label}%(asctime)s  %(message)s", "%Y-%m-%d %H:%M:%S"))
         log.addHandler(handler)
     try:
-        with logging_redirect_tqdm([log]):
-            yield
+        yield
     finally:
         for handler in handlers:
             log.removeHandler(handler)
-            if isinstance(handler, logging.FileHandler):
-                handler.close()
+            handler.close()
 
 
-class _File(logging.FileHandler):
-    """A log file that can't be written ends the run (logging would print a traceback and go on)."""
+class LogFile(logging.FileHandler):
+    """Lines go to a file. Where logging would print a traceback and go on, an error is raised."""
 
-    def handleError(self, record):
-        error, self.stream = sys.exc_info()[1], None  # so that closing it does not try again
-        raise OSError(
-            getattr(error, "errno", None), getattr(error, "strerror", None) or str(error), self.baseFilename
-        ) from None
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, encoding="utf-8", errors="backslashreplace")
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        self.stream = None  # closing it would try to write again
+        reason = getattr(error, "strerror", None) or str(error)
+        raise OSError(getattr(error, "errno", None), reason, self.baseFilename) from None
 
 
-def print_line(line):
+class Screen(logging.Handler):
+    """Lines go to standard output, above a progress bar. Errors are raised."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if sys.stdout:
+            tqdm.write(self.format(record), file=sys.stdout)
+            sys.stdout.flush()
+
+
+def print_line(line: str) -> None:
     """Print a line, in the first process, or in each of those that work apart."""
     if is_main_process():
         print(f"{rank_label()}{line}", flush=True)
 
 
-def progress_bar(**settings):
-    """A tqdm bar on a terminal, in the first process; none where several work apart."""
-    from tqdm import tqdm
-
+def progress_bar(**settings: Any) -> tqdm:
+    """Return a tqdm bar: shown on a terminal, in the first process; hidden where several processes work apart."""
     return tqdm(disable=None if is_main_process() and not rank_label() else True, leave=False, **settings)
 
 
-def log_command():
+def log_command() -> None:
     """Log what was called, with which versions, on what: enough to do it again."""
     versions = " ".join(f"{name} {importlib.metadata.version(name)}" for name in ("torch", "transformers", "numpy"))
     log.info("command: python %s%s", shlex.join(sys.argv), f"  ({world_size()} processes)" if world_size() > 1 else "")

@@ -9,9 +9,11 @@ The two newest are kept: should one be damaged, the one before it is used.
 import dataclasses
 import json
 import random
+import re
 import shutil
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -86,8 +88,9 @@ class Checkpoints:
             shutil.rmtree(old)
 
     def _found(self):
-        """The folders of checkpoints, newest first."""
-        return sorted(self.folder.glob("update_*"), key=lambda path: -int(path.name.removeprefix("update_")))
+        """The folders of checkpoints, newest first. Others, such as a copy "update_60 (copy)", are passed over."""
+        found = [path for path in self.folder.glob("update_*") if re.fullmatch(r"update_\d+", path.name)]
+        return sorted(found, key=lambda path: -int(path.name.removeprefix("update_")))
 
     def _newest_whole(self):
         """The newest undamaged checkpoint, or None; damaged ones are removed."""
@@ -101,21 +104,28 @@ class Checkpoints:
 
         A process beyond those that wrote it keeps its own random state.
 
-        Raises UserError where the weights are not this model's: another version wrote them.
+        Raises UserError where another version wrote it, so that names or shapes in it are others.
         """
         folder = on_main_process(self._newest_whole)
         if folder is None:
             return Progress()
+        try:
+            progress = self._put_back(folder)
+        except (RuntimeError, KeyError, TypeError, ValueError, AttributeError, IndexError):
+            raise UserError(
+                f"{folder}: weights or entries of other names or shapes, expected a checkpoint that this version wrote; "
+                f"remove {self.folder} to start anew"
+            ) from None
+        log.info("goes on from %s: epoch %d, %d batches done", folder, len(progress.epochs) + 1, progress.batches)
+        return progress
+
+    def _put_back(self, folder: Path) -> Progress:
+        """Put the state in `folder` back; return its Progress. The exceptions are those of whatever does not fit."""
         with safe_open(folder / "state.safetensors", "pt") as file:
             rest, tensors = json.loads(file.metadata()["rest"]), {name: file.get_tensor(name) for name in file.keys()}
-        try:
-            self.model.load_state_dict(
-                {name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")}
-            )
-        except RuntimeError:
-            raise UserError(
-                f"{folder}: weights of other names or shapes, expected a checkpoint that this version wrote; remove {self.folder} to start anew"
-            ) from None
+        self.model.load_state_dict(
+            {name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")}
+        )
         states = {}
         for name, value in tensors.items():
             if name.startswith("optimizer."):
@@ -129,9 +139,7 @@ class Checkpoints:
                 {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)},
                 rest["random"][rank()],
             )
-        progress = Progress(**rest["progress"])
-        log.info("goes on from %s: epoch %d, %d batches done", folder, len(progress.epochs) + 1, progress.batches)
-        return progress
+        return Progress(**rest["progress"])
 
 
 def _is_whole(folder):

@@ -14,6 +14,7 @@ from data_utils.files import write_whole
 from data_utils.metrics import average_score
 from data_utils.tasks import Task
 from data_utils.tokenized import TokenizedSplit
+from mt_dnn.config import advice
 from mt_dnn.encoders.vocabulary import UsedRows, used_tokens
 from mt_dnn.loss import loss_per_row
 from mt_dnn.runtime.distributed import (
@@ -286,6 +287,7 @@ def _finite(loss, when):
     value = float(loss)
     if not math.isfinite(value):
         raise Diverged(
-            f"{when}: the loss is {value}, expected a number; try a smaller --learning_rate or --precision float32"
+            f"{when}: the loss is {value}, expected a number; try a smaller {advice('--learning_rate')} "
+            f"or {advice('--precision float32')}"
         )
     return value

@@ -9,22 +9,10 @@ from pathlib import Path
 
 import pytest
 import toy
-from calls import ROOT, result_of
+from calls import ROOT, SCRIPTS_WITH_GPUID, result_of
 
 from mt_dnn.tickets.super_tickets import read_super_tickets
 from mt_dnn.tickets.ticket import counts_at
-
-WITH_GPUID = [
-    "train_mnli",
-    "rewind_mnli",
-    "rewind_mnli_low_resource",
-    "prepare_mtdnn_base",
-    "prepare_mtdnn_large",
-    "train_mtdnn",
-    "domain_adaptation",
-    "sweep_minilm",
-    *(f"rewind_{task}_winning" for task in ("mnli", "qnli", "qqp", "sst", "mrpc", "cola", "stsb", "rte")),
-]
 
 
 def call(folder, *command):
@@ -32,7 +20,7 @@ def call(folder, *command):
     return subprocess.run(list(map(str, command)), cwd=folder, env=environment, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("name", WITH_GPUID)
+@pytest.mark.parametrize("name", SCRIPTS_WITH_GPUID)
 def test_without_an_argument_the_usage_is_printed(tmp_path, name):
     ended = call(tmp_path, ROOT / f"scripts/{name}.sh")  # from any folder
     assert ended.returncode == 2 and f"{name}.sh GPUID" in ended.stderr and "Traceback" not in ended.stderr

@@ -233,6 +233,20 @@ def test_checkpoints_that_do_not_fit_are_refused(workshop, fine_tuned, tmp_path,
         shutil.copytree(workshop.encoder, tmp_path / "changed", dirs_exist_ok=True)
         (tmp_path / "changed/config.json").write_text(json.dumps({**config, **change}))
         assert complaint in train(tmp_path / "changed")
+    shutil.copytree(workshop.encoder, tmp_path / "changed", dirs_exist_ok=True)
+    (tmp_path / "changed/config.json").write_text(json.dumps({**config, "model_type": "roberta"}))
+    assert "model_type 'roberta' with architectures BertModel, expected one family" in train(tmp_path / "changed")
+    roberta = {**config, "model_type": "roberta", "architectures": ["RobertaModel"], "pad_token_id": 1}
+    (tmp_path / "changed/config.json").write_text(json.dumps(roberta))
+    assert "pad_token_id 1, expected 0, the padding token of its tokenizer" in train(tmp_path / "changed")
+    (tmp_path / "changed/config.json").write_text(json.dumps(config))
+    name = "encoder.layer.1.attention.self.key.weight"
+    for value, complaint in (
+        ((100 * weights[name]).to(torch.int8), f"has integers for 1 weights of the encoder ({name}"),
+        (weights[name] / 0, f"has NaN or infinity in 1 weights of the encoder ({name}"),
+    ):
+        save_file({**weights, name: value}, tmp_path / "changed/model.safetensors", metadata={"format": "pt"})
+        assert complaint in train(tmp_path / "changed")
     for file in ("tokenizer.json", "vocab.txt"):
         (tmp_path / "changed" / file).unlink()
     assert "no tokenizer.json, vocab.txt, vocab.json or sentencepiece.bpe.model" in train(tmp_path / "changed")
@@ -258,6 +272,7 @@ def test_a_saved_model_carries_its_ticket(workshop, fine_tuned, tmp_path, door):
         measure(task, split, predict(model, task, split, 64, autocast(torch.device("cpu"), "float32")))
         == result["dev"]["sst"]
     )
+    (run / "model/SHA256SUMS").unlink()
     shutil.copy(fine_tuned / "model/mask.json", run / "model/mask.json")  # the dense one's
     with pytest.raises(UserError, match="do not fit together"):
         load_model(run / "model", [task])

@@ -1,6 +1,7 @@
 """A family's encoder in, a ticket out: every family through all doors, and each export against the run that it was made from."""
 
 import json
+import resource
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -12,11 +13,13 @@ import toy
 from calls import EACH_FAMILY, QUICK, options, result_of, rewind
 from safetensors.torch import load_file
 
+from data_utils.errors import RunFailed
 from data_utils.files import find
 from data_utils.tsv import Row
 from mt_dnn.encoders.families import FAMILIES
 from mt_dnn.export.classifier import load_classifier
 from mt_dnn.export.formats import dense_classifier, export
+from mt_dnn.export.saved_model import find_saved_model
 from mt_dnn.model import count_parameters
 from mt_dnn.tickets.masks import Mask, read_mask, write_mask
 from mt_dnn.tickets.ticket import DENSE, Ticket, removed_parameters
@@ -121,7 +124,8 @@ def test_the_table_says_what_is_there(family_run, tmp_path, exported):
     assert all(float(cell) > 0 for row in ("dense", "compact") for cell in cells[row][2:])
 
 
-@pytest.mark.parametrize("family", EACH_FAMILY)
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES)
 def test_onnx_exports_give_the_outputs_of_torch_for_any_number_and_length_of_rows(
     family_run, family, tmp_path, exported
 ):
@@ -145,6 +149,7 @@ def test_onnx_exports_give_the_outputs_of_torch_for_any_number_and_length_of_row
             )
 
 
+@pytest.mark.slow
 def test_weights_too_large_for_one_onnx_file_go_beside_it(family_run, tmp_path, exported, monkeypatch):
     pytest.importorskip("onnxruntime"), pytest.importorskip("onnxscript")
     monkeypatch.setattr("mt_dnn.export.formats.ONE_FILE", 1000)
@@ -158,6 +163,7 @@ def test_weights_too_large_for_one_onnx_file_go_beside_it(family_run, tmp_path, 
     )
 
 
+@pytest.mark.slow
 def test_token_types_that_an_encoder_has_no_use_for_are_no_input_of_its_exports(workshop, tmp_path, door, exported):
     encoder = toy.save_encoder(tmp_path / "tiny-bert", types=1)
     its_own = SimpleNamespace(data=workshop.data, encoder=encoder)
@@ -254,6 +260,29 @@ def test_what_can_not_be_exported_is_one_line_and_leaves_nothing(
         return made
 
     monkeypatch.setattr("mt_dnn.export.formats.dense_classifier", faulty)
-    with pytest.raises(Exception, match="logits differ by 1.0e-02"):
-        export(family_run("bert") / "model", "sst", "dense", tmp_path / "faulty")
+    with pytest.raises(RunFailed, match="logits differ by 1.0e-02"):
+        export(find_saved_model(family_run("bert")), "sst", "dense", tmp_path / "faulty")
     assert not find(tmp_path / "faulty", "*")
+
+
+def test_an_export_with_nan_fails_its_comparison(family_run, tmp_path, monkeypatch):
+    def faulty(folder, model, task, ticket):
+        made = dense_classifier(folder, model, task, ticket)
+        made.classifier.bias.data[1] = float("nan")
+        return made
+
+    monkeypatch.setattr("mt_dnn.export.formats.dense_classifier", faulty)
+    monkeypatch.setattr("mt_dnn.export.classifier.refuse_no_numbers", lambda *arguments: None)
+    with pytest.raises(RunFailed, match="logits differ by nan"):
+        export(find_saved_model(family_run("bert")), "sst", "dense", tmp_path / "faulty")
+    assert not find(tmp_path / "faulty", "*")
+
+
+def test_a_full_disk_is_one_line_and_leaves_no_export(family_run, tmp_path, refused):
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))  # bytes in a file
+    try:
+        line = refused("mt_dnn/export/__main__.py", family_run("bert"), "--output", tmp_path / "dense")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    assert "File too large" in line and not find(tmp_path, "*")

@@ -12,6 +12,7 @@ from data_utils.errors import UserError
 from data_utils.tsv import Row
 from mt_dnn.export.classifier import load_classifier
 from mt_dnn.export.submission import HEADER, check_submission, read_rules
+from mt_dnn.predict import main as predict_main
 
 
 def table(text):
@@ -94,6 +95,25 @@ def test_input_with_and_without_a_header_from_a_file_and_from_standard_input_is_
     assert predict(runs["sst"], stdin=plain.encode()) == expected
     assert predict(runs["sst"] / "model", "--output", tmp_path / "out.tsv", stdin=named.encode()) == []
     assert table((tmp_path / "out.tsv").read_text()) == expected
+
+
+def test_predictions_reach_a_terminal_without_utf8_as_utf8_and_a_closed_one_is_refused(
+    runs, tmp_path, refused, monkeypatch
+):
+    model = renamed(runs["sst"], tmp_path / "model", "sst")
+    tasks = (model / "tasks.json").read_text()
+    (model / "tasks.json").write_text(tasks.replace('["0", "1"]', '["\u0160patn\u00e9", "dobr\u00e9 \u2192"]'))
+    (tmp_path / "in.tsv").write_text("the film was lovely\n")
+    screen = io.BytesIO()
+    with monkeypatch.context() as patched:
+        terminal = io.TextIOWrapper(screen, encoding="latin-1")
+        patched.setattr("sys.stdout", terminal)
+        patched.setattr("sys.argv", ["predict.py", str(model), "--input", str(tmp_path / "in.tsv")])
+        predict_main()
+        terminal.flush()
+    assert screen.getvalue().decode("utf-8").split("\t")[-2] in ("\u0160patn\u00e9", "dobr\u00e9 \u2192")
+    monkeypatch.setattr("sys.stdout", None)
+    assert "standard output is closed, expected it open, or --output" in refused("mt_dnn/predict.py", model)
 
 
 def test_the_order_of_rows_and_their_neighbours_do_not_matter(runs):
@@ -228,6 +248,8 @@ def renamed(run, folder, name):
     """A copy of a run's model whose task has another name."""
     folder.mkdir()
     for file in (run / "model").iterdir():
+        if file.name == "SHA256SUMS":
+            continue
         content = file.read_bytes()
         if file.name in ("tasks.json", "mask.json"):
             content = content.replace(b'"sst"', f'"{name}"'.encode())

@@ -8,6 +8,8 @@ import pytest
 from calls import options
 from safetensors.torch import load_file, save_file
 
+from mt_dnn.export.classifier import load_classifier
+
 TEXT = b"the film was lovely\n"
 
 
@@ -71,14 +73,86 @@ def larger(tokenizer):
     return json.dumps(content).encode()
 
 
-@pytest.mark.parametrize("format", ["run", "dense", "compact", "onnx"])
-def test_every_file_that_is_cut_short_is_noticed(family_run, format, tmp_path, exported, refused):
-    if format == "onnx":
-        pytest.importorskip("onnxruntime"), pytest.importorskip("onnxscript")
-    whole = family_run("mpnet") / "model"
-    if format != "run":
-        exported(family_run("mpnet"), format, "--output", tmp_path / "whole")
-        whole = tmp_path / "whole"
+EACH_FORMAT = ["run", "dense", "compact", pytest.param("onnx", marks=pytest.mark.slow)]
+
+
+@pytest.fixture
+def saved(family_run, tmp_path, exported):
+    """saved("run" or a format): the folder of a run's model, or of an export of it."""
+
+    def call(form):
+        if form == "onnx":
+            pytest.importorskip("onnxruntime"), pytest.importorskip("onnxscript")
+        run = family_run("mpnet")
+        if form == "run":
+            return run / "model"
+        exported(run, form, "--output", tmp_path / "saved")
+        return tmp_path / "saved"
+
+    return call
+
+
+@pytest.mark.parametrize("form", EACH_FORMAT)
+def test_a_flipped_bit_in_any_file_is_noticed(saved, form, tmp_path, refused):
+    (tmp_path / "in.tsv").write_bytes(TEXT)
+    whole = saved(form)
+    files = [line.split()[1] for line in (whole / "SHA256SUMS").read_text().splitlines()]
+    assert set(files) == {path.name for path in whole.iterdir()} - {"SHA256SUMS"} and len(files) >= 5
+    for name in files:
+        damaged = tmp_path / "damaged"
+        shutil.copytree(whole, damaged, dirs_exist_ok=True)
+        content = bytearray((whole / name).read_bytes())
+        content[len(content) // 2] ^= 1
+        (damaged / name).write_bytes(content)
+        line = refused("mt_dnn/predict.py", damaged, "--input", tmp_path / "in.tsv")
+        # a file that does not even read has its own line
+        assert f"{name}: damaged or changed" in line or name in ("tasks.json", "mask.json") and name in line, line
+    (damaged / name).unlink()
+    assert f"{name}: no such file" in refused("mt_dnn/predict.py", damaged, "--input", tmp_path / "in.tsv")
+
+
+@pytest.mark.parametrize("form", ["run", "dense", "compact"])
+def test_a_model_saved_before_there_were_fingerprints_loads(saved, form, tmp_path):
+    whole = saved(form)
+    shutil.copytree(whole, tmp_path / "older")
+    (tmp_path / "older/SHA256SUMS").unlink()
+    assert load_classifier(tmp_path / "older")(["a day"]) == load_classifier(whole)(["a day"])
+
+
+@pytest.mark.parametrize("form", ["run", "dense", "compact"])
+def test_weights_that_are_no_numbers_are_one_line_to_predictions_and_exports(saved, form, tmp_path, refused):
+    whole, folder = saved(form), tmp_path / "nan"
+    shutil.copytree(whole, folder)
+    (folder / "SHA256SUMS").unlink()
+    weights = load_file(folder / "model.safetensors")
+    name = next(name for name in weights if name.endswith("word_embeddings.weight"))
+    weights[name][0, 0] = float("nan")
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    (tmp_path / "in.tsv").write_bytes(TEXT)
+    expected = f"model.safetensors: {name} has NaN or infinity"
+    assert expected in refused("mt_dnn/predict.py", folder, "--input", tmp_path / "in.tsv")
+    if form != "dense":
+        assert expected in refused("mt_dnn/export/__main__.py", folder, "--output", tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+
+def test_outputs_that_are_no_numbers_are_one_line(saved, tmp_path, refused):
+    folder = tmp_path / "overflow"
+    shutil.copytree(saved("run"), folder)
+    (folder / "SHA256SUMS").unlink()
+    weights = load_file(folder / "model.safetensors")
+    weights["heads.task_sst.weight"].fill_(3e38)
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    (tmp_path / "in.tsv").write_bytes(TEXT)
+    line = refused("mt_dnn/predict.py", folder, "--input", tmp_path / "in.tsv", "--output", tmp_path / "out.tsv")
+    assert "the output for row 0 is [" in line and "expected numbers" in line and not (tmp_path / "out.tsv").exists()
+
+
+@pytest.mark.parametrize("form", EACH_FORMAT)
+def test_every_file_that_is_cut_short_is_noticed_without_fingerprints_too(saved, form, tmp_path, refused):
+    whole = tmp_path / "whole"
+    shutil.copytree(saved(form), whole)
+    (whole / "SHA256SUMS").unlink()
     (tmp_path / "in.tsv").write_bytes(TEXT)
     read = {
         "model.safetensors",
@@ -89,7 +163,7 @@ def test_every_file_that_is_cut_short_is_noticed(family_run, format, tmp_path, e
         "mask.json",
         "model.onnx",
     }
-    read -= {"run": set(), "dense": {"mask.json"}, "compact": set(), "onnx": {"mask.json", "config.json"}}[format]
+    read -= {"run": set(), "dense": {"mask.json"}, "compact": set(), "onnx": {"mask.json", "config.json"}}[form]
     files = sorted(file.name for file in whole.iterdir() if file.name in read)
     assert len(files) >= 4
     for name in files:
@@ -111,6 +185,7 @@ def test_a_model_of_another_kind_in_the_same_place_is_noticed(family_run, tmp_pa
         copy = tmp_path / "copy"
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(folder, copy)
+        (copy / "SHA256SUMS").unlink()
         if isinstance(content, bytes):
             (copy / name).write_bytes(content)
         else:
@@ -160,6 +235,7 @@ def test_a_model_of_another_kind_in_the_same_place_is_noticed(family_run, tmp_pa
         assert "expected at most the encoder's" in complaint(folder, "tokenizer.json", larger(model / "tokenizer.json"))
     copy = tmp_path / "copied/model"
     shutil.copytree(model, copy)
+    (copy / "SHA256SUMS").unlink()
     (copy / "tokenizer.json").write_bytes(larger(model / "tokenizer.json"))
     assert (
         "expected at most the encoder's" in refused("mt_dnn/export/__main__.py", tmp_path / "copied")

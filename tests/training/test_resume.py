@@ -6,6 +6,7 @@ import os
 import random
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -196,7 +197,35 @@ def test_a_checkpoint_of_another_version_is_refused(stopped, refused):
     table = "model.encoder.embeddings.word_embeddings.weight"
     save_file({**tensors, table: tensors[table][:3].clone()}, state, metadata)
     (state.parent / "sha256").write_text(sha256(state))
-    assert f"{state.parent}: weights of other names or shapes" in refused(*again)
+    assert f"{state.parent}: weights or entries of other names or shapes" in refused(*again)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda rest: {**rest, "progress": {**rest["progress"], "phase": 2}},
+        lambda rest: {key: value for key, value in rest.items() if key != "schedule"},
+        lambda rest: {**rest, "optimizer": rest["optimizer"][:1]},
+        lambda rest: {**rest, "random": [[]]},
+    ],
+)
+def test_a_checkpoint_of_a_later_version_is_refused(stopped, refused, change):
+    again, folder, _ = stopped
+    state = folder / "checkpoint/update_9/state.safetensors"
+    with safe_open(state, "pt") as file:
+        metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}
+    save_file(tensors, state, {"rest": json.dumps(change(json.loads(metadata["rest"])))})
+    (state.parent / "sha256").write_text(sha256(state))
+    assert "update_9: weights or entries of other names or shapes, expected a checkpoint that this" in refused(*again)
+
+
+def test_a_stray_folder_among_the_checkpoints_does_no_harm(stopped, door):
+    again, folder, whole = stopped
+    shutil.copytree(folder / "checkpoint/update_9", folder / "checkpoint/update_9 (copy)")
+    (folder / "checkpoint/update_last").mkdir()
+    ended = door(*again)
+    assert ended.status == 0 and "checkpoint/update_9: epoch 2, 3 batches done" in ended.out, ended.err
+    assert (folder / "model/model.safetensors").read_bytes() == (whole / "model/model.safetensors").read_bytes()
 
 
 def test_a_full_disk_is_one_line_and_leaves_the_last_checkpoint(stopped, door, refused):

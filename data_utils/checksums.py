@@ -1,0 +1,42 @@
+"""A fingerprint of every file of a saved model, beside it: a copy that was damaged later is noticed when it is loaded.
+
+<model>/SHA256SUMS    a line per file, as `sha256sum` writes them and `sha256sum -c SHA256SUMS` checks them
+"""
+
+import re
+from pathlib import Path
+
+from data_utils.errors import UserError
+from data_utils.files import sha256
+
+NAME = "SHA256SUMS"
+
+
+def write_checksums(folder: Path) -> None:
+    """Write the fingerprints of all files in `folder` to its SHA256SUMS."""
+    files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != NAME)
+    (folder / NAME).write_text("".join(f"{sha256(path)}  {path.name}\n" for path in files), encoding="utf-8")
+
+
+def refuse_damaged_files(folder: Path) -> None:
+    """Raise UserError, naming the file, unless the files in `folder` are those of its SHA256SUMS.
+
+    Models that an earlier version saved have none and pass, as does a file that was added.
+    """
+    sums = folder / NAME
+    if not sums.exists():
+        return
+    for number, line in enumerate(sums.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        found = re.fullmatch(r"([0-9a-f]{64})  ([^/]+)", line)
+        if not found:
+            raise UserError(
+                f"{sums}:{number}: {line[:80]!r}, expected a fingerprint and a file, as sha256sum writes them"
+            )
+        path = folder / found[2]
+        if not path.is_file():
+            raise UserError(f"{path}: no such file, expected the one that {NAME} names")
+        if sha256(path) != found[1]:
+            raise UserError(
+                f"{path}: damaged or changed, expected the file with the fingerprint in {NAME}; copy the model again, "
+                f"or remove {NAME} if you changed the file yourself"
+            )

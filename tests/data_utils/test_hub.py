@@ -1,0 +1,17 @@
+"""Names of the hub: what happens where it can't be reached."""
+
+import os
+import subprocess
+import sys
+
+from calls import ROOT
+
+
+def test_a_hub_name_without_a_network_is_one_line_at_once(workshop, tmp_path):
+    environment = {**os.environ, "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path)}
+    command = ["prepro.py", "--raw_dir", workshop.raw, "--data_dir", tmp_path / "out", "--init_checkpoint", "tiny-bert"]
+    ended = subprocess.run(
+        [sys.executable, *map(str, command)], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert ended.returncode == 2 and len(ended.stderr.splitlines()) == 1  # a retry would be another line
+    assert "tiny-bert: no such folder, not fetched before, and http://127.0.0.1:9 can't be reached" in ended.stderr

@@ -1,0 +1,35 @@
+"""Command lines: flags that are wrong, and what an error line advises."""
+
+import pytest
+
+from mt_dnn.config import advice
+
+
+@pytest.mark.parametrize(
+    "command, flags, line",
+    [
+        ("train.py", ["--output_dir", ""], "--output_dir: '', expected the name of a file or folder"),
+        ("train.py", ["--output_dir", "out\udcff"], "--output_dir: 'out\\udcff', expected a name in UTF-8"),
+        ("rewind.py", ["--masks", ""], "--masks: '', expected the name of a file or folder"),
+        ("construct_mtl_mask.py", ["--output", " "], "--output: ' ', expected the name of a file or folder"),
+        ("mt_dnn/predict.py", ["run", "--output", ""], "--output: '', expected the name of a file or folder"),
+        ("mt_dnn/export/__main__.py", [""], "'', expected the name of a file or folder"),
+        ("rewind.py", ["--importance_per", "token"], "is a flag of train.py (TRAIN_FLAGS in the scripts)"),
+        ("train.py", ["--keep_gates"], "--keep_gates is a flag of rewind.py (REWIND_FLAGS in the scripts)"),
+        ("train.py", ["--skip_bad_rows=1"], "--skip_bad_rows is a flag of prepro.py (PREPRO_FLAGS in the scripts)"),
+        ("train.py", ["--warm_up", "0.1"], "unrecognized arguments: --warm_up 0.1; --help lists the flags"),
+        ("train.py", ["--epochs", "9" * 5000], "expected a whole number from 1"),
+    ],
+)
+def test_a_flag_that_is_wrong_is_one_line(refused, command, flags, line):
+    required = {"train.py": ["--output_dir", "x"], "rewind.py": ["--masks", "x", "--output_dir", "x"]}.get(command, [])
+    if required:
+        required += ["--train_datasets", "sst"]
+    found = refused(command, *required, *flags)
+    assert line in found and len(found) < 400
+
+
+def test_advice_says_what_to_edit_in_a_script():
+    assert advice("--learning_rate") == "--learning_rate (LEARNING_RATE in the scripts)"
+    assert advice("--holdout 0.1") == "--holdout 0.1 (HOLDOUT=0.1 in the scripts)"
+    assert advice("--precision float32") == '--precision float32 (FLAGS="--precision float32" in the scripts)'

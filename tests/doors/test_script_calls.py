@@ -1,0 +1,111 @@
+"""What the scripts call, in a copy of the repository whose Python writes down its arguments and does nothing."""
+
+import os
+import shutil
+import subprocess
+from types import SimpleNamespace
+
+import pytest
+from calls import ROOT, SCRIPTS_WITH_GPUID
+
+PYTHON = """#!/bin/sh
+for argument in "$@"; do printf '%s\\n' "$argument"; done >> calls.txt
+echo "----" >> calls.txt
+"""
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """call("train_mnli", "cpu", ENCODER="my bert") -> status, err, and the calls, a list of arguments each.
+
+    The variables are set as a user sets them: at the script's top.
+    """
+    for name in ("scripts", "experiments"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    for name in ("train.py", "requirements.txt", "download.sh"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    shutil.copy(ROOT / "requirements.txt", tmp_path / ".venv/requirements.installed")
+    (tmp_path / ".venv/bin/python").write_text(PYTHON)
+    (tmp_path / ".venv/bin/python").chmod(0o755)
+    (tmp_path / "data/quickstart/amazon").mkdir(parents=True)  # fetched before
+    mask = tmp_path / "checkpoints/bert-base-uncased/mtdnn/masks/winning/super_tickets.json"
+    mask.parent.mkdir(parents=True)
+    mask.touch()
+
+    def call(name, *arguments, **variables):
+        script = tmp_path / f"scripts/{name}.sh"
+        lines = script.read_text().splitlines()
+        kept = [line for line in lines if not line.startswith(tuple(f"{variable}=" for variable in variables))]
+        at = next(i for i, line in enumerate(kept) if line.startswith('. "$(dirname "$0")'))
+        kept[at:at] = [f'{variable}="{value}"' for variable, value in variables.items()]
+        script.write_text("\n".join(kept) + "\n")
+        ended = subprocess.run(["sh", script, *arguments], cwd=tmp_path, capture_output=True, text=True)
+        written = tmp_path / "calls.txt"
+        text = written.read_text() if written.exists() else ""
+        calls = [part.splitlines() for part in text.split("----\n")[:-1]]
+        return SimpleNamespace(status=ended.returncode, err=ended.stderr, calls=calls)
+
+    return call
+
+
+@pytest.mark.parametrize("name", [*SCRIPTS_WITH_GPUID, "quickstart"])
+def test_flags_are_passed_through_after_all_others_and_to_the_command_that_they_are_for(repository, name):
+    flags = {
+        "FLAGS": "--warmup 0.06 --weight_decay 0",
+        "TRAIN_FLAGS": "--importance_per token",
+        "REWIND_FLAGS": "--keep_gates",
+        "PREPRO_FLAGS": "--max_seq_len 128",
+    }
+    ended = repository(name, "cpu", **flags)
+    assert ended.status == 0 and "error" not in ended.err
+    scripts = [call[0] for call in ended.calls]
+    assert "train.py" in scripts or "rewind.py" in scripts
+    for script, *arguments in ended.calls:
+        if script in ("train.py", "rewind.py"):
+            its = flags["TRAIN_FLAGS" if script == "train.py" else "REWIND_FLAGS"]
+            wanted = f"{flags['FLAGS']} {its}".split()
+            assert arguments[-len(wanted) :] == wanted
+        if script == "prepro.py":
+            assert arguments[-2:] == ["--max_seq_len", "128"]
+
+
+def test_paths_with_spaces_arrive_whole(repository):
+    ended = repository("rewind_rte_winning", "cpu", ENCODER="some where/my bert", SEEDS="1 2")
+    assert (ended.status, ended.err) == (0, "")
+    train, rewind, _, other, *_, report = ended.calls
+    assert train[train.index("--init_checkpoint") + 1] == "some where/my bert"
+    assert train[train.index("--data_dir") + 1] == "data/tokenized/my bert"
+    masks = rewind.index("--masks") + 1
+    assert rewind[masks : masks + 2] == ["checkpoints/my bert/rte/masks/winning", "--sparsities"]
+    assert rewind[rewind.index("--output_dir") + 1] == "checkpoints/my bert/rte/rewind"
+    assert "checkpoints/my bert/rte/seed_2/masks/winning" in other
+    assert report == ["-m", "mt_dnn.reports", "checkpoints/my bert/rte"]
+
+
+@pytest.mark.parametrize("gpuid", ["cpux", "cpu,0", "0,", ",0", "0,,1", "0 1", "", "x", "cpu,", "-1", "cpu\ncpu"])
+def test_a_gpuid_that_is_none_is_one_line(repository, gpuid):
+    ended = repository("train_mnli", gpuid)
+    assert ended.status == 2 and not ended.calls
+    assert "error: GPUID" in ended.err and "expected a number as nvidia-smi shows it" in ended.err
+    assert len(ended.err.splitlines()) == 1 + gpuid.count("\n")
+
+
+@pytest.mark.parametrize(
+    "gpuid, device, processes", [("3", "cuda", 1), ("0,2", "cuda", 2), ("cpu", "cpu", 1), ("cpu,cpu", "cpu", 2)]
+)
+def test_a_gpuid_chooses_device_and_processes(repository, gpuid, device, processes):
+    (call,) = repository("train_mnli", gpuid, TRAIN_FLAGS="").calls
+    assert call[call.index("--device") + 1] == device
+    assert ("--nproc-per-node" in call) == (processes > 1)
+    if processes > 1:
+        assert call[call.index("--nproc-per-node") + 1] == str(processes)
+
+
+def test_scripts_are_posix():
+    dash = shutil.which("dash")
+    if not dash:
+        pytest.skip("no dash")
+    scripts = [path for path in [*ROOT.glob("scripts/*.sh"), *ROOT.glob("experiments/**/*.sh"), ROOT / "download.sh"]]
+    for path in scripts:
+        assert subprocess.run([dash, "-n", path], env=os.environ).returncode == 0, path
