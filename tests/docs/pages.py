@@ -28,6 +28,12 @@ def fences(page):
     ]
 
 
+def added_files():
+    """Return the files that diffs on the pages add."""
+    diffs = [fence.text for page in PAGES for fence in fences(page) if fence.language == "diff"]
+    return {file for diff in diffs for file in re.findall(r"(?m)^--- /dev/null\n\+\+\+ b/(.*)$", diff)}
+
+
 def prose(page):
     """Return a page without its fenced blocks."""
     return FENCE.sub("", page.read_text(encoding="utf-8"))
