@@ -1,0 +1,112 @@
+"""Commands of docs/ are run as they stand there, on a tiny encoder and toy GLUE where the page has real ones."""
+
+import ast
+import re
+import shutil
+
+import pages
+import pytest
+from pages import ROOT
+
+DOCS = ROOT / "docs"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder in which the pages' commands are called."""
+    return tmp_path_factory.mktemp("reader")
+
+
+@pytest.fixture
+def reader(workshop, place, door, monkeypatch):
+    """Call a command of a page, a list of words, in a folder that has data/glue and an encoder `my-bert`."""
+    for name, target in {
+        "my-bert": workshop.encoder,
+        "data/glue": workshop.raw,
+        "experiments": ROOT / "experiments",
+    }.items():
+        if not (place / name).exists():
+            (place / name).parent.mkdir(exist_ok=True)
+            (place / name).symlink_to(target)
+    monkeypatch.chdir(place)
+
+    def call(command):
+        assert command[0] == "python"
+        script, *words = command[1:]
+        if script == "-m":
+            name = words.pop(0).replace(".", "/")
+            script = f"{name}/__main__.py" if (ROOT / name).is_dir() else f"{name}.py"
+        ended = door(script, *words)
+        assert ended.status == 0, f"{' '.join(command)}\n{ended.out}{ended.err}"
+        return ended.out
+
+    return call
+
+
+def commands_of(page, begins):
+    """The commands of a page whose words, joined, match `begins`."""
+    return [command for command in pages.shell_commands(DOCS / page) if re.match(begins, " ".join(command))]
+
+
+@pytest.fixture
+def walked(reader, place):
+    """The folder after "Without the scripts" of running.md was done there, by the first test that asks."""
+    if not (place / "out/rte/report.html").exists():
+        for command in commands_of("running.md", r"python .*(my-bert|out/rte)"):
+            reader(command)
+    return place
+
+
+def test_the_pipeline_without_the_scripts_runs_as_the_page_says(walked):
+    assert (walked / "out/mtdnn/result.json").exists()
+    assert len(list(walked.glob("out/rte/rewind/winning/*/seed_*/result.json"))) == 6  # three sparsities, two seeds
+
+
+def test_reports_are_made_as_the_page_says(walked, reader):
+    (walked / "checkpoints").mkdir(exist_ok=True)
+    shutil.copytree(walked / "out", walked / "checkpoints/bert-base-uncased", dirs_exist_ok=True)
+    one, of_all, of_several = commands_of("reports.md", "python -m mt_dnn.reports")
+    assert "super tickets: checkpoints/bert-base-uncased/rte/super_tickets.yml" in reader(one)
+    shutil.rmtree(walked / "checkpoints/bert-base-uncased/mtdnn")
+    reader(of_all)
+    shutil.copytree(walked / "out/mtdnn", walked / "checkpoints/bert-base-uncased/mtdnn")
+    assert "| MT-DNN, my-bert |" in reader(of_several)
+    for name in ("report.html", "report.md", "report.csv", "report.png", "super_tickets.yml"):
+        assert f"`{name}`" in (DOCS / "reports.md").read_text() and (walked / "checkpoints/report" / name).exists()
+
+
+def test_run_folder_has_the_files_of_the_page(walked):
+    table = (DOCS / "files.md").read_text().partition("## Run folder")[2].partition("## Log")[0]
+    named = {name.rstrip("/") for name in re.findall(r"(?m)^\| `([\w./]+)`", table)}
+    found = {path.name for path in (walked / "out/rte").iterdir()}
+    assert named - {"checkpoint", "failed.txt", "export"} <= found
+    assert {path.name for path in (walked / "out/rte/model").iterdir()} >= {
+        "model.safetensors",
+        "mask.json",
+        "tasks.json",
+    }
+
+
+def test_exports_and_predictions_run_as_the_page_says(walked, reader, monkeypatch):
+    monkeypatch.setattr("mt_dnn.export.export_table.SECONDS", 0.01)
+    run = next(command for command in commands_of("exports_and_predictions.md", "python -m mt_dnn.export"))[3]
+    (walked / run).parent.mkdir(parents=True)
+    (walked / run).symlink_to(walked / "out/rte")
+    (walked / "rows.tsv").write_text("a good film\tit was good\n")
+    for command in commands_of("exports_and_predictions.md", r"python -m mt_dnn.export .*(dense|compact)"):
+        assert "parameters" in reader(command)
+    (command,) = commands_of("exports_and_predictions.md", r"python -m mt_dnn.predict .*--input")
+    reader(command)
+    assert (walked / "predictions.tsv").read_text().startswith("row\tlabel\tprobability\n0\t")
+
+    names = {}
+    for fence in pages.fences(DOCS / "exports_and_predictions.md"):
+        if fence.language == "python":
+            code = (
+                fence.text.replace("RUN/", f"{walked / run}/")
+                .replace('["What', '[("What')
+                .replace('."])', '.", "Yes.")])')
+            )
+            exec(compile(ast.parse(code), "the page", "exec"), names)
+    assert names["model"].config.id2label[0] == "not_entailment"
+    assert names["classify"].task.name == "rte"
