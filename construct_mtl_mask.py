@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from data_utils.door import open_door
+from data_utils.errors import UserError
 from data_utils.run_folder import RunFolder
 from mt_dnn.config import MergeOptions, parse_options
 
@@ -16,10 +17,14 @@ def main():
 
     checkpoints = Path(options.checkpoints or f"checkpoints/bert-{options.model}-uncased")
     counts = read_super_tickets(options.super_tickets or [f"experiments/glue/super_tickets_{options.model}.yml"])
+    missing = [task for task, own in counts.items() if own is None]
+    if len(missing) == len(counts):
+        raise UserError(f"no super ticket for {', '.join(missing)} (see the report), expected one for a task at least")
     mask = merge_masks(
         {
             task: RunFolder(checkpoints / task).mask(options.kind if any(own) else "dense", *own)
             for task, own in counts.items()
+            if own is not None
         },
         options.kind,
     )
@@ -32,6 +37,8 @@ def main():
         heads, ffns = ticket.counts
         print(f"{task:10} {heads:13} {ffns:12} {remaining[task]:16.1f} %")
     print(f"{'average':10} {'':13} {'':12} {sum(remaining.values()) / len(remaining):16.1f} %\nmask: {output}")
+    if missing:
+        print(f"left out, as there is no super ticket for it (see the report): {', '.join(missing)}")
 
 
 if __name__ == "__main__":
