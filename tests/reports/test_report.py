@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from calls import QUICK, options, result_of, rewind
-from fake_runs import MODEL, REPORT, mask_for, ticket_of, write_line, write_run
+from fake_runs import MODEL, REPORT, write_line, write_run
 
 from mt_dnn.tickets.scores import write_importance
 from mt_dnn.tickets.super_tickets import read_super_tickets
@@ -32,15 +32,16 @@ def test_report_shows_every_ticket_with_mean_and_spread(workshop, fine_tuned, tm
     assert (tmp_path / "report/report.png").read_bytes().startswith(b"\x89PNG")
     assert "best winning ticket" in ended.out
 
-    complaint = refused(REPORT, fine_tuned, tmp_path, "--output_dir", tmp_path / "no")
-    assert "epochs 3 and 1; train_fraction 1.0 and 0.2; expected the same" in complaint
+    rewind(door, workshop, [fine_tuned / "masks/dense"], tmp_path / "two", "--seeds", 1, *QUICK, "--epochs", 2)
+    complaint = refused(REPORT, tmp_path, "--output_dir", tmp_path / "no")
+    assert "epochs 1 and 2; expected the same" in complaint
     (tmp_path / "empty").mkdir()
     assert "no finished run" in refused(REPORT, tmp_path / "empty")
     assert not (tmp_path / "no").exists()
 
 
 def test_held_out_scores_of_real_runs_choose_a_super_ticket(workshop, tmp_path, door):
-    more = ("--sparsities", "0.2", "0.5", "--holdout", 0.2, *QUICK)
+    more = ("--sparsities", "0.2", "0.5", "--holdout", 0.2)
     assert door("train.py", *options(workshop), *more, "--do_train", "--do_mask", "--output_dir", tmp_path).status == 0
     rewind(door, workshop, [tmp_path / "masks/dense", tmp_path / "masks/winning"], tmp_path, *more)
     ended = door(REPORT, tmp_path)
@@ -80,7 +81,6 @@ def test_the_page_holds_everything_itself_and_escapes_names(tmp_path, door):
     failed = tmp_path / task / "winning/heads_6_ffns_1/seed_1"
     failed.mkdir(parents=True)
     (failed / "failed.txt").write_text("the loss is <nan>\n")
-    mask_for(tmp_path, task, 1, ticket_of(2, 1))
     write_importance(
         tmp_path / "importance.json",
         np.ones((3, 4)),
@@ -98,7 +98,7 @@ def test_the_page_holds_everything_itself_and_escapes_names(tmp_path, door):
     text = "".join(page.text)
     assert task in page.text and text.count("the loss is <nan>") == 1 and text.count("nan") == 1
     for folder in (failed, *(path.parent for path in tmp_path.rglob("result.json"))):
-        assert str(folder) in text
+        assert str(folder.relative_to(tmp_path.parent)) in text and str(folder) not in text
     assert "the loss is <nan>" in (tmp_path / "report/report.md").read_text()
 
 
@@ -113,11 +113,7 @@ def test_one_seed_has_differences_and_no_test(tmp_path, door):
     )
     assert "no test (1 shared seed)" in ended.out and "nan" not in ended.out
     markdown = (tmp_path / "report.md").read_text()
-    assert (
-        "| 85.0 | +5.0 | 1 shared seed | 1 |" in markdown
-        and "No winning masks" in markdown
-        and "No importance.json" in markdown
-    )
+    assert "| 85.0 | +5.0 | no test: 1 shared seed | 1 |" in markdown and "No importance.json" in markdown
     assert not (tmp_path / "super_tickets_held_out.yml").exists()
 
 
@@ -132,10 +128,8 @@ def test_the_score_of_several_dev_sets_is_their_average(tmp_path, door):
             task="mnli",
         )
     ended = door(REPORT, tmp_path)
-    assert (
-        "mnli (score: mean of matched accuracy and mismatched accuracy; 200 matched rows, 200 mismatched rows)\n  dense: 70.0\n"
-        in ended.out
-    ), ended.err
+    assert "mnli (score: mean of matched accuracy and mismatched accuracy; 200 matched rows" in ended.out, ended.err
+    assert "200 mismatched rows)\n  dense: 70.0\n" in ended.out
     lines = list(csv.DictReader(open(tmp_path / "report.csv")))
     assert [(line["dataset"], line["mean"], line["to_dense"]) for line in lines[3:]] == [
         ("matched", "0.7", ""),
