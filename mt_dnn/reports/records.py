@@ -6,6 +6,7 @@ on where the folders lie, and the same runs give the same page from their folder
 
 import contextlib
 import os
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -167,10 +168,11 @@ def _name_below(name: str, folder: Path, path: Path) -> str:
 
 @contextlib.contextmanager
 def removed_meanwhile(path: Path) -> Iterator[None]:
-    """Pass over an error in the block if `path` is gone by now: its folder was removed while it was read."""
+    """Pass over an error in the block if `path` is gone soon after: its folder was being removed while it was read."""
     try:
         yield
     except (UserError, FileNotFoundError):
+        time.sleep(0.2)  # a folder is removed file by file
         if path.exists():
             raise
 

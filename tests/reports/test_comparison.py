@@ -1,6 +1,7 @@
 """What the report of the phase transition concludes: its mathematics, super tickets, boundary, overlap of tickets."""
 
 import itertools
+import json
 import math
 
 import numpy as np
@@ -213,3 +214,32 @@ def test_runs_with_other_options_are_not_mixed(tmp_path):
 def test_a_broken_score_on_held_out_rows_is_one_line(tmp_path, refused):
     write_run(tmp_path, "dense", (0, 0), 1, 0.7, held_out="high")
     assert "result.json: held_out.rte.accuracy: 'high', expected a score from -1 to 1" in refused(REPORT, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "key, value, complaint",
+    [
+        ("seed", -1, "seed: -1, expected a seed from 0"),
+        ("kind", "lucky", "kind: 'lucky', expected one of dense, winning"),
+        ("average_score", 1.5, "average_score: 1.5, expected a score from -1 to 1"),
+        ("tasks.rte.heads_closed", -2, "tasks.rte.heads_closed: -2, expected a count from 0"),
+        ("tasks.rte.heads_closed", 3, "tasks.rte: 3 heads and 0 FFNs closed, expected 2 and 0 as in the tickets"),
+        ("tasks.rte.ffns_closed", 10**30, "expected one of at most 64 bits"),
+        ("tasks.rte.dev_sets.rte", 0, "tasks.rte.dev_sets.rte: 0, expected a number of rows from 1"),
+        ("tasks.rte.remaining_weights.by_formula", -0.5, "by_formula: -0.5, expected a number from 0 to 1"),
+        ("model.layers", 0, "model.layers: 0, expected a whole number from 1"),
+        ("dev", {}, "dev: {}, expected at least 1"),
+        ("dev.sst", {"accuracy": 1.0}, "dev.sst: unknown key, expected some of: rte"),
+        ("tasks", {}, "tasks: {}, expected at least 1"),
+    ],
+)
+def test_a_result_that_is_not_as_written_is_refused(tmp_path, refused, key, value, complaint):
+    path = write_run(tmp_path, "winning", (2, 0), 1, 0.7) / "result.json"
+    result = entry = json.loads(path.read_text())
+    *above, last = key.split(".")
+    for name in above:
+        entry = entry[name]
+    entry[last] = value
+    path.write_text(json.dumps(result))
+    line = refused(REPORT, tmp_path, "--output_dir", tmp_path / "no")
+    assert f"{path}: " in line and complaint in line and not (tmp_path / "no").exists()
