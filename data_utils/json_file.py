@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,26 @@ def read_json(path: str | Path, what: str) -> dict[str, Any]:
     Raises UserError if the file is missing, cut short, holds something else than a JSON object, an object with
     the same key twice, a number that is not finite or has more than 64 bits, or text that UTF-8 does not have.
     """
-    text = read_text(path, f"{what} as JSON")
+    return parse_json(read_text(path, f"{what} as JSON"), path, what)
+
+
+def read_json_lines(path: str | Path, what: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Return ("path:line", object) for every line of a file with a JSON object in each.
+
+    Raises UserError as read_json does.
+    """
+    return parse_json_lines(read_text(path, f"{what} in every line, as JSON"), path, what)
+
+
+def parse_json_lines(text: str, path: str | Path, what: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The same for a `text` that was read from `path`."""
+    lines = text.removesuffix("\n").split("\n") if text else []
+    for number, line in enumerate(lines, 1):
+        yield f"{path}:{number}", parse_json(line, f"{path}:{number}", what)
+
+
+def parse_json(text: str, where: str | Path, what: str) -> dict[str, Any]:
+    """Return the object that `text`, read from `where`, holds; raise UserError as read_json."""
     try:
         content = json.loads(
             text,
@@ -60,13 +80,13 @@ def read_json(path: str | Path, what: str) -> dict[str, Any]:
         )
         refuse_unusable(content)
     except json.JSONDecodeError as error:
-        raise UserError(f"{path}:{error.lineno}: not JSON ({error.msg}), expected {what}") from None
+        raise UserError(f"{where}:{error.lineno}: not JSON ({error.msg}), expected {what}") from None
     except Unusable as error:
-        raise UserError(error.line(path)) from None
+        raise UserError(error.line(where)) from None
     except RecursionError:
-        raise UserError(Unusable(*TOO_DEEP).line(path)) from None
+        raise UserError(Unusable(*TOO_DEEP).line(where)) from None
     if not isinstance(content, dict):
-        raise UserError(f"{path}: a JSON {type(content).__name__}, expected {what} as an object")
+        raise UserError(f"{where}: a JSON {type(content).__name__}, expected {what} as an object")
     return content
 
 

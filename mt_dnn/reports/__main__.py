@@ -1,61 +1,72 @@
 """The phase transition of each task below some folders of runs: a page with figures, tables, and the super tickets.
 
-Writes report.html (everything), report.md and report.csv (its tables), report.png (the figure), super_tickets.yml and, where
-training rows were held out, super_tickets_held_out.yml.
+Writes report.html (everything), report.md and report.csv (its tables), report.png (the figure), super_tickets.yml and,
+where training rows were held out, super_tickets_held_out.yml.
 """
 
-import csv
 from pathlib import Path
 
 from data_utils.door import open_door
-from data_utils.files import write_whole
+from data_utils.errors import UserError
 from mt_dnn.config import Parser
 
 
-def main():
+def main() -> None:
     parser = Parser(description=__doc__)
     parser.add_argument(
         "folders",
         metavar="DIR",
         nargs="+",
-        help="folders of train.py and rewind.py, searched through for runs, masks and importance scores",
+        help="folders of train.py and rewind.py, or of collected runs; searched through for runs and importance scores",
     )
     parser.add_argument("--output_dir", help="folder for what is written (default: the first DIR)")
     options = parser.parse_args()
 
-    from mt_dnn.reports.choice import DEV, HELD_OUT, super_tickets_file
-    from mt_dnn.reports.contents import CSV_COLUMNS, FIGURE, blocks, csv_lines
-    from mt_dnn.reports.figures import phase_transitions
-    from mt_dnn.reports.findings import about, findings, levels
-    from mt_dnn.reports.page import to_html, to_markdown
-    from mt_dnn.reports.points import failed_runs, gather
+    from mt_dnn.reports.choice import DEV, HELD_OUT, super_tickets_files
+    from mt_dnn.reports.contents import FIGURE, blocks
+    from mt_dnn.reports.figures import as_png, phase_transitions
+    from mt_dnn.reports.findings import about, findings, hypothesis_line, levels
+    from mt_dnn.reports.hypotheses import CLAIMS, decide
+    from mt_dnn.reports.page import to_html, to_markdown, write_files
+    from mt_dnn.reports.points import gather
+    from mt_dnn.reports.records import read_failures, read_records, read_scores
+    from mt_dnn.reports.table_csv import to_csv
 
-    transitions = gather(options.folders)
-    failed = failed_runs(options.folders)
-    page = blocks(transitions, failed, options.folders)
+    records = read_records(options.folders)
+    single = [record for record in records if len(record.tasks) == 1]
+    if not single:
+        raise UserError(
+            f"{records[0].place}: a run of {len(records[0].tasks)} tasks, expected runs of one; "
+            "python -m mt_dnn.reports.multi_task shows this one"
+        )
+    transitions, failed = gather(single), read_failures(options.folders)
+    tested = decide(CLAIMS, transitions)
+    page = blocks(transitions, tested, read_scores(options.folders), failed)
     output = Path(options.output_dir or options.folders[0])
-    with write_whole(output / "report.csv") as file:
-        table = csv.DictWriter(file, CSV_COLUMNS, lineterminator="\n")
-        table.writeheader()
-        table.writerows(line for transition in transitions for line in csv_lines(transition))
-    with write_whole(output / "report.md") as file:
-        file.write(to_markdown(page))
-    with write_whole(output / "report.html") as file:
-        file.write(to_html("Phase transition", page))
-    with write_whole(output / FIGURE, "wb") as file:
-        phase_transitions(transitions).savefig(file, format="png", dpi=140)
+    written: dict[str, str | bytes] = {
+        "report.csv": to_csv(transitions),
+        "report.md": to_markdown(page),
+        "report.html": to_html("Phase transition", page),
+        FIGURE: as_png(phase_transitions(transitions)),
+    }
+    super_tickets = {protocol: super_tickets_files(transitions, protocol) for protocol in (DEV, HELD_OUT)}
+    write_files(output, {**written, **super_tickets[DEV], **super_tickets[HELD_OUT]})
+    for path in output.glob("super_tickets*.yml"):
+        if not any(path.name in files for files in super_tickets.values()):
+            path.unlink(missing_ok=True)  # that of other runs
+
     for transition in transitions:
-        print("\n  ".join([f"{transition.task} ({about(transition)})", *findings(transition), *levels(transition)]))
+        print("\n  ".join([f"{transition.title} ({about(transition)})", *findings(transition), *levels(transition)]))
+    for found in tested:
+        print(hypothesis_line(found))
+    if more := len(records) - len(single):
+        print(f"{more} runs of several tasks are left out; python -m mt_dnn.reports.multi_task shows them")
     if failed:
-        print(f"runs that failed: {len(failed)}, the first in {failed[0][0]}: {failed[0][1]}")
+        print(f"runs that failed: {len(failed)}, the first in {failed[0][1]}: {failed[0][2]}")
     print(f"report: {output / 'report.html'}, report.md, report.csv\nfigure: {output / FIGURE}")
-    for protocol in (DEV, HELD_OUT):
-        if text := super_tickets_file(transitions, protocol):
-            with write_whole(output / protocol.file) as file:
-                file.write(text)
-            print(f"super tickets: {output / protocol.file}{'' if protocol is DEV else ' (chosen on held-out rows)'}")
-        else:
-            (output / protocol.file).unlink(missing_ok=True)  # that of other runs
+    for protocol, files in super_tickets.items():
+        for name in files:
+            print(f"super tickets: {output / name}{'' if protocol is DEV else ' (chosen on held-out rows)'}")
 
 
 if __name__ == "__main__":

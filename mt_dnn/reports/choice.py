@@ -1,19 +1,20 @@
 """What the runs decide: each task's super ticket, by two protocols, and its phase boundary."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from mt_dnn.reports.points import mean, show
+from mt_dnn.reports.comparison import Scores
+from mt_dnn.reports.points import Point, Transition, mean, show
 
 SAME = 9  # decimals of a mean in points; closer means are equal
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """How super tickets are chosen: `on` which rows, by which `scores` of a Point, {seed: score}, and the `file` that they are written to."""
+    """How super tickets are chosen: `on` which rows, by which `scores` of a Point; `file`: where they are written."""
 
     on: str
-    scores: Callable
+    scores: Callable[[Point], Scores]
     file: str
 
 
@@ -21,52 +22,74 @@ DEV = Protocol("dev", lambda point: point.scores, "super_tickets.yml")
 HELD_OUT = Protocol("held-out training rows", lambda point: point.held_out, "super_tickets_held_out.yml")
 
 
-def candidates(transition):
-    """The points that may be the super ticket: the winning tickets and the dense model; none where no winning ticket was trained."""
+def candidates(transition: Transition) -> list[Point]:
+    """The points that may be the super ticket: the winning tickets and the dense model.
+
+    There are none where no winning ticket was trained, and where the dense model has not learnt the task: then its
+    differences to tickets say nothing about tickets.
+    """
     winning = transition.of_kind("winning")
-    return transition.of_kind("dense") + winning if winning else []
+    return transition.of_kind("dense") + winning if winning and transition.has_learnt else []
 
 
-def best(points, protocol=DEV):
-    """The Point with the best mean over seeds, the sparser one of equals; None of none."""
-    return max(points, key=lambda point: (round(mean(protocol.scores(point)), SAME), -point.remaining), default=None)
+def best(points: Iterable[Point], scores: Callable[[Point], Scores] = DEV.scores) -> Point | None:
+    """The Point whose `scores` have the best mean over seeds, the sparser one of equals; None of none."""
+    return max(points, key=lambda point: (round(mean(scores(point)), SAME), -point.remaining), default=None)
 
 
-def super_ticket(transition, protocol):
+def super_ticket(transition: Transition, protocol: Protocol) -> Point | None:
     """Return the best of the candidates; None where there are none, or no held-out rows to choose on.
 
-    Choosing on dev is the paper's protocol: the chosen ticket's dev score is the best of several, thus biased upwards. Chosen on
-    held-out training rows, its dev score is unbiased.
+    Choosing on dev is the paper's protocol: the dev score of the chosen ticket is the best of several, thus biased
+    upwards. Chosen on held-out training rows, it is not biased by these rows.
     """
-    return best([point for point in candidates(transition) if protocol.scores(point)], protocol)
+    return best([point for point in candidates(transition) if protocol.scores(point)], protocol.scores)
 
 
-def boundary(transition):
-    """Return (sparsest winning ticket whose mean is not below the dense model's, or None; [winning tickets whose mean is below]).
+def boundary(transition: Transition) -> tuple[Point | None, list[Point]]:
+    """Return the phase boundary and the winning tickets whose mean is below the dense model's.
 
-    Raises ValueError without a dense model.
+    The boundary is the sparsest winning ticket whose mean is not below the dense model's. It is None where there is
+    none, and where the dense model has not learnt the task. Raises ValueError without a dense model.
     """
     if not transition.dense:
         raise ValueError("no dense model to compare with")
     dense = round(mean(transition.dense.scores), SAME)
     winning = transition.of_kind("winning")
     below = [point for point in winning if round(mean(point.scores), SAME) < dense]
-    return min(
-        (point for point in winning if point not in below), key=lambda point: point.remaining, default=None
-    ), below
+    others = [point for point in winning if point not in below and transition.has_learnt]
+    return min(others, key=lambda point: point.remaining, default=None), below
 
 
-def super_tickets_file(transitions, protocol):
-    """Return the text of the file with each task's heads and FFNs, for mt_dnn.tickets.super_tickets; "" where no task has a super ticket by this protocol."""
-    lines = []
+def super_tickets_files(transitions: Iterable[Transition], protocol: Protocol) -> dict[str, str]:
+    """Return {name of the file: text} with each task's heads and FFNs, for mt_dnn.tickets.super_tickets.
+
+    It is one file, or none where no task has held-out rows to choose on. Where a task was trained on several parts of
+    its rows, it is a file for each part, with the part in its name.
+    """
+    transitions = list(transitions)
+    apart = len({transition.task for transition in transitions}) < len(transitions)
+    parts: dict[str, list[str]] = {}
     for transition in transitions:
-        if point := super_ticket(transition, protocol):
-            lines.append(
-                f"{transition.task}: {{heads: {point.heads}, ffns: {point.ffns}}}   # {show(protocol.scores(point))} with {point.weights}, "
-                f"best of {len(candidates(transition))} over {len(point.runs)} seeds"
-            )
+        if line := _line(transition, protocol):
+            name = protocol.file.replace(".yml", f"_train_fraction_{transition.train_fraction:g}.yml")
+            parts.setdefault(name if apart else protocol.file, []).append(line)
     head = [
-        "# Heads and FFNs that the super ticket of each task closes: of the winning tickets and the dense model the one with the",
-        f"# best mean score on {protocol.on}, the sparser one of equals. For construct_mtl_mask.py --super_tickets.",
+        "# Heads and FFNs that each task's super ticket closes: of the winning tickets and the dense model the one",
+        f"# with the best mean score on {protocol.on}, the sparser one of equals. A task has none (null) where the",
+        "# dense model is not better than the most frequent label, or the mean.",
+        "# For construct_mtl_mask.py --super_tickets.",
     ]
-    return "\n".join([*head, *lines]) + "\n" if lines else ""
+    return {name: "\n".join([*head, *lines]) + "\n" for name, lines in parts.items()}
+
+
+def _line(transition: Transition, protocol: Protocol) -> str:
+    """A task's entry; "" where there is nothing to choose, or no rows to choose on."""
+    if point := super_ticket(transition, protocol):
+        return (
+            f"{transition.task}: {{heads: {point.heads}, ffns: {point.ffns}}}   # {show(protocol.scores(point))} "
+            f"with {point.weights}, best of {len(candidates(transition))} over {len(point.runs)} seeds"
+        )
+    if not transition.has_learnt and any(protocol.scores(point) for point in transition.of_kind("winning")):
+        return f"{transition.task}: null"
+    return ""

@@ -1,9 +1,14 @@
-"""Tickets against the dense model: a paired t-test over seeds, with Holm's correction over sparsities."""
+"""Scores against scores: a paired t-test over seeds, and Holm's correction for several of them."""
 
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from scipy import stats
+
+Scores = Mapping[int, float]  # {seed: score in points}
+Key = TypeVar("Key", bound=Hashable)
 
 CONFIDENCE = 0.95
 ALIKE = 1e-9  # points; differences this close differ by rounding alone
@@ -11,10 +16,11 @@ ALIKE = 1e-9  # points; differences this close differ by rounding alone
 
 @dataclass(frozen=True)
 class Comparison:
-    """A ticket's score minus the dense model's, over the seeds that both have.
+    """A score minus a reference, such as a ticket's minus the dense model's, over the seeds that both have.
 
-    `seeds`: how many; `difference`: their mean, in points (None without a shared seed); `low`, `high`: its 95 % interval;
-    `p`: of the paired t-test; `corrected`: that p by Holm's method. The last four are None where there is no test, and `why` says why.
+    `seeds`: how many; `difference`: the mean, in points (None without a shared seed); `low`, `high`: its 95 % interval;
+    `p`: that of the paired t-test; `corrected`: p by Holm's method. The last four are None where there is no test; then
+    `why` says why.
     """
 
     seeds: int
@@ -26,46 +32,58 @@ class Comparison:
     why: str = ""
 
     @property
-    def distinguishable(self):
+    def distinguishable(self) -> bool:
         """Whether the corrected test tells the difference from noise."""
         return self.corrected is not None and self.corrected < 1 - CONFIDENCE
 
+    @property
+    def verdict(self) -> str:
+        """What it decides about the claim that the difference is above zero."""
+        if not self.distinguishable:
+            return "not told from noise"
+        return "confirmed" if (self.difference or 0) > 0 else "refuted"
 
-def compare(values, reference):
-    """Compare {seed: score} with {seed: score of the dense model}, paired over the seeds that stand in both; return a Comparison.
 
-    With n differences of mean m and standard deviation s, t = m / (s / sqrt(n)) has n - 1 degrees of freedom (Student 1908).
+def compare(values: Scores, reference: Scores) -> Comparison:
+    """Compare {seed: score} with the reference's {seed: score}, paired over the seeds that stand in both.
+
+    With n differences of mean m and standard deviation s, t = m / (s / sqrt(n)) has n - 1 degrees of freedom
+    (Student 1908).
     There is no test with fewer than two shared seeds, nor where all differences are equal.
     """
     shared = sorted(values.keys() & reference.keys())
     if not shared:
         return Comparison(0, None, why="no shared seed")
-    own, dense = (np.array([scores[seed] for seed in shared]) for scores in (values, reference))
-    difference = float(np.mean(own - dense))
+    own, other = (np.array([scores[seed] for seed in shared]) for scores in (values, reference))
+    difference = float(np.mean(own - other))
     if len(shared) == 1:
         return Comparison(1, difference, why="1 shared seed")
-    if np.ptp(own - dense) < ALIKE:
+    if np.ptp(own - other) < ALIKE:
         return Comparison(len(shared), difference, why="the same with every seed")
-    test = stats.ttest_rel(own, dense)
+    test = stats.ttest_rel(own, other)
     interval = test.confidence_interval(CONFIDENCE)
     return Comparison(len(shared), difference, float(interval.low), float(interval.high), float(test.pvalue))
 
 
-def compare_family(values, reference):
-    """Compare each {seed: score} of the dictionary `values` with `reference`; return {key: Comparison}, corrected for all of them together."""
-    compared = {key: compare(own, reference) for key, own in values.items()}
-    tested = [key for key in compared if compared[key].p is not None]
-    corrected = dict(zip(tested, holm([compared[key].p for key in tested])))
-    return {key: replace(comparison, corrected=corrected.get(key)) for key, comparison in compared.items()}
+def compare_family(values: Mapping[Key, Scores], reference: Scores) -> dict[Key, Comparison]:
+    """Compare each of `values` with `reference`; return {key: Comparison}, corrected for all of them together."""
+    return corrected({key: compare(own, reference) for key, own in values.items()})
 
 
-def holm(p_values):
+def corrected(family: Mapping[Key, Comparison]) -> dict[Key, Comparison]:
+    """Return the comparisons of a family with their p-values corrected for all that have one, by Holm's method."""
+    tested = {key: comparison.p for key, comparison in family.items() if comparison.p is not None}
+    p_values = dict(zip(tested, holm(list(tested.values()))))
+    return {key: replace(comparison, corrected=p_values.get(key)) for key, comparison in family.items()}
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
     """Return the p-values corrected by Holm's step-down method (1979), in their order.
 
     The k-th smallest of m is multiplied by m - k + 1 and is at least as large as those before it; none is above 1.
     """
-    p_values = np.asarray(p_values, float)
-    order = np.argsort(p_values, kind="stable")
-    corrected = np.empty_like(p_values)
-    corrected[order] = np.minimum(1, np.maximum.accumulate(p_values[order] * np.arange(len(p_values), 0, -1)))
-    return corrected.tolist()
+    given = np.asarray(p_values, float)
+    order = np.argsort(given, kind="stable")
+    adjusted = np.empty_like(given)
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(given[order] * np.arange(len(given), 0, -1)))
+    return adjusted.tolist()

@@ -1,30 +1,49 @@
 """The figures of the report, each a matplotlib Figure."""
 
 import io
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import cycle
+from typing import Literal
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mt_dnn.reports.choice import DEV, HELD_OUT, boundary, super_ticket
-from mt_dnn.reports.overlap import survivors
-from mt_dnn.reports.points import mean, spread
+from mt_dnn.reports.overlap import Importance, Tickets, survivors
+from mt_dnn.reports.points import Transition, mean, spread
 
+matplotlib.rcdefaults()  # the same runs give the same figures, whatever settings the reader has
 matplotlib.rcParams["text.parse_math"] = False  # a $ in a task's name is no formula
 
 COLOURS = {"dense": "#555555", "winning": "#1b7f5c", "random": "#d08a1d", "losing": "#b33a3a"}
+OTHER_COLOURS = ["#3b6fb6", "#8a4fa8", "#c2569a", "#4fa3a5", "#8c6d31", "#a3a32e"]  # of kinds that have none above
 COLUMNS = 3  # panels side by side
 
 
-def as_svg(figure):
+def as_svg(figure: Figure) -> bytes:
     """Return a figure as SVG, the same bytes every time."""
     file = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "report"}):
-        figure.savefig(file, format="svg", metadata={"Date": None})
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     return file.getvalue()
 
 
-def phase_transitions(transitions):
+def as_png(figure: Figure) -> bytes:
+    """Return a figure as PNG, the same bytes every time."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=140, metadata={"Software": None})
+    return file.getvalue()
+
+
+def colours(kinds: Iterable[str]) -> dict[str, str]:
+    """Return {kind: colour}; a kind without a colour of its own gets the next of OTHER_COLOURS."""
+    others = cycle(OTHER_COLOURS)
+    return {kind: COLOURS.get(kind) or next(others) for kind in kinds}
+
+
+def phase_transitions(transitions: Sequence[Transition]) -> Figure:
     """The score against remaining weights, a panel per task."""
     columns = min(COLUMNS, len(transitions))
     rows = -(-len(transitions) // columns)
@@ -38,7 +57,7 @@ def phase_transitions(transitions):
     return figure
 
 
-def phase_transition(transition):
+def phase_transition(transition: Transition) -> Figure:
     """One task's panel alone."""
     figure = Figure(figsize=(9.5, 3.6), layout="constrained")
     _draw(figure.subplots(), transition)
@@ -46,12 +65,13 @@ def phase_transition(transition):
     return figure
 
 
-def _draw(axis, transition):
-    """A line per kind of ticket, bars for the standard deviation over seeds, the dense model dashed, the super tickets ringed."""
-    for kind, colour in COLOURS.items():
+def _draw(axis: Axes, transition: Transition) -> None:
+    """Draw a line per kind of ticket with bars for the standard deviation over seeds.
+
+    The dense model is dashed, the baseline dotted, the super tickets are ringed.
+    """
+    for kind, colour in colours(transition.kinds).items():
         line = transition.of_kind(kind)
-        if not line:
-            continue
         means, spreads = [mean(point.scores) for point in line], [spread(point.scores) or 0 for point in line]
         if kind == "dense":
             axis.axhline(means[0], color=colour, linestyle="--", linewidth=1.2, label="dense model")
@@ -80,6 +100,8 @@ def _draw(axis, transition):
                 markeredgewidth=0.9,
                 label=f"super ticket, on {protocol.on}",
             )
+    if transition.baseline:
+        axis.axhline(transition.baseline.score, color="#555555", linestyle=":", linewidth=1, label="baseline")
     if transition.dense and (sparsest := boundary(transition)[0]):
         axis.axvline(
             100 * sparsest.remaining,
@@ -89,30 +111,30 @@ def _draw(axis, transition):
             label="sparsest winning not below dense",
         )
     axis.invert_xaxis()
-    axis.set(title=transition.task, xlabel="remaining weights (%)", ylabel=f"dev {transition.score_name}")
+    axis.set(title=transition.title, xlabel="remaining weights (%)", ylabel=f"dev {transition.score_name}")
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
 
 
-def _legend(figure, place, columns):
+def _legend(figure: Figure, place: Literal["outside lower center", "outside right center"], columns: int) -> None:
     """One legend for all panels."""
     handles = {label: handle for axis in figure.axes for handle, label in zip(*axis.get_legend_handles_labels())}
     figure.legend(handles.values(), handles.keys(), loc=place, ncols=columns, frameon=False, fontsize=8)
 
 
-def layers_that_survive(tickets, task):
+def layers_that_survive(tickets: Tickets, task: str) -> Figure:
     """Open heads and FFNs of a task's winning tickets, by layer and level; means over seeds."""
-    shape, (levels, heads, ffns) = tickets.shape, survivors(tickets, task)
-    figure = Figure(figsize=(2.4 + 0.9 * len(levels), 1.2 + 0.22 * shape.layers), layout="constrained")
+    levels, heads, ffns = survivors(tickets, task)
+    figure = Figure(figsize=(2.4 + 0.9 * len(levels), 1.2 + 0.22 * tickets.layers), layout="constrained")
     axes = figure.subplots(1, 2)
-    for axis, counts, most, name in ((axes[0], heads, shape.heads, "open heads"), (axes[1], ffns, 1, "open FFNs")):
+    for axis, counts, most, name in ((axes[0], heads, tickets.heads, "open heads"), (axes[1], ffns, 1, "open FFNs")):
         axis.imshow(counts, cmap="Greens", vmin=0, vmax=1.7 * most, aspect="auto", origin="lower")
         for layer, level in np.ndindex(counts.shape):
             axis.text(
                 level, layer, f"{counts[layer, level]:.1f}".removesuffix(".0"), ha="center", va="center", fontsize=6.5
             )
         axis.set_xticks(range(len(levels)), [f"{n_heads} + {n_ffns}" for n_heads, n_ffns in levels], fontsize=6.5)
-        axis.set_yticks(range(shape.layers), range(shape.layers), fontsize=6.5)
+        axis.set_yticks(range(tickets.layers), map(str, range(tickets.layers)), fontsize=6.5)
         axis.set_title(f"{task}: {name}", fontsize=9)
         axis.spines[:].set_visible(False)
         axis.tick_params(length=0)
@@ -121,7 +143,7 @@ def layers_that_survive(tickets, task):
     return figure
 
 
-def importance_maps(importances):
+def importance_maps(importances: Mapping[tuple[str, str], Importance]) -> Figure:
     """Heat maps of {(task, seed): (normalised head scores, FFN scores)} side by side: a row per task and a column per
     seed, or the tasks one after another where there is one seed.
 

@@ -1,13 +1,15 @@
 """What the runs of a task say, in sentences: on the terminal and on the page."""
 
-import math
+from collections.abc import Iterator
 
+from mt_dnn.reports.baseline import Baseline, sampling_error
 from mt_dnn.reports.choice import DEV, HELD_OUT, best, boundary, candidates, super_ticket
-from mt_dnn.reports.comparison import ALIKE
-from mt_dnn.reports.points import mean, show
+from mt_dnn.reports.comparison import ALIKE, Comparison
+from mt_dnn.reports.hypotheses import Finding
+from mt_dnn.reports.points import Point, Transition, mean, show
 
 
-def findings(transition):
+def findings(transition: Transition) -> Iterator[str]:
     """Yield the findings of one task, a line each."""
     dense, winning = transition.dense, transition.of_kind("winning")
     yield (
@@ -15,31 +17,34 @@ def findings(transition):
         if dense
         else "dense: no such run, so no differences to it; train.py --do_train makes one"
     )
+    if transition.baseline:
+        yield baseline_line(transition, transition.baseline)
     if winning:
         highest = best(winning)
+        assert highest
         yield f"best winning ticket: {show(highest.scores)} with {highest.weights} ({highest.closed})"
-        if dense:
+        if dense and transition.has_learnt:
             yield boundary_line(transition)
-        yield from super_ticket_lines(transition)
+        if transition.has_learnt:
+            yield from super_ticket_lines(transition)
         if dense:
             yield from noise_lines(transition)
     accuracies = [(dev_set, metric) for dev_set, metric in transition.metrics.values() if metric == "accuracy"]
     if max(len(point.runs) for point in transition.points) == 1 and accuracies:
-        share, count = mean(transition.points[0].values(*accuracies[0])) / 100, transition.dev_rows[accuracies[0][0]]
-        yield f"one seed; the sampling error of one accuracy on {count} rows is {100 * math.sqrt(share * (1 - share) / count):.1f} points"
+        share, rows = mean(transition.points[0].values(*accuracies[0])) / 100, transition.dev_rows[accuracies[0][0]]
+        error = 100 * sampling_error("accuracy", share, rows)
+        yield f"one seed; the sampling error of one accuracy on {rows} rows is {error:.1f} points"
 
 
-def levels(transition):
+def levels(transition: Transition) -> Iterator[str]:
     """Yield a line per sparsity: what each kind of ticket scores."""
     tickets = [point for point in transition.points if point.kind != "dense"]
-    for heads, ffns in dict.fromkeys(
-        (point.heads, point.ffns) for point in sorted(tickets, key=lambda point: -point.remaining)
-    ):
-        same = [point for point in tickets if (point.heads, point.ffns) == (heads, ffns)]
+    for level in dict.fromkeys(point.level for point in sorted(tickets, key=lambda point: -point.remaining)):
+        same = [point for point in tickets if point.level == level]
         yield f"at {same[0].weights}: " + ", ".join(f"{point.kind} {show(point.scores)}" for point in same)
 
 
-def about(transition):
+def about(transition: Transition) -> str:
     """What is measured, and on how many rows."""
     return f"{transition.score}; " + ", ".join(
         f"{count} {'dev' if len(transition.dev_rows) == 1 else name} rows"
@@ -47,69 +52,121 @@ def about(transition):
     )
 
 
-def boundary_line(transition):
+def baseline_line(transition: Transition, baseline: Baseline) -> str:
+    """What the most frequent label, or the mean, gives, and whether the dense model is better."""
+    values = ", ".join(f"{name} {baseline.values[key]:.1f}" for name, key in transition.metrics.items())
+    line = f"baseline, the most frequent label or the mean for every row: {values}"
+    if not transition.dense:
+        return line
+    if transition.has_learnt:
+        return f"{line}; the dense model is better"
+    errors = ", ".join(f"{name} {baseline.errors[key]:.1f}" for name, key in transition.metrics.items())
+    return (
+        f"{line}; the dense model is not better by more than the sampling error ({errors}), so there is no phase "
+        "boundary and no super ticket: train it longer, on more rows, or at another learning rate"
+    )
+
+
+def boundary_line(transition: Transition) -> str:
     """Where the phase boundary is, or which way the data shows none. Needs the dense model and winning tickets."""
     sparsest, below = boundary(transition)
     if not sparsest:
-        return "no phase transition: every winning ticket tried is below the dense model, so a boundary would lie before the first of them; try lower sparsities"
+        return (
+            "no phase transition: every winning ticket tried is below the dense model, so a boundary would lie before "
+            "the first of them; try lower sparsities"
+        )
     if not below:
-        return "no phase transition: none of the winning tickets tried has fallen below the dense model; try higher sparsities"
+        return (
+            "no phase transition: none of the winning tickets tried has fallen below the dense model; "
+            "try higher sparsities"
+        )
     lighter = sum(point.remaining > sparsest.remaining for point in below)
     more = f"; below it {'is' if lighter == 1 else 'are'} {lighter} of the less sparse ones" if lighter else ""
     if lighter == len(below):
         more += ", no sparser one was tried"
-    return f"phase boundary: {sparsest.weights} ({sparsest.closed}), the sparsest winning ticket that is not below the dense model{more}"
+    return (
+        f"phase boundary: {sparsest.weights} ({sparsest.closed}), "
+        f"the sparsest winning ticket that is not below the dense model{more}"
+    )
 
 
-def super_ticket_lines(transition):
+def super_ticket_lines(transition: Transition) -> Iterator[str]:
     """The super ticket by both protocols."""
     if len({frozenset(point.runs) for point in candidates(transition)}) > 1:
-        yield "beware: the dense model and the winning tickets do not all have the same seeds, so their means are over different ones"
+        yield (
+            "beware: the dense model and the winning tickets do not all have the same seeds, "
+            "so their means are over different ones"
+        )
     chosen = super_ticket(transition, DEV)
-    yield f"super ticket chosen on dev: {named(chosen)}; dev {show(chosen.scores)}, biased upwards as the best of several"
+    assert chosen
+    yield (
+        f"super ticket chosen on dev: {named(chosen)}; dev {show(chosen.scores)}, biased upwards as the best of several"
+    )
     if unbiased := super_ticket(transition, HELD_OUT):
         yield f"super ticket chosen on {HELD_OUT.on}: {named(unbiased)}; dev {show(unbiased.scores)}, unbiased"
     else:
         yield f"super ticket chosen on {HELD_OUT.on}: these runs hold none out; runs made with --holdout 0.1 give it"
 
 
-def noise_lines(transition):
+def noise_lines(transition: Transition) -> Iterator[str]:
     """Whether the largest gain and the deepest fall of winning tickets are more than noise between seeds."""
     compared = {
         point: transition.to_dense[point] for point in transition.of_kind("winning") if transition.to_dense[point].seeds
     }
     if not compared:
-        yield "gain and fall: winning tickets and the dense model have no seed in common; rewind masks/dense with the same --seeds"
+        yield (
+            "gain and fall: winning tickets and the dense model have no seed in common; "
+            "rewind masks/dense with the same --seeds"
+        )
     elif not any(comparison.corrected is not None for comparison in compared.values()):
         why = "; ".join(dict.fromkeys(comparison.why for comparison in compared.values()))
         yield f"gain and fall: not told from noise, as there is no test ({why}); more --seeds give one"
     else:
         for name, pick, sign in (("gain", max, 1), ("fall", min, -1)):
-            point = pick(compared, key=lambda point: compared[point].difference)
+            point = pick(compared, key=lambda point: compared[point].difference or 0)
             comparison = compared[point]
-            if sign * comparison.difference > ALIKE:
-                verdict = (
-                    "distinguishable from noise" if comparison.distinguishable else "not distinguishable from noise"
-                )
-                yield f"{name}: {difference(comparison)} at {point.weights}, p {p_value(comparison.corrected) or f'none ({comparison.why})'}: {verdict}"
+            if sign * (comparison.difference or 0) > ALIKE:
+                verdict = f"{'' if comparison.distinguishable else 'not '}distinguishable from noise"
+                yield f"{name}: {difference(comparison)} at {point.weights}, {_tests(comparison)}: {verdict}"
             else:
                 yield f"{name}: none, no winning ticket is {'above' if sign > 0 else 'below'} the dense model"
 
 
-def named(point):
+def hypothesis_line(found: Finding) -> str:
+    """What came out for a hypothesis, in one sentence."""
+    if not found.by_task:
+        return f"{found.name}, {found.claim}: not tested, as no task takes part"
+    tasks = f"mean of {len(found.by_task)} tasks " if len(found.by_task) > 1 else ""
+    return f"{found.name}, {found.claim}: {found.overall.verdict} ({tasks}{tested(found.overall)})"
+
+
+def named(point: Point) -> str:
     """A super ticket in words."""
     return "the dense model" if point.kind == "dense" else f"{point.weights} ({point.closed})"
 
 
-def difference(comparison):
+def tested(comparison: Comparison) -> str:
+    """A Comparison in words: difference, interval and corrected p-value."""
+    return ", ".join(part for part in (difference(comparison), _tests(comparison)) if part)
+
+
+def _tests(comparison: Comparison) -> str:
+    return f"p {p_value(comparison.corrected)}" if comparison.corrected is not None else p_or_why(comparison)
+
+
+def p_or_why(comparison: Comparison) -> str:
+    """A Comparison's corrected p-value for a table, or why there is none."""
+    return p_value(comparison.corrected) or f"no test: {comparison.why}"
+
+
+def difference(comparison: Comparison) -> str:
     """A Comparison's difference in words, with its interval where there is one; "" without a shared seed."""
     if comparison.difference is None:
         return ""
-    return f"{comparison.difference:+.1f}" + (
-        f" [{comparison.low:+.1f}, {comparison.high:+.1f}]" if comparison.low is not None else ""
-    )
+    interval = f" [{comparison.low:+.1f}, {comparison.high:+.1f}]" if comparison.low is not None else ""
+    return f"{comparison.difference:+.1f}{interval}"
 
 
-def p_value(p):
+def p_value(p: float | None) -> str:
     """A p-value in words; "" for None."""
     return "" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"

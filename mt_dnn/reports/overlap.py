@@ -1,85 +1,91 @@
 """What winning tickets are: how much they overlap between tasks and between seeds, and what survives in each layer."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Set
+from dataclasses import dataclass
 from itertools import combinations, product
 
 import numpy as np
 from scipy import stats
 
+from data_utils.check import ANYTHING, check, fields, list_of, number
 from data_utils.errors import UserError
-from data_utils.files import find
-from mt_dnn.tickets.masks import read_mask
-from mt_dnn.tickets.scores import read_importance
+from mt_dnn.reports.points import Transition
+from mt_dnn.tickets.ticket import Ticket
+
+Level = tuple[int, int]  # (heads closed, FFNs closed)
+Importance = tuple[np.ndarray, np.ndarray]  # normalised scores of heads (layers, heads); scores of FFNs (layers,)
 
 
 @dataclass(frozen=True)
 class Tickets:
-    """The winning tickets of one encoder. `shape`: its Shape; `by_run`: {(task, seed): {(heads, FFNs closed): Ticket}}."""
+    """The winning tickets of one encoder, which has so many `layers` and `heads` in each.
+
+    `by_run`: {(title of the transition, seed): {(heads, FFNs closed): Ticket}}.
+    """
 
     encoder: str
-    shape: object
-    by_run: dict
+    layers: int
+    heads: int
+    by_run: dict[tuple[str, int], dict[Level, Ticket]]
 
     @property
-    def tasks(self):
+    def tasks(self) -> list[str]:
         return list(dict.fromkeys(task for task, _ in self.by_run))
 
     @property
-    def levels(self):
-        """[(heads, FFNs closed)], ascending."""
+    def levels(self) -> list[Level]:
+        """Levels, ascending."""
         return sorted({level for tickets in self.by_run.values() for level in tickets})
 
 
-def read_tickets(folders, levels):
-    """Read the winning masks of single tasks below `folders`; return [Tickets], one per encoder.
+def winning_tickets(transitions: Iterable[Transition]) -> list[Tickets]:
+    """Return the winning tickets that were trained, as Tickets of every encoder.
 
-    `levels`: {(heads, FFNs closed)} to keep; all where none of them is found.
-
-    Raises UserError where a task and seed have two different masks at one level.
+    Seeds of a task that trained the same tickets, as `rewind.py --seeds 1 2` does, count as one.
     """
-    found, paths = {}, {}
-    for path in (path for folder in folders for path in find(folder, "masks/winning/heads_*_ffns_*.json")):
-        mask = read_mask(path)
-        if len(mask.tickets) > 1:
-            continue
-        ((task, ticket),) = mask.tickets.items()
-        encoder, run = (mask.model["name"], mask.shape), (task, str(mask.provenance.get("seed", "?")))
-        other = paths.setdefault((encoder, run, ticket.counts), path)
-        if found.setdefault(encoder, {}).setdefault(run, {}).setdefault(ticket.counts, ticket) != ticket:
-            raise UserError(
-                f"{other} and {path}: two tickets of {task} with seed {run[1]} that close other units, expected the same; report them apart"
-            )
-    return [_at(levels, Tickets(*encoder, dict(sorted(runs.items())))) for encoder, runs in found.items()]
+    found: dict[tuple[str, int, int], dict[tuple[str, int], dict[Level, Ticket]]] = {}
+    for transition in transitions:
+        by_seed: dict[int, dict[Level, Ticket]] = {}
+        for point in transition.of_kind("winning"):
+            for seed, run in point.runs.items():
+                by_seed.setdefault(seed, {})[point.level] = run.ticket(transition.task)
+        kept: dict[int, dict[Level, Ticket]] = {}
+        for seed, own in sorted(by_seed.items()):
+            if not any(_agree(own, other) for other in kept.values()):
+                kept[seed] = own
+        if kept:
+            model = transition.points[0].any_run.result["model"]
+            runs = found.setdefault((model["name"], model["layers"], model["heads"]), {})
+            runs |= {(transition.title, seed): own for seed, own in kept.items()}
+    return [Tickets(*encoder, runs) for encoder, runs in found.items()]
 
 
-def _at(levels, tickets):
-    kept = set(tickets.levels) & levels or set(tickets.levels)
-    return replace(
-        tickets, by_run={run: {level: own[level] for level in kept & set(own)} for run, own in tickets.by_run.items()}
-    )
+def _agree(one: dict[Level, Ticket], other: dict[Level, Ticket]) -> bool:
+    """Whether two seeds have the same ticket at each level that both have, and have one in common."""
+    shared = one.keys() & other.keys()
+    return bool(shared) and all(one[level] == other[level] for level in shared)
 
 
-def jaccard(one, other):
-    """Size of the intersection of two sets by that of their union; None where both are empty."""
-    return len(one & other) / len(one | other) if one | other else None
+def jaccard(one: Set, other: Set) -> float:
+    """Size of the intersection of two sets by that of their union; at least one of them is not empty."""
+    return len(one & other) / len(one | other)
 
 
-def chance(units, one, other):
-    """Expected Jaccard index of two independent, uniformly random sets of `one` and `other` out of `units`; None for two empty sets.
+def chance(units: int, one: int, other: int) -> float:
+    """Expected Jaccard index of two independent, uniformly random sets of `one` and `other` out of `units`.
 
-    k, what they share, is hypergeometric, so it is the sum over k of P(k) k / (one + other - k).
+    k, what they share, is hypergeometric, so it is the sum over k of P(k) k / (one + other - k). At least one of the
+    sets is not empty.
     """
-    if one + other == 0:
-        return None
     shared = np.arange(min(one, other) + 1)
     return float(np.sum(stats.hypergeom.pmf(shared, units, one, other) * shared / (one + other - shared)))
 
 
-def overlaps(tickets, unit):
-    """Return {pair in words: {level: mean Jaccard index}} of the closed `unit`s ("heads" or "ffns"), with a first row for chance.
+def overlaps(tickets: Tickets, unit: str) -> dict[str, dict[Level, float]]:
+    """Return {pair in words: {level: mean Jaccard index}} of the closed `unit`s ("heads" or "ffns"), chance first.
 
-    A pair of tasks takes every ticket of the one with every ticket of the other; the seeds of a task are taken two by two.
-    Levels at which nothing is closed, or that one of a pair lacks, are left out.
+    A pair of tasks takes every ticket of the one with every ticket of the other; the seeds of a task are taken two by
+    two. Levels at which nothing is closed, or that one of a pair lacks, are left out.
     """
     runs = {task: [own for (name, _), own in tickets.by_run.items() if name == task] for task in tickets.tasks}
     pairs = {
@@ -88,7 +94,7 @@ def overlaps(tickets, unit):
     pairs |= {f"{task}, between seeds": list(combinations(own, 2)) for task, own in runs.items() if len(own) > 1}
     if not pairs:
         return {}
-    size, at = (tickets.shape.layers * tickets.shape.heads, 0) if unit == "heads" else (tickets.shape.layers, 1)
+    size, at = (tickets.layers * tickets.heads, 0) if unit == "heads" else (tickets.layers, 1)
     rows = {"chance": {level: chance(size, level[at], level[at]) for level in tickets.levels if level[at]}}
     for name, own in pairs.items():
         values = {
@@ -104,30 +110,48 @@ def overlaps(tickets, unit):
     return rows
 
 
-def survivors(tickets, task):
-    """Return (levels, open heads (layers, levels), open FFNs (layers, levels)) of a task's tickets, means over its seeds."""
+def survivors(tickets: Tickets, task: str) -> tuple[list[Level], np.ndarray, np.ndarray]:
+    """Return (levels, open heads, open FFNs) of a task's tickets, both (layers, levels), means over its seeds."""
     runs = [own for (name, _), own in tickets.by_run.items() if name == task]
     levels = [level for level in tickets.levels if any(level in own for own in runs)]
 
-    def over_seeds(count):
+    def over_seeds(count: Callable[[Ticket, int], float]) -> np.ndarray:
         return np.array(
             [
                 [np.mean([count(own[level], layer) for own in runs if level in own]) for level in levels]
-                for layer in range(tickets.shape.layers)
+                for layer in range(tickets.layers)
             ]
         )
 
     return (
         levels,
-        over_seeds(lambda ticket, layer: tickets.shape.heads - len(ticket.heads_of(layer))),
+        over_seeds(lambda ticket, layer: tickets.heads - len(ticket.heads_of(layer))),
         over_seeds(lambda ticket, layer: layer not in ticket.ffns),
     )
 
 
-def read_importances(folders):
-    """Return {(task, seed): (normalised head scores (layers, heads), FFN scores (layers,))} of every importance.json below `folders`."""
-    found = {}
-    for path in (path for folder in folders for path in find(folder, "importance.json")):
-        heads, ffns, _, content = read_importance(path)
-        found.setdefault((str(content.get("task", "?")), str(content.get("seed", "?"))), (heads, ffns))
+def importances(scores: Mapping[str, tuple[str, dict]]) -> dict[tuple[str, str], Importance]:
+    """Return {(task, seed): its Importance} from what read_scores returns.
+
+    Raises UserError, naming the file, for scores that are not as write_importance writes them.
+    """
+    found: dict[tuple[str, str], Importance] = {}
+    for place, content in scores.values():
+        check(SCORES, content, place)
+        heads, ffns = content["heads"]["normalised"], content["ffns"]["raw"]
+        if len({len(row) for row in heads}) != 1 or len(heads) != len(ffns):
+            raise UserError(f"{place}: heads.normalised: rows of several lengths, expected layers x heads")
+        found.setdefault((str(content["task"]), str(content["seed"])), (np.array(heads, float), np.array(ffns, float)))
     return dict(sorted(found.items()))
+
+
+_ROW = list_of(number(), at_least=1)
+SCORES = fields(
+    {
+        "task": ANYTHING,
+        "seed": ANYTHING,
+        "heads": fields({"normalised": list_of(_ROW, at_least=1)}, others=True),
+        "ffns": fields({"raw": _ROW}, others=True),
+    },
+    others=True,
+)

@@ -1,164 +1,137 @@
 """A page made of headings, paragraphs, lists, tables and pictures, as Markdown and as one self-contained HTML file."""
 
 import base64
-import html
 import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
 
-STYLE = """
-:root { color-scheme: light; }
-body { font: 15px/1.5 system-ui, -apple-system, "Segoe UI", "Helvetica Neue", Arial, sans-serif; color: #222; background: #fff; }
-body { max-width: 80rem; margin: 2.5rem auto; padding: 0 1.5rem; }
-h1 { font-weight: 600; font-size: 1.9rem; margin: 0 0 1rem; }
-h2 { font-weight: 600; font-size: 1.3rem; margin: 3rem 0 .8rem; padding-top: 1rem; border-top: 1px solid #ddd; }
-h3 { font-weight: 600; font-size: 1.05rem; margin: 2rem 0 .5rem; }
-p, ul { max-width: 60rem; margin: .6rem 0; }
-ul { padding-left: 1.2rem; }
-div.table { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .84rem; font-variant-numeric: tabular-nums; margin: .8rem 0; }
-th { font-weight: 600; border-bottom: 1.5px solid #888; vertical-align: bottom; }
-td { border-top: 1px solid #eee; }
-th, td { padding: .25rem .5rem; text-align: left; }
-th.number, td.number { text-align: right; }
-td.number { white-space: nowrap; }
-td.path { font-size: .75rem; }
-tr.new td { border-top: 1px solid #999; }
-figure { margin: 1rem 0; }
-figure img { max-width: 100%; }
-figcaption, .note { color: #555; font-size: .84rem; max-width: 60rem; }
-@media print {
-  @page { size: A4 landscape; margin: 10mm; }
-  body { font-size: 9pt; color: #000; max-width: none; margin: 0; padding: 0; }
-  figcaption, .note { color: #000; font-size: 8pt; }
-  div.table { overflow: visible; }
-  table { font-size: 7.5pt; line-height: 1.25; }
-  th, td { padding: .1rem .35rem; }
-  td { border-top-color: #ccc; }
-  td.path { font-size: 7pt; }
-  thead { display: table-header-group; }
-  tr, figure, li { break-inside: avoid; }
-  tr:nth-child(-n+3) { break-after: avoid; }
-  tr:nth-last-child(-n+3) { break-before: avoid; }
-  h2 { break-before: page; border-top: none; margin-top: 0; }
-  h1, h2, h3 { break-after: avoid; }
-  h1 { margin-bottom: .4rem; }
-  h3 { margin-top: .8rem; }
-  figure img { max-height: 160mm; }
-}
-"""
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from data_utils.files import write_whole
+from data_utils.markdown import markdown_table
+
+HERE = Path(__file__).parent
 
 
 @dataclass
 class Heading:
+    kind: ClassVar[str] = "heading"
     text: str
     level: int = 2
 
-    def markdown(self):
+    def markdown(self) -> str:
         return f"{'#' * self.level} {self.text}"
-
-    def html(self):
-        return f"<h{self.level}>{html.escape(self.text)}</h{self.level}>"
 
 
 @dataclass
 class Paragraph:
+    kind: ClassVar[str] = "paragraph"
     text: str
 
-    def markdown(self):
+    def markdown(self) -> str:
         return self.text
-
-    def html(self):
-        return f"<p>{html.escape(self.text)}</p>"
 
 
 @dataclass
 class Bullets:
-    lines: list
+    kind: ClassVar[str] = "bullets"
+    lines: list[str]
 
-    def markdown(self):
+    def markdown(self) -> str:
         return "\n".join(f"- {line}" for line in self.lines)
-
-    def html(self):
-        return "<ul>\n" + "\n".join(f"<li>{html.escape(line)}</li>" for line in self.lines) + "\n</ul>"
 
 
 @dataclass
 class Table:
-    """`rows`: lists of strings, one per column. In HTML, columns of numbers stand to the right, paths are small and may break
-    after a slash, and where first cells repeat, a rule parts those that differ."""
+    """`rows`: lists of strings, one per column; `note`: a line below it.
 
-    columns: list
-    rows: list
+    In HTML, numbers stand to the right, paths are small and may break after a slash. Where first cells repeat, a rule
+    parts groups of them.
+    """
+
+    kind: ClassVar[str] = "table"
+    columns: list[str]
+    rows: list[list[str]]
     note: str = ""
 
-    def markdown(self):
-        def line(cells):
-            return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
-
-        table = "\n".join([line(self.columns), "|" + "---|" * len(self.columns), *map(line, self.rows)])
+    def markdown(self) -> str:
+        table = markdown_table(self.columns, self.rows)
         return f"{table}\n\n{self.note}" if self.note else table
 
-    def html(self):
-        number = [all(re.match(r"[-+<]? ?\d|$", row[at]) for row in self.rows) for at in range(len(self.columns))]
-        path = [any("/" in row[at] for row in self.rows) and not number[at] for at in range(len(self.columns))]
+    @property
+    def classes(self) -> list[dict[str, str]]:
+        """The HTML attributes of every column's cells."""
+        return [self._attributes([row[at] for row in self.rows]) for at in range(len(self.columns))]
+
+    @staticmethod
+    def _attributes(cells: list[str]) -> dict[str, str]:
+        if all(re.match(r"[-+<]? ?\d|$", cell) for cell in cells):
+            return {"class": "number"}
+        return {"class": "path"} if any("/" in cell for cell in cells) else {}
+
+    @property
+    def group_starts(self) -> set[int]:
+        """The rows whose first cell differs from the one above, in a table whose first cells repeat."""
         firsts = [row[0] for row in self.rows]
-        parted = len(set(firsts)) < len(firsts)
-
-        def cell(tag, at, text):
-            return f"<{tag}{' class=number' * number[at]}{' class=path' * path[at]}>{html.escape(text).replace('/', '/<wbr>')}</{tag}>"
-
-        def line(tag, cells, new=False):
-            return f"<tr{' class=new' * new}>{''.join(cell(tag, at, text) for at, text in enumerate(cells))}</tr>"
-
-        body = [line("td", row, parted and at > 0 and firsts[at] != firsts[at - 1]) for at, row in enumerate(self.rows)]
-        note = f'\n<p class="note">{html.escape(self.note)}</p>' if self.note else ""
-        return (
-            "\n".join(
-                [
-                    '<div class="table"><table>',
-                    f"<thead>{line('th', self.columns)}</thead>",
-                    "<tbody>",
-                    *body,
-                    "</tbody></table></div>",
-                ]
-            )
-            + note
-        )
+        if len(set(firsts)) == len(firsts):
+            return set()
+        return {at for at in range(1, len(firsts)) if firsts[at] != firsts[at - 1]}
 
 
 @dataclass
 class Picture:
-    """`svg`: the bytes of an SVG, which HTML holds inside the page. Markdown, which cannot, shows the `file` beside it or names the figure."""
+    """`svg`: the bytes of an SVG, which HTML holds inside the page.
 
+    Markdown, which can't, shows the `file` beside it, or names the figure.
+    """
+
+    kind: ClassVar[str] = "picture"
     svg: bytes
     caption: str
     file: str = ""
 
-    def markdown(self):
-        return f"![{self.caption}]({self.file})" if self.file else f"*Figure in report.html: {self.caption}*"
+    def markdown(self) -> str:
+        return f"![{self.caption}]({self.file})" if self.file else f"*Figure in the HTML page: {self.caption}*"
 
-    def html(self):
-        data = base64.b64encode(self.svg).decode()
-        return f'<figure><img alt="{html.escape(self.caption)}" src="data:image/svg+xml;base64,{data}"><figcaption>{html.escape(self.caption)}</figcaption></figure>'
+    @property
+    def encoded(self) -> str:
+        return base64.b64encode(self.svg).decode()
 
 
-def to_markdown(blocks):
+Block = Heading | Paragraph | Bullets | Table | Picture
+Columns = dict[str, Callable[[Any], Any]]  # {heading: what the column shows of an item}
+
+
+def table_of(columns: Columns, items: Iterable[Any], note: str = "") -> Table:
+    """Return a Table with a row per item. Another column in a report is one more entry of `columns`."""
+    return Table(list(columns), [[str(show(item)) for show in columns.values()] for item in items], note)
+
+
+def paragraphs(text: str) -> list[Paragraph]:
+    """Return the paragraphs of a text, which empty lines part."""
+    return [Paragraph(" ".join(part.split())) for part in text.strip().split("\n\n")]
+
+
+def write_files(folder: Path, contents: Mapping[str, str | bytes]) -> None:
+    """Write {name: content} into `folder`, each file whole or not at all."""
+    for name, content in contents.items():
+        with write_whole(folder / name, "w" if isinstance(content, str) else "wb") as file:
+            file.write(content)
+
+
+def to_markdown(blocks: Sequence[Block]) -> str:
     """Return the blocks as Markdown."""
     return "\n\n".join(block.markdown() for block in blocks) + "\n"
 
 
-def to_html(title, blocks):
-    """Return the blocks as one page that loads nothing."""
-    head = [
-        '<meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{html.escape(title)}</title>",
-        f"<style>{STYLE}</style>",
-    ]
-    body = [block.html() for block in blocks]
-    return (
-        "\n".join(
-            ["<!doctype html>", '<html lang="en">', "<head>", *head, "</head>", "<body>", *body, "</body>", "</html>"]
-        )
-        + "\n"
+def to_html(title: str, blocks: Sequence[Block]) -> str:
+    """Return the blocks as one page that loads nothing, by the template page.html.j2 with the style page.css."""
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
     )
+    environment.filters["breakable"] = lambda text: Markup(str(escape(text)).replace("/", "/<wbr>"))
+    style = Markup((HERE / "page.css").read_text(encoding="utf-8"))
+    return environment.get_template("page.html.j2").render(title=title, blocks=blocks, style=style)

@@ -1,191 +1,207 @@
-"""The finished runs below some folders, gathered into points: one ticket of one task, over its seeds."""
+"""Finished runs of single tasks, gathered into points: one ticket of one task, over its seeds."""
 
 import os
 import statistics
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from data_utils.errors import UserError
-from data_utils.files import find
-from data_utils.run_folder import RunFolder
-from mt_dnn.reports.comparison import compare_family
-from mt_dnn.reports.results import read_results, refuse_difference
+from mt_dnn.reports.baseline import Baseline, baseline_of
+from mt_dnn.reports.comparison import Comparison, Scores, compare_family
+from mt_dnn.reports.records import Record, refuse_difference
 from mt_dnn.tickets.masks import KINDS
 
 
 @dataclass(eq=False)
 class Point:
-    """A ticket of one task: its `kind`, how many `heads` and `ffns` it closes, the part of the weights that is `remaining`
-    (0 to 1), and `runs`, {seed: (folder, result.json)}. All scores are in points, 100 times the metric."""
+    """A ticket of one task.
+
+    `kind`: dense, winning, random, losing; `heads`, `ffns`: how many it closes; `remaining`: the part of the weights
+    that remains (0 to 1); `runs`: {seed: its Record}. All scores are in points, 100 times the metric.
+    """
 
     task: str
     kind: str
     heads: int
     ffns: int
     remaining: float
-    runs: dict
+    runs: dict[int, Record]
 
     @property
-    def closed(self):
+    def level(self) -> tuple[int, int]:
+        """(heads closed, FFNs closed)."""
+        return self.heads, self.ffns
+
+    @property
+    def any_run(self) -> Record:
+        """Any of its runs: for what is the same in all."""
+        return next(iter(self.runs.values()))
+
+    @property
+    def closed(self) -> str:
         return f"{self.heads} head{'s' * (self.heads != 1)}, {self.ffns} FFN{'s' * (self.ffns != 1)} closed"
 
     @property
-    def weights(self):
+    def weights(self) -> str:
         return f"{100 * self.remaining:.1f} % of the weights"
 
     @property
-    def scores(self):
+    def scores(self) -> Scores:
         """{seed: average score on dev}."""
-        return {seed: 100 * result["average_score"] for seed, (_, result) in self.runs.items()}
+        return {seed: 100 * run.result["average_score"] for seed, run in self.runs.items()}
 
     @property
-    def held_out(self):
+    def held_out(self) -> Scores:
         """{seed: mean of the metrics on the held-out training rows}; {} where none are held out."""
         return {
-            seed: 100 * statistics.mean(result["held_out"][self.task].values())
-            for seed, (_, result) in self.runs.items()
-            if result.get("held_out")
+            seed: 100 * statistics.mean(run.result["held_out"][self.task].values())
+            for seed, run in self.runs.items()
+            if run.result.get("held_out")
         }
 
-    def values(self, dev_set, metric):
+    def values(self, dev_set: str, metric: str) -> Scores:
         """{seed: one metric on one dev set}."""
-        return {seed: 100 * result["dev"][dev_set][metric] for seed, (_, result) in self.runs.items()}
+        return {seed: 100 * run.result["dev"][dev_set][metric] for seed, run in self.runs.items()}
 
     @property
-    def seconds(self):
+    def seconds(self) -> float:
         """Seconds per epoch, the median over seeds."""
-        return statistics.median(result["seconds_per_epoch"] for _, result in self.runs.values())
+        return statistics.median(run.result["seconds_per_epoch"] for run in self.runs.values())
 
     @property
-    def folder(self):
+    def folder(self) -> str:
         """Where its runs are: the folder that holds them all, or the first and how many more."""
-        folders = [folder for folder, _ in self.runs.values()]
-        if len(folders) > 1 and len({folder.parent for folder in folders}) == 1:
-            return str(folders[0].parent)
-        return str(folders[0]) + (f" and {len(folders) - 1} more" if len(folders) > 1 else "")
+        names = [run.name for run in self.runs.values()]
+        if len(names) > 1 and len({os.path.dirname(name) for name in names}) == 1:
+            return os.path.dirname(names[0])
+        return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")
 
 
 @dataclass(eq=False)
 class Transition:
-    """The phase transition of one task: its points, the dense model first, then kind by kind with ever fewer weights."""
+    """The phase transition of one task, trained on one part of its rows.
+
+    `title`: the task, and the part where there are several; `train_fraction`: the part; `points`: the dense model
+    first, then kind by kind with ever fewer weights.
+    """
 
     task: str
-    points: list
+    title: str
+    train_fraction: float
+    points: list[Point]
 
-    def of_kind(self, kind):
+    def of_kind(self, kind: str) -> list[Point]:
         return [point for point in self.points if point.kind == kind]
 
     @property
-    def dense(self):
+    def dense(self) -> Point | None:
         """The dense model's Point, or None."""
         return next(iter(self.of_kind("dense")), None)
 
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of tickets that were trained, the dense model first."""
+        return list(dict.fromkeys(point.kind for point in self.points))
+
     @cached_property
-    def to_dense(self):
-        """{Point: Comparison of its scores with the dense model's}, corrected for the sparsities of its kind; {} without a dense model."""
+    def to_dense(self) -> dict[Point, Comparison]:
+        """{Point: its scores compared with the dense model's}, corrected for the sparsities of its kind.
+
+        {} without a dense model.
+        """
         if not self.dense:
             return {}
-        families = ({point: point.scores for point in self.of_kind(kind)} for kind in KINDS if kind != "dense")
+        families = ({point: point.scores for point in self.of_kind(kind)} for kind in self.kinds if kind != "dense")
         return {
             point: comparison
             for family in families
             for point, comparison in compare_family(family, self.dense.scores).items()
         }
 
+    @cached_property
+    def baseline(self) -> Baseline | None:
+        """What always the most frequent label, or the mean, gives; None if no run has its dev predictions any more."""
+        return baseline_of([run for point in self.points for run in point.runs.values()], self.task)
+
     @property
-    def base(self):
+    def has_learnt(self) -> bool:
+        """Whether the dense model is better than the baseline, as far as is known: see Baseline.is_beaten_by."""
+        if not (self.dense and self.baseline):
+            return True
+        return self.baseline.is_beaten_by({key: mean(self.dense.values(*key)) for key in self.baseline.values})
+
+    @property
+    def base(self) -> str:
         """The folder that holds all its runs; "" where there is none."""
-        try:
-            return os.path.commonpath([folder for point in self.points for folder, _ in point.runs.values()])
-        except ValueError:  # some paths are absolute and some are not
-            return ""
+        return os.path.commonpath([run.name for point in self.points for run in point.runs.values()])
 
     @property
-    def dev_rows(self):
+    def dev_rows(self) -> dict[str, int]:
         """{dev set: rows}."""
-        return self._first["tasks"][self.task]["dev_sets"]
+        return self.points[0].any_run.result["tasks"][self.task]["dev_sets"]
 
     @property
-    def metrics(self):
+    def metrics(self) -> dict[str, tuple[str, str]]:
         """{how it is called: (dev set, metric)}; the dev set is named where there are several."""
         return {
             metric if len(self.dev_rows) == 1 else f"{dev_set} {metric}": (dev_set, metric)
-            for dev_set, values in self._first["dev"].items()
+            for dev_set, values in self.points[0].any_run.result["dev"].items()
             for metric in values
         }
 
     @property
-    def score_name(self):
+    def score_name(self) -> str:
         """What the score of a run is called: the metric where there is just one, else "score"."""
         return next(iter(self.metrics)) if len(self.metrics) == 1 else "score"
 
     @property
-    def score(self):
+    def score(self) -> str:
         """The score in words."""
         *names, last = self.metrics
         return f"score: mean of {', '.join(names)} and {last}" if names else last
 
-    @property
-    def _first(self):
-        """Any of the results; dev sets and metrics are the same in all."""
-        return next(iter(self.points[0].runs.values()))[1]
 
-
-def mean(values):
+def mean(values: Scores) -> float:
     """Mean of {seed: value}."""
     return statistics.mean(values.values())
 
 
-def spread(values):
+def spread(values: Scores) -> float | None:
     """Standard deviation of {seed: value}; None with one seed."""
     return statistics.stdev(values.values()) if len(values) > 1 else None
 
 
-def show(values):
+def show(values: Scores) -> str:
     """{seed: value} in words: mean ± standard deviation, with one decimal."""
     return f"{mean(values):.1f}" + (f" ± {spread(values):.1f}" if len(values) > 1 else "")
 
 
-def gather(folders):
-    """Read every result.json below `folders`; return [Transition], by task.
+def gather(records: Iterable[Record]) -> list[Transition]:
+    """Gather runs of one task each into Transitions, in the order of the tasks and of the parts of their training rows.
 
     The same ticket and seed found twice (the dense model, fine-tuned by train.py and rewound with an empty ticket)
     counts once. Tickets of different seeds may close different units, as each seed may have masks of its own.
 
-    Raises UserError where there is nothing to report, where runs of one task were trained with different options, and
-    where one seed has different tickets at one point: a table would show them as if they were alike.
+    Raises UserError where runs that would stand in one section were trained with different options, and where one seed
+    has different tickets at one point: a table would show them as if they were alike.
     """
-    found, first = {}, {}
-    for folder, result, options in read_results(folders):
-        if len(result["tasks"]) > 1:
-            raise UserError(
-                f"{folder}: a run of {len(result['tasks'])} tasks, expected runs of one; python -m mt_dnn.reports.multi_task shows this one"
-            )
-        ((task, entry),) = result["tasks"].items()
-        options = {**options, "metrics": {dev_set: list(values) for dev_set, values in result["dev"].items()}}
-        key = (
-            task,
-            KINDS.index(result["kind"]),
-            -entry["remaining_weights"]["by_formula"],
-            entry["heads_closed"],
-            entry["ffns_closed"],
-        )
-        other, others, _ = found.setdefault(key, {}).setdefault(result["seed"], (folder, options, result))
-        refuse_difference(other, others, folder, options, ["tickets"])
-        other, others = first.setdefault(task, (folder, options))
-        refuse_difference(other, others, folder, options)
-    transitions = {}
-    for (task, kind, remaining, heads, ffns), runs in sorted(found.items()):
-        runs = {seed: (folder, result) for seed, (folder, _, result) in sorted(runs.items())}
-        transitions.setdefault(task, Transition(task, [])).points.append(
-            Point(task, KINDS[kind], heads, ffns, -remaining, runs)
-        )
-    return list(transitions.values())
-
-
-def failed_runs(folders):
-    """Return [(folder, its one line)] of the runs below `folders` that ended with failed.txt and without a result."""
-    paths = dict.fromkeys(path.parent for folder in folders for path in find(folder, "failed.txt"))
-    return [
-        (path, line) for path in paths if (line := RunFolder(path).why_failed()) and not RunFolder(path).result.exists()
-    ]
+    found: dict[tuple[str, float], dict[tuple, dict[int, Record]]] = {}
+    first: dict[tuple[str, float], Record] = {}
+    for record in records:
+        ((task, entry),) = record.result["tasks"].items()
+        section = task, record.train_fraction
+        refuse_difference(first.setdefault(section, record), record)
+        counts = entry["heads_closed"], entry["ffns_closed"]
+        key = KINDS.index(record.kind), -entry["remaining_weights"]["by_formula"], *counts
+        runs = found.setdefault(section, {}).setdefault(key, {})
+        refuse_difference(runs.setdefault(record.seed, record), record, ["tickets"])
+    tasks = [task for task, _ in found]
+    transitions = []
+    for (task, fraction), points in sorted(found.items()):
+        made = [
+            Point(task, KINDS[kind], heads, ffns, -remaining, dict(sorted(runs.items())))
+            for (kind, remaining, heads, ffns), runs in sorted(points.items())
+        ]
+        title = f"{task}, {100 * fraction:g} % of the training rows" if tasks.count(task) > 1 else task
+        transitions.append(Transition(task, title, fraction, made))
+    return transitions

@@ -12,14 +12,14 @@ from mt_dnn.tickets.ticket import average_counts, remaining_weights, remaining_w
 
 
 def read_super_tickets(paths):
-    """Return {task name: (heads, FFNs)} of the files `paths` together.
+    """Return {task name: (heads, FFNs)} of the files `paths` together; None for a task that has no super ticket (null).
 
     Raises UserError for what is not as above, and for a task that stands there twice.
     """
     counts = {}
     for path in paths:
         for task, entry in read_yaml(path, "`task: {heads: ..., ffns: ...}`").items():
-            if (
+            if entry is not None and (
                 not isinstance(entry, dict)
                 or set(entry) != {"heads", "ffns"}
                 or not all(type(n) is int and n >= 0 for n in entry.values())
@@ -29,7 +29,7 @@ def read_super_tickets(paths):
                 )
             if task in counts:
                 raise UserError(f"{path}: {task} stands in an earlier file too, expected every task once")
-            counts[task] = entry["heads"], entry["ffns"]
+            counts[task] = (entry["heads"], entry["ffns"]) if entry else None
     return counts
 
 

@@ -299,24 +299,25 @@ def test_tickets_sharing_learns_and_its_model_is_saved_with_every_ticket(
     ended = door("mt_dnn/reports/multi_task.py", tmp_path / "out", baseline)
     assert ended.status == 0, ended.err
     rows = [line for line in ended.out.splitlines() if line.startswith("| ")]
-    assert (
-        len(rows) == 4
-        and rows[2].startswith("| MT-DNN, tiny-bert |")
-        and rows[3].startswith("| Tickets-Share (shared), tiny-bert |")
-    )
+    assert [row.split(" | ")[0] for row in rows[2:]] == [
+        "| Most frequent label, or mean",
+        "| MT-DNN, tiny-bert",
+        "| Tickets-Share (shared), tiny-bert",
+    ]
     weights = np.mean([entry["remaining_weights"]["by_formula"] for entry in result["tasks"].values()])
-    assert f"| {100 * result['average_score']:.1f} | {100 * weights:.1f} % |" in rows[3] and "| 100.0 % |" in rows[2]
-    assert (tmp_path / "out/report.md").read_text().splitlines()[2:] == rows
+    assert f"| {100 * result['average_score']:.1f} | {100 * weights:.1f} % |" in rows[4] and "| 100.0 % |" in rows[3]
+    assert "\n".join(rows) in (tmp_path / "out/multi_task.md").read_text()
     shutil.copytree(run, tmp_path / "out/winning/other/seed_2018")
     assert "| Tickets-Share (other), tiny-bert |" in door("mt_dnn/reports/multi_task.py", tmp_path / "out").out
-    for name, change in (("config.json", {"tickets": {}}), ("result.json", {"seed": 1})):
-        path = tmp_path / "out/winning/other/seed_1" / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps({**json.loads((run / name).read_text()), **change}))
-    assert "winning/other/seed_2018: tickets {} and " in refused("mt_dnn/reports/multi_task.py", tmp_path / "out")
+    shutil.copytree(baseline, tmp_path / "out/winning/other/seed_1", ignore=shutil.ignore_patterns("model"))
+    path = tmp_path / "out/winning/other/seed_1/result.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "seed": 1, "kind": "winning"}))
+    assert "tickets of other sizes" in refused("mt_dnn/reports/multi_task.py", tmp_path / "out")
     shutil.rmtree(tmp_path / "out/winning/other")
 
-    assert "a run of one task" in refused("mt_dnn/reports/multi_task.py", baseline, fine_tuned)
+    assert "a run of one task" in refused("mt_dnn/reports/multi_task.py", fine_tuned)
+    both = door("mt_dnn/reports/multi_task.py", baseline, fine_tuned, "--output_dir", tmp_path / "both")
+    assert "1 runs of one task are left out; python -m mt_dnn.reports shows them" in both.out, both.err
     assert "a run of 4 tasks" in refused("mt_dnn/reports/__main__.py", baseline)
 
     again = ("rewind.py", *options(workshop, TASKS), "--masks", mask, "--output_dir", tmp_path / "out", "--save_model")
@@ -437,7 +438,7 @@ def test_exact_sharing_goes_on_to_the_same_bytes_after_a_stop(workshop, fine_tun
 
 
 def test_the_report_writes_super_tickets_that_can_be_merged(workshop, fine_tuned, tmp_path, door):
-    rewind(door, workshop, [fine_tuned / "masks"], tmp_path, "--sparsities", 0.2, 0.5, *QUICK)
+    rewind(door, workshop, [fine_tuned / "masks"], tmp_path, "--sparsities", 0.2, 0.5)
     ended = door("mt_dnn/reports/__main__.py", tmp_path)
     assert f"super tickets: {tmp_path}/super_tickets.yml" in ended.out
     scores = {}

@@ -1,15 +1,15 @@
-"""What the report of the phase transition concludes: its mathematics against independent computations, super tickets, boundary, overlap."""
+"""What the report of the phase transition concludes: its mathematics, super tickets, boundary, overlap of tickets."""
 
 import itertools
+import json
 import math
 
 import numpy as np
 import pytest
-from fake_runs import (  # first: the imports below need it
+from fake_runs import (
     REPORT,
-    mask_for,
-    ticket_of,
     transition_of,
+    transitions_of,
     write_line,
     write_run,
 )
@@ -19,8 +19,7 @@ from data_utils.errors import UserError
 from mt_dnn.reports.choice import DEV, boundary, super_ticket
 from mt_dnn.reports.comparison import compare, compare_family, holm
 from mt_dnn.reports.findings import boundary_line, findings
-from mt_dnn.reports.overlap import chance, jaccard, overlaps, read_tickets, survivors
-from mt_dnn.reports.points import gather
+from mt_dnn.reports.overlap import chance, jaccard, overlaps, survivors, winning_tickets
 from mt_dnn.tickets.super_tickets import read_super_tickets
 from mt_dnn.tickets.ticket import Ticket
 
@@ -167,23 +166,18 @@ def test_different_seeds_are_pointed_out(tmp_path):
 def test_chance_is_the_mean_over_all_pairs_of_sets(units, one, other):
     pairs = itertools.product(itertools.combinations(range(units), one), itertools.combinations(range(units), other))
     assert chance(units, one, other) == pytest.approx(np.mean([jaccard(set(a), set(b)) for a, b in pairs]))
-    assert chance(units, 0, 0) is None and jaccard(set(), set()) is None
 
 
-def test_tickets_are_compared_between_tasks_and_seeds(tmp_path):
+def test_tickets_are_compared_between_tasks_and_seeds(tmp_path, monkeypatch):
     one, near, far = (
         Ticket(frozenset({(0, 0), (1, head)}), frozenset({ffn})) for head, ffn in ((1, 0), (2, 0), (3, 2))
     )
-    for folder, task, seed, ticket in (
-        ("rte", "rte", 1, one),
-        ("rte/seed_2", "rte", 2, near),
-        ("mrpc", "mrpc", 1, far),
-    ):
-        mask_for(tmp_path / folder, task, seed, ticket)
-    mask_for(tmp_path / "both", "rte", 1, ticket_of(5, 1), mrpc=one)  # merged: ignored
-    mask_for(tmp_path / "rte", "rte", 1, ticket_of(4, 1))  # at a level that was not rewound
-    (tickets,) = read_tickets([tmp_path, tmp_path / "rte"], {(2, 1)})
+    for task, seed, ticket in (("rte", 1, one), ("rte", 2, near), ("rte", 3, one), ("mrpc", 1, far)):
+        monkeypatch.setattr("fake_runs.ticket_of", lambda *_, ticket=ticket: ticket)
+        write_run(tmp_path, "winning", (2, 1), seed, 0.7, task=task)
+    (tickets,) = winning_tickets(transitions_of(tmp_path))
     assert tickets.levels == [(2, 1)] and tickets.tasks == ["mrpc", "rte"]
+    assert list(tickets.by_run) == [("mrpc", 1), ("rte", 1), ("rte", 2)]  # seed 3 rewound the tickets of seed 1
     heads, ffns = overlaps(tickets, "heads"), overlaps(tickets, "ffns")
     assert heads["mrpc and rte"] == {(2, 1): pytest.approx(1 / 3)} and heads["rte, between seeds"] == {
         (2, 1): pytest.approx(1 / 3)
@@ -195,10 +189,6 @@ def test_tickets_are_compared_between_tasks_and_seeds(tmp_path):
     levels, open_heads, open_ffns = survivors(tickets, "rte")
     assert levels == [(2, 1)] and open_heads.tolist() == [[3], [3], [4]] and open_ffns.tolist() == [[0], [1], [1]]
 
-    mask_for(tmp_path / "other", "rte", 1, near)
-    with pytest.raises(UserError, match="two tickets of rte with seed 1"):
-        read_tickets([tmp_path], set())
-
 
 # ---- gathering ----
 
@@ -207,20 +197,49 @@ def test_seeds_may_have_their_own_tickets_but_twins_agree(tmp_path):
     write_run(tmp_path, "winning", (2, 0), 1, 0.7)
     write_run(tmp_path, "winning", (2, 0), 2, 0.8, shift=1)
     write_run(tmp_path / "again", "winning", (2, 0), 2, 0.8, shift=1)
-    (transition,) = gather([tmp_path])
+    (transition,) = transitions_of(tmp_path)
     assert [list(point.runs) for point in transition.points] == [[1, 2]]
     write_run(tmp_path / "again", "winning", (2, 0), 2, 0.8, shift=2)
     with pytest.raises(UserError, match="tickets .*expected the same"):
-        gather([tmp_path])
+        transitions_of(tmp_path)
 
 
 def test_runs_with_other_options_are_not_mixed(tmp_path):
     write_run(tmp_path, "dense", (0, 0), 1, 0.7, holdout=0.1)
     write_run(tmp_path, "winning", (2, 0), 1, 0.7, holdout=0.0)
     with pytest.raises(UserError, match="holdout 0.1 and 0.0"):
-        gather([tmp_path])
+        transitions_of(tmp_path)
 
 
 def test_a_broken_score_on_held_out_rows_is_one_line(tmp_path, refused):
     write_run(tmp_path, "dense", (0, 0), 1, 0.7, held_out="high")
-    assert "keys are missing or not as expected" in refused(REPORT, tmp_path)
+    assert "result.json: held_out.rte.accuracy: 'high', expected a score from -1 to 1" in refused(REPORT, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "key, value, complaint",
+    [
+        ("seed", -1, "seed: -1, expected a seed from 0"),
+        ("kind", "lucky", "kind: 'lucky', expected one of dense, winning"),
+        ("average_score", 1.5, "average_score: 1.5, expected a score from -1 to 1"),
+        ("tasks.rte.heads_closed", -2, "tasks.rte.heads_closed: -2, expected a count from 0"),
+        ("tasks.rte.heads_closed", 3, "tasks.rte: 3 heads and 0 FFNs closed, expected 2 and 0 as in the tickets"),
+        ("tasks.rte.ffns_closed", 10**30, "expected one of at most 64 bits"),
+        ("tasks.rte.dev_sets.rte", 0, "tasks.rte.dev_sets.rte: 0, expected a number of rows from 1"),
+        ("tasks.rte.remaining_weights.by_formula", -0.5, "by_formula: -0.5, expected a number from 0 to 1"),
+        ("model.layers", 0, "model.layers: 0, expected a whole number from 1"),
+        ("dev", {}, "dev: {}, expected at least 1"),
+        ("dev.sst", {"accuracy": 1.0}, "dev.sst: unknown key, expected some of: rte"),
+        ("tasks", {}, "tasks: {}, expected at least 1"),
+    ],
+)
+def test_a_result_that_is_not_as_written_is_refused(tmp_path, refused, key, value, complaint):
+    path = write_run(tmp_path, "winning", (2, 0), 1, 0.7) / "result.json"
+    result = entry = json.loads(path.read_text())
+    *above, last = key.split(".")
+    for name in above:
+        entry = entry[name]
+    entry[last] = value
+    path.write_text(json.dumps(result))
+    line = refused(REPORT, tmp_path, "--output_dir", tmp_path / "no")
+    assert f"{path}: " in line and complaint in line and not (tmp_path / "no").exists()

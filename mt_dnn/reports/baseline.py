@@ -1,0 +1,70 @@
+"""The baseline without a model, which is always the most frequent label, or the mean; and what is better than it."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from data_utils.metrics import average_score
+from mt_dnn.reports.records import Record
+
+
+def _of_accuracy(value: float, rows: int) -> float:
+    """That of a binomial proportion."""
+    return math.sqrt(value * (1 - value) / rows)
+
+
+def _of_f1(value: float, rows: int) -> float:
+    """F1 = 2 q / (1 + q), where q is the share of true positives among rows that are not true negatives.
+
+    The error of F1 follows from that of q by the delta method. q is a proportion of at most `rows` rows; of exactly as
+    many for a baseline of F1 above 0, which calls no row negative.
+    """
+    share = value / (2 - value)
+    return 2 / (1 + share) ** 2 * _of_accuracy(share, rows)
+
+
+def _of_correlation(value: float, rows: int) -> float:
+    """That of a correlation between independent columns, as of Pearson's, Spearman's or Matthews's."""
+    return 1 / math.sqrt(rows)
+
+
+ERRORS: dict[str, Callable[[float, int], float]] = {"accuracy": _of_accuracy, "f1": _of_f1}
+
+
+def sampling_error(metric: str, value: float, rows: int) -> float:
+    """Return the standard deviation of a metric of this value over samples of so many rows, about."""
+    return ERRORS.get(metric, _of_correlation)(value, rows)
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """`values`, `errors`: {(dev set, metric): its value, or its sampling error}; `score`: the average of the values.
+
+    All in points, 100 times the metric.
+    """
+
+    values: dict[tuple[str, str], float]
+    errors: dict[tuple[str, str], float]
+    score: float
+
+    def is_beaten_by(self, values: dict[tuple[str, str], float]) -> bool:
+        """Whether a model with these values is better than the baseline.
+
+        It is if at least one metric is above by more than the sampling error, and none is that much below: F1 alone is
+        above 0 for most guesses where the most frequent label is the negative one.
+        """
+        gains = [(values[key] - self.values[key], self.errors[key]) for key in self.values]
+        return any(gain > error for gain, error in gains) and not any(gain < -error for gain, error in gains)
+
+
+def baseline_of(records: list[Record], task: str) -> Baseline | None:
+    """Return the Baseline of a task from the first of its runs that has it; None if all their predictions are gone."""
+    for record in records:
+        rows = record.result["tasks"][task]["dev_sets"]
+        found = {name: record.baseline[name] for name in rows if name in record.baseline}
+        if len(found) == len(rows):
+            values = {(name, metric): value for name, own in found.items() for metric, value in own.items()}
+            errors = {key: 100 * sampling_error(key[1], value, rows[key[0]]) for key, value in values.items()}
+            in_points = {key: 100 * value for key, value in values.items()}
+            return Baseline(in_points, errors, 100 * average_score({task: found}))
+    return None

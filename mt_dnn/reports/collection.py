@@ -1,0 +1,187 @@
+"""The records of many runs in one folder: small, for people and for reports. collect.py makes them.
+
+    runs.jsonl            a line per run: its tickets, result.json and baseline, or why it failed
+    options.json          all else in the runs' config.json, without paths: each set of options once, by fingerprint
+    importance.jsonl      a line per file of importance scores
+    metrics.jsonl.gz      a line per run: the lines of its metrics.jsonl, one for each epoch
+    predictions/*.tsv.gz  a file per dev set: names of the labels, the labels of the rows, the predictions of every run
+
+Lines are sorted by the names of the runs. The last two take most of the room and no report reads them: they are
+packed.
+"""
+
+import gzip
+import hashlib
+import io
+import json
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from data_utils.check import ANYTHING, TEXT, check, either, fields, mapping_of, number
+from data_utils.errors import UserError
+from data_utils.files import write_whole
+from data_utils.json_file import parse_json_lines, read_json, read_json_lines, write_json
+from mt_dnn.reports.predictions import Predictions
+
+RUNS, OPTIONS, SCORES = "runs.jsonl", "options.json", "importance.jsonl"
+METRICS, PREDICTIONS = "metrics.jsonl.gz", "predictions"
+OF_A_RUN = ("kind", "seed", "tickets")  # the options that do not go to options.json
+
+FINISHED = fields(
+    {
+        "run": TEXT,
+        "options": TEXT,
+        "tickets": mapping_of(ANYTHING),
+        "result": mapping_of(ANYTHING),
+        "baseline": mapping_of(mapping_of(number(-1, 1))),
+    }
+)
+LINE = either(FINISHED, fields({"run": TEXT, "failed": TEXT}), expected=f"{FINISHED.expected}, or run and failed")
+
+Line = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class DevSet:
+    """`labels`, `gold`: as in Predictions; `predicted`: {name of the run: the prediction of every row}."""
+
+    labels: tuple[str, ...]
+    gold: list[str]
+    predicted: dict[str, list[str]]
+
+    def predictions(self, name: str) -> Predictions:
+        """Those of one run."""
+        return Predictions(self.labels, self.gold, self.predicted[name])
+
+
+@dataclass
+class Collection:
+    """The records in `folder`.
+
+    `runs`: {name of the run: its line}; `options`: {fingerprint: options}; `scores`: {name of the file: its line};
+    `metrics`: {name of the run: its line}; `dev_sets`: {name: DevSet}. The last two are read with `whole` only.
+    """
+
+    folder: Path
+    runs: dict[str, Line] = field(default_factory=dict)
+    options: dict[str, dict[str, Any]] = field(default_factory=dict)
+    scores: dict[str, Line] = field(default_factory=dict)
+    metrics: dict[str, Line] = field(default_factory=dict)
+    dev_sets: dict[str, DevSet] = field(default_factory=dict)
+
+    def options_of(self, name: str) -> dict[str, Any]:
+        """The options of a finished run, as its config.json has them, but for paths."""
+        line = self.runs[name]
+        own = {"kind": line["result"].get("kind"), "seed": line["result"].get("seed"), "tickets": line["tickets"]}
+        return {**self.options[line["options"]], **own}
+
+    def add(
+        self,
+        name: str,
+        options: Mapping[str, Any],
+        result: Line,
+        baseline: dict[str, dict[str, float]],
+        metrics: list[Line],
+    ) -> None:
+        """Add a finished run, or replace it: its config.json without paths, result.json, and lines of metrics.jsonl."""
+        shared = {key: value for key, value in options.items() if key not in OF_A_RUN}
+        fingerprint = hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:8]
+        self.options[fingerprint] = shared
+        self.runs[name] = {
+            "run": name,
+            "options": fingerprint,
+            "tickets": options["tickets"],
+            "result": result,
+            "baseline": baseline,
+        }
+        self.metrics[name] = {"run": name, "metrics": metrics}
+
+    def add_predictions(self, dev_set: str, name: str, predictions: Predictions) -> None:
+        """Add the predictions of a run; raise UserError if the runs before have other labels."""
+        known = self.dev_sets.setdefault(dev_set, DevSet(predictions.labels, predictions.gold, {}))
+        if (known.labels, known.gold) != (predictions.labels, predictions.gold):
+            raise UserError(f"{name}: other labels of {dev_set} than in {self.folder}, expected the same dev set")
+        known.predicted[name] = predictions.predicted
+
+    def write(self) -> None:
+        """Write each file whole or not at all, runs.jsonl, which refers to the others, last."""
+        used = {line["options"] for line in self.runs.values() if "options" in line}
+        for name, dev_set in self.dev_sets.items():
+            _write(self.folder / PREDICTIONS / f"{name}.tsv.gz", _table(dev_set))
+        _write(self.folder / METRICS, _lines(self.metrics))
+        _write(self.folder / SCORES, _lines(self.scores))
+        write_json(self.folder / OPTIONS, {key: self.options[key] for key in sorted(used)})
+        _write(self.folder / RUNS, _lines(self.runs))
+
+
+def read_collection(folder: Path, whole: bool = False) -> Collection:
+    """Return the Collection in `folder`, an empty one where there is none yet.
+
+    Raises UserError, naming file and line, if it is not as written here.
+    """
+    collection = Collection(folder)
+    if (folder / RUNS).exists():
+        collection.options = read_json(folder / OPTIONS, "the options of collected runs")
+        for place, line in read_json_lines(folder / RUNS, "a collected run"):
+            check(LINE, line, place)
+            if "options" in line and line["options"] not in collection.options:
+                raise UserError(f"{place}: options: {line['options']!r}, expected one that {folder / OPTIONS} has")
+            collection.runs[line["run"]] = line
+    if (folder / SCORES).exists():
+        for place, line in read_json_lines(folder / SCORES, "importance scores"):
+            check(fields({"file": TEXT}, others=True), line, place)
+            collection.scores[line["file"]] = line
+    if whole and (folder / METRICS).exists():
+        for place, line in parse_json_lines(_unpack(folder / METRICS), folder / METRICS, "metrics of a collected run"):
+            check(fields({"run": TEXT, "metrics": ANYTHING}), line, place)
+            collection.metrics[line["run"]] = line
+    if whole:
+        for path in sorted(folder.glob(f"{PREDICTIONS}/*.tsv.gz")):
+            collection.dev_sets[path.name.removesuffix(".tsv.gz")] = _dev_set(path)
+    return collection
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Names of runs as `find` sorts their folders."""
+    return sorted(names, key=lambda name: PurePosixPath(name).parts)
+
+
+def _lines(lines: Mapping[str, Line]) -> str:
+    return "".join(json.dumps(lines[name], ensure_ascii=False) + "\n" for name in in_order(lines))
+
+
+def _table(dev_set: DevSet) -> str:
+    rows = [("labels", *dev_set.labels), ("gold", *dev_set.gold)]
+    rows += [(name, *dev_set.predicted[name]) for name in in_order(dev_set.predicted)]
+    return "".join("\t".join(row) + "\n" for row in rows)
+
+
+def _dev_set(path: Path) -> DevSet:
+    rows = [line.split("\t") for line in _unpack(path).removesuffix("\n").split("\n")]
+    if [row[0] for row in rows[:2]] != ["labels", "gold"] or len({len(row) for row in rows[1:]}) != 1:
+        raise UserError(f"{path}: expected lines of labels and gold, then predictions, one of each row")
+    return DevSet(tuple(rows[0][1:]), rows[1][1:], {name: values for name, *values in rows[2:]})
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a text; packed where the name ends with .gz, and then only if it is new: versions of zlib differ."""
+    content = text.encode()
+    if path.suffix == ".gz":
+        if path.exists() and _unpack(path) == text:
+            return
+        packed = io.BytesIO()
+        with gzip.GzipFile("", "wb", 9, packed, mtime=0) as file:
+            file.write(content)
+        content = packed.getvalue()
+    with write_whole(path, "wb") as file:
+        file.write(content)
+
+
+def _unpack(path: Path) -> str:
+    try:
+        return gzip.decompress(path.read_bytes()).decode()
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise UserError(f"{path}: not readable ({error}), expected collected records") from None

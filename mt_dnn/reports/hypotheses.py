@@ -1,0 +1,168 @@
+"""The hypotheses about tickets, each decided by one paired test over seeds and tasks."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from mt_dnn.reports.choice import best
+from mt_dnn.reports.comparison import Comparison, Scores, compare, corrected
+from mt_dnn.reports.points import Point, Transition
+
+Pair = tuple[Scores, Scores]  # {seed: score}, of what should be above and of what should be below
+
+
+@dataclass(frozen=True)
+class Claim:
+    """`name`: "H1"; `claim`: in words; `pair`: returns the Pair of a task and how it came about, or raises NoPart."""
+
+    name: str
+    claim: str
+    pair: Callable[[Transition], tuple[Pair, str]]
+
+
+class NoPart(Exception):
+    """Why a task takes no part in a test."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What came out for a Claim.
+
+    `overall`: the comparison that decides, over all tasks; `by_task`: {task: its comparison}; `how`: {task: how it came
+    about}; `left_out`: {task: why it takes no part}.
+    """
+
+    name: str
+    claim: str
+    overall: Comparison
+    by_task: dict[str, Comparison]
+    how: dict[str, str]
+    left_out: dict[str, str]
+
+
+def decide(claims: Iterable[Claim], transitions: Iterable[Transition]) -> list[Finding]:
+    """Return a Finding for each Claim, corrected for all of them together."""
+    transitions = list(transitions)
+    findings = [_test(claim, transitions) for claim in claims]
+    overall = corrected({finding.name: finding.overall for finding in findings})
+    return [
+        Finding(found.name, found.claim, overall[found.name], found.by_task, found.how, found.left_out)
+        for found in findings
+    ]
+
+
+def _test(claim: Claim, transitions: list[Transition]) -> Finding:
+    pairs, how, left_out = {}, {}, {}
+    for transition in transitions:
+        try:
+            if not transition.has_learnt:
+                raise NoPart("the dense model is not better than the baseline")
+            pairs[transition.title], how[transition.title] = claim.pair(transition)
+        except NoPart as why:
+            left_out[transition.title] = str(why)
+    by_task = corrected({task: compare(*pair) for task, pair in pairs.items()})
+    return Finding(claim.name, claim.claim, compare(*over_tasks(pairs)), by_task, how, left_out)
+
+
+def over_tasks(pairs: Mapping[str, Pair]) -> Pair:
+    """Return the mean over tasks of each side, for the seeds that every task has on both sides."""
+    seeds: set[int] = set()
+    if pairs:
+        seeds = set.intersection(*(values.keys() & reference.keys() for values, reference in pairs.values()))
+    means = [
+        {seed: sum(pair[side][seed] for pair in pairs.values()) / len(pairs) for seed in sorted(seeds)}
+        for side in (0, 1)
+    ]
+    return means[0], means[1]
+
+
+def complete(available: Mapping[int, set]) -> tuple[list[int], set]:
+    """Return the seeds and the items to compare them on, from {seed: items that it has}.
+
+    Every seed must have every item. Where seeds differ in what they have, the items of one of them are taken so that
+    most runs remain; of equals, those with more seeds.
+    """
+    choices = [
+        (seeds, items)
+        for items in available.values()
+        if items and (seeds := sorted(seed for seed, own in available.items() if items <= own))
+    ]
+    return max(choices, key=lambda choice: (len(choice[0]) * len(choice[1]), len(choice[0])), default=([], set()))
+
+
+def chosen_and_dense(transition: Transition) -> tuple[Pair, str]:
+    """H1: for each seed the winning ticket of the size that the other seeds choose on their held-out rows.
+
+    Chosen on its own held-out rows, the best of several runs would be above the dense model by its luck in training
+    alone. With one seed there are no others, and no test; it chooses itself.
+    """
+    dense, winning = transition.dense, [point for point in transition.of_kind("winning") if point.held_out]
+    if not dense:
+        raise NoPart("there is no dense model")
+    if not winning:
+        raise NoPart("no winning tickets with held-out rows")
+    available = {seed: {point for point in winning if seed in point.held_out} for seed in dense.scores}
+    seeds, points = complete(available)
+    if not seeds:
+        raise NoPart("winning tickets and the dense model share no seed")
+    chosen: dict[int, Point] = {}
+    for seed in seeds:
+        others = [other for other in seeds if other != seed] or [seed]
+        pick = best(
+            [point for point in winning if point in points],
+            lambda point, others=others: {other: point.held_out[other] for other in others},
+        )
+        assert pick
+        chosen[seed] = pick
+    counts = {f"{point.heads} + {point.ffns}": list(chosen.values()).count(point) for point in chosen.values()}
+    how = "chosen: " + ", ".join(f"{size} for {count} of {len(seeds)} seeds" for size, count in counts.items())
+    return ({seed: point.scores[seed] for seed, point in chosen.items()}, dense.scores), how
+
+
+def kind_and_kind(above: str, below: str) -> Callable[[Transition], tuple[Pair, str]]:
+    """H2, H3: for each seed the mean score of two kinds of tickets over the sizes at which it has both."""
+
+    def pair(transition: Transition) -> tuple[Pair, str]:
+        one, other = ({point.level: point for point in transition.of_kind(kind)} for kind in (above, below))
+        available: dict[int, set[tuple[int, int]]] = {}
+        for level in one.keys() & other.keys():
+            for seed in one[level].runs.keys() & other[level].runs.keys():
+                available.setdefault(seed, set()).add(level)
+        seeds, levels = complete(available)
+        if not seeds:
+            raise NoPart(f"no {above} and {below} tickets of one size with one seed")
+
+        def means(points: dict[tuple[int, int], Point]) -> Scores:
+            return {seed: sum(points[level].scores[seed] for level in sorted(levels)) / len(levels) for seed in seeds}
+
+        return (means(one), means(other)), "sizes: " + ", ".join(f"{heads} + {ffns}" for heads, ffns in sorted(levels))
+
+    return pair
+
+
+CLAIMS = [
+    Claim("H1", "the best winning ticket, chosen on held-out rows, is above the dense model", chosen_and_dense),
+    Claim("H2", "winning tickets are above random ones of equal size", kind_and_kind("winning", "random")),
+    Claim("H3", "random tickets are above losing ones of equal size", kind_and_kind("random", "losing")),
+]
+
+HOW_TESTED = """
+Every test is a paired t-test over seeds, two-sided: is the mean of the differences zero? The runs of a seed are pairs,
+as they share the fine-tuned model, the masks and the first weights of the task head. With fewer than two shared seeds,
+or the same difference with every seed, there is no test. Tests and intervals cover what varies with the seed, not which
+rows happen to be in dev. Intervals are 95 % and not corrected; p-values are corrected by Holm's method, as follows.
+
+A ticket to the dense model: corrected for the sizes of one kind of ticket on one task.
+
+A hypothesis on one task has one difference per seed. H1: the winning ticket of the size that the other seeds choose on
+their held-out rows, minus the dense model. (If a seed chose by its own rows, the luck of its best run would count as a
+gain.) H2 and H3: the mean score of the one kind minus that of the other, over the sizes that both have. Corrected for
+the tasks.
+
+A hypothesis over all tasks is decided by the mean of these differences over the tasks, one number for each seed that
+all of them have; corrected for the hypotheses of this page. It is confirmed if the corrected p is below 0.05 and the
+difference above zero, refuted if p is below 0.05 and the difference below zero, and else not told from noise.
+
+A task takes no part where the dense model is not better than the baseline, which gives every row the most frequent
+label, or the mean. It is better if one metric at least is above the baseline's by more than the sampling error of the
+dev rows, and none is that much below.
+"""

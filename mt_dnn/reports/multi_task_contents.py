@@ -1,0 +1,138 @@
+"""What the page of the multi-task benchmark holds: the table, and whether tickets sharing is better."""
+
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from mt_dnn.reports.baseline import baseline_of
+from mt_dnn.reports.comparison import Comparison, compare, corrected
+from mt_dnn.reports.contents import Failure, failure_blocks
+from mt_dnn.reports.findings import difference, p_or_why, tested
+from mt_dnn.reports.page import Block, Bullets, Columns, Heading, Table, paragraphs, table_of
+from mt_dnn.reports.points import show
+from mt_dnn.reports.rows import Row
+from mt_dnn.reports.score_table import score_cells, show_cell
+
+HOW_TESTED = """
+Every test is a paired t-test over seeds, two-sided: is the mean of the differences zero? With fewer than two shared
+seeds, or the same difference with every seed, there is no test. Tests and intervals cover what varies with the seed,
+not which rows happen to be in dev. Intervals are 95 % and not corrected; p-values are corrected by Holm's method.
+
+The Avg Score against that of MT-DNN is corrected for all rows of the encoder. It decides on H4, which is confirmed if
+the corrected p is below 0.05 and the difference above zero, refuted if p is below 0.05 and the difference below zero,
+and else not told from noise. The scores of single tasks are corrected for the tasks of a row. The control compares
+winning tickets with the others of the same mask in the same way.
+"""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One row against another: `average` compares their Avg Score, `by_task` their score on each task."""
+
+    row: Row
+    reference: Row
+    average: Comparison
+    by_task: dict[str, Comparison]
+
+    @property
+    def sentence(self) -> str:
+        outcome = f"{self.row.name} minus {self.reference.name}, Avg Score {tested(self.average)}"
+        if self.row.kind != "winning":
+            return outcome
+        if self.reference.kind == "dense":
+            return f"H4, tickets sharing is above MT-DNN: {self.average.verdict} ({outcome})"
+        return f"control, winning tickets are above {self.reference.kind} ones: {self.average.verdict} ({outcome})"
+
+
+def decide(rows: Sequence[Row]) -> list[Decision]:
+    """Compare every row with MT-DNN of its encoder, then winning tickets with the other ones of the same mask."""
+    found = []
+    for encoder in dict.fromkeys(row.encoder for row in rows):
+        own = [row for row in rows if row.encoder == encoder]
+        for dense in (row for row in own if row.kind == "dense"):
+            found += _family([(row, dense) for row in own if row is not dense])
+        for winning in (row for row in own if row.kind == "winning"):
+            others = [row for row in own if row.kind not in ("dense", "winning") and row.mask == winning.mask]
+            found += _family([(winning, other) for other in others])
+    return found
+
+
+def _family(pairs: Sequence[tuple[Row, Row]]) -> list[Decision]:
+    """Decide on each (row, reference), corrected for all of them together."""
+    averages = corrected({pair: compare(pair[0].scores, pair[1].scores) for pair in pairs})
+    by_task = {
+        (row, reference): corrected(
+            {task: compare(row.scores_of(task), reference.scores_of(task)) for task in row.tasks}
+        )
+        for row, reference in pairs
+    }
+    return [Decision(*pair, averages[pair], by_task[pair]) for pair in pairs]
+
+
+def scores_table(rows: Sequence[Row]) -> Table:
+    """The table of the paper: a row per model; its first row is the baseline, where the predictions are there."""
+    headings, cells = score_cells({row.name: row.results for row in rows})
+    several = max(len(row.runs) for row in rows) > 1
+    lines = [[row.name, *cells[row.name], *[str(len(row.runs))] * several] for row in rows]
+    if baseline := _baseline(rows):
+        lines.insert(0, baseline + [""] * several)
+    return Table(["Model", *headings, *["Seeds"] * several], lines)
+
+
+def _baseline(rows: Sequence[Row]) -> list[str]:
+    """What the most frequent label, or the mean, gives; [] where a dev set's predictions are gone."""
+    for record in (run for row in rows for run in row.runs.values()):
+        found = {task: baseline_of([record], task) for task in record.tasks}
+        scores = [baseline.score for baseline in found.values() if baseline]
+        if len(scores) == len(found):
+            cells = [show_cell(list(baseline.values.values())) for baseline in found.values() if baseline]
+            return ["Most frequent label, or mean", *cells, f"{statistics.mean(scores):.1f}", ""]
+    return []
+
+
+def sentences(decided: Sequence[Decision]) -> Iterator[str]:
+    """What came out, a line for each comparison."""
+    if not decided:
+        yield "no MT-DNN, or nothing beside it: nothing to compare"
+    for decision in decided:
+        yield decision.sentence
+
+
+def blocks(rows: Sequence[Row], decided: Sequence[Decision], failed: Sequence[Failure]) -> list[Block]:
+    """Return the blocks of the page; `failed`: see read_failures."""
+    page: list[Block] = [
+        Heading("Multi-task benchmark", 1),
+        scores_table(rows),
+        Bullets(list(sentences(decided))),
+        Heading("Differences"),
+    ]
+    lines = [(decision, task) for decision in decided for task in (None, *decision.row.tasks)]
+    if lines:
+        page.append(table_of(DIFFERENCES, lines))
+    page += [Heading("Tests and their correction", 3), *paragraphs(HOW_TESTED), Heading("All runs")]
+    page += failure_blocks(failed)
+    page.append(table_of(RUNS, [(row, seed) for row in rows for seed in row.runs]))
+    return page
+
+
+def _of(line: tuple[Decision, str | None]) -> Comparison:
+    decision, task = line
+    return decision.average if task is None else decision.by_task[task]
+
+
+DIFFERENCES: Columns = {
+    "model": lambda line: line[0].row.name,
+    "to": lambda line: line[0].reference.name,
+    "task": lambda line: line[1] or "Avg Score",
+    "score": lambda line: show(line[0].row.scores_of(line[1]) if line[1] else line[0].row.scores),
+    "difference [95 %]": lambda line: difference(_of(line)),
+    "p (Holm)": lambda line: p_or_why(_of(line)),
+    "seeds": lambda line: _of(line).seeds,
+}
+
+RUNS: Columns = {
+    "model": lambda run: run[0].name,
+    "seed": lambda run: run[1],
+    "Avg Score": lambda run: f"{run[0].scores[run[1]]:.2f}",
+    "folder": lambda run: run[0].runs[run[1]].name,
+}

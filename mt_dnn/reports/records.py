@@ -1,0 +1,199 @@
+"""What runs left, read back for reports: from their folders, or from the records that collect.py made of them.
+
+Reports name a run by its path from the given folder on, with the name of that folder first. So a page does not depend
+on where the folders lie, and the same runs give the same page from their folders and from their records.
+"""
+
+import contextlib
+import os
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from data_utils.errors import UserError
+from data_utils.files import find
+from data_utils.json_file import read_json
+from data_utils.run_folder import RunFolder
+from mt_dnn.config import PATHS, read_run_config
+from mt_dnn.reports.checks import check_run, ticket_from
+from mt_dnn.reports.collection import RUNS, SCORES, Collection, in_order, read_collection
+from mt_dnn.reports.predictions import read_predictions
+from mt_dnn.tickets.ticket import Ticket
+
+# What may differ between runs of one table: what tables show, and what changes no outcome beyond rounding.
+MAY_DIFFER = {"kind", "seed", "tickets", "keep_gates", "device", "precision"}
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished run.
+
+    `name`: what reports call it; `place`: where it was read; `options`: its config.json without paths; `result`: its
+    result.json; `collected_baseline`: the baseline of a collected run, None for a run folder.
+    """
+
+    name: str
+    place: str
+    options: dict[str, Any]
+    result: dict[str, Any]
+    collected_baseline: dict[str, dict[str, float]] | None = None
+
+    @property
+    def tasks(self) -> list[str]:
+        return list(self.result["tasks"])
+
+    @property
+    def seed(self) -> int:
+        return self.result["seed"]
+
+    @property
+    def kind(self) -> str:
+        return self.result["kind"]
+
+    @property
+    def train_fraction(self) -> float:
+        """The part of the training rows that it trained on; with several tasks, of the first."""
+        fraction = self.options.get("train_fraction", 1.0)
+        return fraction[0] if isinstance(fraction, list) else fraction
+
+    def ticket(self, task: str) -> Ticket:
+        """The ticket that it trained on one of its tasks."""
+        return ticket_from(self.options["tickets"][task])
+
+    @cached_property
+    def baseline(self) -> dict[str, dict[str, float]]:
+        """{dev set: {metric: value of Predictions.baseline}}; a dev set whose predictions are gone is left out."""
+        if self.collected_baseline is not None:
+            return self.collected_baseline
+        found = {}
+        for dev_set, metrics in self.result["dev"].items():
+            with contextlib.suppress(FileNotFoundError):
+                found[dev_set] = read_predictions(self.predictions_file(dev_set)).baseline(list(metrics))
+        return found
+
+    def predictions_file(self, dev_set: str) -> Path:
+        """Where the folder of the run has its predictions of a dev set."""
+        return RunFolder(self.place).predictions(dev_set if len(self.result["dev"]) > 1 else None)
+
+
+def read_records(folders: Iterable[str | Path]) -> list[Record]:
+    """Return a Record of every finished run below `folders`, in the order of their names.
+
+    Raises UserError for a folder without any, and for a file that is not as Session.do or collect.py writes it.
+    """
+    found: dict[str, Record] = {}
+    for folder, name in names_of(folders).items():
+        own = [*read_run_folders(folder, name)]
+        for path in find(folder, RUNS):
+            own += collected_records(read_collection(path.parent))
+        if not own:
+            raise UserError(f"{folder}: no finished run (result.json), expected a folder of train.py or rewind.py")
+        for record in own:
+            found.setdefault(record.name, record)
+    return [found[name] for name in in_order(found)]
+
+
+def names_of(folders: Iterable[str | Path]) -> dict[Path, str]:
+    """Return {folder: its name}: as many last parts of its path as tell all `folders` apart; each folder once."""
+    unique: dict[tuple[str, ...], Path] = {}
+    for folder in folders:
+        unique.setdefault(Path(os.path.abspath(folder)).parts, Path(folder))
+    depth = 1
+    while len({parts[-depth:] for parts in unique}) < len(unique):
+        depth += 1
+    return {folder: "/".join(parts[-depth:]).lstrip("/") for parts, folder in unique.items()}
+
+
+def read_run_folders(folder: Path, name: str) -> Iterator[Record]:
+    """Yield a Record of every run folder below `folder`, which is called `name`; pass over one removed meanwhile."""
+    for path in find(folder, "result.json"):
+        with removed_meanwhile(path):
+            result = read_json(path, "the result of a run")
+            options = read_run_config(path.with_name("config.json"))
+            check_run(result, str(path), options, str(path.with_name("config.json")))
+            own_name = _name_below(name, folder, path.parent)
+            yield Record(own_name, str(path.parent), without_paths(options), result)
+
+
+def collected_records(collection: Collection) -> Iterator[Record]:
+    """Yield a Record of every finished run in a Collection."""
+    for at, (name, line) in enumerate(collection.runs.items(), 1):
+        if "failed" not in line:
+            place, options = f"{collection.folder / RUNS}:{at}", collection.options_of(name)
+            check_run(line["result"], place, options, place)
+            yield Record(name, place, options, line["result"], line["baseline"])
+
+
+def read_failures(folders: Iterable[str | Path]) -> list[tuple[str, str, str]]:
+    """Return [(name, place, its line)] of the runs below `folders` that ended with failed.txt and without a result."""
+    found: dict[str, tuple[str, str]] = {}
+    for folder, name in names_of(folders).items():
+        for path in find(folder, "failed.txt"):
+            files = RunFolder(path.parent)
+            if (line := files.why_failed()) and not files.result.exists():
+                found.setdefault(_name_below(name, folder, path.parent), (str(path.parent), line))
+        for path in find(folder, RUNS):
+            for own_name, line in read_collection(path.parent).runs.items():
+                if "failed" in line:
+                    found.setdefault(own_name, (str(path), line["failed"]))
+    return [(name, *found[name]) for name in in_order(found)]
+
+
+def read_scores(folders: Iterable[str | Path]) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Return {name of the file: (its place, its content)} of all importance scores below `folders`.
+
+    The content is without `checkpoint`, which is a path.
+    """
+    found: dict[str, tuple[str, dict[str, Any]]] = {}
+    for folder, name in names_of(folders).items():
+        for path in find(folder, "importance.json"):
+            with removed_meanwhile(path):
+                content = read_json(path, "importance scores")
+                content.pop("checkpoint", None)
+                found.setdefault(_name_below(name, folder, path), (str(path), content))
+        for path in find(folder, SCORES):
+            for own_name, line in read_collection(path.parent).scores.items():
+                content = {key: value for key, value in line.items() if key != "file"}
+                found.setdefault(own_name, (str(path), content))
+    return {name: found[name] for name in in_order(found)}
+
+
+def _name_below(name: str, folder: Path, path: Path) -> str:
+    """What reports call the file or folder `path` below `folder`, which is called `name`."""
+    return str(PurePosixPath(name, path.relative_to(folder).as_posix()))
+
+
+@contextlib.contextmanager
+def removed_meanwhile(path: Path) -> Iterator[None]:
+    """Pass over an error in the block if `path` is gone soon after: its folder was being removed while it was read."""
+    try:
+        yield
+    except (UserError, FileNotFoundError):
+        time.sleep(0.2)  # a folder is removed file by file
+        if path.exists():
+            raise
+
+
+def without_paths(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a run without paths; what these lead to is among them by name and fingerprint."""
+    return {key: value for key, value in options.items() if key not in PATHS}
+
+
+def refuse_difference(record: Record, other: Record, keys: Iterable[str] | None = None) -> None:
+    """Raise UserError if two runs that a table shows as alike were made with other options (`keys`: only these)."""
+    one, two = comparable(record), comparable(other)
+    keys = one.keys() - MAY_DIFFER if keys is None else keys
+    differing = [f"{key} {one.get(key)!r} and {two.get(key)!r}" for key in sorted(keys) if one.get(key) != two.get(key)]
+    if differing:
+        raise UserError(
+            f"{record.place} and {other.place}: {'; '.join(differing)}; expected the same, report them apart"
+        )
+
+
+def comparable(record: Record) -> dict[str, Any]:
+    """What decides whether two runs can stand in one table: their options, the encoder, and what was measured."""
+    metrics = {dev_set: list(values) for dev_set, values in record.result["dev"].items()}
+    return {**record.options, "model": record.result["model"], "metrics": metrics}

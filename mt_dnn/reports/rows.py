@@ -1,0 +1,83 @@
+"""Finished runs of several tasks, gathered into rows of the multi-task table: one encoder and mask, over its seeds."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from data_utils.errors import UserError
+from data_utils.metrics import average_score
+from mt_dnn.reports.comparison import Scores
+from mt_dnn.reports.records import MAY_DIFFER, Record, comparable, refuse_difference
+from mt_dnn.tickets.masks import KINDS
+
+NAMES = {"dense": "MT-DNN", "winning": "Tickets-Share"}  # other kinds: "Tickets-Share, random"
+OF_A_ROW = {"encoder", "model", "data"}  # the same in all runs of a row
+
+
+@dataclass(eq=False)
+class Row:
+    """A model of the table: its encoder, kind of tickets, name of the mask ("" for MT-DNN), and {seed: Record}."""
+
+    encoder: str
+    kind: str
+    mask: str
+    runs: dict[int, Record]
+
+    @property
+    def name(self) -> str:
+        mask = f" ({self.mask})" if self.mask not in ("", "super_tickets") else ""
+        return f"{NAMES.get(self.kind, f'Tickets-Share, {self.kind}')}{mask}, {self.encoder}"
+
+    @property
+    def results(self) -> list[dict]:
+        return [run.result for run in self.runs.values()]
+
+    @property
+    def tasks(self) -> list[str]:
+        return list(self.results[0]["tasks"])
+
+    @property
+    def scores(self) -> Scores:
+        """{seed: Avg Score in points}."""
+        return {seed: 100 * run.result["average_score"] for seed, run in self.runs.items()}
+
+    def scores_of(self, task: str) -> Scores:
+        """{seed: average of one task's dev sets and metrics, in points}."""
+
+        def score(result: dict) -> float:
+            return average_score({task: {name: result["dev"][name] for name in result["tasks"][task]["dev_sets"]}})
+
+        return {seed: 100 * score(run.result) for seed, run in self.runs.items()}
+
+
+def gather_rows(records: Iterable[Record]) -> list[Row]:
+    """Return the rows of the table, MT-DNN first for each encoder; the same run found twice counts once.
+
+    Each seed may have a mask of its own, whose tickets close as many heads and FFNs as those of the other seeds.
+
+    Raises UserError where runs of the table differ in more than encoder, tickets and seed, or runs of a row in more
+    than which units their tickets close.
+    """
+    rows: dict[tuple[str, int, str], Row] = {}
+    first = None
+    for record in records:
+        first = first or record
+        refuse_difference(first, record, comparable(first).keys() - MAY_DIFFER - OF_A_ROW)
+        encoder = record.result["model"]["name"]
+        mask = "" if record.kind == "dense" else PurePosixPath(record.name).parent.name
+        row = rows.setdefault((encoder, KINDS.index(record.kind), mask), Row(encoder, record.kind, mask, {}))
+        for other in row.runs.values():
+            refuse_difference(other, record, OF_A_ROW)
+            if _sizes(other) != _sizes(record):
+                raise UserError(
+                    f"{other.place} and {record.place}: tickets of other sizes; expected the same, report them apart"
+                )
+        refuse_difference(row.runs.setdefault(record.seed, record), record, ["tickets"])
+    for row in rows.values():
+        row.runs = dict(sorted(row.runs.items()))
+    return [row for _, row in sorted(rows.items())]
+
+
+def _sizes(record: Record) -> dict[str, tuple[int, int]]:
+    """{task: (heads, FFNs closed)}."""
+    return {task: (entry["heads_closed"], entry["ffns_closed"]) for task, entry in record.result["tasks"].items()}

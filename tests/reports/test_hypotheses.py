@@ -1,0 +1,143 @@
+"""The hypotheses: what is compared, on which seeds and sizes, and what is concluded."""
+
+import numpy as np
+import pytest
+from fake_runs import MULTI_TASK, REPORT, transitions_of, write_line, write_shared_run
+from scipy import stats
+
+from mt_dnn.reports.comparison import holm
+from mt_dnn.reports.findings import hypothesis_line
+from mt_dnn.reports.hypotheses import CLAIMS, complete, decide
+
+SEEDS = (1, 2, 3, 4, 5)
+
+
+def found(*folders):
+    return {finding.name: finding for finding in decide(CLAIMS, transitions_of(*folders))}
+
+
+def test_a_seed_does_not_choose_its_own_ticket(tmp_path):
+    # By its own held-out rows every seed would choose its lucky run of 0.9.
+    held_out = {(2, 0): [0.9, 0.6, 0.6], (4, 1): [0.6, 0.9, 0.61]}
+    write_line(tmp_path, "winning", {(2, 0): [0.9, 0.71, 0.72], (4, 1): [0.61, 0.9, 0.62]}, held_out)
+    write_line(tmp_path, "dense", {(0, 0): [0.7, 0.7, 0.7]}, {(0, 0): [0.7, 0.7, 0.7]})
+    finding = found(tmp_path)["H1"]
+    # Means of the other seeds: without 1, 0.6 to 0.755; without 2, 0.75 to 0.605; without 3, 0.75 each: the sparser.
+    assert finding.by_task["rte"].difference == pytest.approx(np.mean([61 - 70, 71 - 70, 62 - 70]))
+    assert finding.how["rte"] == "chosen: 4 + 1 for 2 of 3 seeds, 2 + 0 for 1 of 3 seeds"
+
+
+def test_kinds_are_compared_at_equal_sizes_and_over_tasks(tmp_path):
+    rng = np.random.default_rng(0)
+    scores = {
+        (task, kind, level): rng.uniform(0.5, 0.8, len(SEEDS)) + (kind == "winning") * 0.1
+        for task in ("rte", "sst")
+        for kind in ("winning", "random")
+        for level in ((2, 0), (4, 1))
+    }
+    for (task, kind, level), values in scores.items():
+        write_line(tmp_path, kind, {level: values.tolist()}, task=task)
+    for task in ("rte", "sst"):
+        write_line(tmp_path, "winning", {(6, 2): [0.1] * 5}, task=task)  # no random ticket of that size
+        write_line(tmp_path, "dense", {(0, 0): [0.7] * 5}, task=task)
+    gains = {
+        task: 100
+        * np.mean(
+            [scores[task, "winning", level] - scores[task, "random", level] for level in ((2, 0), (4, 1))], axis=0
+        )
+        for task in ("rte", "sst")
+    }
+    finding = found(tmp_path)["H2"]
+    p_values = [stats.ttest_1samp(gains[task], 0).pvalue for task in gains]
+    for task, corrected in zip(gains, holm(p_values)):
+        assert finding.by_task[task].difference == pytest.approx(gains[task].mean())
+        assert finding.by_task[task].corrected == pytest.approx(corrected)
+    overall = (gains["rte"] + gains["sst"]) / 2
+    assert finding.overall.difference == pytest.approx(overall.mean())
+    assert finding.overall.p == pytest.approx(stats.ttest_1samp(overall, 0).pvalue)
+    assert finding.overall.corrected == pytest.approx(finding.overall.p)  # H1 and H3 have no test here
+    assert found(tmp_path)["H3"].left_out["rte"] == "no random and losing tickets of one size with one seed"
+
+
+@pytest.mark.parametrize(
+    "losing, verdict",
+    [
+        ([0.5, 0.52, 0.51, 0.5, 0.49], "confirmed"),
+        ([0.9, 0.92, 0.91, 0.9, 0.89], "refuted"),
+        ([0.7, 0.6, 0.8, 0.72, 0.69], "not told from noise"),
+    ],
+)
+def test_verdicts(tmp_path, losing, verdict):
+    write_line(tmp_path, "random", {(2, 0): [0.7, 0.71, 0.72, 0.7, 0.73]})
+    write_line(tmp_path, "losing", {(2, 0): losing})
+    finding = found(tmp_path)["H3"]
+    assert finding.overall.verdict == verdict
+    assert hypothesis_line(finding).startswith(
+        f"H3, random tickets are above losing ones of equal size: {verdict} ({finding.overall.difference:+.1f} ["
+    )
+
+
+def test_p_values_are_corrected_for_the_hypotheses(tmp_path):
+    for kind, shift in (("winning", 0.02), ("random", 0.0), ("losing", -0.03)):
+        write_line(tmp_path, kind, {(2, 0): [0.7 + shift, 0.72 + shift / 2, 0.69, 0.71 + shift]})
+    findings = found(tmp_path)
+    assert [findings[name].overall.corrected for name in ("H2", "H3")] == pytest.approx(
+        holm([findings[name].overall.p for name in ("H2", "H3")])
+    )
+
+
+def test_one_seed_is_no_test(tmp_path, door):
+    held_out = {(0, 0): [0.7], (2, 0): [0.7]}
+    write_line(tmp_path, "dense", {(0, 0): [0.7]}, held_out)
+    write_line(tmp_path, "winning", {(2, 0): [0.75]}, held_out)
+    ended = door(REPORT, tmp_path)
+    assert "above the dense model: not told from noise (+5.0, no test: 1 shared seed)" in ended.out
+    assert "H2, winning tickets are above random ones of equal size: not tested, as no task takes part" in ended.out
+
+
+@pytest.mark.parametrize(
+    "available, seeds, items",
+    [
+        ({1: {"a", "b"}, 2: {"a", "b"}, 3: {"a"}}, [1, 2], {"a", "b"}),  # seed 3 has just begun
+        ({1: {"a", "b", "c"}, 2: {"a"}, 3: {"a"}, 4: {"a"}}, [1, 2, 3, 4], {"a"}),  # later seeds leave sizes out
+        ({1: set()}, [], set()),
+        ({}, [], set()),
+    ],
+)
+def test_seeds_and_sizes_are_those_that_keep_most_runs(available, seeds, items):
+    assert complete(available) == (seeds, items)
+
+
+# ---- several tasks in one encoder ----
+
+
+def test_tickets_sharing_is_tested_against_mt_dnn_and_the_control(tmp_path, door):
+    rng = np.random.default_rng(1)
+    gains = {"dense": 0.0, "winning": 0.05, "random": -0.02}
+    dev = {
+        (kind, seed): {task: rng.uniform(0.6, 0.7) + gain for task in ("rte", "sst")}
+        for kind, gain in gains.items()
+        for seed in SEEDS
+    }
+    for (kind, seed), values in dev.items():
+        write_shared_run(tmp_path, kind, seed, values, shift=seed)  # each seed with tickets of its own
+    ended = door(MULTI_TASK, tmp_path)
+    assert ended.status == 0, ended.err
+    average = {kind: np.array([100 * np.mean(list(dev[kind, seed].values())) for seed in SEEDS]) for kind in gains}
+    tests = {kind: stats.ttest_rel(average[kind], average["dense"]) for kind in ("winning", "random")}
+    p_values = dict(zip(tests, holm([test.pvalue for test in tests.values()])))
+    interval = tests["winning"].confidence_interval(0.95)
+    difference = np.mean(average["winning"] - average["dense"])
+    p = "< 0.001" if p_values["winning"] < 0.001 else f"{p_values['winning']:.3f}"
+    page = (tmp_path / "multi_task.md").read_text()
+    assert f"Avg Score | {np.mean(average['winning']):.1f} ± {np.std(average['winning'], ddof=1):.1f}" in page
+    assert f"| {difference:+.1f} [{interval.low:+.1f}, {interval.high:+.1f}] | {p} | 5 |" in page
+    assert "H4, tickets sharing is above MT-DNN: " in ended.out
+    assert "control, winning tickets are above random ones: " in ended.out
+    assert "| Most frequent label, or mean | 55.0 | 55.0 | 55.0 |  |  |" in page
+
+
+def test_tickets_of_other_sizes_are_no_row(tmp_path, refused):
+    write_shared_run(tmp_path, "winning", 1, {"rte": 0.7, "sst": 0.7})
+    write_shared_run(tmp_path, "winning", 2, {"rte": 0.7, "sst": 0.7}, level=(3, 1))
+    assert "tickets of other sizes" in refused(MULTI_TASK, tmp_path)
