@@ -17,7 +17,7 @@ from data_utils.tokenized import TokenizedSplit, write_split
 from data_utils.tsv import Row
 from mt_dnn.encoders.families import longest_row, takes_token_types
 from mt_dnn.model import load_model
-from mt_dnn.runtime.machine import autocast, choose_device, choose_tokens_at_once
+from mt_dnn.runtime.machine import choose_device, choose_tokens_at_once
 from mt_dnn.training.evaluate import decide, predict
 
 BATCH_SIZE = 64
@@ -119,7 +119,7 @@ class Classifier:
                 self.task,
                 split,
                 BATCH_SIZE,
-                autocast(device, self.precision),
+                self.precision,
                 choose_tokens_at_once(0, device) or TOKENS,
             )
 

@@ -30,15 +30,16 @@ from mt_dnn.reports.score_table import score_table
 from mt_dnn.runs.run import tasks_and_dev_sets
 from mt_dnn.runtime.distributed import on_main_process, rank
 from mt_dnn.runtime.log import log, log_command, logging_to, progress_bar
-from mt_dnn.runtime.machine import autocast, choose_device, choose_precision, choose_tokens_at_once, save_time
+from mt_dnn.runtime.machine import choose_device, choose_precision, choose_tokens_at_once, save_time
 from mt_dnn.tickets.gates import gated, ticket_gates
 from mt_dnn.tickets.importance import score
 from mt_dnn.tickets.masks import Mask
 from mt_dnn.tickets.prune import prune
 from mt_dnn.tickets.scores import draw_heat_map, normalise, write_importance
 from mt_dnn.tickets.ticket import remaining_weights
-from mt_dnn.training.evaluate import write_predictions
-from mt_dnn.training.trainer import Data, fine_tune, show_metrics
+from mt_dnn.training.evaluate import show_metrics, write_predictions
+from mt_dnn.training.task_data import TaskData
+from mt_dnn.training.trainer import fine_tune
 
 
 class Session:
@@ -48,10 +49,10 @@ class Session:
         """Read everything; raise UserError for whatever does not fit together."""
         self.optimization, self.machine = optimization, machine
         self.data_options, self.holdout = data_options, data_options.holdout
-        save_time()
+        if not machine.plain:
+            save_time()
         self.device = choose_device(machine.device)
         self.precision_name = choose_precision(machine.precision, self.device)
-        self.precision = autocast(self.device, self.precision_name)
 
         self.tokenizer = load_tokenizer(model_options.init_checkpoint)
         made_with = describe_tokenizer(self.tokenizer)
@@ -85,7 +86,7 @@ class Session:
                 )
 
     def data(self, seed):
-        """The rows that a run with this seed trains and is evaluated on: Data per task."""
+        """The rows that a run with this seed trains and is evaluated on: TaskData per task."""
 
         def of_task(task, train, dev):
             rows, held_out = split_rows(len(train), self.holdout)
@@ -94,7 +95,7 @@ class Session:
                     f"--holdout {self.holdout}: none of the {len(train)} training rows of {task.name} is left to train on"
                 )
             rows = rows[choose_rows(len(rows), self.data_options.fraction_of(task.name), seed)]
-            return Data(task, train, rows, dev, train.part(held_out) if len(held_out) else None)
+            return TaskData(task, train, rows, dev, train.part(held_out) if len(held_out) else None)
 
         return [of_task(*splits) for splits in self.splits]
 
@@ -125,7 +126,7 @@ class Session:
             torch.manual_seed(run.seed + 1_000_003 * rank())  # dropout differs between processes
             with self._gated(model, run):
                 epochs, outputs = fine_tune(
-                    model, data, self.optimization, self.machine, self.precision, run.seed, files
+                    model, data, self.optimization, self.machine, self.precision_name, run.seed, files
                 )
             if run.keep_gates:
                 prune(model.encoder, *run.tickets.values())
@@ -186,7 +187,7 @@ class Session:
             )
 
     def _new_model(self, run):
-        model = Model(copy.deepcopy(self.pretrained), self.tasks)
+        model = Model(copy.deepcopy(self.pretrained), self.tasks, self.machine.plain)
         model.draw_heads(run.seed)
         model.to(self.device)
         return model if run.keep_gates else place_tickets(model, run.tickets, run.exact_sharing)

@@ -116,27 +116,20 @@ def all_gather(state):
     return states
 
 
-def data_parallel(model, tasks):
-    """Return `model` such that its gradients are the mean over the processes. With several `tasks`, a batch leaves the
-    others' heads, and FFNs that its ticket closes, without a gradient."""
-    if world_size() == 1:
-        return model
-    import warnings
+def all_reduce_gradients(parameters):
+    """Sum the gradients of `parameters` over the processes, in place; all processes must have those of the same ones.
 
-    from torch.nn.parallel import DistributedDataParallel
+    After the last part of a batch, in one exchange. DistributedDataParallel would hide a part of that time behind the last
+    backward pass, but it can not wait for gradients that are summed up elsewhere (vocabulary.py, bfloat16.py).
+    """
+    if world_size() > 1:
+        import torch
 
-    with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", message=".*broadcast_buffers"
-        )  # newer versions of torch would have another name for it
-        return DistributedDataParallel(
-            model, find_unused_parameters=tasks > 1, broadcast_buffers=False
-        )  # they never change
-
-
-def gradient_sync(model, now):
-    """A context for a forward and backward pass of a data_parallel `model`: the gradients are exchanged `now`, or with a later pass's."""
-    return contextlib.nullcontext() if now or world_size() == 1 else model.no_sync()
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        summed = all_reduce_sum(torch.cat([gradient.flatten() for gradient in gradients]))
+        parts = summed.split([gradient.numel() for gradient in gradients])
+        for gradient, part in zip(gradients, parts, strict=True):
+            gradient.copy_(part.view_as(gradient))
 
 
 def on_main_process(function):
