@@ -279,8 +279,8 @@ class TokenizedSplit:
         for start in range(0, len(self._tokens), 2**20):
             yield self._tokens[start : start + 2**20]
 
-    def batch(self, rows: np.ndarray) -> dict[str, "torch.Tensor"]:
-        """Return the batch of `rows` (indices) as torch tensors, padded to its longest row.
+    def batch(self, rows: np.ndarray, padded_length: int | None = None) -> dict[str, "torch.Tensor"]:
+        """Return the batch of `rows` (indices) as torch tensors, padded to its longest row, or to `padded_length`.
 
         input_ids, token_type_ids: (batch, length) int64; attention_mask: the same, 0 at padding, where there is any;
         labels: (batch,), where the split has them.
@@ -288,7 +288,7 @@ class TokenizedSplit:
         import torch
 
         lengths = self.lengths[rows]
-        ids = np.full((len(rows), lengths.max()), self.header["pad_id"], np.int64)
+        ids = np.full((len(rows), padded_length or lengths.max()), self.header["pad_id"], np.int64)
         types = np.zeros_like(ids)
         for i, (start, length) in enumerate(zip(self._starts[rows], lengths)):
             ids[i, :length] = self._tokens[start : start + length]

@@ -30,14 +30,14 @@ FLOATS = {"F64", "F32", "F16", "BF16"}  # types of weights, as safetensors names
 
 
 class Model(nn.Module):
-    """`encoder`: one of families.py, which is made to save work (attention.py); `heads`: a linear layer by task name;
-    `shared`: by task name the SharedTicket that the task's batches run through, where they do not take the whole encoder;
+    """`encoder`: one of families.py, which is made to save work (attention.py) unless `plain`; `heads`: a linear
+    layer by task name; `shared`: by task name the SharedTicket that the task's batches run through, where they do not take the whole encoder;
     `exact_sharing`: whether an update leaves alone what the tickets of its tasks close (see updating())."""
 
-    def __init__(self, encoder, tasks):
+    def __init__(self, encoder, tasks, plain=False):
         super().__init__()
         self.encoder = encoder
-        save_work(encoder)
+        save_work(encoder, plain)
         layers_alone_in_autocast(encoder)
         self.token_types = takes_token_types(encoder.config)
         self.dropout = nn.ModuleDict({_key(task): nn.Dropout(task.head_dropout) for task in tasks})

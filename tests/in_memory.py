@@ -38,8 +38,8 @@ class Rows:
     def __len__(self):
         return len(self.rows)
 
-    def batch(self, rows, extra_padding=0):
-        length = self.lengths[rows].max() + extra_padding
+    def batch(self, rows, padded_length=None):
+        length = padded_length or self.lengths[rows].max()
         ids, types, mask = (torch.zeros(len(rows), length, dtype=torch.long) for _ in range(3))
         for i, row in enumerate(rows):
             ids[i, : self.lengths[row]] = torch.from_numpy(self.rows[row])

@@ -12,11 +12,12 @@ from made_up import make_encoder, make_task
 from data_utils.run_folder import RunFolder
 from mt_dnn.config import MachineOptions, OptimizationOptions
 from mt_dnn.model import Model, place_tickets
-from mt_dnn.runtime.machine import autocast, choose_tokens_at_once
+from mt_dnn.runtime.machine import choose_tokens_at_once
 from mt_dnn.tickets.importance import score
 from mt_dnn.tickets.ticket import DENSE, choose, counts_at
 from mt_dnn.training.evaluate import predict
-from mt_dnn.training.trainer import Data, fine_tune
+from mt_dnn.training.task_data import TaskData
+from mt_dnn.training.trainer import fine_tune
 
 
 class ByUs:
@@ -24,7 +25,7 @@ class ByUs:
 
     def __init__(self, shape, split, device, precision, batch_size):
         self.encoder, self.split, self.device, self.batch_size = make_encoder(shape), split, device, batch_size
-        self.precision, self.tokens = autocast(device, precision), choose_tokens_at_once(0, device)
+        self.precision, self.tokens = precision, choose_tokens_at_once(0, device)
 
     def ticket(self, sparsity, seed=0):
         """Return a random ticket at a sparsity, such as "0.5"."""
@@ -45,7 +46,7 @@ class ByUs:
         """Return the seconds of training several tasks in one encoder, {name: (rows, ticket)}, once."""
         model = self._model({name: ticket for name, (_, ticket) in tasks.items()})
         data = [
-            Data(make_task(name), self.split, np.asarray(rows), {name: self.split.part(rows[:1])})
+            TaskData(make_task(name), self.split, np.asarray(rows), {name: self.split.part(rows[:1])})
             for name, (rows, _) in tasks.items()
         ]
         with tempfile.TemporaryDirectory() as folder:
@@ -63,9 +64,7 @@ class ByUs:
         """Return the seconds of a forward pass over `rows` with the batches and the precision that importance has."""
         return self._timed(
             rows,
-            lambda model, task: predict(
-                model, task, self.split.part(rows), self.batch_size, autocast(self.device, "float32"), self.tokens
-            ),
+            lambda model, task: predict(model, task, self.split.part(rows), self.batch_size, "float32", self.tokens),
         )
 
     def score(self, rows):

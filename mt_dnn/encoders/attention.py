@@ -1,7 +1,15 @@
-"""The library's encoders, made to give their pooled output with less work."""
+"""Saves work in the library's encoders: the last layer at the first position alone, and attention with fast dropout.
+
+The pooler reads the first position of the last layer's output, so the other positions are needed as keys and values only.
+That saves three quarters of the last layer, an eighth of MiniLM. torch has no fused attention with dropout on CPUs and
+falls back to slow code, which attend() replaces; with dropout.py that saves a third of the time.
+"""
+
+from typing import Any
 
 import torch
 from torch import nn
+from transformers import PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.models.bert.modeling_bert import eager_attention_forward
@@ -10,22 +18,27 @@ from mt_dnn.encoders.dropout import Dropout, drop
 from mt_dnn.encoders.families import family_of
 
 
-def save_work(encoder):
+def save_work(encoder: PreTrainedModel, plain: bool = False) -> None:
     """Let `encoder` (one of families.py) do no more than its pooler's output needs, in place.
 
-    That output stays the same up to rounding, as do the names of the weights. Of the last layer's hidden states the
-    first position's alone are left.
+    That output stays the same up to rounding, as do the names of the weights. Of the last layer's hidden states only the
+    first position's are left.
+
+    `plain`: leave all to the library, except MPNet's layers, whose own code can not lose a head.
     """
     layers = encoder.encoder.layer
     if family_of(encoder.config).relative_positions:
         for layer in layers:
-            layer.__class__, layer.first_position, attention = RelativeLayer, layer is layers[-1], layer.attention.attn
+            layer.__class__, attention = RelativeLayer, layer.attention.attn
+            layer.first_position_only = layer is layers[-1] and not plain
             attention.config = encoder.config
             attention.register_buffer(
                 "open_heads", torch.arange(attention.num_attention_heads, device=encoder.device), persistent=False
             )
-    else:
-        layers[-1].__class__ = FirstPosition
+    if plain:
+        return
+    if not family_of(encoder.config).relative_positions:
+        layers[-1].__class__ = FirstPositionLayer
     if encoder.config._attn_implementation == "sdpa":
         encoder.config._attn_implementation = attend.__name__
     for module in list(encoder.modules()):
@@ -34,10 +47,12 @@ def save_work(encoder):
                 setattr(module, name, Dropout(child.p))
 
 
-class FirstPosition(nn.Module):
-    """A last layer at the first position alone, as the pooler reads no other; the others still are keys and values."""
+class FirstPositionLayer(nn.Module):
+    """A layer whose output is that of the first position; the others are keys and values."""
 
-    def forward(self, hidden_states, attention_mask=None, *more, **others):
+    def forward(
+        self, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None = None, *more: Any, **others: Any
+    ) -> torch.Tensor:
         attention, first = self.attention.self, hidden_states[:, :1]
         context = _context(
             attention,
@@ -51,13 +66,20 @@ class FirstPosition(nn.Module):
 
 
 class RelativeLayer(nn.Module):
-    """A layer of MPNet, whose heads have biases by distance: those of its open heads; a last layer at the first position alone.
+    """A layer of MPNet, whose heads add biases by distance to their scores; here only its open heads do.
 
-    The library's own code takes the biases of all heads, and can't do without one.
+    The library's own code takes the biases of all heads. `first_position_only`: as in FirstPositionLayer.
     """
 
-    def forward(self, hidden_states, attention_mask=None, position_bias=None, **others):
-        attention, queries = self.attention.attn, hidden_states[:, :1] if self.first_position else hidden_states
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        position_bias: torch.Tensor | None = None,
+        **others: Any,
+    ) -> tuple[torch.Tensor]:
+        attention = self.attention.attn
+        queries = hidden_states[:, :1] if self.first_position_only else hidden_states
         bias = position_bias[:1, :, : queries.shape[1]].index_select(1, attention.open_heads)  # the same for all rows
         context = _context(
             attention,
@@ -70,7 +92,9 @@ class RelativeLayer(nn.Module):
         return (self.output(self.intermediate(output), output),)
 
 
-def _context(attention, query, key, value, mask):
+def _context(
+    attention: nn.Module, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None
+) -> torch.Tensor:
     """The heads' attention-weighted values side by side; query, key, value: (batch, length, heads x size)."""
     size = attention.attention_head_size
     query, key, value = (projected.unflatten(-1, (-1, size)).transpose(1, 2) for projected in (query, key, value))
@@ -87,8 +111,17 @@ def _context(attention, query, key, value, mask):
     return context.flatten(2)
 
 
-def attend(module, query, key, value, attention_mask, dropout=0.0, scaling=None, **more):
-    """The library's scaled_dot_product_attention, except for dropout on a CPU: torch has no fast code for that.
+def attend(
+    module: nn.Module | None,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    **more: Any,
+) -> tuple[torch.Tensor, None]:
+    """The library's scaled_dot_product_attention, except where there is dropout on a CPU.
 
     query, key, value: (batch, heads, length, size); attention_mask: added to the scores, (batch, heads, length, length)
     or with 1 in place of some of them, or None. Returns (batch, length, heads, size), None.

@@ -1,44 +1,65 @@
-"""The rows of the embedding table that a training's texts use; the others wait aside.
+"""Saves work on the embedding table: rows that no text uses wait aside, and the gradient is zero-filled once per update.
 
 A small task uses a third of the table, and the table is half of a small model. A row that no text uses gets no
-gradient: all that an optimizer does to it is decay. So it need not be in the gradients, their norm, the optimizer's
-state and the checkpoints.
+gradient: all that an optimizer does to it is decay. So gradients, their norm, the optimizer's state and the checkpoints
+can do without it. Of MiniLM's fine-tuning in float32 this saves about a tenth of the time, and a quarter of the memory.
+
+The library's embedding makes a gradient as large as the table, mostly zeros, in every backward pass, and adds it to that
+of the passes before. A batch has several passes, one for each of its parts. Here a pass notes the gradients of its
+tokens alone, and the table's gradient is filled with zeros and summed up once per update.
 """
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
+from transformers import PreTrainedModel
+
+CACHED = 2**16  # numbers that stay in a CPU's cache while many operations pass over them
+
+
+class Split(Protocol):
+    """What used_tokens() reads of a tokenized split."""
+
+    header: dict
+
+    def tokens_in_parts(self) -> Iterator[np.ndarray]: ...
 
 
 class UsedRows(nn.Module):
-    """An nn.Embedding's rows of some tokens, in its place; its ids stay the same."""
+    """The rows of some tokens of an nn.Embedding, in its place; ids of tokens stay the same."""
 
-    def __init__(self, whole, used):
-        """`whole`: the nn.Embedding; `used`: (tokens in its table,), whether the token is used."""
+    def __init__(self, whole: nn.Embedding, used: np.ndarray):
+        """`used`: (tokens in the table,) bool, whether the token is used."""
         super().__init__()
-        self.whole = [whole]  # in a list, so that its weights are none of this module's
-        used = torch.from_numpy(used).to(whole.weight.device)
-        self.register_buffer("used", used, persistent=False)
-        self.register_buffer("row", used.cumsum(0) - 1, persistent=False)  # by token id
-        self.weight = nn.Parameter(whole.weight.detach()[used])
+        self.whole = [whole]  # in a list, so that its weights are not among this module's
+        is_used = torch.from_numpy(used).to(whole.weight.device)
+        self.register_buffer("used", is_used, persistent=False)
+        self.register_buffer("row", is_used.cumsum(0) - 1, persistent=False)  # by token id
+        self.weight = nn.Parameter(whole.weight.detach()[is_used])
         padding = whole.padding_idx
         self.padding = int(self.row[padding]) if padding is not None and used[padding] else None
 
-    def forward(self, ids):
-        return functional.embedding(self.row[ids], self.weight, self.padding)
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return functional.embedding(self.row[ids], self.weight, self.padding, sparse=True)
+
+    def sum_up_gradient(self) -> None:
+        """Turn the tokens' gradients that backward passes have noted into the table's gradient."""
+        if self.weight.grad is not None and self.weight.grad.is_sparse:
+            self.weight.grad = self.weight.grad.to_dense()
 
     @torch.no_grad()
-    def put_back(self, factors):
-        """Return the nn.Embedding with these rows as they are now, and the others multiplied by every one of `factors`, in their order.
+    def put_back(self, factors: Sequence[float]) -> nn.Embedding:
+        """Return the nn.Embedding with these rows as they are now, and the others multiplied by each of `factors` in turn.
 
-        That gives the very numbers that an optimizer would have left, had it decayed them in every update.
+        The others then are, to the bit, what an optimizer had made of them that decayed them by a factor in every update.
         """
         (whole,) = self.whole
         others = whole.weight[~self.used]
-        at_once = (
-            2**16 if others.device.type == "cpu" else max(1, others.numel())
-        )  # what fits a CPU's cache, through all updates
+        at_once = CACHED if others.device.type == "cpu" else max(1, others.numel())
         for part in others.view(-1).split(at_once):
             for factor in factors:
                 part.mul_(factor)
@@ -47,7 +68,28 @@ class UsedRows(nn.Module):
         return whole
 
 
-def used_tokens(splits, size):
+def put_unused_rows_aside(encoder: PreTrainedModel, splits: Iterable[Split] | None) -> None:
+    """Replace the encoder's word embeddings by the rows that texts of `splits` use, or by all rows where it is None."""
+    whole = encoder.embeddings.word_embeddings
+    size = whole.num_embeddings
+    encoder.embeddings.word_embeddings = UsedRows(
+        whole, np.ones(size, bool) if splits is None else used_tokens(splits, size)
+    )
+
+
+def sum_up_gradient(encoder: PreTrainedModel) -> None:
+    """Before an update: see UsedRows.sum_up_gradient()."""
+    if isinstance(encoder.embeddings.word_embeddings, UsedRows):
+        encoder.embeddings.word_embeddings.sum_up_gradient()
+
+
+def put_unused_rows_back(encoder: PreTrainedModel, factors: Sequence[float]) -> None:
+    """After the last update: see UsedRows.put_back()."""
+    if isinstance(encoder.embeddings.word_embeddings, UsedRows):
+        encoder.embeddings.word_embeddings = encoder.embeddings.word_embeddings.put_back(factors)
+
+
+def used_tokens(splits: Iterable[Split], size: int) -> np.ndarray:
     """Return (size,) bool: whether a token of that id is in any of `splits`, or pads them."""
     used = np.zeros(size, bool)
     for split in splits:

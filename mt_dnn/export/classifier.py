@@ -20,7 +20,7 @@ from data_utils.tsv import Row
 from mt_dnn.encoders.families import longest_row, takes_token_types
 from mt_dnn.export.saved_model import SavedModel, find_saved_model
 from mt_dnn.model import load_model, refuse_no_numbers
-from mt_dnn.runtime.machine import autocast, choose_device, choose_tokens_at_once
+from mt_dnn.runtime.machine import choose_device, choose_tokens_at_once
 from mt_dnn.training.evaluate import predict
 
 BATCH_SIZE = 64
@@ -113,7 +113,7 @@ class Classifier:
             write_split(place, iter(rows), self.task, "input", self.tokenizer, self.max_seq_len, {}, {}, progress)
             split, device = TokenizedSplit(folder, self.task, "input"), self.model.device
             tokens = choose_tokens_at_once(0, device) or TOKENS
-            outputs = predict(self.model, self.task, split, BATCH_SIZE, autocast(device, self.precision), tokens)
+            outputs = predict(self.model, self.task, split, BATCH_SIZE, self.precision, tokens)
         wrong = ~np.isfinite(outputs).all(1)
         if wrong.any():
             raise UserError(

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from data_utils.errors import UserError
-from data_utils.metrics import METRICS
+from data_utils.metrics import compute
+from data_utils.task_kinds import TASK_KINDS
 
 
 @dataclass(frozen=True)
@@ -26,14 +27,9 @@ class Predictions:
 
         An undefined value counts as 0, as in data_utils.metrics.compute.
         """
-        kind = "classification" if self.labels else "regression"
-        gold, guesses = self._numbers(self.gold), self._numbers(self.predicted if predicted is None else predicted)
-        values = {}
-        for name in names:
-            constant = kind == "regression" and (len(gold) < 2 or not (np.ptp(gold) and np.ptp(guesses)))
-            value = 0.0 if constant else float(METRICS[kind][name](gold, guesses))
-            values[name] = 0.0 if np.isnan(value) else value
-        return values
+        kind = TASK_KINDS["classification" if self.labels else "regression"]
+        guesses = self._numbers(self.predicted if predicted is None else predicted)
+        return compute({name: kind.metrics[name] for name in names}, self._numbers(self.gold), guesses)
 
     def baseline(self, names: list[str]) -> dict[str, float]:
         """Return {metric: value} of giving every row the most frequent label, or the mean of the labels."""

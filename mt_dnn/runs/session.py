@@ -35,7 +35,7 @@ from mt_dnn.reports.score_table import score_table
 from mt_dnn.runs.run import Run, tasks_and_dev_sets
 from mt_dnn.runtime.distributed import on_main_process, rank
 from mt_dnn.runtime.log import log, log_command, logging_to, progress_bar
-from mt_dnn.runtime.machine import autocast, choose_device, choose_precision, choose_tokens_at_once, save_time
+from mt_dnn.runtime.machine import choose_device, choose_precision, choose_tokens_at_once, save_time
 from mt_dnn.runtime.memory import memory_advice
 from mt_dnn.tickets.gates import gated, ticket_gates
 from mt_dnn.tickets.importance import score
@@ -43,8 +43,9 @@ from mt_dnn.tickets.masks import Mask
 from mt_dnn.tickets.prune import prune
 from mt_dnn.tickets.scores import draw_heat_map, normalise, write_importance
 from mt_dnn.tickets.ticket import remaining_weights
-from mt_dnn.training.evaluate import write_predictions
-from mt_dnn.training.trainer import Data, fine_tune, show_metrics
+from mt_dnn.training.evaluate import show_metrics, write_predictions
+from mt_dnn.training.task_data import TaskData
+from mt_dnn.training.trainer import fine_tune
 
 MEMORY_ADVICE = f"take {advice('--tokens_at_once 1024')}, or still less; what is computed stays the same"
 
@@ -62,10 +63,10 @@ class Session:
         """Read everything; raise UserError for whatever does not fit together."""
         self.optimization, self.machine = optimization, machine
         self.data_options, self.holdout = data_options, data_options.holdout
-        save_time()
+        if not machine.plain:
+            save_time()
         self.device = choose_device(machine.device)
         self.precision_name = choose_precision(machine.precision, self.device)
-        self.precision = autocast(self.device, self.precision_name)
 
         self.tokenizer = load_tokenizer(model_options.init_checkpoint)
         made_with = describe_tokenizer(self.tokenizer)
@@ -100,10 +101,10 @@ class Session:
                     "(MAX_SEQ_LEN in experiments/glue/prepro.sh)"
                 )
 
-    def data(self, seed: int) -> list[Data]:
-        """Return the rows that a run with this seed is trained and evaluated on, one Data per task."""
+    def data(self, seed: int) -> list[TaskData]:
+        """Return the rows that a run with this seed is trained and evaluated on, one TaskData per task."""
 
-        def of_task(task: Task, train: TokenizedSplit, dev: dict[str, TokenizedSplit]) -> Data:
+        def of_task(task: Task, train: TokenizedSplit, dev: dict[str, TokenizedSplit]) -> TaskData:
             rows, held_out = split_rows(len(train), self.holdout)
             if not len(rows):
                 raise UserError(
@@ -111,7 +112,7 @@ class Session:
                     f"expected a smaller part of its {len(train)}"
                 )
             rows = rows[choose_rows(len(rows), self.data_options.fraction_of(task.name), seed)]
-            return Data(task, train, rows, dev, train.part(held_out) if len(held_out) else None)
+            return TaskData(task, train, rows, dev, train.part(held_out) if len(held_out) else None)
 
         return [of_task(*splits) for splits in self.splits]
 
@@ -142,7 +143,7 @@ class Session:
             torch.manual_seed(run.seed + 1_000_003 * rank())  # dropout differs between processes
             with self._gated(model, run):
                 epochs, outputs = fine_tune(
-                    model, data, self.optimization, self.machine, self.precision, run.seed, files
+                    model, data, self.optimization, self.machine, self.precision_name, run.seed, files
                 )
             if run.keep_gates:
                 prune(model.encoder, *run.tickets.values())
@@ -206,7 +207,7 @@ class Session:
             )
 
     def _new_model(self, run: Run) -> Model:
-        model = Model(copy.deepcopy(self.pretrained), self.tasks)
+        model = Model(copy.deepcopy(self.pretrained), self.tasks, self.machine.plain)
         model.draw_heads(run.seed)
         model.to(self.device)
         return model if run.keep_gates else place_tickets(model, run.tickets, run.exact_sharing)
@@ -217,7 +218,7 @@ class Session:
         (ticket,) = run.tickets.values()
         return gated(model.encoder, *ticket_gates(ticket, self.shape.layers, self.shape.heads, self.device))
 
-    def _log_start(self, run: Run, data: list[Data]) -> None:
+    def _log_start(self, run: Run, data: list[TaskData]) -> None:
         shape = self.shape
         log_command()
         log.info(
@@ -250,7 +251,7 @@ class Session:
             )
 
     def _write(
-        self, run: Run, data: list[Data], model: Model, epochs: list[dict], outputs: dict[str, np.ndarray]
+        self, run: Run, data: list[TaskData], model: Model, epochs: list[dict], outputs: dict[str, np.ndarray]
     ) -> None:
         """Write what a finished run leaves, its result last."""
         files = run.files
@@ -272,10 +273,10 @@ class Session:
             log.info("\n%s", score_table({run.kind: [result]}))
         log.info("finished: %s; see %s", show_metrics(epochs[-1], len(data)), files.folder)
 
-    def _result(self, run: Run, data: list[Data], epochs: list[dict]) -> dict[str, Any]:
+    def _result(self, run: Run, data: list[TaskData], epochs: list[dict]) -> dict[str, Any]:
         """Return what result.json holds; its numbers are those after the last epoch."""
 
-        def of_task(own: Data) -> dict[str, Any]:
+        def of_task(own: TaskData) -> dict[str, Any]:
             ticket = run.tickets[own.task.name]
             n_heads, n_ffns = ticket.counts
             return {

@@ -8,14 +8,13 @@ import contextlib
 import datetime
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from data_utils.door import launched_by_torchrun
 from data_utils.errors import UserError
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
 T = TypeVar("T")
 
@@ -123,30 +122,20 @@ def all_gather(state: T) -> list[T]:
     return states
 
 
-def data_parallel(model: "nn.Module", tasks: int) -> "nn.Module":
-    """Return `model` such that its gradients are the mean over the processes.
+def all_reduce_gradients(parameters):
+    """Sum the gradients of `parameters` over the processes, in place; all processes must have those of the same ones.
 
-    `tasks`: how many tasks it has. With several, a batch gives no gradient to the heads of other tasks and to the FFNs
-    that its ticket closes.
+    After the last part of a batch, in one exchange. DistributedDataParallel would hide a part of that time behind the last
+    backward pass, but it can not wait for gradients that are summed up elsewhere (vocabulary.py, bfloat16.py).
     """
-    if world_size() == 1:
-        return model
-    import warnings
+    if world_size() > 1:
+        import torch
 
-    from torch.nn.parallel import DistributedDataParallel
-
-    with warnings.catch_warnings():  # newer versions of torch have another name for broadcast_buffers
-        warnings.filterwarnings("ignore", message=".*broadcast_buffers")
-        # buffers never change, so they need no broadcast
-        return DistributedDataParallel(model, find_unused_parameters=tasks > 1, broadcast_buffers=False)
-
-
-def gradient_sync(model: Any, now: bool) -> AbstractContextManager:
-    """Return a context for a forward and backward pass of a data_parallel `model`.
-
-    The processes exchange their gradients `now`, or together with those of a later pass.
-    """
-    return contextlib.nullcontext() if now or world_size() == 1 else model.no_sync()
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        summed = all_reduce_sum(torch.cat([gradient.flatten() for gradient in gradients]))
+        parts = summed.split([gradient.numel() for gradient in gradients])
+        for gradient, part in zip(gradients, parts, strict=True):
+            gradient.copy_(part.view_as(gradient))
 
 
 def on_main_process(function: Callable[[], T]) -> T:

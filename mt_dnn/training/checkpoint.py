@@ -37,8 +37,9 @@ class Progress:
     seconds: float = 0.0
     losses: dict = field(default_factory=dict)
 
-    def start_epoch(self):
-        """The last epoch is done and evaluated."""
+    def end_epoch(self, entry):
+        """An epoch is done and evaluated; `entry` is what metrics.jsonl says of it."""
+        self.epochs.append(entry)
         self.batches, self.seconds, self.losses = 0, 0.0, {}
 
 

@@ -1,20 +1,23 @@
 """Predictions and metrics of a split."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from data_utils.batches import sorted_batches
 from data_utils.files import write_whole
+from data_utils.metrics import average_score
 from data_utils.tasks import Task
 from data_utils.tokenized import TokenizedSplit
-from mt_dnn.runtime.distributed import all_reduce_sum, shard
+from mt_dnn.runtime.distributed import all_reduce_sum
 from mt_dnn.runtime.log import progress_bar
-from mt_dnn.runtime.machine import to_device
+from mt_dnn.runtime.machine import autocast
+from mt_dnn.training.parts import Parts
+from mt_dnn.training.task_data import TaskData
 
 
 @torch.no_grad()
@@ -23,24 +26,22 @@ def predict(
     task: Task,
     split: TokenizedSplit,
     batch_size: int,
-    precision: Callable[[], AbstractContextManager],
+    precision: str = "float32",
     tokens: int | None = None,
 ) -> np.ndarray:
     """Return the outputs of every row, (rows, outputs) float32, in the order of the file; dropout off.
 
     Several processes take every row once between them, and all return all outputs.
 
-    `precision`: makes a context for the forward pass (machine.autocast). `tokens`: how many are computed at once.
+    `precision`: "bfloat16" or "float32", of the encoder's layers. `tokens`: how many are computed at once.
     """
     device = model.device
     outputs = torch.zeros(len(split), task.n_outputs, dtype=torch.float32, device=device)
     was_training = model.training
     model.eval()
-    for rows in progress_bar(
-        iterable=shard(sorted_batches(split.lengths, batch_size, tokens)), desc="evaluation", unit="batch"
-    ):
-        batch = to_device(split.batch(rows), device)
-        with precision():
+    parts = Parts.for_model(model, precision, tokens).of_split(split, batch_size)
+    with autocast(device, precision)():  # around all parts, so that every weight is cast once
+        for rows, batch in progress_bar(iterable=parts, desc="evaluation", unit="part"):
             outputs[torch.from_numpy(rows).to(device)] = model(task, batch).float()
     model.train(was_training)
     return all_reduce_sum(outputs).cpu().numpy()
@@ -49,6 +50,49 @@ def predict(
 def measure(task: Task, split: TokenizedSplit, outputs: np.ndarray) -> dict[str, float]:
     """Return {metric: value} of `outputs`, (rows, outputs), against the split's labels."""
     return task.kind.measure(task.metrics, np.asarray(split.labels), outputs)
+
+
+def evaluate(
+    model: nn.Module,
+    data: Sequence[TaskData],
+    batch_size: int,
+    precision: str,
+    tokens: int | None,
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Evaluate the dev sets and what is held out of all tasks; batch_size, precision, tokens: as in predict().
+
+    Returns (what metrics.jsonl says of it, {dev set: outputs}).
+    """
+    started, outputs, dev, held_out = time.perf_counter(), {}, {}, {}
+    for of_task in data:
+        task = of_task.task
+        for name, split in of_task.dev.items():
+            outputs[name] = predict(model, task, split, batch_size, precision, tokens)
+        dev[task.name] = {name: measure(task, split, outputs[name]) for name, split in of_task.dev.items()}
+        if of_task.held_out:
+            predicted = predict(model, task, of_task.held_out, batch_size, precision, tokens)
+            held_out[task.name] = measure(task, of_task.held_out, predicted)
+    evaluated = {
+        "dev": {name: metrics for of_task in dev.values() for name, metrics in of_task.items()},
+        "average_score": average_score(dev),
+        **({"held_out": held_out} if held_out else {}),
+        "seconds_evaluating": round(time.perf_counter() - started, 2),
+    }
+    return evaluated, outputs
+
+
+def show_metrics(epoch: dict[str, Any], tasks: int = 1) -> str:
+    """{"dev": {"rte": {"accuracy": 0.61}}, ...} -> "rte accuracy 61.00", and the average score of several tasks."""
+
+    def show(by_name: dict[str, dict[str, float]]) -> list[str]:
+        return [
+            f"{name} " + ", ".join(f"{metric} {100 * value:.2f}" for metric, value in values.items())
+            for name, values in by_name.items()
+        ]
+
+    held_out = [f"held out: {'; '.join(show(epoch['held_out']))}"] if "held_out" in epoch else []
+    average = [f"average score {100 * epoch['average_score']:.2f}"] if tasks > 1 else []
+    return "; ".join(show(epoch["dev"]) + average + held_out)
 
 
 def write_predictions(path: Path, task: Task, split: TokenizedSplit, outputs: np.ndarray) -> None:

@@ -1,55 +1,107 @@
-"""Adamax with decoupled decay; warm-up and linear decay of the rate."""
+"""The optimizers of --optimizer, in a table, and the schedule of their learning rate.
+
+Weight decay is decoupled: a weight shrinks by rate x decay in every update, whatever its gradient. Biases and LayerNorm
+do not decay.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 import transformers
+from torch import nn
+
+from mt_dnn.config import OptimizationOptions
+from mt_dnn.training.adamax import CachedAdamax, DecoupledAdamax
+
+Groups = list[dict[str, Any]]  # torch's parameter groups, each with its "decay"
+Make = Callable[[Groups, OptimizationOptions], torch.optim.Optimizer]
+
+BETAS, EPS = (0.9, 0.999), 1e-6
 
 
-class Adamax(torch.optim.Adamax):
-    """torch's Adamax with decoupled weight decay: weights shrink by rate x decay, whatever their gradient.
+@dataclass(frozen=True)
+class Entry:
+    """How an optimizer is made. `fast`: what trains; `plain`: the simplest code for the same updates (--plain)."""
 
-    (The decay built into torch's Adamax is added to the gradient, and so gets lost in its normalisation.)
-    A parameter without a gradient is left alone, as AdamW does.
-
-    The first moment is corrected for its bias towards 0, as in Algorithm 2 of Kingma and Ba (2015). The code released with
-    the super-tickets paper leaves this correction out; after 50 updates it changes a step by less than 1 %.
-    """
-
-    def __init__(self, groups, lr, weight_decay, **more):
-        super().__init__(groups, lr=lr, weight_decay=0, **more)
-        for group in self.param_groups:
-            group["decoupled_decay"] = weight_decay if group["decays"] else 0.0
-
-    @torch.no_grad()
-    def step(self, closure=None):
-        for group in self.param_groups:
-            moved = [parameter for parameter in group["params"] if parameter.grad is not None]
-            if group["decoupled_decay"] and moved:
-                torch._foreach_mul_(moved, 1 - group["lr"] * group["decoupled_decay"])
-        return super().step(closure)
+    fast: Make
+    plain: Make
 
 
-def make_optimizer(model, options):
-    """Return the optimizer over all parameters of `model`; biases and LayerNorm do not decay.
+def _adamax(kind: type[DecoupledAdamax]) -> Make:
+    return lambda groups, options: kind(
+        [{**group, "decoupled_decay": group["decay"]} for group in groups],
+        lr=options.learning_rate,
+        betas=BETAS,
+        eps=EPS,
+    )
 
-    `options`: OptimizationOptions. Betas 0.9 and 0.999, eps 1e-6.
-    """
-    decays = {True: [], False: []}
+
+def _adamw(fused: bool) -> Make:
+    return lambda groups, options: torch.optim.AdamW(
+        [{**group, "weight_decay": group["decay"]} for group in groups],
+        lr=options.learning_rate,
+        betas=BETAS,
+        eps=EPS,
+        fused=fused,
+    )
+
+
+OPTIMIZERS = {
+    "adamax": Entry(_adamax(CachedAdamax), _adamax(DecoupledAdamax)),
+    "adamw": Entry(_adamw(fused=True), _adamw(fused=False)),
+}
+
+
+def make_optimizer(model: nn.Module, options: OptimizationOptions, plain: bool = False) -> torch.optim.Optimizer:
+    """Return the optimizer that `options` name, over all parameters of `model`."""
+    decaying, others = [], []
     for name, parameter in model.named_parameters():
-        decays[not (name.endswith(".bias") or "LayerNorm" in name)].append(parameter)
-    groups = [{"params": parameters, "decays": choice} for choice, parameters in decays.items()]
-    if options.optimizer == "adamax":
-        return Adamax(groups, options.learning_rate, options.weight_decay, betas=(0.9, 0.999), eps=1e-6)
-    for group in groups:
-        group["weight_decay"] = options.weight_decay if group["decays"] else 0.0
-    return torch.optim.AdamW(groups, lr=options.learning_rate, betas=(0.9, 0.999), eps=1e-6, fused=True)
+        (others if name.endswith(".bias") or "LayerNorm" in name else decaying).append(parameter)
+    groups = [{"params": decaying, "decay": options.weight_decay}, {"params": others, "decay": 0.0}]
+    entry = OPTIMIZERS[options.optimizer]
+    return (entry.plain if plain else entry.fast)(groups, options)
 
 
-def make_schedule(optimizer, updates, warmup):
-    """Linear growth over the first `warmup` (a part, 0 to 1) of `updates`, then linear decay to 0."""
+def make_scheduler(optimizer: torch.optim.Optimizer, updates: int, warmup: float) -> torch.optim.lr_scheduler.LambdaLR:
+    """Return a scheduler: linear growth over the first `warmup` (a part, 0 to 1) of `updates`, then linear decay to 0."""
     return transformers.get_linear_schedule_with_warmup(optimizer, int(warmup * updates), updates)
 
 
-def decays(schedule, options, updates):
-    """Return what each of so many updates multiplies a decaying weight without a gradient by."""
-    base, part = schedule.base_lrs[0], schedule.lr_lambdas[0]
-    return [1 - base * part(update) * options.weight_decay for update in range(updates)]
+def decay_factors(
+    scheduler: torch.optim.lr_scheduler.LambdaLR, options: OptimizationOptions, updates: int
+) -> list[float]:
+    """Return, for each of so many updates, what it multiplies a decaying weight by that has no gradient."""
+    rate, schedule = scheduler.base_lrs[0], scheduler.lr_lambdas[0]
+    return [1 - rate * schedule(update) * options.weight_decay for update in range(updates)]
+
+
+def spares_unused_rows(name: str) -> bool:
+    """Return whether the optimizer of that name lets unused rows of a table wait aside (encoders/vocabulary.py).
+
+    It must update each weight by that weight's own gradients alone, and a weight whose gradients are all 0 must decay and
+    do nothing else. LAMB, which scales a step by the norm of the whole table, does not; nor does weight decay that goes
+    into a momentum. So that an entry of the table need not promise it, it is tried out here: three updates of a table of
+    four rows, of which two have no gradient, and of the other two alone.
+    """
+    options = OptimizationOptions(optimizer=name, learning_rate=0.1, weight_decay=0.5)
+
+    def trained(rows: torch.Tensor, slopes: torch.Tensor) -> tuple[torch.Tensor, list[float]]:
+        table = nn.ParameterDict({"weight": nn.Parameter(rows.clone())})
+        optimizer = make_optimizer(table, options)
+        scheduler = make_scheduler(optimizer, updates=4, warmup=0.25)
+        for factor in (1.0, -3.0, 0.5):
+            table["weight"].grad = factor * slopes
+            optimizer.step()
+            scheduler.step()
+        return table["weight"].detach(), decay_factors(scheduler, options, updates=3)
+
+    rows = torch.linspace(-1, 1, 12).view(4, 3)
+    slopes = torch.linspace(-2, 3, 6).view(2, 3)
+    together, _ = trained(rows, torch.cat([slopes, torch.zeros(2, 3)]))
+    alone, factors = trained(rows[:2], slopes)
+    unused = rows[2:].clone()
+    for factor in factors:
+        unused *= factor
+    return torch.allclose(together, torch.cat([alone, unused]))

@@ -14,7 +14,6 @@ from data_utils.batches import split_rows
 from data_utils.errors import UserError
 from data_utils.tokenized import TokenizedSplit
 from mt_dnn.model import count_parameters, load_encoder, load_model
-from mt_dnn.runtime.machine import autocast
 from mt_dnn.tickets.masks import read_mask
 from mt_dnn.tickets.scores import fingerprint
 from mt_dnn.training.evaluate import measure, predict
@@ -61,9 +60,7 @@ def test_training_learns_and_writes_what_a_person_reads(fine_tuned):
 def test_predictions_and_metrics_are_those_of_the_saved_model(workshop, fine_tuned):
     task = workshop.tasks["sst"]
     split = TokenizedSplit(workshop.data, task, "dev")
-    outputs = predict(
-        load_model(fine_tuned / "model", [task]), task, split, 16, autocast(torch.device("cpu"), "float32")
-    )
+    outputs = predict(load_model(fine_tuned / "model", [task]), task, split, 16)
     assert measure(task, split, outputs) == result_of(fine_tuned)["dev"]["sst"]
     rows = list(csv.DictReader(open(fine_tuned / "dev_predictions.tsv"), delimiter="\t"))
     assert [row["prediction"] for row in rows] == [task.labels[choice] for choice in task.kind.decide(outputs)]
@@ -163,7 +160,7 @@ def test_held_out_rows_are_evaluated_and_not_trained_on(workshop, tmp_path, door
         measure(
             workshop.tasks["rte"],
             held_out,
-            predict(model, workshop.tasks["rte"], held_out, 7, autocast(torch.device("cpu"), "float32")),
+            predict(model, workshop.tasks["rte"], held_out, 7),
         )
         == result["held_out"]["rte"]
     )
@@ -268,10 +265,7 @@ def test_a_saved_model_carries_its_ticket(workshop, fine_tuned, tmp_path, door):
         result["tasks"]["sst"]["remaining_weights"]["counted"], abs=1e-6
     )
     split = TokenizedSplit(workshop.data, task, "dev")
-    assert (
-        measure(task, split, predict(model, task, split, 64, autocast(torch.device("cpu"), "float32")))
-        == result["dev"]["sst"]
-    )
+    assert measure(task, split, predict(model, task, split, 64)) == result["dev"]["sst"]
     (run / "model/SHA256SUMS").unlink()
     shutil.copy(fine_tuned / "model/mask.json", run / "model/mask.json")  # the dense one's
     with pytest.raises(UserError, match="do not fit together"):

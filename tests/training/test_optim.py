@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from mt_dnn.config import OptimizationOptions
-from mt_dnn.training.optim import make_optimizer, make_schedule
+from mt_dnn.training.optim import make_optimizer, make_scheduler
 
 
 class Small(torch.nn.Module):
@@ -55,7 +55,7 @@ def test_biases_and_layer_norm_do_not_decay(name):
 
 def test_rate_grows_over_the_first_tenth_then_falls_to_zero():
     optimizer = torch.optim.SGD(Small().parameters(), lr=2.0)
-    schedule, rates = make_schedule(optimizer, 100, 0.1), []
+    schedule, rates = make_scheduler(optimizer, 100, 0.1), []
     for _ in range(100):
         rates.append(schedule.get_last_lr()[0])
         optimizer.step()

@@ -19,7 +19,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from data_utils.files import sha256
-from mt_dnn.training import trainer
+from mt_dnn.training.pace import Pace
 
 STEPWISE = ("--epochs", 2, "--train_fraction", 0.1, "--holdout", 0.1, "--log_per_updates", 1, "--checkpoint_minutes", 0)
 
@@ -151,7 +151,7 @@ def stopped(workshop, tmp_path, door, monkeypatch):
         return call
 
     with monkeypatch.context() as patched:
-        patched.setattr(trainer._Pace, "count", stop(trainer._Pace.count))
+        patched.setattr(Pace, "count", stop(Pace.count))
         ended = door(*train, tmp_path / "stopped")
     assert ended.status == 130 and "give the same command again" in ended.err
     assert {path.name for path in (tmp_path / "stopped/checkpoint").iterdir()} == {"update_8", "update_9"}

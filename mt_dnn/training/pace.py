@@ -1,0 +1,97 @@
+"""How a training goes: losses, seconds and tokens of its updates, and a line of the log every so many of them."""
+
+import math
+import time
+from collections.abc import Iterable
+
+import torch
+
+from data_utils.errors import Diverged
+from mt_dnn.config import advice
+from mt_dnn.runtime.distributed import all_reduce_sum, is_main_process
+from mt_dnn.runtime.log import log
+from mt_dnn.training.checkpoint import Progress
+
+
+class Pace:
+    """Counts the updates of a training. Evaluations and checkpoints do not count as its time: see resume()."""
+
+    def __init__(self, updates: int, epochs: int, every: int, done: int, tasks: Iterable[str], device: torch.device):
+        """`updates`: in all epochs. `every`: updates between two lines. `done`: updates that another process did before."""
+        self.updates, self.epochs, self.every, self.tasks, self.device = updates, epochs, every, list(tasks), device
+        self.done, self.done_before, self.busy = done, done, 0.0
+        self._start_line()
+        self._start_update()
+
+    def _start_line(self) -> None:
+        self.line_seconds, self.line_tokens, self.line_losses = 0.0, 0, []
+
+    def _start_update(self) -> None:
+        self.loss = torch.zeros((), device=self.device)
+
+    def start_epoch(self, epoch: int, progress: Progress) -> None:
+        """Go on from where `progress` is in this epoch; start the clock."""
+        self.epoch, self.seconds = epoch, progress.seconds
+        self.losses = {
+            task: torch.tensor(progress.losses.get(task, 0.0) * is_main_process(), device=self.device)
+            for task in self.tasks
+        }
+        self.resume()
+
+    def resume(self) -> None:
+        """Start the clock: what happened since the last update does not count."""
+        self.clock = time.perf_counter()
+
+    def add(self, task: str, loss: torch.Tensor, rows: int) -> None:
+        """Add the loss of a part of a batch of `task`: the sum over the part's rows, divided by the update's `rows`."""
+        self.losses[task] += loss * rows
+        self.loss = self.loss + loss
+
+    def count(self, rate: float, tokens: int) -> bool:
+        """Count an update at that learning rate with so many tokens; return whether it brought a line of the log.
+
+        Raises Diverged where the loss is no number. It is looked at before a line only, as a GPU would have to be waited for.
+        """
+        now = time.perf_counter()
+        self.seconds += now - self.clock
+        self.line_seconds += now - self.clock
+        self.clock = now
+        self.done += 1
+        self.line_tokens += tokens
+        self.line_losses.append(self.loss)
+        self._start_update()
+        if self.done % self.every and self.done != self.updates:
+            return False
+        loss = finite(all_reduce_sum(torch.stack(self.line_losses).mean()), f"update {self.done}")
+        self.busy += self.line_seconds
+        left = round(self.busy / (self.done - self.done_before) * (self.updates - self.done))
+        log.info(
+            "epoch %d/%d  update %d/%d  loss %.4f  rate %.2e  %s tokens/s  %d:%02d left",
+            self.epoch,
+            self.epochs,
+            self.done,
+            self.updates,
+            loss,
+            rate,
+            f"{self.line_tokens / self.line_seconds:,.0f}",
+            left // 60,
+            left % 60,
+        )
+        self._start_line()
+        return True
+
+    def write(self, progress: Progress) -> None:
+        """Put the epoch's seconds and losses so far into `progress`."""
+        progress.seconds = self.seconds
+        progress.losses = {task: float(all_reduce_sum(loss.clone())) for task, loss in self.losses.items()}
+
+
+def finite(loss: torch.Tensor | float, when: str) -> float:
+    """Return the loss as a number; raise Diverged, which says `when`, if it is none."""
+    value = float(loss)
+    if not math.isfinite(value):
+        raise Diverged(
+            f"{when}: the loss is {value}, expected a number; try a smaller {advice('--learning_rate')} "
+            f"or {advice('--precision float32')}"
+        )
+    return value

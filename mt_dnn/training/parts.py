@@ -1,0 +1,60 @@
+"""Saves memory and cache: a batch is computed in parts of so many tokens, and their gradients are summed up.
+
+On a CPU 2048 tokens at once keep what a layer computes in its cache. On a GPU a whole batch is computed at once, unless
+--tokens_at_once says otherwise. What is computed stays the same up to rounding.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from data_utils.batches import batches_of_few_shapes, sorted_batches
+from data_utils.tokenized import TokenizedSplit
+from mt_dnn.encoders.families import longest_row
+from mt_dnn.runtime.distributed import shard
+from mt_dnn.runtime.machine import to_device
+
+Tensors = dict[str, torch.Tensor]  # a batch on its device
+
+
+@dataclass(frozen=True)
+class Parts:
+    """How batches are cut: into parts of so many `tokens`, padding included, or not at all if it is None.
+
+    `few_shapes_up_to`: pads to few lengths, up to this one (see batches_of_few_shapes()); where it is None, a part is
+    padded to its own longest row.
+    """
+
+    device: torch.device
+    tokens: int | None = None
+    few_shapes_up_to: int | None = None
+
+    @classmethod
+    def for_model(cls, model: nn.Module, precision: str, tokens: int | None) -> "Parts":
+        """Few shapes are best where oneDNN multiplies: in bfloat16 on a CPU. In float32 they would be padding for nothing."""
+        on_onednn = precision == "bfloat16" and model.device.type == "cpu" and tokens
+        return cls(model.device, tokens, longest_row(model.encoder) if on_onednn else None)
+
+    def of_batch(self, split: TokenizedSplit, rows: np.ndarray) -> Iterator[tuple[Tensors, float]]:
+        """Yield (part, weight of its loss) for this process's share of a training batch, the `rows` of `split`.
+
+        A process that has no row of the batch takes another's with weight 0, so that all processes have gradients of the
+        same parameters to sum up.
+        """
+        mine = shard(rows)
+        taken, weight = (mine, 1.0) if len(mine) else (rows[:1], 0.0)
+        for part, length in self._cut(split.lengths[taken], len(taken)):
+            yield to_device(split.batch(taken[part], length), self.device), weight
+
+    def of_split(self, split: TokenizedSplit, batch_size: int) -> Iterator[tuple[np.ndarray, Tensors]]:
+        """Yield (its rows, part) for this process's share of all rows, in batches of rows of like length."""
+        for rows, length in shard(self._cut(split.lengths, batch_size)):
+            yield rows, to_device(split.batch(rows, length), self.device)
+
+    def _cut(self, lengths: np.ndarray, batch_size: int) -> list[tuple[np.ndarray, int]]:
+        if self.few_shapes_up_to and self.tokens:
+            return batches_of_few_shapes(lengths, batch_size, self.tokens, self.few_shapes_up_to)
+        return [(part, int(lengths[part].max())) for part in sorted_batches(lengths, batch_size, self.tokens)]
