@@ -105,9 +105,7 @@ def fine_tune(
                 pace.resume()
 
         pace.write(progress)
-        evaluated, outputs = evaluate(
-            model, data, machine.batch_size_eval, autocast(model.device, precision), parts.tokens
-        )
+        evaluated, outputs = evaluate(model, data, machine.batch_size_eval, precision, parts.tokens)
         trained = describe_training(progress, tasks, f"epoch {epoch}")
         progress.end_epoch({"epoch": epoch, "step": epoch * updates_per_epoch, **trained, **evaluated})
         on_main_process(lambda: write_lines(files.metrics, progress.epochs))
