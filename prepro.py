@@ -1,14 +1,20 @@
 """Tokenize raw GLUE-style files: <raw_dir>/*.tsv -> <data_dir>/<task>_<split>/."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from data_utils.door import open_door
 from data_utils.errors import UserError
 from data_utils.files import sha256
 from mt_dnn.config import PreproOptions, parse_options
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
-def main():
+    from data_utils.tasks import Task
+
+
+def main() -> None:
     (options,) = parse_options(__doc__, PreproOptions)
 
     from data_utils.tasks import read_tasks, select_tasks
@@ -33,8 +39,8 @@ def main():
         )
 
 
-def tokenize_split(task, split, tokenizer, options):
-    """Tokenize one split, or skip it where it is up to date; print a line that says which."""
+def tokenize_split(task: "Task", split: str, tokenizer: "PreTrainedTokenizerBase", options: PreproOptions) -> None:
+    """Tokenize one split, or skip it if it is up to date. Print a line that says which."""
     from tqdm import tqdm
 
     from data_utils.tokenized import describe_tokenizer, split_folder, up_to_date_header, write_split
@@ -63,10 +69,8 @@ def tokenize_split(task, split, tokenizer, options):
                 folder, rows, task, split, tokenizer, options.max_seq_len, made_from, dropped, bar.update
             )
     why = "".join(f", {count} dropped ({reason})" for reason, count in header["rows_dropped"].items())
-    print(
-        f"{folder}: {header['rows']} rows, {header['tokens'] / header['rows']:.1f} tokens each{why}; {state}",
-        flush=True,
-    )
+    tokens_per_row = header["tokens"] / header["rows"]
+    print(f"{folder}: {header['rows']} rows, {tokens_per_row:.1f} tokens each{why}; {state}", flush=True)
 
 
 if __name__ == "__main__":

@@ -29,8 +29,8 @@ SAVED = fields(
 
 @dataclass(frozen=True)
 class SavedTasks:
-    """`format`: of FORMATS; `tasks`: {name: Task}; `max_seq_len`: tokens of a row at the most; `precision`: in which the
-    model was trained and evaluated, "float32" or "bfloat16" (see mt_dnn/runtime/machine.py)."""
+    """`format`: of FORMATS; `tasks`: {name: Task}; `max_seq_len`: tokens of a row at the most; `precision`: in
+    which the model was trained and evaluated, "float32" or "bfloat16" (see mt_dnn/runtime/machine.py)."""
 
     format: str
     tasks: dict[str, Task]

@@ -29,6 +29,7 @@ from data_utils.tsv import Row
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PreTrainedTokenizerBase
 
 CHUNK = 4096  # rows tokenized at a time: bounds the memory, whatever the size of the split
 AGAIN = "run prepro.py again"
@@ -65,9 +66,18 @@ def split_folder(data_dir: str | Path, task: str, split: str) -> Path:
     return Path(data_dir) / split_name(task, split)
 
 
-def describe_tokenizer(tokenizer: Any) -> dict[str, str]:
-    """Name and fingerprint of a tokenizer: two that cut text in the same way give the same fingerprint."""
-    rules = json.loads(tokenizer.backend_tokenizer.to_str())
+def describe_tokenizer(tokenizer: "PreTrainedTokenizerBase") -> dict[str, str]:
+    """Name and fingerprint of a tokenizer: two that cut text in the same way give the same fingerprint.
+
+    Raises UserError for a tokenizer that is not one of the library's fast ones, or that can't pad.
+    """
+    rules = getattr(tokenizer, "backend_tokenizer", None)
+    if rules is None or tokenizer.pad_token_id is None:
+        lacks = "fast version" if rules is None else "padding token"
+        raise UserError(
+            f"{tokenizer.name_or_path}: a tokenizer without a {lacks}, expected that of an encoder like BERT"
+        )
+    rules = json.loads(rules.to_str())
     for setting in ("truncation", "padding"):  # left by the last call
         rules.pop(setting, None)
     return {"name": Path(tokenizer.name_or_path).name, "fingerprint": _fingerprint(rules)}
@@ -100,7 +110,7 @@ def write_split(
     rows: Iterator[Row],
     task: Task,
     split: str,
-    tokenizer: Any,
+    tokenizer: "PreTrainedTokenizerBase",
     max_seq_len: int,
     made_from: dict[str, Any],
     dropped: dict[str, int],
@@ -128,9 +138,10 @@ def write_split(
                 for name, dtype in dtypes.items()
             }
             while chunk := list(itertools.islice(rows, CHUNK)):
-                sentences = zip(*(row.texts for row in chunk))
+                first, second = [row.texts[0] for row in chunk], [row.texts[1] for row in chunk if len(row.texts) > 1]
                 encoded = tokenizer(
-                    *map(list, sentences),
+                    first,
+                    second or None,
                     truncation=True,
                     max_length=max_seq_len,
                     return_attention_mask=False,

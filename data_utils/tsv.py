@@ -1,46 +1,52 @@
-"""Raw rows of tab-separated files, with file:line in every complaint.
+"""Raw rows of tab-separated files. Every complaint names file and line.
 
-No quoting: in GLUE's files a quote character is plain data. Rows end at a line feed and nowhere else
-(other Unicode line separators stand inside sentences). A byte-order mark at the start is passed over.
+There is no quoting: in GLUE's files a quote character is plain data. Rows end at a line feed and nowhere else
+(other Unicode line separators stand inside sentences). A byte-order mark at the start of a file is skipped.
 """
 
 import contextlib
 import itertools
 import sys
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 from data_utils.errors import UserError
 from data_utils.task_kinds import BadLabel
 from data_utils.tasks import Layout, Task
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
 
 class Row(NamedTuple):
     """`texts`: one or two sentences; `label`: class id, value, or None where the file has no labels."""
 
-    texts: tuple
+    texts: tuple[str, ...]
     label: int | float | None
 
 
 class _BadRow(Exception):
-    """`reason` is counted, `message` shown; `dropped`: the task entry says to drop such rows."""
+    """`reason` is counted, `message` is shown; `to_drop`: whether the task's entry says to drop such rows."""
 
-    def __init__(self, reason, message, dropped=False):
-        self.reason, self.message, self.dropped = reason, message, dropped
+    def __init__(self, reason: str, message: str, to_drop: bool = False) -> None:
+        self.reason, self.message, self.to_drop = reason, message, to_drop
 
 
 class _Columns(NamedTuple):
     """Positions, from 0, in a row of `count` fields."""
 
-    text: tuple
+    text: tuple[int, ...]
     label: int | None
     count: int
 
 
-def read_rows(path, task, layout, dropped, skip_bad_rows=False):
+def read_rows(
+    path: str | Path, task: Task, layout: Layout, dropped: dict[str, int], skip_bad_rows: bool = False
+) -> Iterator[Row]:
     """Yield the Rows of the file `path`, laid out as `layout`, for `task`, one at a time.
 
-    Rows that the task entry says to drop, and with `skip_bad_rows` all bad rows, are counted by
-    reason in the dictionary `dropped` instead.
+    Rows that the task's entry says to drop, and with `skip_bad_rows` all bad rows, are left out; `dropped` counts them
+    by reason.
 
     Raises UserError `file:line: what, expected what` for a bad row, for a missing file, for one
     without rows, and for a header without the columns of `layout`.
@@ -49,10 +55,10 @@ def read_rows(path, task, layout, dropped, skip_bad_rows=False):
         yield from _rows(file, path, task, layout, dropped, skip_bad_rows)
 
 
-def read_texts(path, task):
-    """Yield the Rows, without labels, that stand in the file `path` (None: on standard input) to be predicted, one at a time.
+def read_texts(path: str | Path | None, task: Task) -> Iterator[Row]:
+    """Yield the Rows to predict, one at a time, from the file `path` (None: from standard input). They have no labels.
 
-    The first line is a header if it has the names of the task's text columns; other columns are passed over. Without a
+    The first line is a header if it holds the names of the task's text columns; other columns are ignored. Without a
     header a row is its texts alone.
 
     Raises UserError `file:line: what, expected what` for a bad row, and for a missing file or one without rows.
@@ -62,57 +68,67 @@ def read_texts(path, task):
         raise UserError("standard input is closed, expected rows there, or --input FILE")
     with _open(path) if path else contextlib.nullcontext(sys.stdin.buffer) as file:
         first = list(itertools.islice(file, 1))
+        layout = Layout(str(where), names, None, None)
         found = [
             name
             for line in first
-            for name in line.decode("utf-8", "replace").removeprefix("\ufeff").rstrip("\r\n").split("\t")
+            for name in line.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "replace").rstrip("\r\n").split("\t")
         ]
-        layout = Layout(where, names, None, None)
         if not set(names) <= set(found):
             if {name.strip().lower() for name in names} & {name.strip().lower() for name in found}:
                 raise UserError(
-                    f"{where}:1: {', '.join(found)} looks like a header, expected it to name {' and '.join(names)} just so"
+                    f"{where}:1: {', '.join(found)} looks like a header, "
+                    f"expected it to name {' and '.join(names)} just so"
                 )
             if len(found) > len(names):
                 raise UserError(
-                    f"{where}:1: {len(found)} columns, expected {' and '.join(names)} alone, or a header that names them"
+                    f"{where}:1: {len(found)} columns, "
+                    f"expected {' and '.join(names)} alone, or a header that names them"
                 )
-            layout = Layout(where, tuple(range(len(names))), None, len(names))
+            layout = Layout(str(where), tuple(range(len(names))), None, len(names))
         yield from _rows(itertools.chain(first, file), where, task, layout, {})
 
 
-def read_every_row(path, task, layout):
-    """Yield the Rows, without labels, of a benchmark's test set: every one, as each has to be answered; missing fields are empty texts.
+def read_every_row(path: str | Path, task: Task, layout: Layout) -> Iterator[Row]:
+    """Yield the Rows, without labels, of a benchmark's test set: all of them, as each needs an answer.
 
-    `path`, `layout`: of the file. Raises UserError as read_rows does, but for what a row lacks.
+    Missing fields are empty texts. `path`, `layout`: of the file. Raises UserError as read_rows does, but not for
+    missing fields.
     """
     with _open(path) as file:
         yield from _rows(file, path, task, layout, {}, every_row=True)
 
 
-def _rows(lines, where, task, layout, dropped, skip_bad_rows=False, every_row=False):
-    columns = None if layout.header else _Columns(layout.text, layout.label, layout.columns)
-    found = False
+def _rows(
+    lines: Iterable[bytes],
+    where: str | Path,
+    task: Task,
+    layout: Layout,
+    dropped: dict[str, int],
+    skip_bad_rows: bool = False,
+    every_row: bool = False,
+) -> Iterator[Row]:
+    columns, found = _numbered_columns(layout), False
     for number, line in enumerate(lines, 1):
         if number == 1:
-            line = line.removeprefix(b"\xef\xbb\xbf")
+            line = line.removeprefix(BYTE_ORDER_MARK)
         try:
             if columns is None:
                 columns = _read_header(line, layout)
                 continue
             row = _read_row(line, task, columns, every_row)
         except _BadRow as bad:
-            if columns is None or not (bad.dropped or skip_bad_rows):
+            if columns is None or not (bad.to_drop or skip_bad_rows):
                 raise UserError(f"{where}:{number}: {bad.message}") from None
             dropped[bad.reason] = dropped.get(bad.reason, 0) + 1
             continue
         found = True
         yield row
     if not found:
-        raise UserError(f"{where}: no usable row, expected {'a header and ' if layout.header else ''}at least one row")
+        raise UserError(f"{where}: no usable row, expected {'a header and ' * layout.header}at least one row")
 
 
-def _open(path):
+def _open(path: str | Path) -> BinaryIO:
     try:
         return open(path, "rb")
     except FileNotFoundError:
@@ -121,25 +137,35 @@ def _open(path):
         raise UserError(f"{path}: a folder, expected a file of tab-separated rows") from None
 
 
-def _split(line):
+def _numbered_columns(layout: Layout) -> _Columns | None:
+    """The columns of a file without a header, else None."""
+    if layout.header or layout.columns is None:
+        return None
+    return _Columns(tuple(map(int, layout.text)), None if layout.label is None else int(layout.label), layout.columns)
+
+
+def _split(line: bytes) -> list[str]:
     try:
         return line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8").split("\t")
     except UnicodeDecodeError as error:
         raise _BadRow("not UTF-8", f"byte {error.start + 1} of the line is not UTF-8, expected UTF-8 text") from None
 
 
-def _read_header(line, layout):
+def _read_header(line: bytes, layout: Layout) -> _Columns:
     names = _split(line)
-    for wanted in (*layout.text, *([] if layout.label is None else [layout.label])):
+
+    def find(wanted: str | int) -> int:
         if wanted not in names:
             raise _BadRow("header", f"no column '{wanted}' in the header, expected it among: {', '.join(names)}")
-        if names.count(wanted) > 1:
+        if names.count(str(wanted)) > 1:
             raise _BadRow("header", f"column '{wanted}' stands in the header twice, expected it once")
-    label = None if layout.label is None else names.index(layout.label)
-    return _Columns(tuple(map(names.index, layout.text)), label, len(names))
+        return names.index(str(wanted))
+
+    text = tuple(map(find, layout.text))
+    return _Columns(text, None if layout.label is None else find(layout.label), len(names))
 
 
-def _read_row(line, task, columns, every_row):
+def _read_row(line: bytes, task: Task, columns: _Columns, every_row: bool) -> Row:
     fields = _split(line)
     if every_row:
         fields += [""] * (columns.count - len(fields))
@@ -159,7 +185,7 @@ def _read_row(line, task, columns, every_row):
 
 def _read_label(field: str, task: Task) -> int | float:
     if field in task.drop_labels:
-        raise _BadRow(f"label {field}", "a label to drop", dropped=True)
+        raise _BadRow(f"label {field}", "a label to drop", to_drop=True)
     try:
         return task.kind.parse(field, task.labels)
     except BadLabel as bad:

@@ -49,6 +49,9 @@ def parse_options(description: str | None, *groups: type) -> list[Any]:
                 section.add_argument(field.name, metavar=name.upper(), **more)
             else:
                 section.add_argument(f"--{name}", dest=field.name, default=default, **more)
+    for argument in sys.argv[1:]:
+        if any("\ud800" <= letter <= "\udfff" for letter in argument):  # how Python shows bytes that are not UTF-8
+            raise UserError(f"{argument!r}: not UTF-8, expected names that can be written into JSON and reports")
     given = vars(parser.parse_args())
     return [group(**{field.name: given[field.name] for field in dataclasses.fields(group)}) for group in groups]
 

@@ -3,8 +3,11 @@
 import dataclasses
 import hashlib
 import json
+import os
+import resource
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -415,6 +418,33 @@ def test_another_tokenizer_is_refused(workshop):
     for other in (kind(vocab={**vocabulary, "sequel": len(vocabulary)}), kind(vocab=vocabulary, do_lower_case=False)):
         with pytest.raises(UserError, match="tokenized for 'tiny-bert', expected the tokenizer of"):
             TokenizedSplit(workshop.data, workshop.tasks["rte"], "dev", describe_tokenizer(other))
+
+
+def test_a_tokenizer_that_can_not_pad_is_refused(workshop, tmp_path, refused):
+    shutil.copytree(workshop.encoder, tmp_path / "encoder")
+    config = tmp_path / "encoder/tokenizer_config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "pad_token": None}))
+    line = refused(*tokenize(SimpleNamespace(raw=workshop.raw, encoder=tmp_path / "encoder"), tmp_path / "out", "rte"))
+    assert "encoder: a tokenizer without a padding token, expected that of an encoder like BERT" in line
+
+
+def test_a_name_that_is_not_utf_8_is_refused_before_anything_is_done(workshop, tmp_path, refused):
+    folder = os.fsdecode(os.fsencode(tmp_path) + b"/\xff")
+    assert "\\udcff': not UTF-8, expected names" in refused(*tokenize(workshop, folder, "rte"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_prepro_on_a_full_disk_ends_with_one_line_and_keeps_the_older_split(workshop, tmp_path, door, refused):
+    assert door(*tokenize(workshop, tmp_path, "rte")).status == 0
+    before = {path: path.read_bytes() for path in tmp_path.glob("*/*")}
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, hard))  # bytes in a file; the tokens are more
+    try:
+        line = refused(*tokenize(workshop, tmp_path, "rte", "--max_seq_len", 32))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    assert f"{tmp_path}/rte_train: File too large" in line
+    assert {path: path.read_bytes() for path in tmp_path.glob("*/*")} == before
 
 
 # ---- batches ----
