@@ -1,8 +1,8 @@
 """Runs, models and exports that an earlier version made still load, report, resume and export.
 
 made_before/ was written by the code of commit c0458b2, from a tiny encoder and toy rows: a fine-tuned model with its
-scores and masks (mood/), rewound tickets and exports of one of them (mood/rewind/), and a training that was stopped in its second
-epoch (stopped/).
+scores and masks (mood/), rewound tickets and exports of one of them (mood/rewind/), and a training that was stopped in
+its second epoch (stopped/).
 """
 
 import csv
