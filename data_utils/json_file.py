@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from data_utils.errors import UserError
+from data_utils.errors import NoSuchFile, UserError
 from data_utils.files import write_whole
 
 DEEPEST = 50  # levels of nesting; files of ours have 6
@@ -117,7 +117,7 @@ def read_text(path: str | Path, what: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file, expected {what}") from None
+        raise NoSuchFile(path, what) from None
     except NotADirectoryError:
         raise UserError(f"{path}: {Path(path).parent} is no folder, expected {what}") from None
     except IsADirectoryError:

@@ -23,12 +23,36 @@ def ticket_of(n_heads, n_ffns, shift=0):
     return Ticket(frozenset(heads), frozenset(range(n_ffns)))
 
 
-def write_run(folder, kind, level, seed, dev, held_out=None, task="rte", shift=0, positive=None, **options):
-    """A finished run of one task as Session writes it; `dev`: its accuracy, or {dev set: {metric: value}}; `held_out`:
-    accuracy there; `positive`: how many of 200 dev rows are, for dev predictions of a task with one dev set."""
+def write_run(
+    folder,
+    kind,
+    level,
+    seed,
+    dev,
+    held_out=None,
+    task="rte",
+    shift=0,
+    positive=None,
+    criterion="",
+    owner="",
+    **options,
+):
+    """A finished run of one task as Session writes it.
+
+    `dev`: its accuracy, or {dev set: {metric: value}}; `held_out`: accuracy there; `positive`: how many of 200 dev rows
+    are, for dev predictions of a task with one dev set; `criterion`, `owner`: of its ticket, "" as in former runs.
+    """
     ticket = DENSE if kind == "dense" else ticket_of(*level, shift)
     dev = dev if isinstance(dev, dict) else {task: {"accuracy": dev}}
-    folder = folder / task / kind / f"heads_{level[0]}_ffns_{level[1]}" / f"seed_{seed}"
+    folder = folder / task / (f"tickets_of_{owner}" if owner else "") / criterion / kind
+    folder = folder / f"heads_{level[0]}_ffns_{level[1]}" / f"seed_{seed}"
+    more = {}
+    if criterion or owner:
+        more = {
+            "criterion": criterion or (None if kind in ("dense", "random") else "example"),
+            "tickets_of": owner or task,
+        }
+        options |= {"criteria": {task: more["criterion"]}, "tickets_of": {task: more["tickets_of"]}}
     if positive is not None:
         write_dev_predictions(folder / "dev_predictions.tsv", positive)
     write_whole_text(folder / "metrics.jsonl", json.dumps({"epoch": 1, "dev": dev}) + "\n")
@@ -53,6 +77,7 @@ def write_run(folder, kind, level, seed, dev, held_out=None, task="rte", shift=0
                     "training_rows": 90,
                     "dev_sets": {name: 200 for name in dev},
                     "held_out_rows": 10,
+                    **more,
                     "remaining_weights": {"by_formula": round(remaining_weights(ticket, SHAPE), 6), "counted": 1},
                 }
             },

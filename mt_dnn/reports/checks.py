@@ -4,6 +4,7 @@ from typing import Any
 
 from data_utils.check import (
     ANYTHING,
+    NULL,
     TEXT,
     check,
     either,
@@ -28,6 +29,7 @@ TASK = fields(
         "remaining_weights": fields({"by_formula": FRACTION}, others=True),
         "dev_sets": mapping_of(integer(1, name="a number of rows"), at_least=1),
     },
+    {"criterion": either(TEXT, NULL), "tickets_of": TEXT},
     others=True,
 )
 RESULT = fields(

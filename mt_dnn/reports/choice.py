@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from mt_dnn.reports.comparison import Scores
 from mt_dnn.reports.points import Point, Transition, mean, show
+from mt_dnn.reports.records import DEFAULT_CRITERION
 
 SAME = 9  # decimals of a mean in points; closer means are equal
 
@@ -86,10 +87,10 @@ def super_tickets_files(transitions: Iterable[Transition], protocol: Protocol) -
 def _line(transition: Transition, protocol: Protocol) -> str:
     """A task's entry; "" where there is nothing to choose, or no rows to choose on."""
     if point := super_ticket(transition, protocol):
-        return (
-            f"{transition.task}: {{heads: {point.heads}, ffns: {point.ffns}}}   # {show(protocol.scores(point))} "
-            f"with {point.weights}, best of {len(candidates(transition))} over {len(point.runs)} seeds"
-        )
+        criterion = f", criterion: {point.criterion}" if point.criterion not in (None, DEFAULT_CRITERION) else ""
+        entry = f"{{heads: {point.heads}, ffns: {point.ffns}{criterion}}}"
+        of = f"best of {len(candidates(transition))} over {len(point.runs)} seeds"
+        return f"{transition.task}: {entry}   # {show(protocol.scores(point))} with {point.weights}, {of}"
     if not transition.has_learnt and any(protocol.scores(point) for point in transition.of_kind("winning")):
         return f"{transition.task}: null"
     return ""

@@ -1,6 +1,7 @@
 """The records of many runs in one folder: small, for people and for reports. collect.py makes them.
 
-    runs.jsonl            a line per run: its tickets, result.json and baseline, or why it failed
+    runs.jsonl            a line per run: its result.json, baseline, and what of its config.json is its own, such as
+                          the tickets; or why it failed
     options.json          all else in the runs' config.json, without paths: each set of options once, by fingerprint
     importance.jsonl      a line per file of importance scores
     metrics.jsonl.gz      a line per run: the lines of its metrics.jsonl, one for each epoch
@@ -28,13 +29,13 @@ from mt_dnn.reports.predictions import Predictions
 
 RUNS, OPTIONS, SCORES = "runs.jsonl", "options.json", "importance.jsonl"
 METRICS, PREDICTIONS = "metrics.jsonl.gz", "predictions"
-OF_A_RUN = ("kind", "seed", "tickets")  # the options that do not go to options.json
+OF_A_RUN = {"kind", "seed", "criteria", "tickets_of", "tickets"}  # options that stand in the line of a run
 
 FINISHED = fields(
     {
         "run": TEXT,
         "options": TEXT,
-        "tickets": mapping_of(ANYTHING),
+        "config": mapping_of(ANYTHING),
         "result": mapping_of(ANYTHING),
         "baseline": mapping_of(mapping_of(number(-1, 1))),
     }
@@ -75,8 +76,7 @@ class Collection:
     def options_of(self, name: str) -> dict[str, Any]:
         """The options of a finished run, as its config.json has them, but for paths."""
         line = self.runs[name]
-        own = {"kind": line["result"].get("kind"), "seed": line["result"].get("seed"), "tickets": line["tickets"]}
-        return {**self.options[line["options"]], **own}
+        return {**self.options[line["options"]], **line["config"]}
 
     def add(
         self,
@@ -93,7 +93,7 @@ class Collection:
         self.runs[name] = {
             "run": name,
             "options": fingerprint,
-            "tickets": options["tickets"],
+            "config": {key: value for key, value in options.items() if key in OF_A_RUN},
             "result": result,
             "baseline": baseline,
         }

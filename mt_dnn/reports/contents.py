@@ -7,11 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mt_dnn.reports import figures
 from mt_dnn.reports.choice import DEV, HELD_OUT, Protocol, best, boundary, super_ticket
-from mt_dnn.reports.findings import about, difference, findings, hypothesis_line, p_or_why
+from mt_dnn.reports.criteria import criteria_section
+from mt_dnn.reports.decisions import decisions, left_out
+from mt_dnn.reports.findings import about, difference, findings, p_or_why
 from mt_dnn.reports.hypotheses import HOW_TESTED, Finding
-from mt_dnn.reports.overlap import Tickets, importances, overlaps, winning_tickets
+from mt_dnn.reports.importances import Importance, by_criterion
+from mt_dnn.reports.overlap import Tickets, overlaps, winning_tickets
 from mt_dnn.reports.page import Block, Bullets, Columns, Heading, Paragraph, Picture, Table, paragraphs, table_of
 from mt_dnn.reports.points import Point, Transition, show
+from mt_dnn.reports.transfer import transfer_section
 
 FIGURE = "report.png"  # the phase transition of all tasks
 BARS = "Bars and the band of the dense model: standard deviation over seeds, where there are several."
@@ -31,7 +35,9 @@ def blocks(
     page: list[Block] = [Heading("Phase transition", 1), *_overview(transitions, failed), *_hypotheses(tested)]
     for transition in transitions:
         page += _task(transition, FIGURE if len(transitions) == 1 else "")
-    return [*page, *_tickets(transitions, scores), *_runs(transitions, failed)]
+    maps = by_criterion(scores)
+    page += [*criteria_section(transitions, maps), *transfer_section(transitions)]
+    return [*page, *_tickets(transitions, maps), *_runs(transitions, failed)]
 
 
 # ---- all tasks ----
@@ -94,25 +100,10 @@ OVERVIEW: Columns = {
 
 def _hypotheses(tested: Sequence[Finding]) -> Iterator[Block]:
     yield Heading("Hypotheses")
-    yield Bullets([hypothesis_line(found) for found in tested])
-    by_task = [(found, task) for found in tested for task in found.by_task]
-    if by_task:
-        yield table_of(HYPOTHESES, by_task)
-    if left_out := [f"{found.name}, {task}: {why}" for found in tested for task, why in found.left_out.items()]:
-        yield Paragraph("Tasks that take no part:")
-        yield Bullets(left_out)
+    yield from decisions(tested)
+    yield from left_out(tested)
     yield Heading("Tests and their correction", 3)
     yield from paragraphs(HOW_TESTED)
-
-
-HYPOTHESES: Columns = {
-    "hypothesis": lambda row: row[0].name,
-    "task": lambda row: row[1],
-    "difference [95 %]": lambda row: difference(row[0].by_task[row[1]]),
-    "p (Holm)": lambda row: p_or_why(row[0].by_task[row[1]]),
-    "seeds": lambda row: row[0].by_task[row[1]].seeds,
-    "heads + FFNs closed": lambda row: row[0].how[row[1]],
-}
 
 
 # ---- one task ----
@@ -142,7 +133,7 @@ def _point_columns(transition: Transition) -> Columns:
         return str(count) if shared == count else f"{count}, {shared} shared"
 
     columns: Columns = {
-        "ticket": lambda point: point.kind,
+        "ticket": lambda point: point.name,
         "heads closed": lambda point: point.heads,
         "FFNs closed": lambda point: point.ffns,
         "weights": lambda point: f"{100 * point.remaining:.1f} %",
@@ -165,7 +156,9 @@ def _point_columns(transition: Transition) -> Columns:
 # ---- what the tickets are ----
 
 
-def _tickets(transitions: Sequence[Transition], scores: Mapping[str, tuple[str, dict]]) -> Iterator[Block]:
+def _tickets(
+    transitions: Sequence[Transition], scores: Mapping[str, Mapping[tuple[str, str], Importance]]
+) -> Iterator[Block]:
     yield Heading("What the tickets are")
     found = winning_tickets(transitions)
     if not found:
@@ -179,14 +172,14 @@ def _tickets(transitions: Sequence[Transition], scores: Mapping[str, tuple[str, 
                 f"{task}: heads and FFNs of each layer that stay open, means over seeds.",
             )
     yield Heading("Importance", 3)
-    if maps := importances(scores):
+    if not scores:
+        yield Paragraph("No importance.json below the given folders, so no heat maps.")
+    for criterion, maps in scores.items():
         yield Picture(
             figures.as_svg(figures.importance_maps(maps)),
-            "Heads across (L2-normalised within their layer), layers upwards; "
-            "the narrow column is the FFNs, by the largest of them. Bright is important.",
+            f"Importance by the criterion `{criterion}`. Heads across (L2-normalised within their layer), layers "
+            "upwards; the narrow column is the FFNs, by the largest of them. Bright is important.",
         )
-    else:
-        yield Paragraph("No importance.json below the given folders, so no heat maps.")
 
 
 def _overlaps(tickets: Tickets) -> Iterator[Block]:
@@ -232,7 +225,7 @@ def failure_blocks(failed: Sequence[Failure]) -> Iterator[Block]:
 def _run_columns(transition: Transition) -> Columns:
     """The columns of the table of all runs; a row is a Point and a seed."""
     columns: Columns = {
-        "ticket": lambda row: row[0].kind,
+        "ticket": lambda row: row[0].name,
         "heads closed": lambda row: row[0].heads,
         "FFNs closed": lambda row: row[0].ffns,
         "seed": lambda row: row[1],

@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mt_dnn.reports.choice import DEV, HELD_OUT, boundary, super_ticket
-from mt_dnn.reports.overlap import Importance, Tickets, survivors
+from mt_dnn.reports.importances import Importance
+from mt_dnn.reports.overlap import Tickets, survivors
 from mt_dnn.reports.points import Transition, mean, spread
 
 matplotlib.rcdefaults()  # the same runs give the same figures, whatever settings the reader has
@@ -19,6 +20,8 @@ matplotlib.rcParams["text.parse_math"] = False  # a $ in a task's name is no for
 
 COLOURS = {"dense": "#555555", "winning": "#1b7f5c", "random": "#d08a1d", "losing": "#b33a3a"}
 OTHER_COLOURS = ["#3b6fb6", "#8a4fa8", "#c2569a", "#4fa3a5", "#8c6d31", "#a3a32e"]  # of kinds that have none above
+LINES = [("-", "o"), ("--", "s"), ("-.", "^"), (":", "D")]  # line and marker of criteria, the main one first
+Style = tuple[str, str, str]  # colour, line, marker
 COLUMNS = 3  # panels side by side
 
 
@@ -37,10 +40,17 @@ def as_png(figure: Figure) -> bytes:
     return file.getvalue()
 
 
-def colours(kinds: Iterable[str]) -> dict[str, str]:
-    """Return {kind: colour}; a kind without a colour of its own gets the next of OTHER_COLOURS."""
+def styles(transitions: Iterable[Transition]) -> dict[str, Style]:
+    """Return {name of a line: Style}: the kind has a colour, the criterion a line and a marker.
+
+    A kind without a colour of its own gets the next of OTHER_COLOURS; criteria take LINES in their order.
+    """
+    points = [point for transition in transitions for point in transition.own]
     others = cycle(OTHER_COLOURS)
-    return {kind: COLOURS.get(kind) or next(others) for kind in kinds}
+    colours = {kind: COLOURS.get(kind) or next(others) for kind in dict.fromkeys(point.kind for point in points)}
+    criteria = dict.fromkeys(criterion for transition in transitions for criterion in transition.criteria)
+    lines = {None: LINES[0], **dict(zip(criteria, cycle(LINES)))}
+    return {point.name: (colours[point.kind], *lines[point.criterion]) for point in points}
 
 
 def phase_transitions(transitions: Sequence[Transition]) -> Figure:
@@ -49,8 +59,9 @@ def phase_transitions(transitions: Sequence[Transition]) -> Figure:
     rows = -(-len(transitions) // columns)
     figure = Figure(figsize=(max(6.4, 4.8 * columns), 3.8 * rows + 0.4), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).flat
+    style_of = styles(transitions)
     for transition in transitions:
-        _draw(next(axes), transition)
+        _draw(next(axes), transition, style_of)
     for axis in axes:
         axis.set_axis_off()
     _legend(figure, "outside lower center", columns=4)
@@ -60,20 +71,22 @@ def phase_transitions(transitions: Sequence[Transition]) -> Figure:
 def phase_transition(transition: Transition) -> Figure:
     """One task's panel alone."""
     figure = Figure(figsize=(9.5, 3.6), layout="constrained")
-    _draw(figure.subplots(), transition)
+    _draw(figure.subplots(), transition, styles([transition]))
     _legend(figure, "outside right center", columns=1)
     return figure
 
 
-def _draw(axis: Axes, transition: Transition) -> None:
-    """Draw a line per kind of ticket with bars for the standard deviation over seeds.
+def _draw(axis: Axes, transition: Transition, style_of: Mapping[str, Style]) -> None:
+    """Draw a line per kind of its own tickets and criterion, with bars for the standard deviation over seeds.
 
     The dense model is dashed, the baseline dotted, the super tickets are ringed.
     """
-    for kind, colour in colours(transition.kinds).items():
-        line = transition.of_kind(kind)
+    for name, line in transition.lines.items():
+        if name not in style_of:  # tickets of another task
+            continue
+        colour, dashes, marker = style_of[name]
         means, spreads = [mean(point.scores) for point in line], [spread(point.scores) or 0 for point in line]
-        if kind == "dense":
+        if line[0].kind == "dense":
             axis.axhline(means[0], color=colour, linestyle="--", linewidth=1.2, label="dense model")
             axis.axhspan(means[0] - spreads[0], means[0] + spreads[0], color=colour, alpha=0.12, linewidth=0)
         else:
@@ -82,11 +95,12 @@ def _draw(axis: Axes, transition: Transition) -> None:
                 means,
                 spreads if any(spreads) else None,
                 color=colour,
-                marker="o",
+                linestyle=dashes,
+                marker=marker,
                 markersize=4,
                 capsize=2,
                 linewidth=1.4,
-                label=kind,
+                label=name,
             )
     for protocol, marker, size in ((DEV, "o", 11), (HELD_OUT, "s", 14)):
         if point := super_ticket(transition, protocol):
@@ -144,10 +158,10 @@ def layers_that_survive(tickets: Tickets, task: str) -> Figure:
 
 
 def importance_maps(importances: Mapping[tuple[str, str], Importance]) -> Figure:
-    """Heat maps of {(task, seed): (normalised head scores, FFN scores)} side by side: a row per task and a column per
-    seed, or the tasks one after another where there is one seed.
+    """Heat maps of {(task, seed): Importance} side by side.
 
-    The column beside the heads is the FFNs', divided by the largest of them.
+    There is a row per task and a column per seed, or the tasks one after another where there is one seed. The column
+    beside the heads is the FFNs', divided by the largest of them. Scores below zero are as dark as zero.
     """
     tasks, seeds = (list(dict.fromkeys(key[at] for key in importances)) for at in (0, 1))
     columns = len(seeds) if len(seeds) > 1 else min(len(tasks), 4)
@@ -160,13 +174,12 @@ def importance_maps(importances: Mapping[tuple[str, str], Importance]) -> Figure
     for (task, seed), (head_scores, ffn_scores) in importances.items():
         row, column = (tasks.index(task), seeds.index(seed)) if len(seeds) > 1 else divmod(tasks.index(task), columns)
         axes = [figure.add_subplot(grid[row, 2 * column + at]) for at in (0, 1)]
-        axes[0].imshow(head_scores, cmap="viridis", aspect="auto", origin="lower", vmin=0)
-        axes[1].imshow(
-            ffn_scores[:, None] / ffn_scores.max(), cmap="viridis", aspect="auto", origin="lower", vmin=0, vmax=1
-        )
+        maps = (head_scores, ffn_scores[:, None] / max(ffn_scores.max(), np.finfo(float).tiny))
+        for axis, scores, largest in zip(axes, maps, (None, 1)):
+            axis.imshow(scores, cmap="viridis", aspect="auto", origin="lower", vmin=0, vmax=largest)
+            axis.set(xticks=[], yticks=[])
         axes[0].set_title(f"{task}, seed {seed}", fontsize=7)
-        axes[0].set(xticks=[], yticks=[0, len(head_scores) - 1])
+        axes[0].set(yticks=[0, len(head_scores) - 1])
         axes[0].tick_params(labelsize=6, length=2)
-        axes[1].set(xticks=[], yticks=[])
     figure.supylabel("layer", fontsize=8)
     return figure

@@ -38,10 +38,10 @@ def findings(transition: Transition) -> Iterator[str]:
 
 def levels(transition: Transition) -> Iterator[str]:
     """Yield a line per sparsity: what each kind of ticket scores."""
-    tickets = [point for point in transition.points if point.kind != "dense"]
+    tickets = [point for point in transition.own if point.kind != "dense"]
     for level in dict.fromkeys(point.level for point in sorted(tickets, key=lambda point: -point.remaining)):
         same = [point for point in tickets if point.level == level]
-        yield f"at {same[0].weights}: " + ", ".join(f"{point.kind} {show(point.scores)}" for point in same)
+        yield f"at {same[0].weights}: " + ", ".join(f"{point.name} {show(point.scores)}" for point in same)
 
 
 def about(transition: Transition) -> str:

@@ -1,12 +1,15 @@
 """The hypotheses about tickets, each decided by one paired test over seeds and tasks."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from mt_dnn.reports.choice import best
 from mt_dnn.reports.comparison import Comparison, Scores, compare, corrected
 from mt_dnn.reports.points import Point, Transition
 
+Item = TypeVar("Item", bound=Hashable)
+Level = tuple[int, int]  # (heads, FFNs closed)
 Pair = tuple[Scores, Scores]  # {seed: score}, of what should be above and of what should be below
 
 
@@ -75,18 +78,46 @@ def over_tasks(pairs: Mapping[str, Pair]) -> Pair:
     return means[0], means[1]
 
 
-def complete(available: Mapping[int, set]) -> tuple[list[int], set]:
+def complete(available: Mapping[int, Collection[Item]]) -> tuple[list[int], list[Item]]:
     """Return the seeds and the items to compare them on, from {seed: items that it has}.
 
     Every seed must have every item. Where seeds differ in what they have, the items of one of them are taken so that
     most runs remain; of equals, those with more seeds.
     """
     choices = [
-        (seeds, items)
+        (seeds, list(items))
         for items in available.values()
-        if items and (seeds := sorted(seed for seed, own in available.items() if items <= own))
+        if items and (seeds := sorted(seed for seed, own in available.items() if set(items) <= set(own)))
     ]
-    return max(choices, key=lambda choice: (len(choice[0]) * len(choice[1]), len(choice[0])), default=([], set()))
+    return max(choices, key=lambda choice: (len(choice[0]) * len(choice[1]), len(choice[0])), default=([], []))
+
+
+def over_items(points: Mapping[Item, tuple[Point, Point]], nothing: str) -> tuple[Pair, list[Item]]:
+    """Return the Pair of means over items of two points each, and the items that the seeds have in common.
+
+    Raises NoPart with `nothing` where no seed has both points of an item.
+    """
+    available: dict[int, list[Item]] = {}
+    for item, (one, other) in points.items():
+        for seed in one.runs.keys() & other.runs.keys():
+            available.setdefault(seed, []).append(item)
+    seeds, items = complete(available)
+    if not seeds:
+        raise NoPart(nothing)
+    means = [
+        {seed: sum(points[item][side].scores[seed] for item in items) / len(items) for seed in seeds} for side in (0, 1)
+    ]
+    return (means[0], means[1]), items
+
+
+def by_level(points: Iterable[Point]) -> dict[Level, Point]:
+    """{(heads, FFNs closed): Point}."""
+    return {point.level: point for point in points}
+
+
+def sizes(levels: Iterable[Level]) -> str:
+    """Sizes of tickets in words."""
+    return "sizes: " + ", ".join(f"{heads} + {ffns}" for heads, ffns in sorted(set(levels)))
 
 
 def chosen_and_dense(transition: Transition) -> tuple[Pair, str]:
@@ -100,17 +131,14 @@ def chosen_and_dense(transition: Transition) -> tuple[Pair, str]:
         raise NoPart("there is no dense model")
     if not winning:
         raise NoPart("no winning tickets with held-out rows")
-    available = {seed: {point for point in winning if seed in point.held_out} for seed in dense.scores}
+    available = {seed: [point for point in winning if seed in point.held_out] for seed in dense.scores}
     seeds, points = complete(available)
     if not seeds:
         raise NoPart("winning tickets and the dense model share no seed")
     chosen: dict[int, Point] = {}
     for seed in seeds:
         others = [other for other in seeds if other != seed] or [seed]
-        pick = best(
-            [point for point in winning if point in points],
-            lambda point, others=others: {other: point.held_out[other] for other in others},
-        )
+        pick = best(points, lambda point, others=others: {other: point.held_out[other] for other in others})
         assert pick
         chosen[seed] = pick
     counts = {f"{point.heads} + {point.ffns}": list(chosen.values()).count(point) for point in chosen.values()}
@@ -122,19 +150,10 @@ def kind_and_kind(above: str, below: str) -> Callable[[Transition], tuple[Pair, 
     """H2, H3: for each seed the mean score of two kinds of tickets over the sizes at which it has both."""
 
     def pair(transition: Transition) -> tuple[Pair, str]:
-        one, other = ({point.level: point for point in transition.of_kind(kind)} for kind in (above, below))
-        available: dict[int, set[tuple[int, int]]] = {}
-        for level in one.keys() & other.keys():
-            for seed in one[level].runs.keys() & other[level].runs.keys():
-                available.setdefault(seed, set()).add(level)
-        seeds, levels = complete(available)
-        if not seeds:
-            raise NoPart(f"no {above} and {below} tickets of one size with one seed")
-
-        def means(points: dict[tuple[int, int], Point]) -> Scores:
-            return {seed: sum(points[level].scores[seed] for level in sorted(levels)) / len(levels) for seed in seeds}
-
-        return (means(one), means(other)), "sizes: " + ", ".join(f"{heads} + {ffns}" for heads, ffns in sorted(levels))
+        one, other = (by_level(transition.of_kind(kind)) for kind in (above, below))
+        both = {level: (one[level], other[level]) for level in one if level in other}
+        found, levels = over_items(both, f"no {above} and {below} tickets of one size with one seed")
+        return found, sizes(levels)
 
     return pair
 
@@ -161,6 +180,9 @@ the tasks.
 A hypothesis over all tasks is decided by the mean of these differences over the tasks, one number for each seed that
 all of them have; corrected for the hypotheses of this page. It is confirmed if the corrected p is below 0.05 and the
 difference above zero, refuted if p is below 0.05 and the difference below zero, and else not told from noise.
+
+The questions which criterion is better and whether tickets transfer are tested like the hypotheses, and corrected for
+the questions of their section.
 
 A task takes no part where the dense model is not better than the baseline, which gives every row the most frequent
 label, or the mean. It is better if one metric at least is above the baseline's by more than the sampling error of the

@@ -1,19 +1,16 @@
 """What winning tickets are: how much they overlap between tasks and between seeds, and what survives in each layer."""
 
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 from itertools import combinations, product
 
 import numpy as np
 from scipy import stats
 
-from data_utils.check import ANYTHING, check, fields, list_of, number
-from data_utils.errors import UserError
 from mt_dnn.reports.points import Transition
 from mt_dnn.tickets.ticket import Ticket
 
 Level = tuple[int, int]  # (heads closed, FFNs closed)
-Importance = tuple[np.ndarray, np.ndarray]  # normalised scores of heads (layers, heads); scores of FFNs (layers,)
 
 
 @dataclass(frozen=True)
@@ -128,30 +125,3 @@ def survivors(tickets: Tickets, task: str) -> tuple[list[Level], np.ndarray, np.
         over_seeds(lambda ticket, layer: tickets.heads - len(ticket.heads_of(layer))),
         over_seeds(lambda ticket, layer: layer not in ticket.ffns),
     )
-
-
-def importances(scores: Mapping[str, tuple[str, dict]]) -> dict[tuple[str, str], Importance]:
-    """Return {(task, seed): its Importance} from what read_scores returns.
-
-    Raises UserError, naming the file, for scores that are not as write_importance writes them.
-    """
-    found: dict[tuple[str, str], Importance] = {}
-    for place, content in scores.values():
-        check(SCORES, content, place)
-        heads, ffns = content["heads"]["normalised"], content["ffns"]["raw"]
-        if len({len(row) for row in heads}) != 1 or len(heads) != len(ffns):
-            raise UserError(f"{place}: heads.normalised: rows of several lengths, expected layers x heads")
-        found.setdefault((str(content["task"]), str(content["seed"])), (np.array(heads, float), np.array(ffns, float)))
-    return dict(sorted(found.items()))
-
-
-_ROW = list_of(number(), at_least=1)
-SCORES = fields(
-    {
-        "task": ANYTHING,
-        "seed": ANYTHING,
-        "heads": fields({"normalised": list_of(_ROW, at_least=1)}, others=True),
-        "ffns": fields({"raw": _ROW}, others=True),
-    },
-    others=True,
-)

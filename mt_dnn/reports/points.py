@@ -2,13 +2,14 @@
 
 import os
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from mt_dnn.reports.baseline import Baseline, baseline_of
 from mt_dnn.reports.comparison import Comparison, Scores, compare_family
-from mt_dnn.reports.records import Record, refuse_difference
+from mt_dnn.reports.records import DEFAULT_CRITERION, Record, refuse_difference
 from mt_dnn.tickets.masks import KINDS
 
 
@@ -16,16 +17,26 @@ from mt_dnn.tickets.masks import KINDS
 class Point:
     """A ticket of one task.
 
-    `kind`: dense, winning, random, losing; `heads`, `ffns`: how many it closes; `remaining`: the part of the weights
-    that remains (0 to 1); `runs`: {seed: its Record}. All scores are in points, 100 times the metric.
+    `owner`: the task that the ticket was found for, as a rule the same; `criterion`: of the scores that ranked it,
+    None where none did; `kind`: dense, winning, random, losing; `heads`, `ffns`: how many it closes; `remaining`: the
+    part of the weights that remains (0 to 1); `runs`: {seed: its Record}. All scores are in points, 100 times the
+    metric.
     """
 
     task: str
+    owner: str
+    criterion: str | None
     kind: str
     heads: int
     ffns: int
     remaining: float
     runs: dict[int, Record]
+
+    @property
+    def name(self) -> str:
+        """What tables and figures call its kind: "winning", "winning by loss", "winning of sst"."""
+        criterion = f" by {self.criterion}" if self.criterion not in (None, DEFAULT_CRITERION) else ""
+        return self.kind + criterion + (f" of {self.owner}" if self.owner != self.task else "")
 
     @property
     def level(self) -> tuple[int, int]:
@@ -35,7 +46,7 @@ class Point:
     @property
     def any_run(self) -> Record:
         """Any of its runs: for what is the same in all."""
-        return next(iter(self.runs.values()))
+        return _any(self.runs)
 
     @property
     def closed(self) -> str:
@@ -82,7 +93,7 @@ class Transition:
     """The phase transition of one task, trained on one part of its rows.
 
     `title`: the task, and the part where there are several; `train_fraction`: the part; `points`: the dense model
-    first, then kind by kind with ever fewer weights.
+    first, then line by line with ever fewer weights; tickets of other criteria and of other tasks come last.
     """
 
     task: str
@@ -90,8 +101,26 @@ class Transition:
     train_fraction: float
     points: list[Point]
 
-    def of_kind(self, kind: str) -> list[Point]:
-        return [point for point in self.points if point.kind == kind]
+    @property
+    def own(self) -> list[Point]:
+        """The points whose tickets were found for this task."""
+        return [point for point in self.points if point.owner == self.task]
+
+    @property
+    def foreign(self) -> list[Point]:
+        """The points whose tickets were found for another task."""
+        return [point for point in self.points if point.owner != self.task]
+
+    @property
+    def criteria(self) -> list[str]:
+        """The criteria that ranked its own tickets, the main one first: the default, or the first by name."""
+        found = {point.criterion for point in self.own if point.criterion}
+        return sorted(found, key=lambda criterion: (criterion != DEFAULT_CRITERION, criterion))
+
+    def of_kind(self, kind: str, criterion: str | None = None) -> list[Point]:
+        """Its own tickets of a kind, by a criterion (the main one if left out), or of a kind that no scores rank."""
+        wanted = (None, criterion or next(iter(self.criteria), None))
+        return [point for point in self.own if point.kind == kind and point.criterion in wanted]
 
     @property
     def dense(self) -> Point | None:
@@ -99,24 +128,24 @@ class Transition:
         return next(iter(self.of_kind("dense")), None)
 
     @property
-    def kinds(self) -> list[str]:
-        """The kinds of tickets that were trained, the dense model first."""
-        return list(dict.fromkeys(point.kind for point in self.points))
+    def lines(self) -> dict[str, list[Point]]:
+        """{name of the points: [Point]}: those that one line of the figure joins, the dense model first."""
+        lines: dict[str, list[Point]] = {}
+        for point in self.points:
+            lines.setdefault(point.name, []).append(point)
+        return lines
 
     @cached_property
     def to_dense(self) -> dict[Point, Comparison]:
-        """{Point: its scores compared with the dense model's}, corrected for the sparsities of its kind.
+        """{Point: its scores compared with the dense model's}, corrected for the sparsities of its line.
 
         {} without a dense model.
         """
-        if not self.dense:
-            return {}
-        families = ({point: point.scores for point in self.of_kind(kind)} for kind in self.kinds if kind != "dense")
-        return {
-            point: comparison
-            for family in families
-            for point, comparison in compare_family(family, self.dense.scores).items()
-        }
+        compared: dict[Point, Comparison] = {}
+        for line in self.lines.values():
+            if self.dense and self.dense not in line:
+                compared |= compare_family({point: point.scores for point in line}, self.dense.scores)
+        return compared
 
     @cached_property
     def baseline(self) -> Baseline | None:
@@ -161,19 +190,23 @@ class Transition:
         return f"score: mean of {', '.join(names)} and {last}" if names else last
 
 
-def mean(values: Scores) -> float:
+def _any(runs: dict[int, Record]) -> Record:
+    return next(iter(runs.values()))
+
+
+def mean(values: Mapping[Any, float]) -> float:
     """Mean of {seed: value}."""
     return statistics.mean(values.values())
 
 
-def spread(values: Scores) -> float | None:
+def spread(values: Mapping[Any, float]) -> float | None:
     """Standard deviation of {seed: value}; None with one seed."""
     return statistics.stdev(values.values()) if len(values) > 1 else None
 
 
-def show(values: Scores) -> str:
-    """{seed: value} in words: mean ± standard deviation, with one decimal."""
-    return f"{mean(values):.1f}" + (f" ± {spread(values):.1f}" if len(values) > 1 else "")
+def show(values: Mapping[Any, float], decimals: int = 1) -> str:
+    """{seed: value} in words: mean ± standard deviation."""
+    return f"{mean(values):.{decimals}f}" + (f" ± {spread(values):.{decimals}f}" if len(values) > 1 else "")
 
 
 def gather(records: Iterable[Record]) -> list[Transition]:
@@ -192,15 +225,32 @@ def gather(records: Iterable[Record]) -> list[Transition]:
         section = task, record.train_fraction
         refuse_difference(first.setdefault(section, record), record)
         counts = entry["heads_closed"], entry["ffns_closed"]
-        key = KINDS.index(record.kind), -entry["remaining_weights"]["by_formula"], *counts
+        owner, criterion = record.owner(task), record.criterion(task)
+        key = (
+            owner != task,
+            owner,
+            criterion if criterion not in (None, DEFAULT_CRITERION) else "",
+            KINDS.index(record.kind),
+            -entry["remaining_weights"]["by_formula"],
+            *counts,
+        )
         runs = found.setdefault(section, {}).setdefault(key, {})
         refuse_difference(runs.setdefault(record.seed, record), record, ["tickets"])
     tasks = [task for task, _ in found]
     transitions = []
     for (task, fraction), points in sorted(found.items()):
         made = [
-            Point(task, KINDS[kind], heads, ffns, -remaining, dict(sorted(runs.items())))
-            for (kind, remaining, heads, ffns), runs in sorted(points.items())
+            Point(
+                task,
+                owner,
+                _any(runs).criterion(task),
+                KINDS[kind],
+                heads,
+                ffns,
+                -remaining,
+                dict(sorted(runs.items())),
+            )
+            for (_, owner, _, kind, remaining, heads, ffns), runs in sorted(points.items())
         ]
         title = f"{task}, {100 * fraction:g} % of the training rows" if tasks.count(task) > 1 else task
         transitions.append(Transition(task, title, fraction, made))

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from data_utils.errors import UserError
+from data_utils.errors import NoSuchFile, UserError
 from data_utils.files import find
 from data_utils.json_file import read_json
 from data_utils.run_folder import RunFolder
@@ -24,7 +24,9 @@ from mt_dnn.reports.predictions import read_predictions
 from mt_dnn.tickets.ticket import Ticket
 
 # What may differ between runs of one table: what tables show, and what changes no outcome beyond rounding.
-MAY_DIFFER = {"kind", "seed", "tickets", "keep_gates", "device", "precision"}
+MAY_DIFFER = {"kind", "seed", "criteria", "tickets_of", "tickets", "keep_gates", "device", "precision"}
+DEFAULT_CRITERION = "example"
+FORMER = {"exact_sharing": False}  # options that runs from before they were there have
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,15 @@ class Record:
         """The part of the training rows that it trained on; with several tasks, of the first."""
         fraction = self.options.get("train_fraction", 1.0)
         return fraction[0] if isinstance(fraction, list) else fraction
+
+    def criterion(self, task: str) -> str | None:
+        """The criterion that ranked the ticket of one of its tasks; None for tickets that no scores rank."""
+        entry = self.result["tasks"][task]
+        return entry.get("criterion", DEFAULT_CRITERION if self.kind in ("winning", "losing") else None)
+
+    def owner(self, task: str) -> str:
+        """The task for which the ticket of one of its tasks was found."""
+        return self.result["tasks"][task].get("tickets_of", task)
 
     def ticket(self, task: str) -> Ticket:
         """The ticket that it trained on one of its tasks."""
@@ -149,7 +160,7 @@ def read_scores(folders: Iterable[str | Path]) -> dict[str, tuple[str, dict[str,
     """
     found: dict[str, tuple[str, dict[str, Any]]] = {}
     for folder, name in names_of(folders).items():
-        for path in find(folder, "importance.json"):
+        for path in find(folder, "importance*.json"):
             with removed_meanwhile(path):
                 content = read_json(path, "importance scores")
                 content.pop("checkpoint", None)
@@ -168,12 +179,13 @@ def _name_below(name: str, folder: Path, path: Path) -> str:
 
 @contextlib.contextmanager
 def removed_meanwhile(path: Path) -> Iterator[None]:
-    """Pass over an error in the block if `path` is gone soon after: its folder was being removed while it was read."""
+    """Pass over a file that is missing in the block if `path` goes too: its folder is being removed, file by file."""
     try:
         yield
-    except (UserError, FileNotFoundError):
-        time.sleep(0.2)  # a folder is removed file by file
-        if path.exists():
+    except (NoSuchFile, FileNotFoundError) as error:
+        missing = error.path if isinstance(error, NoSuchFile) else Path(error.filename)
+        time.sleep(0.2)
+        if path.exists() and not missing.exists():
             raise
 
 
@@ -196,4 +208,4 @@ def refuse_difference(record: Record, other: Record, keys: Iterable[str] | None 
 def comparable(record: Record) -> dict[str, Any]:
     """What decides whether two runs can stand in one table: their options, the encoder, and what was measured."""
     metrics = {dev_set: list(values) for dev_set, values in record.result["dev"].items()}
-    return {**record.options, "model": record.result["model"], "metrics": metrics}
+    return {**FORMER, **record.options, "model": record.result["model"], "metrics": metrics}

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from data_utils.errors import UserError
 from data_utils.metrics import average_score
 from mt_dnn.reports.comparison import Scores
-from mt_dnn.reports.records import MAY_DIFFER, Record, comparable, refuse_difference
+from mt_dnn.reports.records import DEFAULT_CRITERION, MAY_DIFFER, Record, comparable, refuse_difference
 from mt_dnn.tickets.masks import KINDS
 
 NAMES = {"dense": "MT-DNN", "winning": "Tickets-Share"}  # other kinds: "Tickets-Share, random"
@@ -16,17 +16,22 @@ OF_A_ROW = {"encoder", "model", "data"}  # the same in all runs of a row
 
 @dataclass(eq=False)
 class Row:
-    """A model of the table: its encoder, kind of tickets, name of the mask ("" for MT-DNN), and {seed: Record}."""
+    """A model of the table.
+
+    `encoder`; `kind` of tickets; `mask`: name of the mask, "" for MT-DNN; `variant`: what else is not as usual, such as
+    a criterion, in words; `runs`: {seed: Record}.
+    """
 
     encoder: str
     kind: str
     mask: str
+    variant: str
     runs: dict[int, Record]
 
     @property
     def name(self) -> str:
-        mask = f" ({self.mask})" if self.mask not in ("", "super_tickets") else ""
-        return f"{NAMES.get(self.kind, f'Tickets-Share, {self.kind}')}{mask}, {self.encoder}"
+        more = "; ".join(part for part in (self.mask if self.mask != "super_tickets" else "", self.variant) if part)
+        return f"{NAMES.get(self.kind, f'Tickets-Share, {self.kind}')}{f' ({more})' * bool(more)}, {self.encoder}"
 
     @property
     def results(self) -> list[dict]:
@@ -58,14 +63,16 @@ def gather_rows(records: Iterable[Record]) -> list[Row]:
     Raises UserError where runs of the table differ in more than encoder, tickets and seed, or runs of a row in more
     than which units their tickets close.
     """
-    rows: dict[tuple[str, int, str], Row] = {}
+    rows: dict[tuple[str, int, str, str], Row] = {}
     first = None
     for record in records:
         first = first or record
-        refuse_difference(first, record, comparable(first).keys() - MAY_DIFFER - OF_A_ROW)
+        refuse_difference(first, record, comparable(first).keys() - MAY_DIFFER - OF_A_ROW - {"exact_sharing"})
         encoder = record.result["model"]["name"]
         mask = "" if record.kind == "dense" else PurePosixPath(record.name).parent.name
-        row = rows.setdefault((encoder, KINDS.index(record.kind), mask), Row(encoder, record.kind, mask, {}))
+        variant = _variant(record)
+        key = encoder, KINDS.index(record.kind), variant, mask
+        row = rows.setdefault(key, Row(encoder, record.kind, mask, variant, {}))
         for other in row.runs.values():
             refuse_difference(other, record, OF_A_ROW)
             if _sizes(other) != _sizes(record):
@@ -76,6 +83,14 @@ def gather_rows(records: Iterable[Record]) -> list[Row]:
     for row in rows.values():
         row.runs = dict(sorted(row.runs.items()))
     return [row for _, row in sorted(rows.items())]
+
+
+def _variant(record: Record) -> str:
+    """What is not as usual in how the tickets were found or trained, in words."""
+    criteria = dict.fromkeys(filter(None, (record.criterion(task) for task in record.tasks)))
+    parts = [f"by {'+'.join(criteria)}"] if set(criteria) - {DEFAULT_CRITERION} else []
+    parts += [f"{task} by ticket of {record.owner(task)}" for task in record.tasks if record.owner(task) != task]
+    return "; ".join([*parts, *["exact sharing"] * bool(record.options.get("exact_sharing"))])
 
 
 def _sizes(record: Record) -> dict[str, tuple[int, int]]:

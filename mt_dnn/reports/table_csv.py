@@ -34,6 +34,8 @@ COLUMNS: Columns = {
     "task": lambda line: line.point.task,
     "train_fraction": lambda line: line.transition.train_fraction,
     "ticket": lambda line: line.point.kind,
+    "criterion": lambda line: line.point.criterion or "",
+    "tickets_of": lambda line: line.point.owner,
     "heads_closed": lambda line: line.point.heads,
     "ffns_closed": lambda line: line.point.ffns,
     "remaining_weights": lambda line: round(line.point.remaining, 6),

@@ -98,10 +98,10 @@ def test_one_seed_is_no_test(tmp_path, door):
 @pytest.mark.parametrize(
     "available, seeds, items",
     [
-        ({1: {"a", "b"}, 2: {"a", "b"}, 3: {"a"}}, [1, 2], {"a", "b"}),  # seed 3 has just begun
-        ({1: {"a", "b", "c"}, 2: {"a"}, 3: {"a"}, 4: {"a"}}, [1, 2, 3, 4], {"a"}),  # later seeds leave sizes out
-        ({1: set()}, [], set()),
-        ({}, [], set()),
+        ({1: ["a", "b"], 2: ["a", "b"], 3: ["a"]}, [1, 2], ["a", "b"]),  # seed 3 has just begun
+        ({1: ["a", "b", "c"], 2: ["a"], 3: ["a"], 4: ["a"]}, [1, 2, 3, 4], ["a"]),  # later seeds leave sizes out
+        ({1: []}, [], []),
+        ({}, [], []),
     ],
 )
 def test_seeds_and_sizes_are_those_that_keep_most_runs(available, seeds, items):

@@ -1,0 +1,89 @@
+"""Which criterion? The section of the page that compares criteria of importance, if the runs have several."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from mt_dnn.reports.comparison import Comparison, compare, corrected
+from mt_dnn.reports.decisions import decisions
+from mt_dnn.reports.findings import difference, p_or_why
+from mt_dnn.reports.hypotheses import Claim, Pair, by_level, decide, over_items, sizes
+from mt_dnn.reports.importances import Importance, agreements
+from mt_dnn.reports.page import Block, Columns, Heading, table_of
+from mt_dnn.reports.points import Point, Transition, show
+from mt_dnn.reports.records import DEFAULT_CRITERION
+
+
+def criteria_section(
+    transitions: Sequence[Transition], scores: Mapping[str, Mapping[tuple[str, str], Importance]]
+) -> Iterator[Block]:
+    """Yield the blocks of the section; none where runs and `scores`, see by_criterion, have one criterion only."""
+    trained = dict.fromkeys(criterion for transition in transitions for criterion in transition.criteria)
+    others = [criterion for criterion in trained if criterion != DEFAULT_CRITERION]
+    agreeing = agreements(scores)
+    if not agreeing and len(trained) < 2:
+        return
+    yield Heading("Which criterion?")
+    if agreeing:
+        yield table_of(
+            AGREEMENTS,
+            agreeing,
+            "Spearman's rank correlation of the scores that two criteria give to the heads (as they are ranked, after "
+            "normalisation within their layer) and to the FFNs: mean over seeds ± standard deviation.",
+        )
+    if len(trained) > 1:
+        yield from decisions(decide([_claim(criterion) for criterion in others], transitions))
+        rows = [row for transition in transitions for row in _rows(transition, others)]
+        yield table_of(
+            COMPARED,
+            rows,
+            f"Winning tickets of one size: those by a criterion minus those by `{DEFAULT_CRITERION}`. p is corrected "
+            "for the criteria and sizes of a task.",
+        )
+
+
+def _claim(criterion: str) -> Claim:
+    words = f"winning tickets by `{criterion}` are above those by `{DEFAULT_CRITERION}`"
+    return Claim(f"criterion {criterion}", words, _against_default(criterion))
+
+
+def _against_default(criterion: str) -> Callable[[Transition], tuple[Pair, str]]:
+    def pair(transition: Transition) -> tuple[Pair, str]:
+        found, levels = over_items(
+            _shared(transition, criterion), f"no tickets by {criterion} and {DEFAULT_CRITERION} of one size"
+        )
+        return found, sizes(levels)
+
+    return pair
+
+
+def _shared(transition: Transition, criterion: str) -> dict[tuple[int, int], tuple[Point, Point]]:
+    """{level: (winning ticket by `criterion`, by the default one)}, where the task has both."""
+    if DEFAULT_CRITERION not in transition.criteria:
+        return {}
+    one, other = (by_level(transition.of_kind("winning", name)) for name in (criterion, DEFAULT_CRITERION))
+    return {level: (one[level], other[level]) for level in one if level in other}
+
+
+def _rows(transition: Transition, criteria: Sequence[str]) -> list[tuple[Transition, Point, Comparison]]:
+    """The winning tickets of a task by each of `criteria`, compared with those by the default."""
+    pairs = [pair for name in criteria for pair in _shared(transition, name).values()]
+    compared = corrected({one: compare(one.scores, other.scores) for one, other in pairs})
+    return [(transition, point, comparison) for point, comparison in compared.items()]
+
+
+AGREEMENTS: Columns = {
+    "task": lambda agreement: agreement.task,
+    "criteria": lambda agreement: f"{agreement.one} and {agreement.other}",
+    "heads": lambda agreement: show(agreement.heads, 2),
+    "FFNs": lambda agreement: show(agreement.ffns, 2),
+    "seeds": lambda agreement: len(agreement.heads),
+}
+
+COMPARED: Columns = {
+    "task": lambda row: row[0].title,
+    "ticket": lambda row: row[1].name,
+    "heads + FFNs closed": lambda row: f"{row[1].heads} + {row[1].ffns}",
+    "score": lambda row: show(row[1].scores),
+    "difference [95 %]": lambda row: difference(row[2]),
+    "p (Holm)": lambda row: p_or_why(row[2]),
+    "seeds": lambda row: row[2].seeds,
+}

@@ -1,0 +1,31 @@
+"""What came out for hypotheses, as blocks of a page."""
+
+from collections.abc import Iterator, Sequence
+
+from mt_dnn.reports.findings import difference, hypothesis_line, p_or_why
+from mt_dnn.reports.hypotheses import Finding
+from mt_dnn.reports.page import Block, Bullets, Columns, Paragraph, table_of
+
+
+def decisions(tested: Sequence[Finding]) -> Iterator[Block]:
+    """A sentence for each hypothesis, and the table of its tasks."""
+    yield Bullets([hypothesis_line(found) for found in tested])
+    if rows := [(found, task) for found in tested for task in found.by_task]:
+        yield table_of(COLUMNS, rows)
+
+
+def left_out(tested: Sequence[Finding]) -> Iterator[Block]:
+    """The tasks that take no part, and why."""
+    if lines := [f"{found.name}, {task}: {why}" for found in tested for task, why in found.left_out.items()]:
+        yield Paragraph("Tasks that take no part:")
+        yield Bullets(lines)
+
+
+COLUMNS: Columns = {
+    "hypothesis": lambda row: row[0].name,
+    "task": lambda row: row[1],
+    "difference [95 %]": lambda row: difference(row[0].by_task[row[1]]),
+    "p (Holm)": lambda row: p_or_why(row[0].by_task[row[1]]),
+    "seeds": lambda row: row[0].by_task[row[1]].seeds,
+    "heads + FFNs closed": lambda row: row[0].how[row[1]],
+}

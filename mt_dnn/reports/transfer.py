@@ -1,0 +1,110 @@
+"""Do tickets transfer? The section of the page on tasks that were trained under tickets of other tasks."""
+
+from collections.abc import Iterator, Sequence
+
+from mt_dnn.reports.comparison import Comparison, compare, corrected
+from mt_dnn.reports.decisions import decisions
+from mt_dnn.reports.findings import difference, p_value
+from mt_dnn.reports.hypotheses import Claim, Pair, by_level, decide, over_items, sizes
+from mt_dnn.reports.page import Block, Heading, Table
+from mt_dnn.reports.points import Point, Transition, show
+
+Kind = tuple[str, str | None, tuple[int, int]]  # kind, criterion, (heads, FFNs closed)
+
+
+def transfer_section(transitions: Sequence[Transition]) -> Iterator[Block]:
+    """Yield the blocks of the section; none where no task was trained under another task's ticket."""
+    kinds = sorted({_kind(point) for transition in transitions for point in transition.foreign}, key=str)
+    if not kinds:
+        return
+    yield Heading("Do tickets transfer?")
+    yield from decisions(decide(CLAIMS, transitions))
+    for kind in kinds:
+        yield from _matrices(transitions, kind)
+
+
+def _kind(point: Point) -> Kind:
+    return point.kind, point.criterion, point.level
+
+
+def _matrices(transitions: Sequence[Transition], kind: Kind) -> Iterator[Block]:
+    """Two tables of tasks and whose tickets they were trained under: scores, and differences to their own tickets."""
+    name, criterion, (heads, ffns) = kind
+    rows = [transition for transition in transitions if any(_kind(point) == kind for point in transition.foreign)]
+    points = {
+        (transition, point.owner): point for transition in rows for point in transition.points if _kind(point) == kind
+    }
+    owners = sorted({owner for _, owner in points})
+    by = f" by {criterion}" if criterion else ""
+    yield Heading(f"{name} tickets{by} of {heads} heads and {ffns} FFNs closed", 3)
+
+    def controls(transition: Transition) -> list[str]:
+        control = by_level(transition.of_kind("random")).get((heads, ffns))
+        return [show(point.scores) if point else "" for point in (control, transition.dense)]
+
+    yield Table(
+        ["task", *(f"ticket of {owner}" for owner in owners), "random ticket", "dense model"],
+        [
+            [
+                transition.title,
+                *(show(points[transition, owner].scores) if (transition, owner) in points else "" for owner in owners),
+                *controls(transition),
+            ]
+            for transition in rows
+        ],
+        "Scores on dev, means over seeds ± standard deviation.",
+    )
+    compared = corrected(
+        {
+            (transition, owner): compare(point.scores, points[transition, transition.task].scores)
+            for (transition, owner), point in points.items()
+            if owner != transition.task and (transition, transition.task) in points
+        }
+    )
+    yield Table(
+        ["task", *(f"ticket of {owner}" for owner in owners)],
+        [[transition.title, *(_cell(compared.get((transition, owner))) for owner in owners)] for transition in rows],
+        "Differences to the task's own ticket with their 95 % confidence intervals; p is corrected for all of them.",
+    )
+
+
+def _cell(comparison: Comparison | None) -> str:
+    if not comparison:
+        return ""
+    p = f", p {p_value(comparison.corrected)}" if comparison.corrected is not None else ""
+    return difference(comparison) + p
+
+
+def _own_and_foreign(transition: Transition) -> tuple[Pair, str]:
+    """For each seed the mean score of its own tickets, and of other tasks' tickets of the same kinds and sizes."""
+    own = {_kind(point): point for point in transition.own}
+    both = {
+        (point.owner, *_kind(point)): (own[_kind(point)], point)
+        for point in transition.foreign
+        if point.kind == "winning" and _kind(point) in own
+    }
+    found, items = over_items(both, "no winning tickets of its own and of other tasks of one size with one seed")
+    return found, _how(items)
+
+
+def _foreign_and_random(transition: Transition) -> tuple[Pair, str]:
+    """For each seed the mean score of other tasks' winning tickets, and of random ones of the same sizes."""
+    control = by_level(transition.of_kind("random"))
+    both = {
+        (point.owner, *_kind(point)): (point, control[point.level])
+        for point in transition.foreign
+        if point.kind == "winning" and point.level in control
+    }
+    found, items = over_items(both, "no winning tickets of other tasks and random ones of one size with one seed")
+    return found, _how(items)
+
+
+def _how(items: Sequence[tuple[str, str, str | None, tuple[int, int]]]) -> str:
+    owners = dict.fromkeys(owner for owner, *_ in items)
+    return f"tickets of {', '.join(owners)}; {sizes(level for *_, level in items)}"
+
+
+CLAIMS = [
+    Claim("T1", "winning tickets of the task itself are above those of other tasks", _own_and_foreign),
+    Claim("T2", "winning tickets of other tasks are above random ones of equal size", _foreign_and_random),
+]
