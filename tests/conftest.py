@@ -41,8 +41,8 @@ def door(capfd, monkeypatch):
         status = 0
         try:
             open_door(module.main)
-        except SystemExit as exit:
-            status = exit.code or 0
+        except SystemExit as ended:
+            status = ended.code or 0
         out, err = capfd.readouterr()
         return SimpleNamespace(status=status, out=out, err=err)
 
@@ -119,8 +119,10 @@ def places(tmp_path_factory):
 
 @pytest.fixture
 def family_run(workshop, places, door):
-    """family_run("roberta") -> the folder of a rewound winning ticket with its model. The first call for a family makes it,
-    from prepro.py to rewind.py."""
+    """family_run("roberta") -> the folder of a rewound winning ticket with its model.
+
+    The first call for a family makes it, from prepro.py to rewind.py.
+    """
 
     def call(family):
         place = places[family]
@@ -144,11 +146,11 @@ def family_run(workshop, places, door):
 
 @pytest.fixture
 def exported(door, monkeypatch):
-    """Call mt_dnn.export: exported(run, format, ...) -> what it prints. Timed for a moment only."""
+    """Call mt_dnn.export: exported(run, form, ...) -> what it prints. Timed for a moment only."""
     monkeypatch.setattr("mt_dnn.export.export_table.SECONDS", 0.01)
 
-    def call(run, format, *more):
-        ended = door("mt_dnn/export/__main__.py", run, "--format", format, *more)
+    def call(run, form, *more):
+        ended = door("mt_dnn/export/__main__.py", run, "--format", form, *more)
         assert ended.status == 0, ended.err
         return ended.out
 

@@ -31,8 +31,8 @@ def test_epochs_are_those_of_the_paper():
     for task, expected in epochs.items():
         text = (ROOT / f"scripts/rewind_{task}_winning.sh").read_text()
         assert (
-            f"TASK={task}\nENCODER=bert-base-uncased   # a hub name, or a folder below data/encoders\nEPOCHS={expected}\nLEARNING_RATE=5e-5\nBATCH_SIZE=32\n"
-            in text
+            f"TASK={task}\nENCODER=bert-base-uncased   # a hub name, or a folder below data/encoders\n"
+            f"EPOCHS={expected}\nLEARNING_RATE=5e-5\nBATCH_SIZE=32\n" in text
         )
 
 
@@ -141,7 +141,8 @@ def test_tickets_sharing_from_single_tasks_to_domain_adaptation(copy):
     ended = call(copy, "./scripts/domain_adaptation.sh", "cpu")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert re.search(
-        r"(?s)\nscitail, 0.1 of the rows, seed 2018: scitail accuracy [\d.]+\nscitail, 1.0 of the rows, seed 2018: scitail accuracy",
+        r"(?s)\nscitail, 0.1 of the rows, seed 2018: scitail accuracy [\d.]+"
+        r"\nscitail, 1.0 of the rows, seed 2018: scitail accuracy",
         ended.stdout,
     )
     assert (

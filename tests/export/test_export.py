@@ -1,4 +1,4 @@
-"""A family's encoder in, a ticket out: every family through all doors, and each export against the run that it was made from."""
+"""Every family through all commands, and each export against the run that it was made from."""
 
 import json
 import resource
@@ -36,10 +36,12 @@ STOCK = """
 import json, sys, torch, transformers
 found = {}
 for folder in sys.argv[2:]:
-    model, tokenizer = transformers.AutoModelForSequenceClassification.from_pretrained(folder), transformers.AutoTokenizer.from_pretrained(folder)
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(folder)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     with torch.no_grad():
         logits = model.eval()(**tokenizer(json.loads(sys.argv[1]), padding=True, return_tensors="pt")).logits
-    found[folder] = {"logits": logits.tolist(), "labels": model.config.id2label, "class": type(model).__name__, "kind": model.config.problem_type}
+    found[folder] = {"logits": logits.tolist(), "labels": model.config.id2label, "class": type(model).__name__}
+    found[folder]["kind"] = model.config.problem_type
 assert not any(name.startswith(("mt_dnn", "data_utils")) for name in sys.modules)
 print(json.dumps(found))
 """
@@ -204,14 +206,14 @@ def test_a_run_of_several_tasks_exports_a_model_for_each_with_its_ticket_taken_o
     rewind(door, workshop, [tmp_path / "shared.json"], tmp_path / "out", "--save_model", *QUICK, task="sst,rte,stsb")
     run = tmp_path / "out/winning/shared/seed_2018"
     pairs = [Row((first, second), None) for first, second in zip(SENTENCES, SENTENCES[1:])]
-    for format in ("dense", "compact"):
-        exported(run, format)
+    for form in ("dense", "compact"):
+        exported(run, form)
         for name, ticket in tickets.items():
-            rows, own = ROWS if name == "sst" else pairs, load_classifier(run / "export" / format / name)
+            rows, own = ROWS if name == "sst" else pairs, load_classifier(run / "export" / form / name)
             np.testing.assert_allclose(own.outputs(rows), load_classifier(run, name).outputs(rows), rtol=0, atol=1e-5)
-            mask = read_mask(run / "export" / format / name / "mask.json")
+            mask = read_mask(run / "export" / form / name / "mask.json")
             assert mask.tickets == {name: ticket}
-            if format == "compact":
+            if form == "compact":
                 assert count_parameters(own.model.encoder) == mask.shape.parameters - removed_parameters(
                     ticket, mask.shape
                 )

@@ -195,8 +195,8 @@ def test_a_submission_keeps_the_benchmarks_rules(runs, raw, tmp_path, door):
     )
     assert ended.status == 0, ended.err
     assert (
-        "for a whole submission it lacks CoLA.tsv, MRPC.tsv, QQP.tsv, MNLI-m.tsv, MNLI-mm.tsv, QNLI.tsv, WNLI.tsv, AX.tsv"
-        in ended.out
+        "for a whole submission it lacks CoLA.tsv, MRPC.tsv, QQP.tsv, MNLI-m.tsv, MNLI-mm.tsv, QNLI.tsv, "
+        "WNLI.tsv, AX.tsv" in ended.out
     )
     with zipfile.ZipFile(tmp_path / "out.zip") as archive:
         files = {name: table(archive.read(name).decode()) for name in archive.namelist()}
@@ -228,14 +228,15 @@ def test_what_the_benchmark_would_not_take_is_refused(workshop, runs, raw, tmp_p
     assert "two models of 'sst', expected one" in complaint(runs["sst"], runs["sst"])
     assert "SST-2/test.tsv: no such file" in complaint(runs["sst"], raw_dir=tmp_path)
     (tmp_path / "tasks.yml").write_text(
-        "sst: {kind: classification, labels: ['0', '1'], metrics: [accuracy], text: [sentence], label: label, splits: {train: a, dev: b}}"
+        "sst: {kind: classification, labels: ['0', '1'], metrics: [accuracy], text: [sentence], label: label, "
+        "splits: {train: a, dev: b}}"
     )
     assert "tasks.yml: sst.splits: no 'test', expected the test set of SST-2.tsv" in complaint(
         runs["sst"], "--task_def", tmp_path / "tasks.yml"
     )
     assert (
-        "the model of 'rte' has the labels 0, 1 for sentence, expected GLUE's rte: entailment, not_entailment for sentence1 and sentence2"
-        in complaint(renamed(runs["sst"], tmp_path / "rte", "rte"))
+        "the model of 'rte' has the labels 0, 1 for sentence, expected GLUE's rte: entailment, not_entailment "
+        "for sentence1 and sentence2" in complaint(renamed(runs["sst"], tmp_path / "rte", "rte"))
     )
     assert "--glue_format with --input or --task" in complaint(runs["sst"], "--task", "sst")
     assert "--glue_format without --output" in refused("mt_dnn/predict.py", runs["sst"], "--glue_format")

@@ -22,7 +22,8 @@ def trap(tmp_path):
         def __reduce__(self):
             return open, (str(sprung), "w")
 
-    code = f"open({str(sprung)!r}, 'w')\nfrom transformers import BertConfig as Config, BertModel as Model, BertTokenizerFast as Tokenizer\n"
+    classes = "BertConfig as Config, BertModel as Model, BertTokenizerFast as Tokenizer"
+    code = f"open({str(sprung)!r}, 'w')\nfrom transformers import {classes}\n"
     return sprung, code, pickle.dumps(Pickled())
 
 
