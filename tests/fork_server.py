@@ -1,8 +1,9 @@
 """Does commands in forked processes, so that a test can start and kill many of them without loading torch each time.
 
-A line of standard input is {"commands": [[script, flag, ...], ...], "folder": working folder, ...}. A forked process does
-the commands one after another; when it has ended its status is printed. With "kill_after": seconds it is killed then.
-With "die_at": n it kills itself at the n-th time that it syncs, renames or removes a file, just before (n odd) or after it.
+A line of standard input is {"commands": [[script, flag, ...], ...], "folder": working folder, ...}. A forked process
+does the commands one after another; when it has ended its status is printed. With "kill_after": seconds it is killed
+then. With "die_at": n it kills itself at the n-th time that it syncs, renames or removes a file, just before (n odd)
+or after it.
 """
 
 import importlib.util

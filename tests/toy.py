@@ -29,11 +29,12 @@ PLAIN = [
     "'s",
 ]
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *GOOD, *BAD, *PLAIN, "quoted", '"', "'", "s"]
+VOCABULARY_SIZE = len(VOCABULARY)
 PADDING = {family: 0 if family in ("bert", "electra") else 1 for family in FAMILIES}  # the padding token's id
 NO_POOLER = "roberta", "electra"  # whose toy checkpoints lack one, as the hub's do
 
 
-def config(family="bert", layers=3, heads=4, size=8, intermediate=48, dropout=0.1, vocabulary=len(VOCABULARY), types=2):
+def config(family="bert", layers=3, heads=4, size=8, intermediate=48, dropout=0.1, vocabulary=VOCABULARY_SIZE, types=2):
     more = {"embedding_size": 24} if family == "electra" else {"type_vocab_size": types} if family == "bert" else {}
     return transformers.AutoConfig.for_model(
         family,
@@ -79,7 +80,10 @@ def save_encoder(folder, family="bert", pooler=True, **shape):
 
 
 def make_tokenizer(family, folder):
-    """A tokenizer of the kind that the family's checkpoints have; for BERT and ELECTRA, which share one, vocab.txt goes to `folder`."""
+    """A tokenizer of the kind that the family's checkpoints have.
+
+    BERT and ELECTRA share one; for them vocab.txt is written to `folder`.
+    """
     if PADDING[family] == 0:
         (folder / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n")
         return transformers.BertTokenizerFast(

@@ -1,4 +1,7 @@
-"""Train toy tasks with a ticket each in float64 without dropout: python train_in_float64.py RUNS.json, alone or by torchrun."""
+"""Train toy tasks with a ticket each, in float64 and without dropout.
+
+Usage: python train_in_float64.py RUNS.json, alone or by torchrun.
+"""
 
 import json
 import sys

@@ -1,7 +1,7 @@
-"""Measure fine-tuning, rewinding, scoring, evaluation, prepro and starts, beside transformers.Trainer and the machine's limit.
+"""Measure training, scoring, evaluation, prepro and starts, beside transformers.Trainer and the machine's limit.
 
-Prints a table and writes it as benchmark.md, all numbers as benchmark.json, and how cost grows as growth.png. Texts and weights
-are made up. What is compared is done in turns, and every number is the median over the turns.
+Prints a table and writes it as benchmark.md, all numbers as benchmark.json, and how cost grows as growth.png. Texts and
+weights are made up. What is compared is done in turns, and every number is the median over the turns.
 """
 
 import sys
@@ -10,10 +10,10 @@ from pathlib import Path
 # The repository and this folder, wherever this script is called or loaded from.
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
 
-from data_utils.door import open_door
-from data_utils.files import write_whole
-from data_utils.json_file import write_json
-from mt_dnn.config import COUNT, Parser
+from data_utils.door import open_door  # noqa: E402
+from data_utils.files import write_whole  # noqa: E402
+from data_utils.json_file import write_json  # noqa: E402
+from mt_dnn.config import COUNT, Parser  # noqa: E402
 
 SPARSITIES = ["0.2", "0.5", "0.8"]
 
@@ -35,7 +35,8 @@ def main():
         default=["minilm:rte", "minilm:sst", "base:rte"],
         metavar="SHAPE:LENGTHS",
         choices=[f"{shape}:{texts}" for shape in ("minilm", "base") for texts in ("rte", "sst")],
-        help="encoder shapes (minilm, base) with rows as long as a task's (rte, sst) (default: minilm:rte minilm:sst base:rte)",
+        help="encoder shapes (minilm, base) with rows as long as a task's (rte, sst) "
+        "(default: minilm:rte minilm:sst base:rte)",
     )
     parser.add_argument(
         "--batches",

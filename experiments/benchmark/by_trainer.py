@@ -36,8 +36,11 @@ class Examples(Dataset):
 
 
 class ByTrainer:
-    """`best`: bfloat16 where the hardware has it, and batches of rows of like length; else its defaults. The optimizer is its own
-    default in both, AdamW in the fused version."""
+    """The same work by transformers.Trainer.
+
+    `best`: bfloat16 where the hardware has it, and batches of rows of similar length; otherwise the Trainer's defaults.
+    The optimizer is the Trainer's default in both cases: fused AdamW.
+    """
 
     def __init__(self, shape, split, device, precision, best, batch_size):
         self.model = transformers.BertForSequenceClassification(make_config(shape))

@@ -1,4 +1,4 @@
-"""The work that is measured: fine-tuning, rewinding, scoring and evaluating by this repository, on rows of a made-up split."""
+"""The measured work of this repository: fine-tuning, rewinding, scoring and evaluating on rows of a made-up split."""
 
 import copy
 import tempfile

@@ -35,7 +35,10 @@ def machine(device, precision):
 
 
 def compare(shape, texts, device, precision, batches, repeats, sparsities):
-    """Return {"rows", "tokens", "matrix_rate" (operations per second), "seconds": {work: median}, "limit_seconds": {our work: limit}}.
+    """Return a dictionary of what was measured.
+
+    Its keys: "rows", "tokens", "matrix_rate" (operations per second), "seconds": {work: median} and
+    "limit_seconds": {our work: limit}.
 
     The rows are those of some batches of an epoch, from the shortest to the longest; everyone gets the same.
     """
@@ -103,17 +106,20 @@ def compare(shape, texts, device, precision, batches, repeats, sparsities):
 
 def to_markdown(found):
     """Return the tables of all that was found."""
+    system = found["machine"]
     lines = [
-        f"{found['machine']['device']}, {found['machine']['precision']}, torch {found['machine']['torch']}, transformers {found['machine']['transformers']}; "
-        f"medians of {found['repeats']} turns."
+        f"{system['device']}, {system['precision']}, torch {system['torch']}, "
+        f"transformers {system['transformers']}; medians of {found['repeats']} turns."
     ]
     for name, part in found["compared"].items():
         shape, texts = name.split(":")
         lines += [
             "",
-            f"**{shape}, rows as long as {texts}'s**: {part['rows']} rows, {part['tokens']:,} tokens; matrix products at {part['matrix_rate'] / 1e9:,.0f} GFLOP/s",
+            f"**{shape}, rows as long as {texts}'s**: {part['rows']} rows, {part['tokens']:,} tokens; "
+            f"matrix products at {part['matrix_rate'] / 1e9:,.0f} GFLOP/s",
             "",
-            "| | seconds | tokens per second | of the limit | Trainer's defaults take | Trainer's best takes | beside fine-tuning |",
+            "| | seconds | tokens per second | of the limit "
+            "| Trainer's defaults take | Trainer's best takes | beside fine-tuning |",
             "|---|---|---|---|---|---|---|",
         ]
         seconds = part["seconds"]
@@ -125,7 +131,8 @@ def to_markdown(found):
             if work == "importance":
                 dense = f"{took / seconds['forward pass']:.2f} forward passes"
             lines.append(
-                f"| {work} | {took:.2f} | {part['tokens'] / took:,.0f} | {100 * needed / took:.0f} % | {' | '.join(beside)} | {dense} |"
+                f"| {work} | {took:.2f} | {part['tokens'] / took:,.0f} | {100 * needed / took:.0f} % "
+                f"| {' | '.join(beside)} | {dense} |"
             )
     lines += [
         "",
@@ -135,7 +142,8 @@ def to_markdown(found):
     ]
     lines += [
         "",
-        "Fine-tuning, minilm (64 rows of 64 tokens, dense, one task, where nothing else is said; tasks: 128 rows in all, each with a ticket at 0.2), seconds:",
+        "Fine-tuning, minilm (64 rows of 64 tokens, dense, one task, where nothing else is said; "
+        "tasks: 128 rows in all, each with a ticket at 0.2), seconds:",
         "",
     ]
     lines += [

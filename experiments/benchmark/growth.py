@@ -6,9 +6,10 @@ from made_up import Rows
 
 
 def measure(device, precision, batch_size, repeats):
-    """Return {what: ([x], [seconds])} for the shape of MiniLM, dense and one task where nothing else is said; medians of interleaved repeats.
+    """Return {what: ([x], [seconds])}: medians of interleaved repeats.
 
-    The rest: 64 rows of 64 tokens; for the tasks 128 rows in all, with a ticket at sparsity 0.2 each, in one encoder.
+    Where nothing else is said: the shape of MiniLM, dense, one task, 64 rows of 64 tokens. The series over the number
+    of tasks has 128 rows in all and a ticket at sparsity 0.2 for each task, in one encoder.
     """
 
     def rows(n, length):

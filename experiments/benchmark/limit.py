@@ -1,4 +1,4 @@
-"""The limit: floating-point operations that the real tokens need, over the rate at which this machine multiplies matrices."""
+"""The limit: floating-point operations that the real tokens need, over this machine's rate of matrix products."""
 
 import time
 
@@ -11,10 +11,11 @@ TRAINING, SCORING, FORWARD = 3, 2, 1  # passes: forward, back to the layer's inp
 
 
 def operations(config, lengths, passes, ticket=DENSE):
-    """Return the floating-point operations of matrix products in the layers of a BERT for rows of those `lengths`, no padding.
+    """Return the floating-point operations of the matrix products in the layers of a BERT, without padding.
 
-    A multiplication and an addition are two. Of the last layer the pooler needs the first position only; what the
-    others would do there beyond keys and values does not count. Embeddings, pooler and task head are left out.
+    The rows have the given `lengths`. A multiplication and an addition are two operations. Of the last layer the pooler
+    needs the first position only; what the others would do there beyond keys and values does not count. Embeddings,
+    pooler and task head are left out.
     """
     hidden, ffn, total = config.hidden_size, config.intermediate_size, 0
     tokens, pairs, rows = lengths.sum(), (lengths**2).sum(), len(lengths)
@@ -32,8 +33,11 @@ def operations(config, lengths, passes, ticket=DENSE):
 
 
 def matrix_rate(config, tokens, device, dtype, repeats=9):
-    """Return the operations per second of the products of a layer (queries and the two of the FFN; forward, and back to input
-    and weights) for `tokens` rows: of each product the median time over `repeats`."""
+    """Return the operations per second of a layer's matrix products for `tokens` rows.
+
+    The products: queries and the two of the FFN; forward, back to the input and back to the weights. The time of each
+    product is the median over `repeats`.
+    """
     done, seconds = 0, 0.0
     for wide, narrow in (
         (config.hidden_size, config.hidden_size),

@@ -26,9 +26,9 @@ SHAPES = {
     },  # bert-base-uncased
 }
 _TWENTIETHS = [place / 20 for place in range(21)]
-# By task: training rows, and {part of the rows: the tokens that they have at most}, [CLS] and [SEP] included. Those of RTE
-# and SST-2 were counted with bert-base-uncased's tokenizer. Those of MNLI are made up: only its rows, its mean of 39 tokens
-# and its longest row of about 440 are known.
+# By task: training rows, and {part of the rows: the tokens that they have at most}, [CLS] and [SEP] included. Those of
+# RTE and SST-2 were counted with bert-base-uncased's tokenizer. Those of MNLI are made up: only its rows, its mean of
+# 39 tokens and its longest row of about 440 are known.
 TEXTS = {
     "rte": (
         2490,
@@ -86,7 +86,10 @@ def lengths_like(texts):
 
 
 def word_ids(n, seed):
-    """Return `n` token ids with the frequencies of words (Zipf's law), so that an epoch uses as much of the vocabulary as a real one does."""
+    """Return `n` token ids with the frequencies of words (Zipf's law).
+
+    So an epoch uses as much of the vocabulary as a real one does.
+    """
     kinds = VOCABULARY - len(SPECIAL)
     weights = 1 / (np.arange(kinds) + 2.7)
     return (len(SPECIAL) + np.random.default_rng(seed).choice(kinds, n, p=weights / weights.sum())).astype(np.uint16)
@@ -114,7 +117,10 @@ def make_tokenizer():
 
 
 def write_texts(folder, name, texts, part=1.0):
-    """Write a `part` of the rows of the made-up task `texts` as a raw task of that `name`, below `folder`, with its task file <name>.yml."""
+    """Write a `part` of the rows of the made-up task `texts` below `folder`, as a raw task called `name`.
+
+    Its task file is <name>.yml.
+    """
     lengths = lengths_like(texts)
     lengths = lengths[: max(1, round(part * len(lengths)))]
     rows = {"train": lengths, "dev": lengths[:100]}

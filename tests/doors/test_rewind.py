@@ -106,7 +106,8 @@ def test_accumulated_batches_train_like_one_large_batch(workshop, fine_tuned, tm
         losses.append(epoch["loss"])
         trained.append(load_file(run / "model/model.safetensors"))
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
-    # The first step of Adamax has the gradient's sign alone, so where the gradient is rounding error the weights may part.
+    # The first step of Adamax depends on the gradient's sign alone, so the weights may differ where the gradient is
+    # only rounding error.
     close = torch.cat(
         [torch.isclose(trained[1][name], weight, rtol=0, atol=1e-5).flatten() for name, weight in trained[0].items()]
     )
@@ -152,7 +153,7 @@ def test_changed_data_is_noticed(workshop, fine_tuned, tmp_path, door, refused):
 
 
 def test_the_fingerprint_of_scores_does_not_depend_on_the_folder(workshop, fine_tuned, tmp_path, door):
-    """It covers the scores and what they were made from. Masks that name the file's fingerprint, as before, stay too."""
+    """It covers the scores and what they were made from. Older masks, which name the file's fingerprint, stay too."""
     content = json.loads((fine_tuned / "importance.json").read_text())
     moved = {**content, "checkpoint": "elsewhere/model"}
     assert fingerprint(moved) == fingerprint(content)

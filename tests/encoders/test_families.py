@@ -1,4 +1,7 @@
-"""Checkpoints as the hub has them: saved by the library's pre-training classes, with weights that no encoder has, and without a pooler."""
+"""Checkpoints as the hub has them, saved by the library's pre-training classes.
+
+They have weights that no encoder has, and they lack a pooler.
+"""
 
 import json
 

@@ -93,9 +93,13 @@ def test_winning_closes_the_lowest_and_losing_the_highest(layers, heads):
     head_scores, ffn_scores = scores(layers, heads)
     kinds = rankings(head_scores, ffn_scores, seed=1, task="rte")
     winning, losing = choose(*kinds["winning"], 2, 1), choose(*kinds["losing"], 2, 1)
-    ranked = sorted((head_scores[l, h], l, h) for l in range(layers) for h in range(heads))
-    assert winning.heads == {(l, h) for _, l, h in ranked[:2]} and winning.ffns == {int(ffn_scores.argmin())}
-    assert losing.heads == {(l, h) for _, l, h in ranked[-2:]} and losing.ffns == {int(ffn_scores.argmax())}
+    ranked = sorted((head_scores[layer, head], layer, head) for layer in range(layers) for head in range(heads))
+    assert winning.heads == {(layer, head) for _, layer, head in ranked[:2]} and winning.ffns == {
+        int(ffn_scores.argmin())
+    }
+    assert losing.heads == {(layer, head) for _, layer, head in ranked[-2:]} and losing.ffns == {
+        int(ffn_scores.argmax())
+    }
 
 
 def test_best_head_of_every_layer_stays():
@@ -132,7 +136,7 @@ def test_random_tickets_are_the_same_in_every_version():
 
 
 def test_random_tickets_of_several_tasks_are_independent():
-    """Independent tickets close 144 x (1 - (1 - 43/144)^8) = 135 heads between them on average; one ranking for all tasks, 43."""
+    """Independent tickets close 144 x (1 - (1 - 43/144)^8) = 135 heads together on average; one ranking for all, 43."""
     tickets = [random_ticket(2018, f"task_{number}", 43, 3) for number in range(8)]
     assert 125 <= len(frozenset.union(*(ticket.heads for ticket in tickets))) <= 144
 

@@ -123,7 +123,10 @@ def test_killed_whenever_a_file_is_written_renamed_or_removed(call, whole, tmp_p
 
 @pytest.fixture
 def stopped(workshop, tmp_path, door, monkeypatch):
-    """Fine-tune twice, once stopped in its second epoch; return (the arguments of the stopped one, its folder, that of the whole one)."""
+    """Fine-tune twice, once stopped in its second epoch.
+
+    Return (the arguments of the stopped run, its folder, the folder of the whole run).
+    """
     train = [
         "train.py",
         *options(workshop),
