@@ -1,22 +1,20 @@
 """Print the table of the grid: the dense model's score on held-out training rows, by task, learning rate and epochs."""
 
 import sys
-from pathlib import Path
 from statistics import mean
 
 from data_utils.door import open_door
 from data_utils.errors import UserError
-from data_utils.files import find, read_json
+from mt_dnn.reports.records import read_records
 
 
 def main() -> None:
     if len(sys.argv) != 2:
-        raise UserError("expected the folder of the grid's runs, as choose_hyper_parameters.sh makes it")
+        raise UserError("expected the folder of the grid's runs, or their records")
     scores: dict[str, dict[tuple[float, int], float]] = {}
-    for path in find(Path(sys.argv[1]), "result.json"):
-        options, result = read_json(path.with_name("config.json"), "options"), read_json(path, "a result")
-        for task, metrics in result["held_out"].items():
-            level = float(options["learning_rate"]), options["epochs"]
+    for record in read_records([sys.argv[1]]):
+        for task, metrics in record.result["held_out"].items():
+            level = float(record.options["learning_rate"]), record.options["epochs"]
             scores.setdefault(task, {})[level] = 100 * mean(metrics.values())
     print(to_markdown(scores))
 
