@@ -1,39 +1,36 @@
-"""Merge the super tickets of several tasks into one mask, for rewind.py to train them in a shared encoder (tickets sharing)."""
+"""Merge the super tickets of several tasks into one mask (tickets sharing); rewind.py trains them in one encoder."""
 
 from pathlib import Path
 
 from data_utils.door import open_door
 from data_utils.errors import UserError
-from data_utils.run_folder import RunFolder
 from mt_dnn.config import MergeOptions, parse_options
 
 
-def main():
+def main() -> None:
     (options,) = parse_options(__doc__, MergeOptions)
 
     from mt_dnn.tickets.masks import write_mask
     from mt_dnn.tickets.super_tickets import merge_masks, read_super_tickets, weights_table
+    from mt_dnn.tickets.ticket import RANKINGS
+
+    if options.kind not in RANKINGS:
+        raise UserError(f"--kind {options.kind}: no such kind of tickets, expected one of {', '.join(RANKINGS)}")
 
     checkpoints = Path(options.checkpoints or f"checkpoints/bert-{options.model}-uncased")
-    counts = read_super_tickets(options.super_tickets or [f"experiments/glue/super_tickets_{options.model}.yml"])
-    missing = [task for task, own in counts.items() if own is None]
-    if len(missing) == len(counts):
-        raise UserError(f"no super ticket for {', '.join(missing)} (see the report), expected one for a task at least")
-    mask = merge_masks(
-        {
-            task: RunFolder(checkpoints / task).mask(options.kind if any(own) else "dense", *own)
-            for task, own in counts.items()
-            if own is not None
-        },
-        options.kind,
-    )
-    output = Path(options.output or checkpoints / "mtdnn" / "masks" / options.kind / "super_tickets.json")
+    found = read_super_tickets(options.super_tickets or [f"experiments/glue/super_tickets_{options.model}.yml"])
+    super_tickets = {task: ticket for task, ticket in found.items() if ticket}
+    missing = ", ".join(task for task in found if task not in super_tickets)
+    if not super_tickets:
+        raise UserError(f"no super ticket for {missing or 'any task'} (see the report), expected one at least")
+    mask = merge_masks(checkpoints, super_tickets, options.kind)
+    output = Path(options.output or checkpoints / "mtdnn" / "masks" / mask.folder(mask.tickets) / "super_tickets.json")
     write_mask(output, mask)
 
     print(weights_table(mask))
-    if missing:
-        print(f"left out, as there is no super ticket for it (see the report): {', '.join(missing)}")
     print(f"mask: {output}")
+    if missing:
+        print(f"left out, as there is no super ticket for it (see the report): {missing}")
 
 
 if __name__ == "__main__":

@@ -15,15 +15,12 @@ def main():
     options, data, model, optimization, machine = parse_options(
         __doc__, RewindOptions, DataOptions, ModelOptions, OptimizationOptions, MachineOptions
     )
-    if len(data.train_datasets) > 1 and (options.sparsities or options.keep_gates):
-        raise UserError(
-            f"--{'sparsities' if options.sparsities else 'keep_gates'} with --train_datasets {','.join(data.train_datasets)}: expected one task"
-        )
-
-    if len(data.train_datasets) == 1 and options.exact_sharing:
-        raise UserError(
-            f"--exact_sharing with --train_datasets {data.train_datasets[0]}: expected several tasks that share one encoder"
-        )
+    tasks, several = f"--train_datasets {','.join(data.train_datasets)}", len(data.train_datasets) > 1
+    for flag in ("sparsities", "keep_gates", "tickets_of"):
+        if several and getattr(options, flag):
+            raise UserError(f"--{flag} with {tasks}: expected one task")
+    if options.exact_sharing and not several:
+        raise UserError(f"--exact_sharing with {tasks}: expected several tasks that share one encoder")
 
     from mt_dnn.runs.run import outcome_options
     from mt_dnn.runs.sweep import summarize, sweep
@@ -34,10 +31,11 @@ def main():
     outcome = outcome_options(data, model, optimization)
     masks = {path: read_mask(path) for path in find_masks(options.masks)}
     if options.sparsities:
-        masks = at_sparsities(masks, options.sparsities, *data.train_datasets)
+        masks = at_sparsities(masks, options.sparsities, options.tickets_of or data.train_datasets[0])
     runs = plan(masks, options, data.train_datasets, outcome)
     for path, mask in masks.items():
-        refuse_other_holdout(mask, path, data.holdout, data.train_datasets)
+        if not options.tickets_of:  # another task's ticket has seen none of this task's rows
+            refuse_other_holdout(mask, path, data.holdout, data.train_datasets)
     with process_group(machine.device, options.parallel):
         left = on_main_process(lambda: sum(not run.is_finished() for run in runs))
         print_line(f"{options.output_dir}: {len(runs)} runs, {len(runs) - left} finished before")
@@ -62,16 +60,20 @@ def main():
 def plan(masks, options, tasks, outcome):
     """Return a Run per mask and seed, each in its own folder; raise UserError if two would share one.
 
-    The folder is named after what a single task's ticket closes, or after the file of a mask for several tasks.
+    Folders are named after kind and criterion, and after what a single task's ticket closes, or the file of a mask for
+    several tasks: winning/heads_14_ffns_1/seed_2018, loss/winning/..., tickets_of_mnli/winning/...
     """
     from mt_dnn.runs.run import Run
     from mt_dnn.tickets.masks import tickets_for
 
+    owners = {task: options.tickets_of or task for task in tasks}
+    others = f"tickets_of_{options.tickets_of}" if options.tickets_of not in (None, *tasks) else ""
     runs, taken = [], {}
     for path, mask in masks.items():
-        tickets = tickets_for(mask, path, tasks)
+        found = tickets_for(mask, path, owners.values())
+        tickets = {task: found[owner] for task, owner in owners.items()}
         name = ticket_name(*tickets[tasks[0]].counts) if len(tasks) == 1 else path.stem
-        folder = Path(options.output_dir) / mask.kind / name
+        folder = Path(options.output_dir) / others / mask.folder(owners.values()) / name
         if folder in taken:
             raise UserError(
                 f"{taken[folder]} and {path} would both go to {folder}, expected one mask per kind and "
@@ -88,6 +90,8 @@ def plan(masks, options, tasks, outcome):
                 options.keep_gates,
                 options.save_model,
                 options.exact_sharing,
+                {task: mask.criterion_of(owner) for task, owner in owners.items()},
+                owners,
             )
             for seed in dict.fromkeys(options.seeds)
         ]

@@ -1,4 +1,5 @@
-"""Fine-tune BERT on a task, score its heads and FFNs, write winning, losing and random masks; or on several tasks (MT-DNN)."""
+"""Fine-tune BERT on a task, score its heads and FFNs, write winning, losing and random masks; or on several tasks
+(MT-DNN)."""
 
 from data_utils.door import open_door
 from data_utils.errors import UserError
@@ -24,18 +25,21 @@ def main():
         raise UserError("nothing to do, expected --do_train, --do_mask or both")
     if options.do_mask and len(data.train_datasets) > 1:
         raise UserError(
-            f"--do_mask with --train_datasets {','.join(data.train_datasets)}: expected one task; masks of several are merged by construct_mtl_mask.py"
+            f"--do_mask with --train_datasets {','.join(data.train_datasets)}: expected one task; "
+            "masks of several are merged by construct_mtl_mask.py"
         )
 
     from mt_dnn.runs.lock import locked
-    from mt_dnn.runs.run import Run, outcome_options
+    from mt_dnn.runs.run import Run, outcome_options, score_options
     from mt_dnn.runtime.distributed import on_main_process, process_group
     from mt_dnn.runtime.log import print_line
-    from mt_dnn.tickets.masks import write_masks
-    from mt_dnn.tickets.ticket import DENSE, parse_sparsity
+    from mt_dnn.tickets.criteria import criterion_named
+    from mt_dnn.tickets.make_masks import refuse_min_heads, write_masks
+    from mt_dnn.tickets.ticket import DENSE, RANKINGS, parse_sparsity
 
+    criterion_named(masks.criterion)  # what is wrong is refused now, not after the training
     for sparsity in masks.sparsities:
-        parse_sparsity(sparsity)  # a bad one is refused now, not after the training
+        parse_sparsity(sparsity)
     files = RunFolder(options.output_dir)
     run = Run(
         files,
@@ -50,27 +54,36 @@ def main():
         train = options.do_train and not run.is_finished()
         if options.do_mask and files.result.exists():
             refuse_other_config(files.folder, read_run_config(files.config), {"holdout": data.holdout})
-        score = options.do_mask and (train or not (files.importance.exists() and files.heat_map.exists()))
-        return train, score
+        scores = files.importance(masks.criterion), files.heat_map(masks.criterion)
+        return train, options.do_mask and (train or not all(path.exists() for path in scores))
 
+    made_from = score_options(data, model, masks.criterion, options.seed) if options.do_mask else {}
     with process_group(machine.device):
         if any(on_main_process(what_is_left)):
             from mt_dnn.runs.session import Session
 
             session = Session(data, model, optimization, machine)
+            if options.do_mask:
+                refuse_min_heads(masks.min_heads_per_layer, session.shape.heads)
         with locked(files, wait=True):
             train, score = on_main_process(what_is_left)
             if train or score:
-                on_main_process(lambda: files.importance.unlink(missing_ok=True))  # scores of an earlier model
+                on_main_process(lambda: remove_scores(files, None if train else masks.criterion))
                 fine_tuned = session.do(run) if train else None
                 if score:
-                    session.score(files, fine_tuned, masks.importance_per, options.seed)
+                    session.score(files, fine_tuned, made_from)
             else:
                 on_main_process(run.remove_checkpoints)
                 print_line(f"{files.folder}: {'fine-tuned and scored' if options.do_mask else 'fine-tuned'} before")
             if options.do_mask:
-                levels = on_main_process(lambda: write_masks(files, data, masks, options.seed))
-                print_line(f"{files.masks}: winning, random and losing masks at {levels} levels")
+                levels = on_main_process(lambda: write_masks(files, masks, made_from))
+                print_line(f"{files.masks}: {', '.join(RANKINGS)} masks at {levels} levels, by {masks.criterion}")
+
+
+def remove_scores(files: RunFolder, criterion: str | None) -> None:
+    """Remove the scores by one criterion, or by all (None), before a model is trained or scored anew."""
+    for path in [files.importance(criterion)] if criterion else files.importances():
+        path.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

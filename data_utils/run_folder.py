@@ -3,6 +3,8 @@
 import contextlib
 from pathlib import Path
 
+DEFAULT_CRITERION = "example"  # of importance (mt_dnn/tickets/criteria.py): the paper's, whose files bear no name
+
 
 class RunFolder:
     """The files of one run of train.py or rewind.py; `result` is written last and says "finished"."""
@@ -16,10 +18,20 @@ class RunFolder:
         self.failure = self.folder / "failed.txt"
         self.checkpoints = self.folder / "checkpoint"
         self.model = self.folder / "model"
-        self.importance = self.folder / "importance.json"
-        self.heat_map = self.folder / "importance.png"
         self.masks = self.folder / "masks"
         self.exports = self.folder / "export"
+
+    def importance(self, criterion: str) -> Path:
+        """Importance scores by one criterion."""
+        return self.folder / f"importance{_suffix(criterion)}.json"
+
+    def heat_map(self, criterion: str) -> Path:
+        """The picture of these scores."""
+        return self.importance(criterion).with_suffix(".png")
+
+    def importances(self) -> list[Path]:
+        """The importance scores that are there, by any criterion."""
+        return sorted(self.folder.glob("importance*.json"))
 
     def predictions(self, dataset):
         """Dev predictions; `dataset` is told apart only where a task has several dev sets."""
@@ -31,8 +43,18 @@ class RunFolder:
             return " ".join(self.failure.read_text(encoding="utf-8", errors="replace").split())
         return ""
 
-    def mask(self, kind, n_heads, n_ffns):
-        return self.masks / kind / f"{ticket_name(n_heads, n_ffns)}.json"
+    def mask(self, kind: str, n_heads: int, n_ffns: int, criterion: str | None = None) -> Path:
+        """The mask of a ticket; `criterion`: which chose it, if one did."""
+        return self.masks / by_criterion(criterion) / kind / f"{ticket_name(n_heads, n_ffns)}.json"
+
+
+def by_criterion(criterion: str | None) -> str:
+    """The folder of what a criterion chose: its name, or none for the default one and for what no criterion chose."""
+    return "" if criterion in (None, DEFAULT_CRITERION) else criterion
+
+
+def _suffix(criterion: str) -> str:
+    return "_" * (criterion != DEFAULT_CRITERION) + by_criterion(criterion)
 
 
 def ticket_name(n_heads, n_ffns):

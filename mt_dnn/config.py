@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from data_utils.errors import UserError
 from data_utils.json_file import read_json
+from data_utils.run_folder import DEFAULT_CRITERION
 
 
 def flag(default: Any, help_text: str, **more: Any) -> Any:
@@ -262,11 +263,11 @@ class MachineOptions:
 class MaskOptions:
     """Importance and masks."""
 
-    importance_per: str = flag(
-        "example",
-        "take the absolute value of a gate's gradient per example (the paper's equation) or per token (Michel et al. "
-        "2019, and the paper's code)",
-        choices=["example", "token"],
+    criterion: str = flag(
+        DEFAULT_CRITERION,
+        "how heads and FFNs are scored: a name in mt_dnn/tickets/criteria.py, such as example (gradient of the gate per "
+        "example, the paper's equation), token (per token: Michel et al. 2019, and the paper's code), loss (rise of the "
+        "loss when the unit is closed) or magnitude (size of its weights)",
     )
     sparsities: list[str] = flag(
         [f"{percent / 100:.2f}" for percent in range(5, 101, 5)],
@@ -307,6 +308,10 @@ class RewindOptions:
     )
     sparsities: list[str] | None = flag(
         None, "rewind only the masks at these sparsities, and the dense one (default: all masks)", nargs="+", type=str
+    )
+    tickets_of: str | None = flag(
+        None,
+        "train the task under the tickets that the masks have for this other task (default: under its own tickets)",
     )
     output_dir: str = flag(
         None, "folder to write to; each ticket and seed gets its own below it", type=path, required=True
@@ -353,10 +358,11 @@ class MergeOptions:
     kind: str = flag(
         "winning",
         "kind of the tickets to merge; random and losing ones that close as many units are controls",
-        choices=["winning", "random", "losing"],
     )
     output: str | None = flag(
-        None, "mask to write (default: <checkpoints>/mtdnn/masks/<kind>/super_tickets.json)", type=path
+        None,
+        "mask to write (default: <checkpoints>/mtdnn/masks/[<criterion>/]<kind>/super_tickets.json)",
+        type=path,
     )
 
 
@@ -457,7 +463,6 @@ def advice(flags: str) -> str:
 
 
 PATHS = {"data_dir", "task_def", "init_checkpoint"}
-BEFORE_THEY_WERE_OPTIONS = {"exact_sharing": False}
 
 
 def to_dict(*options: Any) -> dict[str, Any]:
@@ -466,8 +471,20 @@ def to_dict(*options: Any) -> dict[str, Any]:
 
 
 def read_run_config(path: str | Path) -> dict[str, Any]:
-    """Return what a run's config.json holds; an option that is younger than the run has the value that it had then."""
-    return {**BEFORE_THEY_WERE_OPTIONS, **read_json(path, "the options of a run")}
+    """Return what a run's config.json holds. An option that is younger than the run has the value that it had then."""
+    content = read_json(path, "the options of a run")
+    return {**_before_they_were_options(content), **content}
+
+
+def _before_they_were_options(content: dict[str, Any]) -> dict[str, Any]:
+    tickets = content.get("tickets")
+    closed = {task: any(ticket.values()) for task, ticket in tickets.items()} if isinstance(tickets, dict) else {}
+    scored = content.get("kind") in ("winning", "losing")  # of the kinds that there were
+    return {
+        "exact_sharing": False,
+        "criteria": {task: DEFAULT_CRITERION if scored and any_closed else None for task, any_closed in closed.items()},
+        "tickets_of": {task: task for task in closed},
+    }
 
 
 def refuse_other_config(folder: Any, saved: dict[str, Any], wanted: dict[str, Any]) -> None:

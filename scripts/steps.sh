@@ -12,7 +12,7 @@
 : "${ENCODER_DROPOUT:=0.1}"
 : "${SAVE_MODEL:=no}"                                # yes: keep every rewound model, to export it or to predict with it
 : "${FLAGS:=}"                                       # more flags of train.py and rewind.py, such as "--warmup 0.06 --weight_decay 0"
-: "${TRAIN_FLAGS:=}"                                 # flags of train.py alone, such as "--importance_per token"
+: "${TRAIN_FLAGS:=}"                                 # flags of train.py alone, such as "--criterion token"
 : "${REWIND_FLAGS:=}"                                # flags of rewind.py alone, such as "--keep_gates"
 : "${PREPRO_FLAGS:=}"                                # flags of prepro.py, such as "--max_seq_len 128", where a script calls it
 : "${START:=$ENCODER}"                               # the weights to start from, where these are not the encoder's own

@@ -13,7 +13,7 @@ from data_utils.run_folder import RunFolder
 from mt_dnn.config import MachineOptions, OptimizationOptions
 from mt_dnn.model import Model, place_tickets
 from mt_dnn.runtime.machine import choose_tokens_at_once
-from mt_dnn.tickets.importance import score
+from mt_dnn.tickets.criteria import TaskRows, score
 from mt_dnn.tickets.ticket import DENSE, choose, counts_at
 from mt_dnn.training.evaluate import predict
 from mt_dnn.training.task_data import TaskData
@@ -70,7 +70,10 @@ class ByUs:
     def score(self, rows):
         """Return the seconds of scoring all heads and FFNs on `rows`."""
         return self._timed(
-            rows, lambda model, task: score(model, task, self.split, np.asarray(rows), self.batch_size, self.tokens)
+            rows,
+            lambda model, task: score(
+                model, TaskRows(task, self.split, np.asarray(rows), self.batch_size, self.tokens), "example"
+            ),
         )
 
     def _timed(self, rows, work):

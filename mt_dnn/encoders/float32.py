@@ -1,8 +1,9 @@
 """Linear layers that compute in float32 in every precision: the pooler's, the task heads, and all else outside the layers."""
 
+from typing import Any
+
 import torch
 from torch import nn
-from transformers import PreTrainedModel
 
 
 class Float32Linear(nn.Linear):
@@ -16,7 +17,7 @@ class Float32Linear(nn.Linear):
             return super().forward(states.to(self.weight.dtype))
 
 
-def layers_alone_in_autocast(encoder: PreTrainedModel) -> None:
+def layers_alone_in_autocast(encoder: Any) -> None:
     """Let `encoder` (one of families.py) compute in float32 what is outside its layers, also where autocast is on; in place."""
     encoder.pooler.dense.__class__ = Float32Linear
     if hasattr(encoder, "embeddings_project"):  # ELECTRA's, from the embeddings' width to the layers'

@@ -42,7 +42,7 @@ def locked(files: RunFolder, wait: bool = False) -> Iterator[bool]:
                     f"expected an {advice('--output_dir')} on one that has"
                 ) from None
             held.enter_context(opened.pop_all())
-        for place in (files.folder, files.checkpoints, *files.masks.glob("*")):
+        for place in (files.folder, files.checkpoints, *files.masks.glob("**/")):
             remove_left_overs(place)
         return True
 

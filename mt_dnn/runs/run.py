@@ -5,7 +5,7 @@ nothing.
 """
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from data_utils.errors import UserError
@@ -26,7 +26,11 @@ from mt_dnn.tickets.ticket import Ticket
 
 @dataclass(frozen=True)
 class Run:
-    """`tickets`: by task name; `options`: whatever else decides the outcome but the seed, from outcome_options()."""
+    """`tickets`: by task name; `options`: whatever else decides the outcome but the seed, from outcome_options().
+
+    `criteria`: by task name, the criterion of importance that chose its ticket, or None. `tickets_of`: by task name,
+    the task whose ticket it trains; a task that is left out trains its own.
+    """
 
     files: RunFolder
     kind: str
@@ -36,6 +40,12 @@ class Run:
     keep_gates: bool = False
     keep_model: bool = False
     exact_sharing: bool = False
+    criteria: dict[str, str | None] = field(default_factory=dict)
+    tickets_of: dict[str, str] = field(default_factory=dict)
+
+    def source_of(self, task: str) -> dict[str, str | None]:
+        """Where the ticket of a task comes from: the criterion that chose it, and whose it is."""
+        return {"criterion": self.criteria.get(task), "tickets_of": self.tickets_of.get(task, task)}
 
     @property
     def config(self) -> dict[str, Any]:
@@ -46,6 +56,8 @@ class Run:
             "kind": self.kind,
             "keep_gates": self.keep_gates,
             "exact_sharing": self.exact_sharing,
+            "criteria": {task: self.criteria.get(task) for task in self.tickets},
+            "tickets_of": {task: self.tickets_of.get(task, task) for task in self.tickets},
             "tickets": describe_tickets(self.tickets),
         }
 
@@ -75,6 +87,20 @@ def outcome_options(data: DataOptions, model: ModelOptions, optimization: Optimi
         "encoder": encoder_name(model.init_checkpoint),
         "head_dropout": {task.name: task.head_dropout for task, _ in tasks},
         "data": fingerprints,
+    }
+
+
+def score_options(data: DataOptions, model: ModelOptions, criterion: str, seed: int) -> dict[str, Any]:
+    """Return the entries of importance.json that say what the scores of the one task of `data` are made from."""
+    (task,) = select_tasks(read_tasks(data.task_def), data.train_datasets, data.task_def)
+    return {
+        "task": task.name,
+        "criterion": criterion,
+        "train_fraction": data.fraction_of(task.name),
+        "holdout": data.holdout,
+        "seed": seed,
+        "encoder": encoder_name(model.init_checkpoint),
+        "data": data_fingerprints(data.data_dir, task, ["train"]),
     }
 
 

@@ -34,11 +34,12 @@ from mt_dnn.model import (
 from mt_dnn.reports.score_table import score_table
 from mt_dnn.runs.run import Run, tasks_and_dev_sets
 from mt_dnn.runtime.distributed import on_main_process, rank
-from mt_dnn.runtime.log import log, log_command, logging_to, progress_bar
+from mt_dnn.runtime.log import log, log_command, logging_to
 from mt_dnn.runtime.machine import choose_device, choose_precision, choose_tokens_at_once, save_time
 from mt_dnn.runtime.memory import memory_advice
+from mt_dnn.tickets.criteria import TaskRows, criterion_named, score
 from mt_dnn.tickets.gates import gated, ticket_gates
-from mt_dnn.tickets.importance import score
+from mt_dnn.tickets.make_masks import weights_fingerprint
 from mt_dnn.tickets.masks import Mask
 from mt_dnn.tickets.prune import prune
 from mt_dnn.tickets.scores import draw_heat_map, normalise, write_importance
@@ -150,60 +151,45 @@ class Session:
             on_main_process(lambda: self._write(run, data, model, epochs, outputs))
         return model
 
-    def score(self, files: RunFolder, model: Model | None, per: str, seed: int) -> None:
-        """Score heads and FFNs in float32; write importance.json and the heat map.
+    def score(self, files: RunFolder, model: Model | None, made_from: dict[str, Any]) -> None:
+        """Score heads and FFNs in float32; write the scores and their heat map to `files`.
 
-        `model`: fine-tuned on one task; None: the one that is saved in `files`. `per`: --importance_per. `seed`: of the
-        training rows.
+        `model`: fine-tuned on one task; None: the one that is saved in `files`. `made_from`: from run.score_options().
         """
-        (data,) = self.data(seed)
+        criterion = made_from["criterion"]
+        (data,) = self.data(made_from["seed"])
+        path, picture = files.importance(criterion), files.heat_map(criterion)
         with logging_to(files.log), memory_advice(MEMORY_ADVICE):
             if model is None:
                 log_command()
                 model = load_model(files.model, self.tasks, self.machine.attention, self.device)
-            task, rows, started = data.task, data.rows, time.perf_counter()
-            with progress_bar(desc="importance", total=len(rows), unit=" rows") as bar:
-                heads, ffns = score(
-                    model,
-                    task,
-                    data.train,
-                    rows,
-                    self.optimization.batch_size,
-                    choose_tokens_at_once(self.machine.tokens_at_once, self.device),
-                    per,
-                    bar.update,
-                )
-            on_main_process(
-                lambda: write_importance(
-                    files.importance,
-                    heads,
-                    ffns,
-                    {
-                        "task": task.name,
-                        "per": per,
-                        "rows": len(rows),
-                        "train_fraction": self.data_options.fraction_of(task.name),
-                        "holdout": self.holdout,
-                        "seed": seed,
-                        "model": self.model_entry,
-                        "checkpoint": str(files.model),
-                    },
-                )
-            )
-            on_main_process(
-                lambda: draw_heat_map(
-                    files.heat_map, normalise(heads), ffns, f"{task.name}: importance per {per}, {len(rows)} rows"
-                )
-            )
+            started = time.perf_counter()
+            tokens = choose_tokens_at_once(self.machine.tokens_at_once, self.device)
+            rows = TaskRows(data.task, data.train, data.rows, self.optimization.batch_size, tokens)
+            heads, ffns = score(model, rows, criterion)
+            n_rows = len(rows.sample(criterion_named(criterion).at_most).rows)
+
+            def write() -> None:
+                model_and_rows = {
+                    "rows": n_rows,
+                    "weights": weights_fingerprint(files),
+                    "model": self.model_entry,
+                    "checkpoint": str(files.model),
+                }
+                write_importance(path, heads, ffns, {**made_from, **model_and_rows})
+                title = f"{data.task.name}: importance by {criterion}, {n_rows} rows"
+                draw_heat_map(picture, normalise(heads), ffns, title)
+
+            on_main_process(write)
             log.info(
-                "importance per %s of %d heads and %d FFNs over %d rows (%.1f s): %s, %s",
-                per,
+                "importance by %s of %d heads and %d FFNs over %d rows (%.1f s): %s, %s",
+                criterion,
                 heads.size,
                 ffns.size,
-                len(rows),
+                n_rows,
                 time.perf_counter() - started,
-                files.importance,
-                files.heat_map,
+                path,
+                picture,
             )
 
     def _new_model(self, run: Run) -> Model:
@@ -263,7 +249,7 @@ class Session:
                 files.model,
                 model,
                 self.tokenizer,
-                Mask(run.kind, self.model_entry, run.tickets, {"seed": run.seed}),
+                Mask(run.kind, self.model_entry, run.tickets, _provenance(run)),
                 self.saved_tasks,
             )
         result = self._result(run, data, epochs)
@@ -280,6 +266,7 @@ class Session:
             ticket = run.tickets[own.task.name]
             n_heads, n_ffns = ticket.counts
             return {
+                **run.source_of(own.task.name),
                 "heads_closed": n_heads,
                 "ffns_closed": n_ffns,
                 "remaining_weights": {
@@ -302,6 +289,12 @@ class Session:
             "epochs": len(epochs),
             "seconds_per_epoch": round(float(np.median([epoch["seconds"] for epoch in epochs])), 2),
         }
+
+
+def _provenance(run: Run) -> dict[str, Any]:
+    """What the mask of a run's model says of where its tickets come from."""
+    sources = {task: {"seed": run.seed, **run.source_of(task)} for task in run.tickets}
+    return sources if len(sources) > 1 else sources[next(iter(sources))]
 
 
 @contextlib.contextmanager

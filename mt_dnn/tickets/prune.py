@@ -1,48 +1,55 @@
-"""Take a ticket out of the weights for good: the encoder gets smaller and faster, and computes what it
-would compute with the ticket's gates closed."""
+"""Take a ticket out of the weights for good. The encoder gets smaller and faster, and computes what it would compute
+with the ticket's gates closed."""
 
 from operator import attrgetter
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel
 
 from mt_dnn.encoders.families import family_of
+from mt_dnn.tickets.gates import Encoder
 from mt_dnn.tickets.ticket import Ticket
 
-Parts = dict[
-    str, tuple[int, torch.Tensor]
-]  # {name of a parameter or buffer of an encoder: (dimension, indices along it)}
+# {name of a parameter or buffer of an encoder: (dimension, indices along it)}
+Parts = dict[str, tuple[int, torch.Tensor]]
 
 
-def prune(encoder, ticket):
+def prune(encoder: Encoder, ticket: Ticket) -> None:
     """Remove the ticket's heads and FFNs from `encoder` (that of a Model), in place.
 
-    Heads: their rows of query, key and value, their columns of the output projection; attention reads
-    the number of heads from the width that is left. FFNs: both linear layers; the LayerNorm stays.
+    Heads: their rows of query, key and value, and their columns of the output projection. Attention reads the number of
+    heads from the width that is left. FFNs: both linear layers; the LayerNorm stays.
     """
     for name, (dimension, units) in kept_parts(encoder, ticket).items():
-        module, _, kind = name.rpartition(".")
-        module, whole = encoder.get_submodule(module), attrgetter(name)(encoder)
+        path, _, attribute = name.rpartition(".")
+        module, whole = encoder.get_submodule(path), attrgetter(name)(encoder)
         part = whole.detach().index_select(dimension, units)
-        setattr(module, kind, nn.Parameter(part, whole.requires_grad) if isinstance(whole, nn.Parameter) else part)
+        setattr(module, attribute, nn.Parameter(part, whole.requires_grad) if isinstance(whole, nn.Parameter) else part)
         if isinstance(module, nn.Linear):
             module.out_features, module.in_features = module.weight.shape
     close_ffns(encoder, ticket)
 
 
-def kept_parts(encoder: PreTrainedModel, ticket: Ticket) -> Parts:
+def removed_weights(encoder: Encoder, ticket: Ticket) -> list[torch.Tensor]:
+    """Return all that prune() removes: the weights and biases of the ticket's heads and FFNs."""
+    heads = [encoder.get_parameter(name).index_select(*part) for name, part in closed_parts(encoder, ticket).items()]
+    layers = [encoder.encoder.layer[index] for index in sorted(ticket.ffns)]
+    linears = [linear for layer in layers for linear in (layer.intermediate.dense, layer.output.dense)]
+    return heads + [parameter for linear in linears for parameter in linear.parameters()]
+
+
+def kept_parts(encoder: Encoder, ticket: Ticket) -> Parts:
     """Return what stays of the projections of layers that lose heads."""
     return _parts(encoder, ticket, closed=False)
 
 
-def closed_parts(encoder: PreTrainedModel, ticket: Ticket) -> Parts:
+def closed_parts(encoder: Encoder, ticket: Ticket) -> Parts:
     """Return the weights and biases of the ticket's heads: what kept_parts leaves of the same projections."""
     parameters = dict(encoder.named_parameters())
     return {name: part for name, part in _parts(encoder, ticket, closed=True).items() if name in parameters}
 
 
-def _parts(encoder: PreTrainedModel, ticket: Ticket, closed: bool) -> Parts:
+def _parts(encoder: Encoder, ticket: Ticket, closed: bool) -> Parts:
     n_heads, family = encoder.config.num_attention_heads, family_of(encoder.config)
     size, parts = encoder.config.hidden_size // n_heads, {}
     for layer in sorted({layer for layer, _ in ticket.heads}):
@@ -57,8 +64,8 @@ def _parts(encoder: PreTrainedModel, ticket: Ticket, closed: bool) -> Parts:
     return parts
 
 
-def close_ffns(encoder, ticket):
-    """Take the ticket's FFNs out of `encoder`, in place; their LayerNorms stay, the same ones."""
+def close_ffns(encoder: Encoder, ticket: Ticket) -> None:
+    """Take the ticket's FFNs out of `encoder`, in place. Their LayerNorms stay, the same ones."""
     for index in ticket.ffns:
         layer = encoder.encoder.layer[index]
         layer.intermediate, layer.output = nn.Identity(), ClosedFFN(layer.output.LayerNorm)
@@ -67,9 +74,10 @@ def close_ffns(encoder, ticket):
 class ClosedFFN(nn.Module):
     """What is left of a layer's FFN when its gate is closed: LayerNorm of the attention output."""
 
-    def __init__(self, layer_norm):
+    def __init__(self, layer_norm: nn.Module) -> None:
         super().__init__()
         self.LayerNorm = layer_norm
 
-    def forward(self, hidden_states, input_tensor):
+    def forward(self, hidden_states: torch.Tensor, input_tensor: torch.Tensor) -> torch.Tensor:
+        """Return the LayerNorm of `input_tensor`, the attention output; `hidden_states` are the same."""
         return self.LayerNorm(input_tensor)

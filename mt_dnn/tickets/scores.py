@@ -1,78 +1,120 @@
-"""Scores on disk: importance.json, for people and for choosing tickets, and its heat map."""
+"""Importance scores on disk: importance.json, for people and for choosing tickets, and its heat map.
+
+{
+  "task": "rte", "criterion": "example", "rows": 2490, "train_fraction": 1.0, "holdout": 0.0, "seed": 2018,
+  "data": {"rte_train": "<fingerprint>"}, "weights": "<SHA-256 of the model's weights>",
+  "model": {"name": "bert-base-uncased", "layers": 12, ...}, "checkpoint": "<the model's folder>",
+  "heads": {"raw": [[...], ...], "normalised": [[...], ...]}, "ffns": {"raw": [...]},
+  "sha256": "<fingerprint of all this>"
+}
+"""
 
 import hashlib
 import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from data_utils.check import TEXT, Expectation, both, check, fields, list_of, number, value_that
 from data_utils.errors import UserError
 from data_utils.files import write_whole
 from data_utils.json_file import read_json, write_json
+from mt_dnn.tickets.masks import MODEL
+
+NO_MASK = "so no mask is made"
+SCORE_ANEW = "remove the file to score anew"
 
 
-def normalise(head_scores):
-    """Divide the head scores (layers, heads) of every layer by their L2 norm; a layer of zeros stays zero."""
+def normalise(head_scores: np.ndarray) -> np.ndarray:
+    """Divide the head scores, (layers, heads), of every layer by their L2 norm. A layer of zeros stays zero."""
     norms = np.linalg.norm(head_scores, axis=1, keepdims=True)
     return np.divide(head_scores, norms, out=np.zeros_like(head_scores), where=norms > 0)
 
 
-def write_importance(path, heads, ffns, description):
-    """Write raw and normalised scores as JSON for people, a line per layer.
+def write_importance(path: Path, heads: np.ndarray, ffns: np.ndarray, made_from: dict[str, Any]) -> None:
+    """Write raw and normalised scores as JSON for people, a line per layer, below the entries of `made_from`.
 
-    Raises UserError if a score is not finite or all are zero: such scores rank nothing, so they make no mask.
+    Raises UserError if a score is not finite or all are zero: such scores rank nothing.
     """
     for name, scores in (("head", heads), ("FFN", ffns)):
         if not np.isfinite(scores).all():
             raise UserError(
-                f"{path}: {name} scores are not finite, expected numbers; the fine-tuned model is broken, so no mask is made"
+                f"{path}: {name} scores are not finite, expected numbers; the fine-tuned model is broken, {NO_MASK}"
             )
         if not scores.any():
             raise UserError(
-                f"{path}: all {name} scores are zero, expected some above; the loss does not move with the gates, so no mask is made"
+                f"{path}: all {name} scores are zero, expected some above; "
+                f"the loss does not move with the gates, {NO_MASK}"
             )
-    write_json(
-        path,
-        {
-            **description,
-            "heads": {"raw": _digits(heads), "normalised": _digits(normalise(heads))},
-            "ffns": {"raw": _digits(ffns)},
-        },
-    )
+    scores = {
+        "heads": {"raw": _digits(heads), "normalised": _digits(normalise(heads))},
+        "ffns": {"raw": _digits(ffns)},
+    }
+    content = {**made_from, **scores}
+    write_json(path, {**content, "sha256": fingerprint(content)})
 
 
-def _digits(scores):
+def _digits(scores: np.ndarray) -> list:
     """Seven digits, which is what float32 holds."""
     return np.vectorize(lambda score: float(f"{score:.7g}"))(scores).tolist()
 
 
-def read_importance(path):
-    """Return (normalised head scores (layers, heads), FFN scores (layers,), fingerprint(), everything read)."""
+def fingerprint(content: dict[str, Any]) -> str:
+    """Return the SHA-256 of scores and of what they were made from. Paths do not count: a folder may move."""
+    counted = {key: value for key, value in content.items() if key not in ("checkpoint", "sha256")}
+    return hashlib.sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()
+
+
+def read_importance(path: str | Path) -> tuple[np.ndarray, np.ndarray, str, dict[str, Any]]:
+    """Return (normalised head scores (layers, heads), FFN scores (layers,), fingerprint(), the file's content).
+
+    The content always has "criterion"; files that were written when it was called "per" have that as well.
+
+    Raises UserError `path: key: found, expected ...` unless there is a number for every head and FFN of the model that
+    the file names, some of them are not zero, and the fingerprint is that of the content. Files from before
+    fingerprints have none.
+    """
     content = read_json(path, "importance scores")
-    try:
-        heads, ffns = np.array(content["heads"]["normalised"], float), np.array(content["ffns"]["raw"], float)
-    except (KeyError, TypeError, ValueError):
-        heads, ffns = np.empty(0), np.empty(0)
-    if (
-        not isinstance(content.get("model"), dict)
-        or "checkpoint" not in content
-        or heads.ndim != 2
-        or ffns.shape != heads.shape[:1]
-        or not (np.isfinite(heads).all() and np.isfinite(ffns).all())
-    ):
+    model = fields({"model": MODEL}, others=True)
+    check(model, content, str(path))
+    check(_expected(content["model"]["layers"], content["model"]["heads"]), content, str(path))
+    heads, raw = (np.array(content["heads"][key], float) for key in ("normalised", "raw"))
+    ffns = np.array(content["ffns"]["raw"], float)
+    if content.get("sha256", fingerprint(content)) != fingerprint(content):
         raise UserError(
-            f"{path}: no usable scores, expected model, checkpoint, heads.normalised (layers x heads) and ffns.raw (layers); remove the file to score anew"
+            f"{path}: sha256: not that of the content, expected scores as train.py wrote them; {SCORE_ANEW}"
         )
-    return heads, ffns, fingerprint(content), content
+    if not heads.any() or not ffns.any() or not np.allclose(normalise(raw), heads, rtol=0, atol=1e-5):
+        raise UserError(
+            f"{path}: heads, ffns: all zero, or not normalised from the raw ones, "
+            f"expected scores as train.py wrote them; {SCORE_ANEW}"
+        )
+    return heads, ffns, fingerprint(content), {**content, "criterion": content.get("criterion", content.get("per"))}
 
 
-def fingerprint(content: dict) -> str:
-    """Return the SHA-256 of the scores and of what they were made from, but for the path of the model: a folder may move."""
-    without_paths = {key: value for key, value in content.items() if key != "checkpoint"}
-    return hashlib.sha256(json.dumps(without_paths, sort_keys=True).encode()).hexdigest()
+def _expected(layers: int, n_heads: int) -> Expectation:
+    """What an importance.json for a model of this size holds."""
+    score = number(name="a score")
+    heads = _exactly(layers, _exactly(n_heads, score, f"a score for each of the {n_heads} heads"), f"{layers} layers")
+    return fields(
+        {
+            "checkpoint": TEXT,
+            "task": TEXT,
+            "heads": fields({"raw": heads, "normalised": heads}),
+            "ffns": fields({"raw": _exactly(layers, score, f"a score for each of the {layers} layers")}),
+        },
+        optional={"criterion": TEXT, "per": TEXT, "sha256": TEXT},
+        others=True,
+    )
 
 
-def draw_heat_map(path, heads, ffns, title):
-    """Draw the normalised head scores (layers, heads) and the FFN scores (layers,) side by side as a picture."""
+def _exactly(n: int, item: Expectation, expected: str) -> Expectation:
+    return both(value_that(expected, lambda value: isinstance(value, list) and len(value) == n), list_of(item))
+
+
+def draw_heat_map(path: Path, heads: np.ndarray, ffns: np.ndarray, title: str) -> None:
+    """Draw the normalised head scores, (layers, heads), and the FFN scores, (layers,), side by side as a picture."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -83,7 +125,7 @@ def draw_heat_map(path, heads, ffns, title):
         1, 2, figsize=(2.6 + 0.45 * n_heads, 1.6 + 0.34 * layers), width_ratios=[n_heads, 1.4], layout="constrained"
     )
     for axis, scores, name in ((axes[0], heads, "heads (L2-normalised per layer)"), (axes[1], ffns[:, None], "FFNs")):
-        picture = axis.imshow(scores, cmap="viridis", aspect="auto", origin="lower", vmin=0)
+        picture = axis.imshow(scores, cmap="viridis", aspect="auto", origin="lower", vmin=min(0, scores.min()))
         axis.set(title=name, xticks=range(scores.shape[1]), yticks=range(layers))
         axis.title.set_size(9)
         figure.colorbar(picture, ax=axis, aspect=12, fraction=0.15 if axis is axes[0] else 0.5)

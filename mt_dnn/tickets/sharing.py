@@ -1,17 +1,17 @@
-"""Tickets sharing: a batch of a task runs through what the task's ticket leaves open of the shared encoder.
+"""Tickets sharing (Liang et al. 2021, Section 4): a task's batch runs through the units that its ticket leaves open.
 
-(Liang et al. 2021, Section 4.) The shared weights stay whole; a batch reads and updates its own task's
-units, and computes no others.
+The shared weights stay whole. A batch reads and updates the units of its own task, and computes no others.
 """
 
 import contextlib
 from collections.abc import Collection, Iterator
 from operator import attrgetter
+from typing import Any
 
 import torch
 from torch.func import functional_call
-from transformers import PreTrainedModel
 
+from mt_dnn.tickets.gates import Encoder
 from mt_dnn.tickets.prune import close_ffns, closed_parts, kept_parts
 from mt_dnn.tickets.ticket import Ticket
 
@@ -29,11 +29,11 @@ class SharedTicket:
     the modules of closed FFNs, which step aside during a call.
     """
 
-    def __init__(self, encoder: PreTrainedModel, ticket: Ticket):
+    def __init__(self, encoder: Encoder, ticket: Ticket) -> None:
         self.encoder, self.ticket = encoder, ticket
         self.parts = kept_parts(encoder, ticket)
 
-    def __call__(self, **inputs):
+    def __call__(self, **inputs: Any) -> Any:
         open_weights = {name: attrgetter(name)(self.encoder).index_select(*part) for name, part in self.parts.items()}
         layers = [self.encoder.encoder.layer[index] for index in self.ticket.ffns]
         ffns = [(layer.intermediate, layer.output) for layer in layers]
@@ -47,12 +47,13 @@ class SharedTicket:
 
 @contextlib.contextmanager
 def closed_heads_kept(
-    encoder: PreTrainedModel, tickets: Collection[Ticket], optimizer: torch.optim.Optimizer
+    encoder: Encoder, tickets: Collection[Ticket], optimizer: torch.optim.Optimizer
 ) -> Iterator[None]:
-    """Around an optimizer's step: keep the heads that all `tickets` close, those of the tasks whose batches the update is of.
+    """Around an optimizer's step: keep the heads that all `tickets` close, those of the tasks whose batches the update
+    is of.
 
-    Their weights, biases and entries of the optimizer's state are after the block what they were before it. FFNs that all
-    tickets close have no gradient, and so the optimizer leaves them alone without this.
+    Their weights, biases and entries of the optimizer's state are after the block what they were before it. FFNs that
+    all tickets close have no gradient, and so the optimizer leaves them alone without this.
 
     The number of updates, by which an optimizer corrects the bias of its moments, is the matrix's, not the head's.
     """

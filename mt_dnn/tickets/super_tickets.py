@@ -1,58 +1,105 @@
 """Super tickets by task: how many heads and FFNs each closes, and their masks merged into one.
 
-The numbers stand in YAML, as mt_dnn.reports writes them:
+The numbers stand in YAML, as mt_dnn.reports writes them; null is a task without a super ticket:
 
     rte: {heads: 14, ffns: 1}
+    sst: {heads: 28, ffns: 2, criterion: loss}     # chosen by another criterion of importance than the default one
+    wnli: null
 """
 
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from data_utils.check import NULL, TEXT, check, either, fields, integer
 from data_utils.errors import UserError
+from data_utils.run_folder import DEFAULT_CRITERION, RunFolder
 from data_utils.yaml_file import read_yaml
 from mt_dnn.tickets.masks import Mask, read_mask
-from mt_dnn.tickets.ticket import average_counts, remaining_weights, remaining_weights_at
+from mt_dnn.tickets.ticket import RANKINGS, average_counts, remaining_weights, remaining_weights_at
+
+ENTRY = either(
+    fields({"heads": integer(0), "ffns": integer(0)}, optional={"criterion": TEXT}),
+    NULL,
+    expected="{heads: ..., ffns: ...}, how many of each are closed, or null",
+)
 
 
-def read_super_tickets(paths):
-    """Return {task name: (heads, FFNs)} of the files `paths` together; None for a task that has no super ticket (null).
+class SuperTicket(NamedTuple):
+    """How many heads and FFNs a task's super ticket closes, and the criterion that chose it."""
+
+    heads: int
+    ffns: int
+    criterion: str = DEFAULT_CRITERION
+
+
+def read_super_tickets(paths: Iterable[str | Path]) -> dict[str, SuperTicket | None]:
+    """Return {task name: SuperTicket} of the files `paths` together; None for a task that has none (null).
 
     Raises UserError for what is not as above, and for a task that stands there twice.
     """
-    counts = {}
+    found = {}
     for path in paths:
         for task, entry in read_yaml(path, "`task: {heads: ..., ffns: ...}`").items():
-            if entry is not None and (
-                not isinstance(entry, dict)
-                or set(entry) != {"heads", "ffns"}
-                or not all(type(n) is int and n >= 0 for n in entry.values())
-            ):
-                raise UserError(
-                    f"{path}: {task}: {entry!r}, expected {{heads: ..., ffns: ...}}, how many of each are closed"
-                )
-            if task in counts:
+            check(ENTRY, entry, str(path), str(task))
+            if task in found:
                 raise UserError(f"{path}: {task} stands in an earlier file too, expected every task once")
-            counts[task] = (entry["heads"], entry["ffns"]) if entry else None
-    return counts
+            found[task] = SuperTicket(**entry) if entry else None
+    return found
 
 
-def merge_masks(paths, kind):
-    """Return the mask of `kind` with the ticket of every task, from {task name: file of its own mask}.
+def merge_masks(checkpoints: Path, super_tickets: dict[str, SuperTicket], kind: str) -> Mask:
+    """Return one mask with a ticket of `kind` for every task, which closes as many units as the task's super ticket.
 
-    Raises UserError for a mask that is missing, has no ticket for its task, or was made for another model than the others.
+    The tasks' own masks are taken from their folders in `checkpoints`, where train.py writes them. The merged mask
+    keeps the provenance of each.
+
+    Raises UserError where a mask is missing, is not what its place says (task, kind, numbers, criterion), or was made
+    for another model, or with other rows held out, than the others.
     """
-    tickets, sources, model, first = {}, {}, None, None
-    for task, path in paths.items():
+    masks, paths = {}, {}
+    for task, wanted in super_tickets.items():
+        own_kind = kind if wanted.heads or wanted.ffns else "dense"
+        criterion = wanted.criterion if own_kind in RANKINGS and RANKINGS[own_kind].by_scores else None
+        path = paths[task] = RunFolder(checkpoints / task).mask(own_kind, wanted.heads, wanted.ffns, criterion)
         if not path.is_file():
             raise UserError(
-                f"{path}: no such mask, expected that of {task}'s super ticket; make it with scripts/prepare_mtdnn_*.sh or train.py --do_mask --sparsities"
+                f"{path}: no such mask, expected that of {task}'s super ticket; "
+                "make it with scripts/prepare_mtdnn_*.sh or train.py --do_mask --sparsities"
             )
-        mask = read_mask(path)
+        mask = masks[task] = read_mask(path)
         if task not in mask.tickets:
             raise UserError(f"{path}: tickets for {', '.join(mask.tickets)}, expected one for '{task}'")
-        model, first = model or mask.model, first or path
-        if differing := [f"{key} {mask.model[key]} and {model[key]}" for key in model if mask.model[key] != model[key]]:
-            raise UserError(f"{path} and {first}: {'; '.join(differing)}; expected masks of one model")
-        tickets[task] = mask.tickets[task]
-        sources[task] = {"mask": str(path), **mask.provenance}
-    return Mask(kind, model, tickets, sources)
+        for what, is_there, expected in (
+            ("kind", mask.kind, own_kind),
+            ("heads and FFNs closed", mask.tickets[task].counts, (wanted.heads, wanted.ffns)),
+            ("criterion", mask.criterion_of(task), criterion),
+        ):
+            if is_there != expected:
+                raise UserError(f"{path}: {what}: {is_there}, expected {expected}, as its place says")
+    _refuse_differences(masks, paths)
+    return Mask(
+        kind,
+        next(iter(masks.values())).model,
+        {task: mask.tickets[task] for task, mask in masks.items()},
+        {task: {"mask": str(paths[task]), **mask.provenance_of(task)} for task, mask in masks.items()},
+    )
+
+
+def _refuse_differences(masks: dict[str, Mask], paths: dict[str, Path]) -> None:
+    """Raise UserError unless all masks are of one model, and those that scores chose hold out the same rows."""
+    (first, model), *others = ((task, mask.model) for task, mask in masks.items())
+    for task, other in others:
+        if differing := [f"{key} {other[key]} and {model[key]}" for key in model if other[key] != model[key]]:
+            raise UserError(f"{paths[task]} and {paths[first]}: {'; '.join(differing)}; expected masks of one model")
+    chosen = [task for task, mask in masks.items() if mask.criterion_of(task)]
+    held_out = {task: masks[task].provenance_of(task).get("holdout", 0.0) for task in chosen}
+    for task in chosen:
+        if held_out[task] != held_out[chosen[0]]:
+            raise UserError(
+                f"{paths[task]} and {paths[chosen[0]]}: made with --holdout {held_out[task]} and "
+                f"{held_out[chosen[0]]}; expected the same, so that no ticket saw rows that are held out"
+            )
 
 
 def weights_table(mask: Mask) -> str:

@@ -1,7 +1,8 @@
-"""A ticket says which heads and FFNs are closed: how many, and which."""
+"""Tickets: which heads and FFNs of an encoder are closed; how many and which ones at a sparsity, by kind of ticket."""
 
 import math
-from collections.abc import Collection
+import re
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -9,22 +10,23 @@ import numpy as np
 
 from data_utils.errors import UserError
 
+NUMBER = re.compile(r"[0-9.]+(e-?[0-9]{1,2})?(/[0-9]+)?")  # Fraction() alone would take 1e-999999999, and never end
 Scores = tuple[np.ndarray, np.ndarray]  # of heads, (layers, heads), and of FFNs, (layers,)
 
 
 @dataclass(frozen=True)
 class Ticket:
-    """The units that are out. `heads`: set of (layer, head); `ffns`: set of layers; both count from 0."""
+    """The units that are closed. `heads`: set of (layer, head); `ffns`: set of layers. Both count from 0."""
 
-    heads: frozenset = frozenset()
-    ffns: frozenset = frozenset()
+    heads: frozenset[tuple[int, int]] = frozenset()
+    ffns: frozenset[int] = frozenset()
 
     @property
-    def counts(self):
+    def counts(self) -> tuple[int, int]:
         """(heads closed, FFNs closed)."""
         return len(self.heads), len(self.ffns)
 
-    def heads_of(self, layer):
+    def heads_of(self, layer: int) -> list[int]:
         """Closed heads of one layer, ascending."""
         return sorted(head for at, head in self.heads if at == layer)
 
@@ -34,8 +36,8 @@ DENSE = Ticket()
 
 @dataclass(frozen=True)
 class Shape:
-    """What a ticket is cut from: layers, heads per layer, hidden and FFN width, parameters of the whole
-    encoder (embeddings and pooler included, task head not)."""
+    """Size of the encoder that tickets are taken from: layers, heads per layer, width of hidden states and of FFNs,
+    parameters of the whole encoder (with embeddings and pooler, without task heads)."""
 
     layers: int
     heads: int
@@ -44,30 +46,30 @@ class Shape:
     parameters: int
 
 
-# ---- how many ----
+# ---- how many units are closed ----
 
 
-def counts_at(sparsity, layers, heads, min_heads_per_layer=1):
-    """Return (heads, FFNs) that a sparsity closes: floor(p x layers x heads), floor(p x layers).
+def counts_at(sparsity: str | float, layers: int, heads: int, min_heads_per_layer: int = 1) -> tuple[int, int]:
+    """Return how many heads and FFNs a sparsity closes: floor(p x layers x heads), floor(p x layers).
 
-    `sparsity`: see parse_sparsity. As every layer keeps `min_heads_per_layer` heads, the highest
-    sparsities close as many heads as that allows.
+    `sparsity`: see parse_sparsity(). Every layer keeps `min_heads_per_layer` heads, so at the highest sparsities fewer
+    heads are closed.
     """
     of_heads, of_ffns = parse_sparsity(sparsity)
     n_heads = math.floor(of_heads * layers * heads)
     return min(n_heads, layers * max(0, heads - min_heads_per_layer)), math.floor(of_ffns * layers)
 
 
-def parse_sparsity(sparsity):
-    """Return the parts of heads and of FFNs as exact fractions, so that 0.3 x 10 is 3, for "0.3" or, the two apart, "0.30:0.25".
+def parse_sparsity(sparsity: str | float) -> tuple[Fraction, Fraction]:
+    """Return which parts of the heads and of the FFNs are closed: of "0.3", or with two numbers of "0.30:0.25".
 
-    Raises UserError if that is not one or two numbers from 0 to 1.
+    They are exact fractions, so that 0.3 x 10 is 3. Raises UserError if these are not one or two numbers from 0 to 1.
     """
     try:
-        parts = [Fraction(part) for part in str(sparsity).split(":")]
+        parts = [Fraction(part) for part in str(sparsity).split(":") if NUMBER.fullmatch(part)]
     except (ValueError, ZeroDivisionError):
         parts = []
-    if len(parts) not in (1, 2) or not all(0 <= part <= 1 for part in parts):
+    if len(parts) != str(sparsity).count(":") + 1 or len(parts) > 2 or not all(0 <= part <= 1 for part in parts):
         raise UserError(
             f"--sparsities: '{sparsity}', expected a number from 0 to 1, or two for heads and FFNs such as 0.30:0.25"
         )
@@ -106,28 +108,27 @@ def _removed(counts: tuple[int, int], shape: Shape, biases: bool) -> int:
 def average_counts(tickets: Collection[Ticket]) -> tuple[int, int]:
     """(heads, FFNs) closed on average over `tickets`, rounded down.
 
-    The paper's average remaining weights are those of these counts: 15 heads and 1 FFN for BERT-base's super tickets, so
-    92.996 %, cut to 92.9 %; 85 heads and 4 FFNs for BERT-large's, so 83.339 %, cut to 83.3 %. The means of the tickets' own
-    remaining weights are 92.3 % and 82.0 %.
+    The paper's average remaining weights are those of these counts: 15 heads and 1 FFN for BERT-base's super tickets,
+    so 92.996 %, cut to 92.9 %; 85 heads and 4 FFNs for BERT-large's, so 83.339 %, cut to 83.3 %. The means of the
+    tickets' own remaining weights are 92.3 % and 82.0 %.
     """
     n_heads, n_ffns = zip(*(ticket.counts for ticket in tickets))
     return sum(n_heads) // len(tickets), sum(n_ffns) // len(tickets)
 
 
-# ---- which ----
+# ---- which units are closed ----
 
 
-def choose(head_scores, ffn_scores, n_heads, n_ffns, min_heads_per_layer=1):
-    """Return the Ticket that closes the `n_heads` and `n_ffns` units with the lowest scores.
+def choose(
+    head_scores: np.ndarray, ffn_scores: np.ndarray, n_heads: int, n_ffns: int, min_heads_per_layer: int = 1
+) -> Ticket:
+    """Return the Ticket that closes the `n_heads` heads and `n_ffns` FFNs with the lowest scores.
 
-    `head_scores`: (layers, heads), comparable across layers; `ffn_scores`: (layers,). The
-    `min_heads_per_layer` best heads of every layer stay. Ties go by (layer, head), so the outcome is
-    one and the same everywhere, and tickets of one ranking lie inside each other.
+    `head_scores`: (layers, heads), comparable across layers; `ffn_scores`: (layers,). The `min_heads_per_layer` best
+    heads of every layer stay open. Ties go by (layer, head), so the outcome is the same everywhere. Tickets of one
+    ranking lie inside each other.
 
-    A winning ticket is chosen with the scores, a losing one with minus the scores, a random one with
-    random scores.
-
-    Raises ValueError if more units are asked for than may be closed, or a score is not finite.
+    Raises ValueError if more units are asked for than may be closed, or if a score is not finite.
     """
     head_scores, ffn_scores = np.asarray(head_scores, np.float64), np.asarray(ffn_scores, np.float64)
     if not (np.isfinite(head_scores).all() and np.isfinite(ffn_scores).all()):
@@ -145,15 +146,44 @@ def choose(head_scores, ffn_scores, n_heads, n_ffns, min_heads_per_layer=1):
     )
 
 
-def rankings(head_scores: np.ndarray, ffn_scores: np.ndarray, seed: int, task: str) -> dict[str, Scores]:
-    """Return {kind: (head scores, FFN scores)}; the winning, losing and random tickets close the lowest units of theirs.
+# ---- kinds of tickets ----
 
-    The random scores are drawn from the seed and the task's name, so every task gets random tickets of its own.
+
+def winning(scores: Scores, rng: np.random.Generator) -> Scores:
+    """Close what matters least."""
+    return scores
+
+
+def random(scores: Scores, rng: np.random.Generator) -> Scores:
+    """Close units drawn at random, each with the same probability: the control."""
+    heads, ffns = scores
+    return rng.random(heads.shape), rng.random(ffns.shape)
+
+
+def losing(scores: Scores, rng: np.random.Generator) -> Scores:
+    """Close what matters most."""
+    heads, ffns = scores
+    return -heads, -ffns
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`rank`: from the importance scores (or from random numbers) to the scores whose lowest units are closed.
+
+    `by_scores`: whether tickets of this kind depend on the importance scores, and so on the criterion.
     """
-    head_scores, ffn_scores = np.asarray(head_scores), np.asarray(ffn_scores)
-    rng = np.random.default_rng([seed, *task.encode()])
-    return {
-        "winning": (head_scores, ffn_scores),
-        "losing": (-head_scores, -ffn_scores),
-        "random": (rng.random(head_scores.shape), rng.random(ffn_scores.shape)),
-    }
+
+    rank: Callable[[Scores, np.random.Generator], Scores]
+    by_scores: bool = True
+
+
+RANKINGS = {"winning": Kind(winning), "random": Kind(random, by_scores=False), "losing": Kind(losing)}
+
+
+def rankings(head_scores: np.ndarray, ffn_scores: np.ndarray, seed: int, task: str) -> dict[str, Scores]:
+    """Return {kind: (head scores, FFN scores)}; a ticket of the kind closes the lowest units of these.
+
+    Random numbers come from the seed and the task's name, so every task gets random tickets of its own.
+    """
+    scores = np.asarray(head_scores), np.asarray(ffn_scores)
+    return {kind: entry.rank(scores, np.random.default_rng([seed, *task.encode()])) for kind, entry in RANKINGS.items()}

@@ -14,7 +14,7 @@ from mt_dnn.config import advice
         ("construct_mtl_mask.py", ["--output", " "], "--output: ' ', expected the name of a file or folder"),
         ("mt_dnn/predict.py", ["run", "--output", ""], "--output: '', expected the name of a file or folder"),
         ("mt_dnn/export/__main__.py", [""], "'', expected the name of a file or folder"),
-        ("rewind.py", ["--importance_per", "token"], "is a flag of train.py (TRAIN_FLAGS in the scripts)"),
+        ("rewind.py", ["--criterion", "token"], "is a flag of train.py (TRAIN_FLAGS in the scripts)"),
         ("train.py", ["--keep_gates"], "--keep_gates is a flag of rewind.py (REWIND_FLAGS in the scripts)"),
         ("train.py", ["--skip_bad_rows=1"], "--skip_bad_rows is a flag of prepro.py (PREPRO_FLAGS in the scripts)"),
         ("train.py", ["--warm_up", "0.1"], "unrecognized arguments: --warm_up 0.1; --help lists the flags"),

@@ -235,7 +235,8 @@ def test_masks_that_can_not_be_merged_are_one_line(tmp_path, refused):
     )
     assert "tickets for sst, expected one for 'rte'" in merge()
     write_mask(
-        tmp_path / "rte/masks/winning/heads_14_ffns_1.json", Mask("winning", SHAPES["large"], {"rte": DENSE}, {})
+        tmp_path / "rte/masks/winning/heads_14_ffns_1.json",
+        Mask("winning", SHAPES["large"], {"rte": Ticket(frozenset((i, 0) for i in range(14)), frozenset({0}))}, {}),
     )
     line = merge()
     assert (

@@ -21,8 +21,8 @@ from mt_dnn.config import DataOptions, MachineOptions, ModelOptions, Optimizatio
 from mt_dnn.model import Model, load_encoder
 from mt_dnn.runs.run import Run
 from mt_dnn.runs.session import Session
+from mt_dnn.tickets.criteria import TaskRows, score
 from mt_dnn.tickets.gates import gated, ticket_gates
-from mt_dnn.tickets.importance import score
 from mt_dnn.tickets.prune import prune
 from mt_dnn.tickets.scores import normalise
 from mt_dnn.tickets.ticket import DENSE, choose
@@ -78,9 +78,9 @@ def test_gated_shared_and_pruned_agree_on_real_weights_and_sentences(session):
     model = Model(load_encoder(ENCODER, dropout=0), [task]).double().eval()
     model.draw_heads(1)
     rows = np.arange(24)
-    heads, ffns = score(model, task, train, rows, batch_size=8)
+    heads, ffns = score(model, TaskRows(task, train, rows, batch_size=8), "example")
     assert (heads > 0).all() and (ffns > 0).all()
-    regrouped = score(model, task, train, rows[::-1], batch_size=24)
+    regrouped = score(model, TaskRows(task, train, rows[::-1], batch_size=24), "example")
     np.testing.assert_allclose(regrouped[0], heads, rtol=1e-8)
     ticket, batch = choose(normalise(heads), ffns, 36, 3), train.batch(rows)
     with torch.no_grad():

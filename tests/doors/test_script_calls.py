@@ -53,7 +53,7 @@ def repository(tmp_path):
 def test_flags_are_passed_through_after_all_others_and_to_the_command_that_they_are_for(repository, name):
     flags = {
         "FLAGS": "--warmup 0.06 --weight_decay 0",
-        "TRAIN_FLAGS": "--importance_per token",
+        "TRAIN_FLAGS": "--criterion token",
         "REWIND_FLAGS": "--keep_gates",
         "PREPRO_FLAGS": "--max_seq_len 128",
     }

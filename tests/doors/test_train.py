@@ -51,7 +51,7 @@ def test_training_learns_and_writes_what_a_person_reads(fine_tuned):
         "tokens/s",
         " left",
         "dev: sst accuracy",
-        "importance per example",
+        "importance by example",
     ):
         assert wanted in log
     assert (fine_tuned / "importance.png").read_bytes().startswith(b"\x89PNG")
@@ -112,7 +112,7 @@ def test_what_is_finished_is_not_done_again_and_other_options_are_refused(worksh
     assert "before" in door(*again).out
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert "made with learning_rate 0.005, now 0.001" in refused(*again, "--learning_rate", 1e-3)
-    assert "per is 'example', not 'token'" in refused(*again, "--importance_per", "token")
+    assert "--criterion lucky: no such criterion, expected one of example" in refused(*again, "--criterion", "lucky")
 
 
 def test_masks_come_from_a_model_fine_tuned_before(workshop, fine_tuned, tmp_path, door):

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -30,32 +31,37 @@ def content(**ticket):
     }
 
 
+def with_provenance(**provenance):
+    return {**content(), "provenance": provenance}
+
+
 @pytest.mark.parametrize(
     "wrong, complaint",
     [
-        (content(heads={"0": [1, 1]}), r"tickets.rte.heads.0: \[1, 1\], expected every head once"),
-        (content(heads={"0": [4]}), "tickets.rte.heads.0: 4, expected heads from 0 to 3"),
-        (content(heads={"0": [-1]}), "tickets.rte.heads.0: -1, expected heads from 0 to 3"),
-        (content(heads={"0": [True]}), "tickets.rte.heads.0: True, expected heads from 0 to 3"),
-        (content(heads={"3": [1]}), "tickets.rte.heads: '3', expected layers from 0 to 2"),
-        (content(heads={"00": [1]}), "tickets.rte.heads: '00', expected layers"),
-        (content(heads={"x": [1]}), "tickets.rte.heads: 'x', expected layers"),
+        (content(heads={"0": [1, 1]}), r"tickets.rte.heads.0\[1\]: 1 a second time, expected every value once"),
+        (content(heads={"0": [4]}), r"tickets.rte.heads.0\[0\]: 4, expected a head from 0 to 3"),
+        (content(heads={"0": [-1]}), r"tickets.rte.heads.0\[0\]: -1, expected a head from 0 to 3"),
+        (content(heads={"0": [True]}), r"tickets.rte.heads.0\[0\]: True, expected a head from 0 to 3"),
+        (content(heads={"3": [1]}), "tickets.rte.heads: '3', expected a layer from 0 to 2"),
+        (content(heads={"00": [1]}), "tickets.rte.heads: '00', expected a layer"),
+        (content(heads={"x": [1]}), "tickets.rte.heads: 'x', expected a layer"),
         (content(heads={"0": [0, 1, 2, 3]}), ".*at least one head of the layer left open"),
         (content(heads={"0": 1}), "tickets.rte.heads.0: 1, expected a list of heads"),
-        (content(ffns=[0, 0]), r"tickets.rte.ffns: \[0, 0\], expected every layer once"),
-        (content(ffns=[3]), "tickets.rte.ffns: 3, expected layers from 0 to 2"),
-        (content(more=1), "tickets.rte: .*expected heads by layer, and ffns"),
+        (content(ffns=[0, 0]), r"tickets.rte.ffns\[1\]: 0 a second time, expected every value once"),
+        (content(ffns=[3]), r"tickets.rte.ffns\[0\]: 3, expected a layer from 0 to 2"),
+        (content(more=1), "tickets.rte.more: unknown key, expected some of: heads, ffns"),
         ({**content(), "tickets": {}}, "tickets: {}, expected a ticket by task name"),
         ({**content(), "kind": "lucky"}, "kind: 'lucky', expected one of dense, winning, random, losing"),
-        (
-            {**content(), "model": {**MODEL, "layers": 0}},
-            "model: .*expected name, layers, heads, hidden, intermediate, parameters",
-        ),
-        (
-            {**content(), "model": {"name": "x", "layers": 3, "heads": 4}},
-            "model: .*expected name, layers, heads, hidden, intermediate, parameters",
-        ),
-        ({"kind": "winning"}, r"keys: \['kind'\], expected kind, model, tickets"),
+        ({**content(), "model": {**MODEL, "layers": 0}}, "model.layers: 0, expected a whole number from 1"),
+        ({**content(), "model": {"name": "x", "layers": 3, "heads": 4}}, "model.hidden: missing"),
+        ({"kind": "winning"}, "model: missing, expected keys name, layers, heads, hidden, intermediate, parameters"),
+        (with_provenance(seed="2018"), "provenance.seed: '2018', expected a whole number from 0"),
+        (with_provenance(holdout=[0.1]), r"provenance.holdout: \[0.1\], expected a number from 0 to 1"),
+        (with_provenance(criterion=1), "provenance.criterion: 1, expected text or null"),
+        (with_provenance(min_heads_per_layer="1"), "provenance.min_heads_per_layer: '1', expected a whole number"),
+        ({**content(), "provenance": []}, r"provenance: \[\], expected where the ticket comes from, by key"),
+        (with_provenance(rte={"holdout": "0.1"}), "provenance.rte.holdout: '0.1', expected a number from 0 to 1"),
+        (with_provenance(sst={"holdout": 0.1}), "provenance.sst: unknown key, expected some of: rte"),
     ],
 )
 def test_bad_masks_are_refused_with_file_and_key(tmp_path, wrong, complaint):
@@ -63,6 +69,34 @@ def test_bad_masks_are_refused_with_file_and_key(tmp_path, wrong, complaint):
     path.write_text(json.dumps(wrong))
     with pytest.raises(UserError, match=f"{path}: {complaint}"):
         read_mask(path)
+
+
+@pytest.mark.parametrize(
+    "text", ['"tickets": {"rte": {"heads": {"0": [1], "0": [2]}, "ffns": []}}', '"tickets": {"rte": {}, "rte": {}}']
+)
+def test_a_layer_or_task_that_stands_there_twice_is_refused(tmp_path, text):
+    path = tmp_path / "mask.json"
+    path.write_text(f'{{"kind": "winning", "model": {json.dumps(MODEL)}, {text}}}')
+    with pytest.raises(UserError, match=f"{path}: .*twice|{path}: .*second time"):
+        read_mask(path)
+
+
+def test_a_mask_says_which_criterion_chose_each_ticket():
+    def mask(kind="winning", **provenance):
+        return Mask(kind, MODEL, {"rte": TICKET, "sst": DENSE}, provenance)
+
+    assert mask().criterion_of("rte") == "example"  # from before there were several
+    assert mask(criterion="loss").criterion_of("rte") == "loss" and mask(criterion="loss").criterion_of("sst") is None
+    assert mask("random", criterion="loss").criterion_of("rte") is None
+    assert mask(rte={"criterion": "token"}, sst={}).criterion_of("rte") == "token"
+    assert mask(criterion="example").folder(["rte", "sst"]) == Path("winning")
+    assert mask(criterion="loss").folder(["rte"]) == Path("loss/winning") and mask("random").folder(["rte"]) == Path(
+        "random"
+    )
+    both = Mask(
+        "losing", MODEL, {"a": TICKET, "b": TICKET}, {"a": {"criterion": "loss"}, "b": {"criterion": "example"}}
+    )
+    assert both.folder(["a", "b"]) == Path("example+loss/losing") and both.folder(["b"]) == Path("losing")
 
 
 def test_half_a_file_is_refused_with_its_line(tmp_path):
@@ -78,7 +112,8 @@ def test_mask_of_another_task_or_model_is_refused():
     with pytest.raises(UserError, match="m.json: tickets for rte, expected one for 'mrpc'"):
         tickets_for(mask, "m.json", ["rte", "mrpc"])
     refuse_other_model(mask, "m.json", MODEL)
-    for key, value in (("layers", 12), ("heads", 12), ("name", "bert-base-uncased")):
+    for key in ("layers", "heads", "hidden", "intermediate", "parameters", "name"):
+        value = "bert-base-uncased" if key == "name" else 12
         with pytest.raises(UserError, match=f"m.json: made for another model: {key}"):
             refuse_other_model(mask, "m.json", {**MODEL, key: value})
 

@@ -1,0 +1,197 @@
+"""Importance criteria: a score for every head and FFN of a fine-tuned model; the lowest are closed first.
+
+A criterion is one function here and its name in CRITERIA. `train.py --criterion NAME` takes it. Its scores lie in
+importance_NAME.json, its masks in masks/NAME/. All else is the same for all criteria: head scores are divided by their
+L2 norm within each layer (scores.py), and units are ranked by their scores (ticket.py).
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from data_utils.batches import sorted_batches
+from data_utils.errors import UserError
+from data_utils.tasks import Task
+from data_utils.tokenized import TokenizedSplit
+from mt_dnn.loss import loss_per_row
+from mt_dnn.runtime.distributed import all_reduce_sum, shard
+from mt_dnn.runtime.log import progress_bar
+from mt_dnn.runtime.machine import to_device
+from mt_dnn.tickets.gates import gated, ticket_gates
+from mt_dnn.tickets.prune import removed_weights
+from mt_dnn.tickets.ticket import DENSE, Scores, Ticket
+
+Model = Any  # mt_dnn.model.Model, which stands above this file
+
+
+@dataclass(frozen=True)
+class TaskRows:
+    """Training rows that a criterion may look at: `rows` (indices) of the tokenized `split` of `task`.
+
+    `batch_size` rows form a batch; of a longer one, `tokens` are computed at once (None: all).
+    """
+
+    task: Task
+    split: TokenizedSplit
+    rows: np.ndarray
+    batch_size: int
+    tokens: int | None = None
+
+    def batches(self, device: torch.device) -> Iterator[dict[str, Tensor]]:
+        """Yield this process's batches, on `device`; all processes together take every row once."""
+        lengths = self.split.lengths[self.rows]
+        batches = shard(sorted_batches(lengths, self.batch_size, self.tokens))
+        for chosen in progress_bar(iterable=batches, desc="importance", unit="batch"):
+            yield to_device(self.split.batch(self.rows[chosen]), device)
+
+    def sample(self, at_most: int | None) -> "TaskRows":
+        """Return a random sample of so many rows (None: all), always the same one."""
+        if at_most is None or at_most >= len(self.rows):
+            return self
+        chosen = np.random.default_rng(0).permutation(len(self.rows))[:at_most]
+        return replace(self, rows=self.rows[np.sort(chosen)])
+
+
+# ---- the criteria ----
+
+
+def gradient_per_example(model: Model, data: TaskRows) -> Scores:
+    """I(u) = E_x |dL(x) / d xi_u| at xi = 1 (Liang et al. 2021, Section 3).
+
+    x runs over the rows, L(x) is the loss of that one row, xi_u the gate of unit u. Every row has gates of its own. So
+    one backward pass of the summed loss gives the gradient of each row's loss, and the score does not depend on how
+    rows are put into batches.
+    """
+    return mean_gradient(model, data, torch.abs)
+
+
+def gradient_per_token(model: Model, data: TaskRows) -> Scores:
+    """The same, but with a gate for every position; the absolute value is taken there, before the sum over positions.
+
+    Michel et al. (2019) and the code released with both papers do so.
+    """
+    return mean_gradient(model, data, torch.abs, per_token=True)
+
+
+def mean_gradient(model: Model, data: TaskRows, size: Callable[[Tensor], Tensor], per_token: bool = False) -> Scores:
+    """Return the mean over rows of `size`, such as torch.abs, of the gradient of the row's loss by every gate."""
+    heads, ffns = _zeros(model)
+    dtype, device = model.encoder.dtype, model.device
+    for batch in data.batches(device):
+        n_rows, length = batch["input_ids"].shape
+        shape = n_rows, length if per_token else 1
+        head_gates = torch.ones(len(heads), *shape, heads.shape[1], device=device, dtype=dtype, requires_grad=True)
+        ffn_gates = torch.ones(len(ffns), *shape, device=device, dtype=dtype, requires_grad=True)
+        with gated(model.encoder, head_gates, ffn_gates):
+            loss = loss_per_row(model, data.task, batch).sum()
+        head_gradients, ffn_gradients = torch.autograd.grad(loss, (head_gates, ffn_gates))
+        heads += size(head_gradients).sum((1, 2), dtype=torch.float64)
+        ffns += size(ffn_gradients).sum((1, 2), dtype=torch.float64)
+    return _mean_over_rows(heads, ffns, data)
+
+
+@torch.no_grad()
+def loss_rise(model: Model, data: TaskRows) -> Scores:
+    """Leave one out: by how much the mean loss of the rows rises when this unit alone is closed.
+
+    It takes layers x heads + layers + 1 forward passes over the rows. A score is negative where the loss falls.
+    """
+    heads, ffns = _zeros(model)
+    head_gates, ffn_gates = ticket_gates(DENSE, len(ffns), heads.shape[1], model.device)
+    with gated(model.encoder, head_gates, ffn_gates):
+        for batch in data.batches(model.device):
+            all_open = _summed_loss(model, data.task, batch)
+            for gates, rises in ((head_gates.flatten(), heads.flatten()), (ffn_gates.flatten(), ffns)):  # views
+                for unit in range(len(rises)):
+                    gates[unit] = 0
+                    rises[unit] += _summed_loss(model, data.task, batch) - all_open
+                    gates[unit] = 1
+    return _mean_over_rows(heads, ffns, data)
+
+
+def _summed_loss(model: Model, task: Task, batch: dict[str, Tensor]) -> Tensor:
+    return loss_per_row(model, task, batch).sum(dtype=torch.float64)
+
+
+@torch.no_grad()
+def magnitude(model: Model, data: TaskRows) -> Scores:
+    """Root mean square of the weights and biases that go with the unit when it is pruned. Looks at no row."""
+    heads, ffns = _zeros(model)
+
+    def size(ticket: Ticket) -> Tensor:
+        weights = torch.cat([part.flatten() for part in removed_weights(model.encoder, ticket)])
+        return weights.double().square().mean().sqrt()
+
+    for layer in range(len(ffns)):
+        ffns[layer] = size(Ticket(ffns=frozenset({layer})))
+        for head in range(heads.shape[1]):
+            heads[layer, head] = size(Ticket(heads=frozenset({(layer, head)})))
+    return heads.cpu().numpy(), ffns.cpu().numpy()
+
+
+def _zeros(model: Model) -> tuple[Tensor, Tensor]:
+    """A zero for every head, (layers, heads), and FFN, (layers,), in float64."""
+    config = model.encoder.config
+    shape = config.num_hidden_layers, config.num_attention_heads
+    return (
+        torch.zeros(shape, dtype=torch.float64, device=model.device),
+        torch.zeros(shape[0], dtype=torch.float64, device=model.device),
+    )
+
+
+def _mean_over_rows(heads: Tensor, ffns: Tensor, data: TaskRows) -> Scores:
+    """From sums over this process's rows to means over the rows of all processes."""
+    head_scores, ffn_scores = (all_reduce_sum(summed) / len(data.rows) for summed in (heads, ffns))
+    return head_scores.cpu().numpy(), ffn_scores.cpu().numpy()
+
+
+# ---- the table ----
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """`score`: from a Model and the rows to the scores; `at_most`: it looks at a fixed sample of so many rows (None: at
+    all of them); `signed`: whether a score may be negative."""
+
+    score: Callable[[Model, TaskRows], Scores]
+    at_most: int | None = None
+    signed: bool = False
+
+
+CRITERIA = {
+    "example": Criterion(gradient_per_example),
+    "token": Criterion(gradient_per_token),
+    "loss": Criterion(loss_rise, at_most=512, signed=True),
+    "magnitude": Criterion(magnitude, at_most=0),
+}
+
+
+def criterion_named(name: str) -> Criterion:
+    """Return the criterion; raise UserError, with the names there are, for another name."""
+    if name not in CRITERIA:
+        raise UserError(f"--criterion {name}: no such criterion, expected one of {', '.join(CRITERIA)}")
+    return CRITERIA[name]
+
+
+def score(model: Model, data: TaskRows, name: str) -> Scores:
+    """Return the scores of a Model's heads, (layers, heads), and FFNs, (layers,), in float64, by the criterion `name`.
+
+    Dropout is off, weights get no gradient, and autocast is not used: the scores are computed in float32. With several
+    processes all of them return the same scores.
+    """
+    criterion = criterion_named(name)
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    was_training = model.training
+    model.eval()
+    for parameter in trainable:
+        parameter.requires_grad_(False)
+    try:
+        return criterion.score(model, data.sample(criterion.at_most))
+    finally:
+        model.train(was_training)
+        for parameter in trainable:
+            parameter.requires_grad_(True)

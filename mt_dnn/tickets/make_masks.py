@@ -1,0 +1,96 @@
+"""From importance scores to mask files: every kind of ticket at every sparsity, in the folder of the scored model."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data_utils.errors import UserError
+from data_utils.files import sha256
+from data_utils.run_folder import RunFolder
+from mt_dnn.config import MaskOptions
+from mt_dnn.tickets.criteria import criterion_named
+from mt_dnn.tickets.masks import Mask, read_mask, write_mask
+from mt_dnn.tickets.scores import SCORE_ANEW, read_importance
+from mt_dnn.tickets.ticket import DENSE, RANKINGS, choose, counts_at, rankings
+
+
+def write_masks(files: RunFolder, options: MaskOptions, made_from: dict[str, Any]) -> int:
+    """Write the masks of all kinds at all levels of `options`, and the dense one; return the number of levels.
+
+    They are chosen by the scores in the run folder `files`. `made_from`: the entries of importance.json that must be
+    these (task, criterion, seed, ...); its seed draws the random masks. Levels that close the same numbers of heads and
+    FFNs share a file. Masks that this function made from other scores are removed.
+
+    Raises UserError, and writes nothing, where the scores are not those or min_heads_per_layer leaves nothing to close.
+    """
+    heads, ffns, fingerprint, importance = _read_scores(files, options.criterion, made_from)
+    layers, n_heads = heads.shape
+    refuse_min_heads(options.min_heads_per_layer, n_heads)
+    task, seed, model = made_from["task"], made_from["seed"], importance["model"]
+    scores = files.importance(options.criterion)
+    common = {
+        "checkpoint": importance["checkpoint"],
+        "seed": seed,
+        "holdout": made_from["holdout"],
+        "min_heads_per_layer": options.min_heads_per_layer,
+    }
+    by_scores = {"criterion": options.criterion, "scores": f"{scores.name}, scores sha256 {fingerprint}"}
+    at_random = {"drawn_from": f"the seed {seed} and the task's name, {task}"}
+    as_before = f"{scores.name} sha256 {sha256(scores)}"  # how masks named their scores before
+    levels = sorted(
+        {counts_at(sparsity, layers, n_heads, options.min_heads_per_layer) for sparsity in options.sparsities}
+    )
+    write_mask(files.mask("dense", 0, 0), Mask("dense", model, {task: DENSE}, common))
+    for kind, ranking in rankings(heads, ffns, seed, task).items():
+        source, criterion = (by_scores, options.criterion) if RANKINGS[kind].by_scores else (at_random, None)
+        _remove_others(
+            files.mask(kind, 0, 0, criterion).parent, {*source.values(), *([as_before] if criterion else [])}
+        )
+        for closed in levels:
+            head_scores, ffn_scores = ranking
+            ticket = choose(head_scores, ffn_scores, *closed, min_heads_per_layer=options.min_heads_per_layer)
+            path = files.mask(kind, *closed, criterion=criterion)
+            write_mask(path, Mask(kind, model, {task: ticket}, {**source, **common}))
+    return len(levels)
+
+
+def refuse_min_heads(min_heads_per_layer: int, heads: int) -> None:
+    """Raise UserError if no head may be closed where a layer has so many `heads`."""
+    if min_heads_per_layer >= heads:
+        raise UserError(
+            f"--min_heads_per_layer {min_heads_per_layer}: every layer of this encoder has {heads} heads, "
+            f"expected at most {heads - 1}, so that one can be closed"
+        )
+
+
+def weights_fingerprint(files: RunFolder) -> str | None:
+    """Return the SHA-256 of the saved model's weights; None where there is no model."""
+    path = files.model / "model.safetensors"
+    return sha256(path) if path.is_file() else None
+
+
+def _read_scores(
+    files: RunFolder, criterion: str, made_from: dict[str, Any]
+) -> tuple[np.ndarray, np.ndarray, str, dict[str, Any]]:
+    """Return what read_importance() does; raise UserError unless the scores are of the model in `files`, and
+    `made_from` that."""
+    path = files.importance(criterion)
+    heads, ffns, fingerprint, importance = read_importance(path)
+    wanted = {**made_from, "weights": weights_fingerprint(files) or importance.get("weights")}
+    found = {"encoder": importance["model"]["name"], **importance}
+    for key, value in wanted.items():
+        if found.get(key, value) != value:  # scores from before do not say all of it
+            raise UserError(f"{path}: {key}: {found[key]!r}, expected {value!r}; {SCORE_ANEW}")
+    if not criterion_named(criterion).signed and min(heads.min(), ffns.min()) < 0:
+        raise UserError(f"{path}: heads, ffns: a negative score, expected none by this criterion; {SCORE_ANEW}")
+    return heads, ffns, fingerprint, importance
+
+
+def _remove_others(folder: Path, sources: set[str]) -> None:
+    """Remove the masks in `folder` that write_masks() made from other scores, or drew in another way."""
+    for path in folder.glob("heads_*_ffns_*.json"):
+        provenance = read_mask(path).provenance
+        made_from = provenance.get("drawn_from", provenance.get("scores"))
+        if made_from and made_from not in sources:
+            path.unlink()

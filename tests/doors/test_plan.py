@@ -1,0 +1,62 @@
+"""Where rewind.py puts its runs, and what their config.json says, without doing any."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from data_utils.errors import UserError
+from mt_dnn.config import RewindOptions, read_run_config
+from mt_dnn.tickets.masks import Mask
+from mt_dnn.tickets.ticket import DENSE, Ticket
+from rewind import plan
+
+MODEL = {"name": "tiny", "layers": 3, "heads": 4, "hidden": 32, "intermediate": 48, "parameters": 20000}
+TICKET = Ticket(frozenset({(0, 3), (2, 1)}), frozenset({1}))
+
+
+def planned(masks, tasks=("rte",), **options):
+    masks = {Path(f"{number}.json"): mask for number, mask in enumerate(masks)}
+    runs = plan(masks, RewindOptions(masks=[], output_dir="out", seeds=[7], **options), list(tasks), {})
+    return {str(run.files.folder.relative_to("out")): run for run in runs}
+
+
+def mask(kind="winning", task="rte", **provenance):
+    return Mask(kind, MODEL, {task: DENSE if kind == "dense" else TICKET}, provenance)
+
+
+def test_runs_of_two_criteria_do_not_share_a_folder_and_say_which_it_is():
+    runs = planned([mask(), mask(criterion="loss"), mask("losing", criterion="loss"), mask("random"), mask("dense")])
+    name = "heads_2_ffns_1/seed_7"
+    criteria = {folder: run.config["criteria"]["rte"] for folder, run in runs.items()}
+    assert criteria == {
+        f"winning/{name}": "example",
+        f"loss/winning/{name}": "loss",
+        f"loss/losing/{name}": "loss",
+        f"random/{name}": None,
+        "dense/heads_0_ffns_0/seed_7": None,
+    }
+
+
+def test_tickets_of_another_task_go_to_a_folder_of_their_own_and_the_run_says_whose_they_are():
+    runs = planned([mask(task="mnli", criterion="loss")], tickets_of="mnli")
+    ((folder, run),) = runs.items()
+    assert folder == "tickets_of_mnli/loss/winning/heads_2_ffns_1/seed_7" and run.tickets == {"rte": TICKET}
+    assert run.source_of("rte") == {"criterion": "loss", "tickets_of": "mnli"}
+    assert (
+        run.config["tickets_of"] == {"rte": "mnli"}
+        and planned([mask()], tickets_of="rte").keys() == planned([mask()]).keys()
+    )
+    with pytest.raises(UserError, match="tickets for mnli, expected one for 'rte'.*--tickets_of"):
+        planned([mask(task="mnli")])
+    with pytest.raises(UserError, match="tickets for rte, expected one for 'mnli'"):
+        planned([mask()], tickets_of="mnli")
+
+
+def test_a_config_from_before_counts_as_one_with_the_paper_s_criterion_and_its_own_tickets(tmp_path):
+    for run in (*planned([mask(), mask("random")]).values(), *planned([mask("dense")]).values()):
+        before = {
+            key: value for key, value in run.config.items() if key not in ("criteria", "tickets_of", "exact_sharing")
+        }
+        (tmp_path / "config.json").write_text(json.dumps(before))
+        assert read_run_config(tmp_path / "config.json") == json.loads(json.dumps(run.config))

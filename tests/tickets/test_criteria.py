@@ -1,0 +1,172 @@
+"""Importance criteria in float64: gradients against central finite differences, the others against pruned models."""
+
+import copy
+import re
+
+import numpy as np
+import pytest
+import torch
+from in_memory import HEADS, LAYERS, Rows, make_model, make_task
+
+from data_utils.errors import UserError
+from data_utils.run_folder import DEFAULT_CRITERION
+from mt_dnn.encoders.families import FAMILIES
+from mt_dnn.loss import loss_per_row
+from mt_dnn.tickets.criteria import CRITERIA, TaskRows, criterion_named, score
+from mt_dnn.tickets.gates import gated, ticket_gates
+from mt_dnn.tickets.masks import KINDS
+from mt_dnn.tickets.prune import prune
+from mt_dnn.tickets.ticket import DENSE, Ticket
+
+STEP = 1e-4
+
+
+def loss_with_gate(model, task, batch, unit, value):
+    heads, ffns = (gates.double() for gates in ticket_gates(DENSE, LAYERS, HEADS))
+    if isinstance(unit, tuple):
+        heads[unit[0], 0, 0, unit[1]] = value
+    else:
+        ffns[unit] = value
+    with torch.no_grad(), gated(model.encoder, heads, ffns):
+        return float(loss_per_row(model, task, batch))
+
+
+def finite_difference(model, task, batch, unit):
+    """Central differences at two steps, extrapolated: the error is of the fourth order."""
+
+    def slope(step):
+        return (
+            loss_with_gate(model, task, batch, unit, 1 + step) - loss_with_gate(model, task, batch, unit, 1 - step)
+        ) / (2 * step)
+
+    return (4 * slope(STEP) - slope(2 * STEP)) / 3
+
+
+CASES = [("bert", kind, pairs) for kind in ("classification", "regression") for pairs in (False, True)]
+CASES += [(family, "classification", True) for family in FAMILIES if family != "bert"]
+
+
+@pytest.mark.parametrize("family, kind, pairs", CASES)
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_importance_is_the_mean_absolute_slope_of_each_rows_loss(family, kind, pairs, attention):
+    task, split = make_task(kind), Rows(pairs, kind)
+    model = make_model(task, attention, family)
+    heads, ffns = score(model, TaskRows(task, split, np.arange(len(split)), batch_size=4), "example")
+    alone = [split.batch(np.array([row])) for row in range(len(split))]
+    for layer in range(LAYERS):
+        expected = np.mean([abs(finite_difference(model, task, batch, layer)) for batch in alone])
+        assert expected > 1e-6 and ffns[layer] == pytest.approx(expected, rel=1e-6)
+        for head in range(HEADS):
+            expected = np.mean([abs(finite_difference(model, task, batch, (layer, head))) for batch in alone])
+            assert heads[layer, head] == pytest.approx(expected, rel=1e-6)
+
+
+def test_importance_per_token_sums_absolute_slopes_over_positions():
+    task, split = make_task(), Rows(True, "classification", n=3)
+    model = make_model(task)
+    _, ffns = score(model, TaskRows(task, split, np.arange(3), batch_size=3), "token")
+    heads_open, ffns_open = (gates.double() for gates in ticket_gates(DENSE, LAYERS, HEADS))
+    total = 0.0
+    for row in range(3):
+        batch = split.batch(np.array([row]))
+        for position in range(int(split.lengths[row])):
+            losses = []
+            for value in (1 + STEP, 1 - STEP):
+                gates = ffns_open.expand(LAYERS, 1, int(split.lengths[row])).clone()
+                gates[1, 0, position] = value
+                with torch.no_grad(), gated(model.encoder, heads_open, gates):
+                    losses.append(float(loss_per_row(model, task, batch)))
+            total += abs(losses[0] - losses[1]) / (2 * STEP)
+    assert ffns[1] == pytest.approx(total / 3, rel=1e-5)
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_scores_do_not_depend_on_batches_padding_or_order(criterion):
+    task, split = make_task(), Rows(True, "classification", n=9)
+    model = make_model(task)
+
+    class Padded(Rows):
+        def batch(self, rows):
+            return super().batch(rows, self.lengths[rows].max() + 5)
+
+    reference = score(model, TaskRows(task, split, np.arange(9), batch_size=1), criterion)
+    for rows in (
+        TaskRows(task, split, np.arange(9), batch_size=4),
+        TaskRows(task, split, np.arange(9)[::-1], batch_size=9),
+        TaskRows(task, split, np.arange(9), batch_size=9, tokens=20),
+        TaskRows(task, Padded(True, "classification", n=9), np.arange(9), batch_size=4),
+    ):
+        heads, ffns = score(model, rows, criterion)
+        np.testing.assert_allclose(heads, reference[0], rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(ffns, reference[1], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("family, kind", [*((family, "classification") for family in FAMILIES), ("bert", "regression")])
+def test_the_loss_criterion_is_the_rise_of_the_mean_loss_when_the_unit_is_pruned(family, kind):
+    task, split = make_task(kind), Rows(True, kind)
+    model = make_model(task, family=family)
+    batch = split.batch(np.arange(len(split)))
+    heads, ffns = score(model, TaskRows(task, split, np.arange(len(split)), batch_size=4), "loss")
+
+    def rise(ticket):
+        pruned = copy.deepcopy(model)
+        prune(pruned.encoder, ticket)
+        with torch.no_grad():
+            return float(loss_per_row(pruned, task, batch).mean() - loss_per_row(model, task, batch).mean())
+
+    for layer in range(LAYERS):
+        assert ffns[layer] == pytest.approx(rise(Ticket(ffns=frozenset({layer}))), rel=1e-8, abs=1e-11)
+        for head in range(HEADS):
+            expected = rise(Ticket(heads=frozenset({(layer, head)})))
+            assert heads[layer, head] == pytest.approx(expected, rel=1e-8, abs=1e-11)
+    assert min(heads.min(), ffns.min()) < 0 < max(heads.max(), ffns.max())
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_magnitude_criterion_is_the_root_mean_square_of_what_pruning_removes(family):
+    task, split = make_task(), Rows(True, "classification")
+    model = make_model(task, family=family)
+    heads, ffns = score(model, TaskRows(task, split, np.arange(len(split)), batch_size=4), "magnitude")
+
+    def total(encoder):
+        """(sum of the squares of all parameters, how many there are)"""
+        return np.array([[float(p.detach().square().sum()), p.numel()] for p in encoder.parameters()]).sum(0)
+
+    def size(ticket):
+        pruned = copy.deepcopy(model.encoder)
+        prune(pruned, ticket)
+        squares, number = total(model.encoder) - total(pruned)
+        return (squares / number) ** 0.5
+
+    for layer in range(LAYERS):
+        assert ffns[layer] == pytest.approx(size(Ticket(ffns=frozenset({layer}))), rel=1e-8)
+        for head in range(HEADS):
+            assert heads[layer, head] == pytest.approx(size(Ticket(heads=frozenset({(layer, head)}))), rel=1e-8)
+
+
+def test_a_sample_of_rows_is_always_the_same_and_no_larger_than_asked_for():
+    rows = TaskRows(make_task(), Rows(True, "classification", n=40), np.arange(3, 40), batch_size=4)
+    assert rows.sample(None) is rows and rows.sample(37) is rows and len(rows.sample(0).rows) == 0
+    sample = rows.sample(10).rows
+    assert len(set(sample)) == 10 and set(sample) <= set(rows.rows) and list(sample) == sorted(sample)
+    assert np.array_equal(sample, rows.sample(10).rows)
+
+
+def test_names_of_criteria_make_files_and_folders_of_their_own():
+    assert DEFAULT_CRITERION in CRITERIA and not set(CRITERIA) & set(KINDS)
+    assert all(re.fullmatch("[a-z][a-z_]*", name) and not name.startswith("tickets_of") for name in CRITERIA)
+    with pytest.raises(UserError, match="--criterion lucky: no such criterion, expected one of example, token"):
+        criterion_named("lucky")
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_scoring_leaves_the_model_as_it_was(criterion):
+    task, split = make_task(), Rows(False, "classification")
+    model = make_model(task).train()
+    model.encoder.embeddings.requires_grad_(False)
+    before = {name: (value.clone(), value.requires_grad) for name, value in model.named_parameters()}
+    score(model, TaskRows(task, split, np.arange(len(split)), batch_size=4), criterion)
+    assert model.training
+    for name, value in model.named_parameters():
+        assert torch.equal(value, before[name][0]) and value.requires_grad == before[name][1] and value.grad is None
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.encoder.encoder.modules())

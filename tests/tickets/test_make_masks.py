@@ -1,0 +1,162 @@
+"""Masks from scores: files and folders by criterion, and scores that do not fit are refused."""
+
+import json
+
+import numpy as np
+import pytest
+
+from data_utils.errors import UserError
+from data_utils.run_folder import RunFolder
+from mt_dnn.config import MaskOptions
+from mt_dnn.tickets.make_masks import weights_fingerprint, write_masks
+from mt_dnn.tickets.masks import read_mask
+from mt_dnn.tickets.scores import fingerprint, write_importance
+
+MODEL = {"name": "tiny", "layers": 3, "heads": 4, "hidden": 32, "intermediate": 48, "parameters": 20000}
+
+
+def made_from(criterion="example"):
+    return {
+        "task": "rte",
+        "criterion": criterion,
+        "train_fraction": 1.0,
+        "holdout": 0.1,
+        "seed": 7,
+        "encoder": "tiny",
+        "data": {"rte_train": "abc"},
+    }
+
+
+def scored(folder, criterion="example", seed=0, shift=0.0):
+    """A run folder with a model (its weights are any bytes) and its scores by a criterion."""
+    files, rng = RunFolder(folder), np.random.default_rng(seed)
+    files.model.mkdir(parents=True, exist_ok=True)
+    (files.model / "model.safetensors").write_bytes(b"weights")
+    more = {"rows": 9, "weights": weights_fingerprint(files), "model": MODEL, "checkpoint": str(files.model)}
+    scores = rng.random((3, 4)) + shift, rng.random(3) + shift
+    write_importance(files.importance(criterion), *scores, {**made_from(criterion), **more})
+    return files
+
+
+def write(files, criterion="example", sparsities=("0.5",), **more):
+    options = MaskOptions(criterion=criterion, sparsities=list(sparsities), **more)
+    return write_masks(files, options, made_from(criterion))
+
+
+def masks(files):
+    return {str(path.relative_to(files.masks)): path.read_bytes() for path in files.masks.rglob("*.json")}
+
+
+def test_masks_of_two_criteria_lie_beside_each_other_and_random_ones_are_shared(tmp_path):
+    files = scored(tmp_path)
+    write(files)
+    first = masks(files)
+    scored(tmp_path, "loss", seed=1, shift=-0.5)
+    write(files, "loss")
+    name = "heads_6_ffns_1.json"
+    own = {f"{kind}/{name}" for kind in ("winning", "losing")}
+    assert set(first) == {"dense/heads_0_ffns_0.json", f"random/{name}", *own}
+    assert {**masks(files), **first} == masks(files)
+    assert set(masks(files)) - set(first) == {f"loss/{path}" for path in own}
+    mask = read_mask(files.mask("winning", 6, 1, "loss"))
+    assert mask.criterion_of("rte") == "loss" and mask.provenance["scores"].startswith("importance_loss.json, scores")
+    assert read_mask(files.mask("random", 6, 1)).criterion_of("rte") is None
+
+
+def test_masks_of_other_scores_by_the_same_criterion_are_removed(tmp_path):
+    files = scored(tmp_path)
+    write(files, sparsities=["0.2", "0.5"])
+    scored(tmp_path, "loss")
+    write(files, "loss", ["0.2"])
+    scored(tmp_path, seed=1)
+    write(files)
+    assert not files.mask("winning", 2, 0).exists() and files.mask("winning", 6, 1).exists()
+    assert files.mask("winning", 2, 0, "loss").exists() and files.mask("random", 2, 0).exists()
+
+
+def test_random_masks_of_the_seed_alone_as_they_were_before_are_drawn_anew(tmp_path):
+    files = scored(tmp_path)
+    write(files, sparsities=["0.2"])
+    for kind in ("random", "winning"):
+        path = files.mask(kind, 2, 0)
+        content = json.loads(path.read_text())
+        content["provenance"].pop("drawn_from", None)
+        content["provenance"]["scores"] = "importance.json sha256 of another file"
+        path.write_text(json.dumps(content))
+    write(files)
+    assert not files.mask("random", 2, 0).exists() and not files.mask("winning", 2, 0).exists()
+
+
+def edit(files, change, renewed=True):
+    """Change importance.json; `renewed`: with the fingerprint that then is right."""
+    path = files.importance("example")
+    content = json.loads(path.read_text())
+    change(content)
+    if renewed:
+        content["sha256"] = fingerprint(content)
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    "change, complaint",
+    [
+        (lambda scores: scores.update(task="sst"), "task: 'sst', expected 'rte'"),
+        (lambda scores: scores.update(criterion="loss"), "criterion: 'loss', expected 'example'"),
+        (lambda scores: scores.update(seed=8), "seed: 8, expected 7"),
+        (lambda scores: scores.update(holdout=0.0), "holdout: 0.0, expected 0.1"),
+        (lambda scores: scores.update(encoder="other"), "encoder: 'other', expected 'tiny'"),
+        (lambda scores: scores.update(data={"rte_train": "xyz"}), "data: {'rte_train': 'xyz'}, expected"),
+        (lambda scores: scores.update(weights="0"), "weights: '0', expected"),
+        (lambda scores: scores["model"].update(layers=4), "heads.raw: .*, expected 4 layers"),
+        (
+            lambda scores: scores["model"].update(heads=5),
+            r"heads.raw\[0\]: .*, expected a score for each of the 5 heads",
+        ),
+        (lambda scores: scores["ffns"].update(raw=[]), r"ffns.raw: \[\], expected a score for each of the 3 layers"),
+        (lambda scores: scores["ffns"].update(raw=["1", "2", "3"]), r"ffns.raw\[0\]: '1', expected a score"),
+        (lambda scores: scores["ffns"].update(raw=[0, 0, 0]), "all zero"),
+        (lambda scores: scores["ffns"].update(raw=[1, -2, 3]), "a negative score"),
+        (lambda scores: scores["heads"]["normalised"].reverse(), "not normalised from the raw ones"),
+        (lambda scores: scores.pop("model"), "model: missing"),
+    ],
+)
+def test_scores_that_do_not_fit_are_refused_and_no_mask_is_written(tmp_path, change, complaint):
+    files = scored(tmp_path)
+    edit(files, change)
+    with pytest.raises(UserError, match=f"{files.importance('example')}: .*{complaint}"):
+        write(files)
+    assert not files.masks.exists()
+
+
+def test_an_edited_score_does_not_have_the_fingerprint(tmp_path):
+    files = scored(tmp_path)
+    edit(files, lambda scores: scores.update(rows=10), renewed=False)
+    with pytest.raises(UserError, match="sha256: not that of the content"):
+        write(files)
+
+
+def test_scores_of_another_model_than_the_one_beside_them_are_refused(tmp_path):
+    files = scored(tmp_path)
+    (files.model / "model.safetensors").write_bytes(b"other weights")
+    with pytest.raises(UserError, match="importance.json: weights: "):
+        write(files)
+
+
+def test_scores_from_before_they_named_a_criterion_and_what_they_were_made_from_are_taken(tmp_path):
+    files = scored(tmp_path)
+
+    def as_before(scores):
+        scores["per"] = scores.pop("criterion")
+        for key in ("sha256", "weights", "data", "encoder"):
+            del scores[key]
+
+    edit(files, as_before, renewed=False)
+    assert write(files) == 1
+
+
+def test_as_many_heads_to_keep_as_a_layer_has_are_refused(tmp_path):
+    files = scored(tmp_path)
+    for kept in (4, 13):
+        with pytest.raises(UserError, match=f"--min_heads_per_layer {kept}: .* 4 heads, expected at most 3"):
+            write(files, min_heads_per_layer=kept)
+    assert not files.masks.exists() and write(files, min_heads_per_layer=3) == 1
