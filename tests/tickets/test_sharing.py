@@ -118,10 +118,7 @@ OPTIONS = {"learning_rate": 1e-2, "weight_decay": 0.5}
 
 
 class Reference:
-    """Adamax and AdamW with decoupled decay, entry by entry.
-
-    An entry that is not `trained` keeps its value and its moments.
-    """
+    """Adamax and AdamW with decoupled decay; an entry that is not `trained` keeps its value and its moments."""
 
     def __init__(self, name, optimizer):
         self.optimizer, self.decay = optimizer, 0.0 if name.endswith(".bias") or "LayerNorm" in name else 0.5
@@ -143,7 +140,7 @@ class Reference:
 
 
 def trained_entries(name, parameter, tasks):
-    """Which entries of the parameter `name` an update by `tasks` trains: bool, or None where it has no gradient."""
+    """Which entries of the parameter `name` an update by `tasks` trains: bool; None where it has no gradient."""
     if name.startswith("heads."):
         return (
             torch.ones_like(parameter, dtype=bool)
