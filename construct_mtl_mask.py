@@ -1,4 +1,4 @@
-"""Merge the super tickets of several tasks into one mask, for rewind.py to train them in a shared encoder (tickets sharing)."""
+"""Merge super tickets of several tasks into one mask; rewind.py trains them in a shared encoder (tickets sharing)."""
 
 from pathlib import Path
 

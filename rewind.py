@@ -17,12 +17,14 @@ def main():
     )
     if len(data.train_datasets) > 1 and (options.sparsities or options.keep_gates):
         raise UserError(
-            f"--{'sparsities' if options.sparsities else 'keep_gates'} with --train_datasets {','.join(data.train_datasets)}: expected one task"
+            f"--{'sparsities' if options.sparsities else 'keep_gates'} "
+            f"with --train_datasets {','.join(data.train_datasets)}: expected one task"
         )
 
     if len(data.train_datasets) == 1 and options.exact_sharing:
         raise UserError(
-            f"--exact_sharing with --train_datasets {data.train_datasets[0]}: expected several tasks that share one encoder"
+            f"--exact_sharing with --train_datasets {data.train_datasets[0]}: "
+            "expected several tasks that share one encoder"
         )
 
     from mt_dnn.runs.run import outcome_options

@@ -1,4 +1,4 @@
-"""Fine-tune BERT on a task, score its heads and FFNs, write winning, losing and random masks; or on several tasks (MT-DNN)."""
+"""Fine-tune BERT on several tasks (MT-DNN), or on one: score heads and FFNs, write winning, losing and random masks."""
 
 from data_utils.door import open_door
 from data_utils.errors import UserError
@@ -24,7 +24,8 @@ def main():
         raise UserError("nothing to do, expected --do_train, --do_mask or both")
     if options.do_mask and len(data.train_datasets) > 1:
         raise UserError(
-            f"--do_mask with --train_datasets {','.join(data.train_datasets)}: expected one task; masks of several are merged by construct_mtl_mask.py"
+            f"--do_mask with --train_datasets {','.join(data.train_datasets)}: expected one task; "
+            "masks of several are merged by construct_mtl_mask.py"
         )
 
     from mt_dnn.runs.lock import locked

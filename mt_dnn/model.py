@@ -30,9 +30,14 @@ FLOATS = {"F64", "F32", "F16", "BF16"}  # types of weights, as safetensors names
 
 
 class Model(nn.Module):
-    """`encoder`: one of families.py, which is made to save work (attention.py) unless `plain`; `heads`: a linear
-    layer by task name; `shared`: by task name the SharedTicket that the task's batches run through, where they do not take the whole encoder;
-    `exact_sharing`: whether an update leaves alone what the tickets of its tasks close (see updating())."""
+    """An encoder with a linear layer, the task head, for every task.
+
+    `encoder`: one of families.py; it is made to save work (attention.py) unless `plain`.
+    `heads`: the linear layers by task name.
+    `shared`: by task name, the SharedTicket that the task's batches run through. A task without one takes the whole
+    encoder.
+    `exact_sharing`: whether an update leaves alone what the tickets of its tasks close (see updating()).
+    """
 
     def __init__(self, encoder, tasks, plain=False):
         super().__init__()
@@ -51,21 +56,26 @@ class Model(nn.Module):
         return self.encoder.device
 
     def draw_heads(self, seed):
-        """Draw the task heads anew, and the pooler where it was not pre-trained: weights from normal(0, 0.02), biases 0."""
+        """Draw the task heads anew, and a pooler that was not pre-trained: weights from normal(0, 0.02), biases 0."""
         generator = torch.Generator().manual_seed(seed)
         for layer in (*self.heads.values(), *([self.encoder.pooler.dense] if lacks_pooler(self.encoder) else [])):
             nn.init.normal_(layer.weight, 0, 0.02, generator=generator)
             nn.init.zeros_(layer.bias)
 
     def share(self, tickets: dict[str, Ticket], exact: bool = False) -> None:
-        """From now on run a task's batches through its ticket, {task name: Ticket}, in the shared encoder, as it stands on
-        its device. `exact`: see updating()."""
+        """From now on run each task's batches through its ticket in the shared encoder, as it stands on its device.
+
+        `tickets`: {task name: Ticket}. `exact`: see updating().
+        """
         self.exact_sharing = exact
         self.shared = {name: SharedTicket(self.encoder, ticket) for name, ticket in tickets.items() if ticket != DENSE}
 
     def updating(self, tasks: Iterable[str], optimizer: torch.optim.Optimizer) -> contextlib.AbstractContextManager:
-        """A context for the optimizer's step after batches of `tasks` (names). With exact sharing, heads that the tickets
-        of all of them close keep their weights and their entries of the optimizer's state."""
+        """Return a context for the optimizer's step after batches of `tasks` (names).
+
+        With exact sharing, heads that the tickets of all these tasks close keep their weights and their entries of the
+        optimizer's state.
+        """
         if not self.exact_sharing:
             return contextlib.nullcontext()
         tickets = [self.shared[name].ticket if name in self.shared else DENSE for name in tasks]
@@ -79,8 +89,8 @@ class Model(nn.Module):
         encoder = self.shared.get(task.name, self.encoder)
         mask = batch.get("attention_mask")
         if mask is not None:
-            # What is added to the scores: 0 at tokens, -inf at padding. The library makes the same of a mask of 0 and 1,
-            # but asks the GPU first whether there is padding, and waits for the answer.
+            # What is added to the scores: 0 at tokens, -inf at padding. The library makes the same of a mask of 0 and
+            # 1, but asks the GPU first whether there is padding, and waits for the answer.
             mask = torch.zeros_like(mask, dtype=self.encoder.dtype).masked_fill(mask == 0, -math.inf)[:, None, None]
         types = {"token_type_ids": batch["token_type_ids"]} if self.token_types else {}
         pooled = encoder(input_ids=batch["input_ids"], attention_mask=mask, **types).pooler_output

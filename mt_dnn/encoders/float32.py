@@ -1,4 +1,4 @@
-"""Linear layers that compute in float32 in every precision: the pooler's, the task heads, and all else outside the layers."""
+"""Linear layers that compute in float32 in every precision: those outside the encoder's layers, such as the pooler."""
 
 import torch
 from torch import nn
@@ -17,7 +17,7 @@ class Float32Linear(nn.Linear):
 
 
 def layers_alone_in_autocast(encoder: PreTrainedModel) -> None:
-    """Let `encoder` (one of families.py) compute in float32 what is outside its layers, also where autocast is on; in place."""
+    """Let `encoder` (one of families.py) compute in float32 outside its layers, even under autocast; in place."""
     encoder.pooler.dense.__class__ = Float32Linear
     if hasattr(encoder, "embeddings_project"):  # ELECTRA's, from the embeddings' width to the layers'
         encoder.embeddings_project.__class__ = Float32Linear

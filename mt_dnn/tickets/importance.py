@@ -20,7 +20,8 @@ def score(model, task, split, rows, batch_size, tokens=None, per="example", prog
     `per` "token" gives every position its own gate and takes the absolute value there, before the sum
     over positions (as the code released with both papers does).
 
-    `tokens`: how many are computed at once. Several processes take every row once between them, and all return the same scores.
+    `tokens`: how many are computed at once. Several processes share the rows, each row once, and all return the same
+    scores.
     """
     shape = model.encoder.config.num_hidden_layers, model.encoder.config.num_attention_heads
     device = next(model.parameters()).device

@@ -2,7 +2,8 @@
 
     {
       "kind": "winning",
-      "model": {"name": "bert-base-uncased", "layers": 12, "heads": 12, "hidden": 768, "intermediate": 3072, "parameters": 109482240},
+      "model": {"name": "bert-base-uncased", "layers": 12, "heads": 12, "hidden": 768, "intermediate": 3072,
+                "parameters": 109482240},
       "tickets": {"rte": {"heads": {"0": [3, 7], "5": [1]}, "ffns": [11]}},
       "provenance": {"scores": "importance.json, scores sha256 ...", "checkpoint": "...", "seed": 2018}
     }
@@ -29,7 +30,8 @@ KINDS = ("dense", "winning", "random", "losing")
 class Mask:
     """What a mask file says: one Ticket per task name, for one model, and where it comes from.
 
-    `model`: its name and the fields of its Shape; `provenance`: free text by key, or the provenance of every task by its name.
+    `model`: its name and the fields of its Shape.
+    `provenance`: free text by key, or the provenance of every task by its name.
     """
 
     kind: str
@@ -141,7 +143,7 @@ def _is_index(value, below):
 
 
 def tickets_for(mask, path, tasks):
-    """Return {task name: Ticket} for the names `tasks` in `mask` (read from `path`); raise UserError if one has none."""
+    """Return {task name: Ticket} for `tasks` (names) in `mask` (read from `path`); raise UserError if one has none."""
     for task in tasks:
         if task not in mask.tickets:
             raise UserError(
@@ -162,15 +164,18 @@ def refuse_other_model(mask, path, model):
 
 
 def refuse_other_holdout(mask: Mask, path: Path, holdout: float, tasks: Iterable[str]) -> None:
-    """Raise UserError if training rows that are to be held out helped to choose the tickets of `tasks` in `mask` (read from `path`)."""
+    """Raise UserError if training rows that are to be held out helped to choose the tickets of `tasks`.
+
+    The tickets are those in `mask`, read from `path`.
+    """
     if not holdout:
         return
     for task in tasks:
         made = mask.provenance_of(task).get("holdout", holdout)
         if mask.tickets[task] != DENSE and made != holdout:
             raise UserError(
-                f"{path}: tickets.{task}: made with --holdout {made}, so rows that --holdout {holdout} holds out helped to "
-                f"choose it; make the masks with --holdout {holdout}"
+                f"{path}: tickets.{task}: made with --holdout {made}, so rows that --holdout {holdout} holds out "
+                f"helped to choose it; make the masks with --holdout {holdout}"
             )
 
 
@@ -210,9 +215,9 @@ def find_masks(patterns):
 
 
 def at_sparsities(masks, sparsities, task):
-    """Return those of `masks` ({path: Mask}) whose ticket for `task` closes as much as one of the `sparsities` does, and the dense ones.
+    """Return the masks whose ticket for `task` is at one of the `sparsities`, and the dense masks, as {path: Mask}.
 
-    Raises UserError for a sparsity that no mask is at.
+    `masks`: {path: Mask} to choose from. Raises UserError for a sparsity that no mask is at.
     """
     chosen = {path: mask for path, mask in masks.items() if mask.kind == "dense"}
     tickets = {path: mask for path, mask in masks.items() if mask.kind != "dense"}
@@ -227,7 +232,8 @@ def at_sparsities(masks, sparsities, task):
         }
         if not found:
             raise UserError(
-                f"--sparsities {sparsity}: none of the {len(tickets)} masks is at this level; make it with train.py --do_mask --sparsities {sparsity}"
+                f"--sparsities {sparsity}: none of the {len(tickets)} masks is at this level; make it with "
+                f"train.py --do_mask --sparsities {sparsity}"
             )
         chosen |= found
     return chosen

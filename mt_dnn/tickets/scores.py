@@ -24,11 +24,13 @@ def write_importance(path, heads, ffns, description):
     for name, scores in (("head", heads), ("FFN", ffns)):
         if not np.isfinite(scores).all():
             raise UserError(
-                f"{path}: {name} scores are not finite, expected numbers; the fine-tuned model is broken, so no mask is made"
+                f"{path}: {name} scores are not finite, expected numbers; the fine-tuned model is broken, "
+                "so no mask is made"
             )
         if not scores.any():
             raise UserError(
-                f"{path}: all {name} scores are zero, expected some above; the loss does not move with the gates, so no mask is made"
+                f"{path}: all {name} scores are zero, expected some above; the loss does not move with the gates, "
+                "so no mask is made"
             )
     write_json(
         path,
@@ -60,13 +62,14 @@ def read_importance(path):
         or not (np.isfinite(heads).all() and np.isfinite(ffns).all())
     ):
         raise UserError(
-            f"{path}: no usable scores, expected model, checkpoint, heads.normalised (layers x heads) and ffns.raw (layers); remove the file to score anew"
+            f"{path}: no usable scores, expected model, checkpoint, heads.normalised (layers x heads) and ffns.raw "
+            "(layers); remove the file to score anew"
         )
     return heads, ffns, fingerprint(content), content
 
 
 def fingerprint(content: dict) -> str:
-    """Return the SHA-256 of the scores and of what they were made from, but for the path of the model: a folder may move."""
+    """Return the SHA-256 of the scores and of what they were made from, without the model's path: a folder may move."""
     without_paths = {key: value for key, value in content.items() if key != "checkpoint"}
     return hashlib.sha256(json.dumps(without_paths, sort_keys=True).encode()).hexdigest()
 

@@ -49,10 +49,12 @@ class SharedTicket:
 def closed_heads_kept(
     encoder: PreTrainedModel, tickets: Collection[Ticket], optimizer: torch.optim.Optimizer
 ) -> Iterator[None]:
-    """Around an optimizer's step: keep the heads that all `tickets` close, those of the tasks whose batches the update is of.
+    """Keep the heads that all `tickets` close as they are, around an optimizer's step.
 
-    Their weights, biases and entries of the optimizer's state are after the block what they were before it. FFNs that all
-    tickets close have no gradient, and so the optimizer leaves them alone without this.
+    `tickets`: those of the tasks whose batches the update is of.
+
+    The weights and biases of these heads, and their entries of the optimizer's state, are the same after the block as
+    before it. FFNs that all tickets close have no gradient, so the optimizer leaves them alone anyway.
 
     The number of updates, by which an optimizer corrects the bias of its moments, is the matrix's, not the head's.
     """

@@ -36,13 +36,15 @@ def read_super_tickets(paths):
 def merge_masks(paths, kind):
     """Return the mask of `kind` with the ticket of every task, from {task name: file of its own mask}.
 
-    Raises UserError for a mask that is missing, has no ticket for its task, or was made for another model than the others.
+    Raises UserError for a mask that is missing, has no ticket for its task, or was made for another model than the
+    others.
     """
     tickets, sources, model, first = {}, {}, None, None
     for task, path in paths.items():
         if not path.is_file():
             raise UserError(
-                f"{path}: no such mask, expected that of {task}'s super ticket; make it with scripts/prepare_mtdnn_*.sh or train.py --do_mask --sparsities"
+                f"{path}: no such mask, expected that of {task}'s super ticket; make it with "
+                "scripts/prepare_mtdnn_*.sh or train.py --do_mask --sparsities"
             )
         mask = read_mask(path)
         if task not in mask.tickets:

@@ -59,9 +59,10 @@ def counts_at(sparsity, layers, heads, min_heads_per_layer=1):
 
 
 def parse_sparsity(sparsity):
-    """Return the parts of heads and of FFNs as exact fractions, so that 0.3 x 10 is 3, for "0.3" or, the two apart, "0.30:0.25".
+    """Return the parts of heads and of FFNs that a sparsity closes, as exact fractions, so that 0.3 x 10 is 3.
 
-    Raises UserError if that is not one or two numbers from 0 to 1.
+    `sparsity`: "0.3" for both, or "0.30:0.25" for heads and FFNs. Raises UserError if it is not one or two numbers from
+    0 to 1.
     """
     try:
         parts = [Fraction(part) for part in str(sparsity).split(":")]
@@ -104,11 +105,11 @@ def _removed(counts: tuple[int, int], shape: Shape, biases: bool) -> int:
 
 
 def average_counts(tickets: Collection[Ticket]) -> tuple[int, int]:
-    """(heads, FFNs) closed on average over `tickets`, rounded down.
+    """Return (heads, FFNs) closed on average over `tickets`, rounded down.
 
-    The paper's average remaining weights are those of these counts: 15 heads and 1 FFN for BERT-base's super tickets, so
-    92.996 %, cut to 92.9 %; 85 heads and 4 FFNs for BERT-large's, so 83.339 %, cut to 83.3 %. The means of the tickets' own
-    remaining weights are 92.3 % and 82.0 %.
+    The paper's average remaining weights are those of these counts. BERT-base's super tickets close 15 heads and 1 FFN,
+    which gives 92.996 %, cut to 92.9 %. BERT-large's close 85 heads and 4 FFNs, which gives 83.339 %, cut to 83.3 %.
+    The means of the tickets' own remaining weights are 92.3 % and 82.0 %.
     """
     n_heads, n_ffns = zip(*(ticket.counts for ticket in tickets))
     return sum(n_heads) // len(tickets), sum(n_ffns) // len(tickets)
@@ -146,7 +147,7 @@ def choose(head_scores, ffn_scores, n_heads, n_ffns, min_heads_per_layer=1):
 
 
 def rankings(head_scores: np.ndarray, ffn_scores: np.ndarray, seed: int, task: str) -> dict[str, Scores]:
-    """Return {kind: (head scores, FFN scores)}; the winning, losing and random tickets close the lowest units of theirs.
+    """Return {kind: (head scores, FFN scores)} for winning, losing and random; each closes the lowest units of its own.
 
     The random scores are drawn from the seed and the task's name, so every task gets random tickets of its own.
     """
