@@ -60,14 +60,16 @@ def sorted_batches(lengths: np.ndarray, batch_size: int, tokens: int | None = No
 
 
 def batches_of_few_shapes(lengths: np.ndarray, batch_size: int, tokens: int, longest: int) -> list[tuple[Batch, int]]:
-    """As sorted_batches(), in few different shapes (rows, padded length); return [(part of a batch, its padded length)].
+    """Cut sorted_batches() into parts of few different shapes; return [(part of a batch, its padded length)].
 
-    The saving: oneDNN, which multiplies matrices in bfloat16 on a CPU, compiles a kernel for every shape that it has not
-    seen. In an epoch of RTE's lengths, sorted_batches() gives about 100 shapes, this about 20, for less than 10 % more
-    padding. A pruned model needs most of these kernels once for every layer, as its layers differ in width.
+    A shape is (rows, padded length). oneDNN multiplies matrices in bfloat16 on a CPU and compiles a kernel for every
+    shape that it has not seen. In an epoch of RTE's lengths, sorted_batches() gives about 100 shapes. This function
+    gives about 20, for less than 10 % more padding. A pruned model needs most of these kernels once for every layer,
+    as its layers differ in width.
 
-    Lengths are padded to padded_length(), but never beyond `longest`. A batch that has at most `tokens` tokens then,
-    padding included, stays whole. A longer one is cut into parts of 1, 2, 4, 8, ... rows, each as large as `tokens` allows.
+    Lengths are padded to padded_length(), but never beyond `longest`. A batch that then has at most `tokens` tokens,
+    padding included, stays whole. A longer one is cut into parts of 1, 2, 4, 8, ... rows, each as large as `tokens`
+    allows.
     """
     parts = []
     for batch in sorted_batches(lengths, batch_size):

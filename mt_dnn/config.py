@@ -240,8 +240,8 @@ class MachineOptions:
     attention: str = flag("sdpa", "attention code of the transformers library", choices=["sdpa", "eager"])
     plain: bool = flag(
         False,
-        "compute the same in the simplest way, and more slowly: the library's own encoder, dropout and embedding, whole "
-        "batches, torch's autocast and optimizers; to compare with",
+        "compute the same in the simplest way, and more slowly: the library's own encoder, dropout and embedding, "
+        "whole batches, torch's autocast and optimizers; to compare with",
     )
     batch_size_eval: int = flag(64, "rows per batch in evaluation", type=COUNT)
     tokens_at_once: int = flag(

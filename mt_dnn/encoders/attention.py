@@ -1,8 +1,8 @@
 """Saves work in the library's encoders: the last layer at the first position alone, and attention with fast dropout.
 
-The pooler reads the first position of the last layer's output, so the other positions are needed as keys and values only.
-That saves three quarters of the last layer, an eighth of MiniLM. torch has no fused attention with dropout on CPUs and
-falls back to slow code, which attend() replaces; with dropout.py that saves a third of the time.
+The pooler reads the first position of the last layer's output, so the last layer needs the other positions as keys and
+values only. That saves three quarters of the last layer, an eighth of MiniLM. torch has no fused attention with dropout
+on CPUs and falls back to slow code. attend() replaces this code; with dropout.py that saves a third of the time.
 """
 
 from typing import Any
@@ -21,8 +21,8 @@ from mt_dnn.encoders.families import family_of
 def save_work(encoder: PreTrainedModel, plain: bool = False) -> None:
     """Let `encoder` (one of families.py) do no more than its pooler's output needs, in place.
 
-    That output stays the same up to rounding, as do the names of the weights. Of the last layer's hidden states only the
-    first position's are left.
+    The pooler's output stays the same up to rounding, and the weights keep their names. The last layer's hidden states
+    are those of the first position only.
 
     `plain`: leave all to the library, except MPNet's layers, whose own code can not lose a head.
     """

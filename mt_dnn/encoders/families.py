@@ -13,11 +13,14 @@ from data_utils.errors import UserError
 
 @dataclass(frozen=True)
 class Family:
-    """`model`: the encoder's class. `query`, `key`, `value`, `output`: the attention's projections within a layer, by name;
-    the FFN is `intermediate.dense` and `output.dense` in all of them.
+    """What differs between the families of encoders: classes and names of parts in the library.
 
+    `model`: the encoder's class.
+    `query`, `key`, `value`, `output`: the attention's projections within a layer, by name. The FFN is
+    `intermediate.dense` and `output.dense` in all families.
     `token_types`: whether the encoder tells first and second sentences apart by token types.
-    `after_padding`: whether positions are counted from the padding token's id + 1, so that the table has as many rows for no position.
+    `after_padding`: whether positions are counted from the padding token's id + 1. The rows of the position table
+    before that one then belong to no position.
     `relative_positions`: whether a bias of every head by distance is added to its scores.
     `pooler`, `head`: where the library's classifier keeps the pooler's linear layer and the task's.
     """
@@ -52,8 +55,11 @@ FAMILIES = {  # by the `model_type` of a config.json
 
 
 def family_of(config):
-    """Return the Family of an encoder with this config; raise UserError, with the list of those there are, if it has none,
-    or if it is no encoder that the library can run."""
+    """Return the Family of an encoder with this config.
+
+    Raises UserError if the config belongs to no family (the error lists all families), or if the library can not run it
+    as an encoder.
+    """
     if config.model_type not in FAMILIES:
         raise UserError(
             f"{config.name_or_path}: a model of type '{config.model_type}', expected one of: {', '.join(FAMILIES)}"
@@ -63,7 +69,8 @@ def family_of(config):
         raise UserError(f"{config.name_or_path}: config.json: is_decoder is true, expected an encoder")
     if family.after_padding and config.pad_token_id is None:
         raise UserError(
-            f"{config.name_or_path}: config.json: pad_token_id is null, expected the padding token's id, from which positions are counted"
+            f"{config.name_or_path}: config.json: pad_token_id is null, expected the padding token's id, from which "
+            "positions are counted"
         )
     return family
 

@@ -1,4 +1,4 @@
-"""Linear layers that compute in float32 in every precision: the pooler's, the task heads, and all else outside the layers."""
+"""Linear layers that compute in float32 in every precision: those outside the encoder's layers, such as the pooler."""
 
 from typing import Any
 

@@ -125,8 +125,9 @@ def all_gather(state: T) -> list[T]:
 def all_reduce_gradients(parameters):
     """Sum the gradients of `parameters` over the processes, in place; all processes must have those of the same ones.
 
-    After the last part of a batch, in one exchange. DistributedDataParallel would hide a part of that time behind the last
-    backward pass, but it can not wait for gradients that are summed up elsewhere (vocabulary.py, bfloat16.py).
+    Call it after the last part of a batch; it takes one exchange. DistributedDataParallel would hide a part of that
+    time behind the last backward pass, but it can not wait for gradients that are summed up elsewhere (vocabulary.py,
+    bfloat16.py).
     """
     if world_size() > 1:
         import torch

@@ -1,4 +1,4 @@
-"""What a run computes on: device, precision of matrix products, and settings of the process that cost nothing and save time."""
+"""What a run computes on: device, precision of matrix products, and settings of the process that save time."""
 
 import ctypes
 import functools
@@ -15,7 +15,8 @@ def choose_device(name):
     """Return the torch device for --device; raise UserError where CUDA is asked for and there is none."""
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError(
-            "--device cuda: no CUDA device is visible (see nvidia-smi and CUDA_VISIBLE_DEVICES), expected one, or --device cpu"
+            "--device cuda: no CUDA device is visible (see nvidia-smi and CUDA_VISIBLE_DEVICES), expected one, "
+            "or --device cpu"
         )
     return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
 

@@ -236,7 +236,7 @@ def find_masks(patterns: Iterable[str | Path]) -> list[Path]:
 def at_sparsities(masks: dict[Path, Mask], sparsities: Iterable[str], task: str) -> dict[Path, Mask]:
     """Return those of `masks` whose ticket for `task` closes as much as one of `sparsities` does, and the dense ones.
 
-    Raises UserError for a sparsity that no mask is at.
+    `masks`: {path: Mask} to choose from. Raises UserError for a sparsity that no mask is at.
     """
     chosen = {path: mask for path, mask in masks.items() if mask.kind == "dense"}
     others = {path: mask for path, mask in masks.items() if mask.kind != "dense"}

@@ -106,7 +106,7 @@ def _removed(counts: tuple[int, int], shape: Shape, biases: bool) -> int:
 
 
 def average_counts(tickets: Collection[Ticket]) -> tuple[int, int]:
-    """(heads, FFNs) closed on average over `tickets`, rounded down.
+    """Return (heads, FFNs) closed on average over `tickets`, rounded down.
 
     The paper's average remaining weights are those of these counts: 15 heads and 1 FFN for BERT-base's super tickets,
     so 92.996 %, cut to 92.9 %; 85 heads and 4 FFNs for BERT-large's, so 83.339 %, cut to 83.3 %. The means of the

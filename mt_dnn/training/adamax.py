@@ -15,8 +15,8 @@ class DecoupledAdamax(torch.optim.Adamax):
     (The decay built into torch's Adamax is added to the gradient, and so gets lost in its normalisation.)
     A parameter without a gradient is left alone, as AdamW does.
 
-    The first moment is corrected for its bias towards 0, as in Algorithm 2 of Kingma and Ba (2015). The code released with
-    the super-tickets paper leaves this correction out; after 50 updates it changes a step by less than 1 %.
+    The first moment is corrected for its bias towards 0, as in Algorithm 2 of Kingma and Ba (2015). The code released
+    with the super-tickets paper leaves this correction out; after 50 updates it changes a step by less than 1 %.
 
     A group's "decoupled_decay" is its decay.
     """
@@ -33,9 +33,9 @@ class DecoupledAdamax(torch.optim.Adamax):
 class CachedAdamax(DecoupledAdamax):
     """The same to the bit, on a CPU: a piece of a parameter goes through the whole update before the next piece.
 
-    torch's update passes over memory ten times, one operation after another over a whole parameter. The pieces are small
-    enough that all passes but the first find them in the cache. That takes a third of the time, about that of torch's
-    fused AdamW.
+    torch's update passes over memory ten times, one operation after another over a whole parameter. The pieces are
+    small enough that all passes but the first find them in the cache. That takes a third of the time, about that of
+    torch's fused AdamW.
     """
 
     @torch.no_grad()

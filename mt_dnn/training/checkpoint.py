@@ -114,8 +114,8 @@ class Checkpoints:
             progress = self._put_back(folder)
         except (RuntimeError, KeyError, TypeError, ValueError, AttributeError, IndexError):
             raise UserError(
-                f"{folder}: weights or entries of other names or shapes, expected a checkpoint that this version wrote; "
-                f"remove {self.folder} to start anew"
+                f"{folder}: weights or entries of other names or shapes, expected a checkpoint that this version "
+                f"wrote; remove {self.folder} to start anew"
             ) from None
         log.info("goes on from %s: epoch %d, %d batches done", folder, len(progress.epochs) + 1, progress.batches)
         return progress

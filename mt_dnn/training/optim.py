@@ -65,7 +65,7 @@ def make_optimizer(model: nn.Module, options: OptimizationOptions, plain: bool =
 
 
 def make_scheduler(optimizer: torch.optim.Optimizer, updates: int, warmup: float) -> torch.optim.lr_scheduler.LambdaLR:
-    """Return a scheduler: linear growth over the first `warmup` (a part, 0 to 1) of `updates`, then linear decay to 0."""
+    """Return a scheduler: linear growth over the part `warmup` (0 to 1) of `updates`, then linear decay to 0."""
     return transformers.get_linear_schedule_with_warmup(optimizer, int(warmup * updates), updates)
 
 
@@ -80,10 +80,10 @@ def decay_factors(
 def spares_unused_rows(name: str) -> bool:
     """Return whether the optimizer of that name lets unused rows of a table wait aside (encoders/vocabulary.py).
 
-    It must update each weight by that weight's own gradients alone, and a weight whose gradients are all 0 must decay and
-    do nothing else. LAMB, which scales a step by the norm of the whole table, does not; nor does weight decay that goes
-    into a momentum. So that an entry of the table need not promise it, it is tried out here: three updates of a table of
-    four rows, of which two have no gradient, and of the other two alone.
+    It must update each weight by that weight's own gradients alone, and a weight whose gradients are all 0 must decay
+    and do nothing else. LAMB breaks this rule, as it scales a step by the norm of the whole table. So does weight decay
+    that goes into a momentum. The rule is tried out here, so no entry of the list of optimizers has to promise it:
+    three updates of a table of four rows, of which two have no gradient, and three of the other two rows alone.
     """
     options = OptimizationOptions(optimizer=name, learning_rate=0.1, weight_decay=0.5)
 

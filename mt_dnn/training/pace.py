@@ -17,7 +17,7 @@ class Pace:
     """Counts the updates of a training. Evaluations and checkpoints do not count as its time: see resume()."""
 
     def __init__(self, updates: int, epochs: int, every: int, done: int, tasks: Iterable[str], device: torch.device):
-        """`updates`: in all epochs. `every`: updates between two lines. `done`: updates that another process did before."""
+        """`updates`: in all epochs. `every`: updates between two lines. `done`: updates that an earlier process did."""
         self.updates, self.epochs, self.every, self.tasks, self.device = updates, epochs, every, list(tasks), device
         self.done, self.done_before, self.busy = done, done, 0.0
         self._start_line()
@@ -48,9 +48,10 @@ class Pace:
         self.loss = self.loss + loss
 
     def count(self, rate: float, tokens: int) -> bool:
-        """Count an update at that learning rate with so many tokens; return whether it brought a line of the log.
+        """Count an update with learning rate `rate` and so many `tokens`; return whether it wrote a line of the log.
 
-        Raises Diverged where the loss is no number. It is looked at before a line only, as a GPU would have to be waited for.
+        Raises Diverged if the loss is no number. The loss is checked before a line only, as reading it waits for the
+        GPU.
         """
         now = time.perf_counter()
         self.seconds += now - self.clock

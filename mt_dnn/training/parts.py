@@ -34,15 +34,15 @@ class Parts:
 
     @classmethod
     def for_model(cls, model: nn.Module, precision: str, tokens: int | None) -> "Parts":
-        """Few shapes are best where oneDNN multiplies: in bfloat16 on a CPU. In float32 they would be padding for nothing."""
+        """Choose few shapes where oneDNN multiplies: in bfloat16 on a CPU. In float32 they would only add padding."""
         on_onednn = precision == "bfloat16" and model.device.type == "cpu" and tokens
         return cls(model.device, tokens, longest_row(model.encoder) if on_onednn else None)
 
     def of_batch(self, split: TokenizedSplit, rows: np.ndarray) -> Iterator[tuple[Tensors, float]]:
         """Yield (part, weight of its loss) for this process's share of a training batch, the `rows` of `split`.
 
-        A process that has no row of the batch takes another's with weight 0, so that all processes have gradients of the
-        same parameters to sum up.
+        A process that has no row of the batch takes another's with weight 0, so that all processes have gradients of
+        the same parameters to sum up.
         """
         mine = shard(rows)
         taken, weight = (mine, 1.0) if len(mine) else (rows[:1], 0.0)

@@ -10,8 +10,11 @@ from data_utils.tokenized import TokenizedSplit
 
 @dataclass(frozen=True)
 class TaskData:
-    """`rows`: indices of the rows of the split `train` to train on. `dev`: the dev sets by name. `held_out`: the part of the
-    training split that is not trained on but evaluated, if any."""
+    """A task and its data.
+
+    `rows`: indices of the rows of the split `train` to train on. `dev`: the dev sets by name. `held_out`: the part of
+    the training split that is not trained on but evaluated, if any.
+    """
 
     task: Task
     train: TokenizedSplit
