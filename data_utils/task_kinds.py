@@ -53,6 +53,10 @@ class TaskKind(ABC):
     def decide(self, outputs: np.ndarray) -> np.ndarray:
         """Turn outputs (rows, outputs) into predictions (rows,), comparable with stored labels."""
 
+    @abstractmethod
+    def constant(self, gold: np.ndarray) -> int | float:
+        """Return the one answer to all rows that needs no model, from their stored labels `gold`, (rows,)."""
+
     def measure(self, metrics: Iterable[str], gold: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
         """Return {metric: value} of outputs (rows, outputs) against the stored labels `gold`, (rows,)."""
         return compute({name: self.metrics[name] for name in metrics}, gold, self.decide(outputs))
@@ -111,6 +115,10 @@ class Classification(TaskKind):
     def decide(self, outputs: np.ndarray) -> np.ndarray:
         return outputs.argmax(1)
 
+    def constant(self, gold: np.ndarray) -> int:
+        """The most frequent class; of equally frequent ones the first."""
+        return int(np.bincount(gold).argmax())
+
     def show(self, label: Any, labels: tuple[str, ...]) -> str:
         return labels[label]
 
@@ -160,6 +168,10 @@ class Regression(TaskKind):
 
     def decide(self, outputs: np.ndarray) -> np.ndarray:
         return outputs[:, 0]
+
+    def constant(self, gold: np.ndarray) -> float:
+        """The mean."""
+        return float(np.mean(gold))
 
     def show(self, label: Any, labels: tuple[str, ...]) -> str:
         return f"{label:g}"

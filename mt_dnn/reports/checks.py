@@ -17,11 +17,13 @@ from data_utils.check import (
     value_that,
 )
 from data_utils.errors import UserError
+from data_utils.task_kinds import TASK_KINDS
 from mt_dnn.tickets.masks import KINDS
 from mt_dnn.tickets.ticket import Ticket
 
 COUNT, SCORE, FRACTION = integer(0, name="a count"), number(-1, 1, name="a score"), number(0, 1)
-METRICS = mapping_of(SCORE, at_least=1, expected="a score from -1 to 1 by metric")
+KNOWN_METRICS = one_of(*(metric for kind in TASK_KINDS.values() for metric in kind.metrics))
+METRICS = mapping_of(SCORE, KNOWN_METRICS, at_least=1, expected="a score from -1 to 1 by metric")
 TASK = fields(
     {
         "heads_closed": COUNT,

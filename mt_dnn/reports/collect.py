@@ -77,12 +77,12 @@ def add_runs(collection: "Collection", folders: list[str]) -> int:
                 refuse_difference(known[record.name], record, record.options.keys() - MACHINE)
             files = RunFolder(record.place)
             with removed_meanwhile(files.result):
-                metrics = [line for _, line in read_json_lines(files.metrics, "metrics of an epoch")]
-                collection.add(record.name, record.options, record.result, record.baseline, metrics)
-                for dev_set in record.result["dev"]:
+                epochs = [line for _, line in read_json_lines(files.metrics, "metrics of an epoch")]
+                collection.add(record.name, record.options, record.result, record.baseline, epochs)
+                for dev_set, metrics in record.result["dev"].items():
                     file = record.predictions_file(dev_set)
                     if file.exists() and file.stat().st_size <= LARGEST:
-                        collection.add_predictions(dev_set, record.name, read_predictions(file))
+                        collection.add_predictions(dev_set, record.name, read_predictions(file, metrics))
                     else:
                         left_out += 1
             found = True

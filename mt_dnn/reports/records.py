@@ -17,7 +17,7 @@ from data_utils.errors import NoSuchFile, UserError
 from data_utils.files import find
 from data_utils.json_file import read_json
 from data_utils.run_folder import RunFolder
-from mt_dnn.config import PATHS, read_run_config
+from mt_dnn.config import BEFORE_THEY_WERE_OPTIONS, PATHS, read_run_config
 from mt_dnn.reports.checks import check_run, ticket_from
 from mt_dnn.reports.collection import RUNS, SCORES, Collection, in_order, read_collection
 from mt_dnn.reports.predictions import read_predictions
@@ -26,7 +26,6 @@ from mt_dnn.tickets.ticket import Ticket
 # What may differ between runs of one table: what tables show, and what changes no outcome beyond rounding.
 MAY_DIFFER = {"kind", "seed", "criteria", "tickets_of", "tickets", "keep_gates", "device", "precision"}
 DEFAULT_CRITERION = "example"
-FORMER = {"exact_sharing": False}  # options that runs from before they were there have
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ class Record:
         found = {}
         for dev_set, metrics in self.result["dev"].items():
             with contextlib.suppress(FileNotFoundError):
-                found[dev_set] = read_predictions(self.predictions_file(dev_set)).baseline(list(metrics))
+                found[dev_set] = read_predictions(self.predictions_file(dev_set), metrics).baseline(metrics)
         return found
 
     def predictions_file(self, dev_set: str) -> Path:
@@ -208,4 +207,4 @@ def refuse_difference(record: Record, other: Record, keys: Iterable[str] | None 
 def comparable(record: Record) -> dict[str, Any]:
     """What decides whether two runs can stand in one table: their options, the encoder, and what was measured."""
     metrics = {dev_set: list(values) for dev_set, values in record.result["dev"].items()}
-    return {**FORMER, **record.options, "model": record.result["model"], "metrics": metrics}
+    return {**BEFORE_THEY_WERE_OPTIONS, **record.options, "model": record.result["model"], "metrics": metrics}

@@ -183,7 +183,7 @@ def fill(folder):
 def test_a_run_that_is_removed_while_it_is_read_is_passed_over(tmp_path, door, monkeypatch, gone):
     fill(tmp_path)
     victim = tmp_path / "rte/dense/heads_0_ffns_0/seed_1"
-    read = {"read_json": records.read_json, "read_predictions": records.read_predictions}
+    read = {name: getattr(records, name) for name in ("read_json", "read_run_config", "read_predictions")}
 
     def remove_first(name):
         def call(path, *more):
