@@ -53,7 +53,7 @@ def weight_types(name: str | Path) -> dict[str, str]:
     else:  # a large model, in several files
         paths, _ = get_checkpoint_shard_files(name, cached_file(name, "model.safetensors.index.json"))
     types = {}
-    for path in paths:
+    for path in paths:  # pyright: ignore[reportOptionalIterable]
         with safe_open(path, "pt") as file:
             types |= {key: file.get_slice(key).get_dtype() for key in file.keys()}
     return types

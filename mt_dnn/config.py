@@ -265,9 +265,9 @@ class MaskOptions:
 
     criterion: str = flag(
         DEFAULT_CRITERION,
-        "how heads and FFNs are scored: a name in mt_dnn/tickets/criteria.py, such as example (gradient of the gate per "
-        "example, the paper's equation), token (per token: Michel et al. 2019, and the paper's code), loss (rise of the "
-        "loss when the unit is closed) or magnitude (size of its weights)",
+        "how heads and FFNs are scored, by a name of mt_dnn/tickets/criteria.py: example (gate's gradient per example, "
+        "the paper's equation), token (per token, as Michel et al. 2019 and the paper's code), loss (rise of the loss "
+        "when the unit is closed) or magnitude (size of the unit's weights)",
     )
     sparsities: list[str] = flag(
         [f"{percent / 100:.2f}" for percent in range(5, 101, 5)],
@@ -472,7 +472,11 @@ def to_dict(*options: Any) -> dict[str, Any]:
 
 def read_run_config(path: str | Path) -> dict[str, Any]:
     """Return what a run's config.json holds. An option that is younger than the run has the value that it had then."""
-    content = read_json(path, "the options of a run")
+    return with_younger_options(read_json(path, "the options of a run"))
+
+
+def with_younger_options(content: dict[str, Any]) -> dict[str, Any]:
+    """Return `content`, a run's options, with the options that are younger than the run, as they were then."""
     return {**_before_they_were_options(content), **content}
 
 

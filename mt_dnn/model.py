@@ -5,6 +5,7 @@ import dataclasses
 import math
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
@@ -77,7 +78,7 @@ class Model(nn.Module):
 
         Where autocast is on, the encoder's layers run in its precision; pooler and head run in float32 (float32.py).
         """
-        encoder = self.shared.get(task.name, self.encoder)
+        encoder: Any = self.shared.get(task.name, self.encoder)
         mask = batch.get("attention_mask")
         if mask is not None:
             # What is added to the scores: 0 at tokens, -inf at padding. The library makes the same of a mask of 0 and
@@ -137,7 +138,7 @@ def load_encoder(name: str | Path, dropout: float = 0.1, attention: str = "sdpa"
             use_safetensors=True,
             ignore_mismatched_sizes=True,
             output_loading_info=True,
-        )
+        )  # pyright: ignore[reportGeneralTypeIssues]
         types = weight_types(name)
     encoder.config._attn_implementation = attention
     parts, prefix = ("embeddings.", "embeddings_project.", "encoder.", "pooler."), f"{encoder.base_model_prefix}."

@@ -52,7 +52,7 @@ def seconds_until(text, *command):
     with subprocess.Popen(
         [sys.executable, *map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
-        for line in process.stdout:
+        for line in process.stdout:  # pyright: ignore[reportOptionalIterable]
             if text in line:
                 process.kill()
                 return time.perf_counter() - started

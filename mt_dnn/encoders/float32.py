@@ -18,7 +18,7 @@ class Float32Linear(nn.Linear):
 
 
 def layers_alone_in_autocast(encoder: Any) -> None:
-    """Let `encoder` (one of families.py) compute in float32 what is outside its layers, also where autocast is on; in place."""
+    """Let `encoder` (one of families.py) compute in float32 all but its layers, even within autocast; in place."""
     encoder.pooler.dense.__class__ = Float32Linear
     if hasattr(encoder, "embeddings_project"):  # ELECTRA's, from the embeddings' width to the layers'
         encoder.embeddings_project.__class__ = Float32Linear

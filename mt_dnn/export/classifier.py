@@ -197,7 +197,7 @@ def load_onnx(saved: SavedModel) -> OnnxClassifier:
     """Load an `onnx` export; raise UserError if it is no whole model, or onnxruntime is not installed."""
     folder = saved.folder
     try:
-        import onnxruntime
+        import onnxruntime  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise UserError(
             f"{folder}: onnxruntime not installed, expected the packages of requirements-onnx.txt "

@@ -17,7 +17,7 @@ from data_utils.errors import NoSuchFile, UserError
 from data_utils.files import find
 from data_utils.json_file import read_json
 from data_utils.run_folder import RunFolder
-from mt_dnn.config import BEFORE_THEY_WERE_OPTIONS, PATHS, read_run_config
+from mt_dnn.config import PATHS, read_run_config, with_younger_options
 from mt_dnn.reports.checks import check_run, ticket_from
 from mt_dnn.reports.collection import RUNS, SCORES, Collection, in_order, read_collection
 from mt_dnn.reports.predictions import read_predictions
@@ -207,4 +207,4 @@ def refuse_difference(record: Record, other: Record, keys: Iterable[str] | None 
 def comparable(record: Record) -> dict[str, Any]:
     """What decides whether two runs can stand in one table: their options, the encoder, and what was measured."""
     metrics = {dev_set: list(values) for dev_set, values in record.result["dev"].items()}
-    return {**BEFORE_THEY_WERE_OPTIONS, **record.options, "model": record.result["model"], "metrics": metrics}
+    return {**with_younger_options(record.options), "model": record.result["model"], "metrics": metrics}

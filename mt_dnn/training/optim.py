@@ -73,7 +73,7 @@ def decay_factors(
     scheduler: torch.optim.lr_scheduler.LambdaLR, options: OptimizationOptions, updates: int
 ) -> list[float]:
     """Return, for each of so many updates, what it multiplies a decaying weight by that has no gradient."""
-    rate, schedule = scheduler.base_lrs[0], scheduler.lr_lambdas[0]
+    rate, schedule = float(scheduler.base_lrs[0]), scheduler.lr_lambdas[0]
     return [1 - rate * schedule(update) * options.weight_decay for update in range(updates)]
 
 
