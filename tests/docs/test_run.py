@@ -8,6 +8,10 @@ import pages
 import pytest
 from pages import ROOT
 
+from mt_dnn.tickets.masks import Mask
+from mt_dnn.tickets.super_tickets import read_super_tickets, weights_table
+from mt_dnn.tickets.ticket import Ticket
+
 DOCS = ROOT / "docs"
 
 
@@ -65,14 +69,27 @@ def test_the_pipeline_without_the_scripts_runs_as_the_page_says(walked):
 def test_reports_are_made_as_the_page_says(walked, reader):
     (walked / "checkpoints").mkdir(exist_ok=True)
     shutil.copytree(walked / "out", walked / "checkpoints/bert-base-uncased", dirs_exist_ok=True)
-    one, of_all, of_several = commands_of("reports.md", "python -m mt_dnn.reports")
+    one, of_all, of_several, collect, of_records = commands_of("reports.md", "python -m mt_dnn.reports")
     assert "super tickets: checkpoints/bert-base-uncased/rte/super_tickets.yml" in reader(one)
-    shutil.rmtree(walked / "checkpoints/bert-base-uncased/mtdnn")
     reader(of_all)
-    shutil.copytree(walked / "out/mtdnn", walked / "checkpoints/bert-base-uncased/mtdnn")
     assert "| MT-DNN, my-bert |" in reader(of_several)
+    reader(collect)
+    reader(of_records)
+    for name in ("report.html", "report.md", "report.csv", "report.png", "super_tickets.yml"):
+        again = (walked / "records/report" / name).read_bytes()
+        assert again == (walked / "checkpoints/bert-base-uncased/rte" / name).read_bytes(), name
     for name in ("report.html", "report.md", "report.csv", "report.png", "super_tickets.yml"):
         assert f"`{name}`" in (DOCS / "reports.md").read_text() and (walked / "checkpoints/report" / name).exists()
+
+
+def test_the_papers_counts_are_what_the_code_prints(place):
+    shape = {"layers": 12, "heads": 12, "hidden": 768, "intermediate": 3072, "parameters": 109_482_240}
+    tickets = {
+        task: Ticket(frozenset((unit % 12, unit // 12) for unit in range(heads)), frozenset(range(ffns)))
+        for task, (heads, ffns) in read_super_tickets([ROOT / "experiments/glue/super_tickets_base.yml"]).items()
+    }
+    table = weights_table(Mask("winning", {"name": "bert-base-uncased", **shape}, tickets, {}))
+    assert table + "\n" in [fence.text for fence in pages.fences(DOCS / "method.md")]
 
 
 def test_run_folder_has_the_files_of_the_page(walked):
