@@ -93,7 +93,7 @@ def check(command, parse):
     while re.match(r"[A-Z_]+=", command[0]):
         assert_variable(command[0])
         command = command[1:]
-    program, *words = command
+    program, *words = command[0].removeprefix(".venv/bin/"), *command[1:]
     if program == "python" and words[0] == "-m":
         parse(script_of(words[1]), *words[2:])
     elif program == "python":
@@ -227,7 +227,12 @@ def test_functions_that_are_named_are_in_their_files(page):
 def test_flags_and_variables_that_are_named_exist(page, parse):
     from torch.distributed.run import get_args_parser
 
-    known = {"--help", *(option for action in get_args_parser()._actions for option in action.option_strings)}
+    known = {
+        "--help",
+        "--all",
+        "--check",
+        *(option for action in get_args_parser()._actions for option in action.option_strings),
+    }
     for script in (*DOORS, *map(script_of, MODULES)):
         known |= parse(script, "...")
     for code in pages.inline_code(page):
