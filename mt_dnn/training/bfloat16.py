@@ -18,7 +18,7 @@ class Bfloat16Copies:
     Call it like the model: it computes with the copies, and backward passes sum their gradients up in bfloat16.
     """
 
-    def __init__(self, model: Model):
+    def __init__(self, model: Model, dtype: torch.dtype = torch.bfloat16):
         self.model = model
         layers = {f"encoder.encoder.{name}": module for name, module in model.encoder.encoder.named_modules()}
         self.weights = {
@@ -28,8 +28,7 @@ class Bfloat16Copies:
             for kind, parameter in module.named_parameters(recurse=False)
         }
         self.copies = {
-            name: torch.empty_like(weight, dtype=torch.bfloat16).requires_grad_()
-            for name, weight in self.weights.items()
+            name: torch.empty_like(weight, dtype=dtype).requires_grad_() for name, weight in self.weights.items()
         }
 
     def __call__(self, task: Task, batch: dict[str, torch.Tensor]) -> torch.Tensor:

@@ -105,9 +105,7 @@ def fine_tune(
                 pace.resume()
 
         pace.write(progress)
-        evaluated, outputs = evaluate(
-            model, data, machine.batch_size_eval, autocast(model.device, precision), parts.tokens
-        )
+        evaluated, outputs = evaluate(model, data, machine.batch_size_eval, precision, parts.tokens)
         trained = describe_training(progress, tasks, f"epoch {epoch}")
         progress.end_epoch({"epoch": epoch, "step": epoch * updates_per_epoch, **trained, **evaluated})
         on_main_process(lambda: write_lines(files.metrics, progress.epochs))
@@ -127,7 +125,10 @@ def count_updates(data: Sequence[TaskData], optimization: OptimizationOptions) -
 
 
 def describe_training(progress: Progress, tasks: Mapping[str, TaskData], when: str) -> dict[str, Any]:
-    """Return what metrics.jsonl says of an epoch's training; raise Diverged, which says `when`, where a loss is no number."""
+    """Return what metrics.jsonl says of an epoch's training.
+
+    Raises Diverged, which says `when`, where a loss is no number.
+    """
     losses = {name: finite(loss / len(tasks[name].rows), f"{when}, {name}") for name, loss in progress.losses.items()}
     rows = sum(len(of_task.rows) for of_task in tasks.values())
     tokens = sum(int(of_task.train.lengths[of_task.rows].sum()) for of_task in tasks.values())

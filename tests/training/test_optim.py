@@ -1,8 +1,10 @@
+import dataclasses
+
 import pytest
 import torch
 
 from mt_dnn.config import OptimizationOptions
-from mt_dnn.training.optim import make_optimizer, make_scheduler
+from mt_dnn.training.optim import OPTIMIZERS, make_optimizer, make_scheduler
 
 
 class Small(torch.nn.Module):
@@ -62,3 +64,8 @@ def test_rate_grows_over_the_first_tenth_then_falls_to_zero():
         schedule.step()
     assert rates[0] == 0 and rates[5] == pytest.approx(1.0) and rates[10] == 2.0 and rates[55] == pytest.approx(1.0)
     assert schedule.get_last_lr()[0] == 0
+
+
+def test_every_optimizer_of_the_table_can_be_asked_for():
+    (field,) = [field for field in dataclasses.fields(OptimizationOptions) if field.name == "optimizer"]
+    assert field.metadata["choices"] == list(OPTIMIZERS)

@@ -1,6 +1,9 @@
-"""What saves time changes nothing: a whole training against the plain path, and every piece against what it stands for."""
+"""What saves time changes nothing: whole trainings by both ways and by the library, every piece by what it replaces."""
 
+import contextlib
 import copy
+import dataclasses
+import functools
 import math
 
 import numpy as np
@@ -14,12 +17,15 @@ from data_utils.batches import training_batches
 from data_utils.run_folder import RunFolder
 from mt_dnn.config import MachineOptions, OptimizationOptions
 from mt_dnn.encoders.attention import attend
-from mt_dnn.encoders.dropout import LEVELS, Dropout, drop
+from mt_dnn.encoders.dropout import LEVELS, Dropout, _Dropout, drop
 from mt_dnn.encoders.families import FAMILIES
 from mt_dnn.encoders.vocabulary import UsedRows, used_tokens
-from mt_dnn.model import Model
+from mt_dnn.model import Model, place_tickets
 from mt_dnn.runtime.machine import save_time
-from mt_dnn.training.optim import decay_factors, make_optimizer, make_scheduler
+from mt_dnn.tickets.ticket import DENSE, Ticket
+from mt_dnn.training import evaluate, trainer
+from mt_dnn.training.bfloat16 import Bfloat16Copies
+from mt_dnn.training.optim import OPTIMIZERS, Entry, decay_factors, make_optimizer, make_scheduler, spares_unused_rows
 from mt_dnn.training.task_data import TaskData
 from mt_dnn.training.trainer import fine_tune
 
@@ -37,7 +43,7 @@ class Split(Rows):
         yield np.concatenate(self.rows)
 
 
-def plain_training(encoder, head, split, task, options, seed):
+def librarys_training(encoder, head, split, task, options, seed):
     """The library's own classifier, one padded batch at a time; torch's optimizers, with the decay decoupled by hand."""
     config = copy.deepcopy(encoder.config)
     config.num_labels, config.hidden_dropout_prob, config.attention_probs_dropout_prob, config.classifier_dropout = (
@@ -76,9 +82,31 @@ def plain_training(encoder, head, split, task, options, seed):
     return model, losses
 
 
-@pytest.mark.parametrize("optimizer", ["adamax", "adamw"])
-@pytest.mark.parametrize("tokens", [0, 30, 1])
-def test_a_whole_training_gives_the_weights_of_the_plain_path(tmp_path, optimizer, tokens):
+def train(model, data, options, machine, folder, precision="float32"):
+    return fine_tune(model, data, options, machine, precision, 5, RunFolder(folder))
+
+
+@pytest.fixture
+def as_in_bfloat16(monkeypatch):
+    """fine_tune(precision="bfloat16") goes the ways that it goes there, but computes in float64."""
+    monkeypatch.setattr(trainer, "autocast", lambda *_: contextlib.nullcontext)
+    monkeypatch.setattr(evaluate, "autocast", lambda *_: contextlib.nullcontext)
+    monkeypatch.setattr(trainer, "Bfloat16Copies", functools.partial(Bfloat16Copies, dtype=torch.float64))
+
+
+# name: (MachineOptions, precision)
+WAYS = {
+    "plain": (MachineOptions(plain=True), "float32"),
+    "whole batches": (MachineOptions(tokens_at_once=10**6), "float32"),
+    "parts": (MachineOptions(tokens_at_once=30), "float32"),
+    "a row at a time": (MachineOptions(tokens_at_once=1), "float32"),
+    "as in bfloat16": (MachineOptions(tokens_at_once=30), "bfloat16"),
+}
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_whole_training_gives_the_weights_of_the_librarys_classifier(tmp_path, as_in_bfloat16, optimizer, way):
     task, split = make_task(), Split(50, seed=1)
     task = type(task)(**{**vars(task), "head_dropout": 0.0})
     encoder = toy.encoder(layers=LAYERS, heads=HEADS)
@@ -91,23 +119,16 @@ def test_a_whole_training_gives_the_weights_of_the_plain_path(tmp_path, optimize
         warmup=0.2,
         global_grad_clipping=0.8,
     )
-    model = Model(copy.deepcopy(encoder), [task]).double()
+    machine, precision = WAYS[way]
+    model = Model(copy.deepcopy(encoder), [task], machine.plain).double()
     model.draw_heads(1)
-    plain, losses = plain_training(
+    librarys, losses = librarys_training(
         encoder, copy.deepcopy(model.heads[f"task_{task.name}"].state_dict()), split, task, options, seed=5
     )
     data = TaskData(task, split, np.arange(len(split)), {"toy": split})
-    epochs, outputs = fine_tune(
-        model,
-        [data],
-        options,
-        MachineOptions(tokens_at_once=tokens),
-        "float32",
-        5,
-        RunFolder(tmp_path / "run"),
-    )
+    epochs, outputs = train(model, [data], options, machine, tmp_path / "run", precision)
 
-    expected = plain.bert.state_dict()
+    expected = librarys.bert.state_dict()
     assert expected.keys() == model.encoder.state_dict().keys()
     for name, weight in model.encoder.state_dict().items():
         torch.testing.assert_close(weight, expected[name], rtol=0, atol=1e-10, msg=name)
@@ -118,8 +139,101 @@ def test_a_whole_training_gives_the_weights_of_the_plain_path(tmp_path, optimize
     )  # not used: decayed only
     assert [epoch["loss"] for epoch in epochs] == pytest.approx(losses, abs=1e-6)
     with torch.no_grad():
-        logits = plain.eval()(**split.batch(np.arange(len(split)))).logits
+        logits = librarys.eval()(**split.batch(np.arange(len(split)))).logits
     np.testing.assert_allclose(outputs["toy"], logits.numpy(), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("way", ["parts", "as in bfloat16"])
+def test_tickets_sharing_gives_the_weights_of_the_plain_path(tmp_path, as_in_bfloat16, family, way):
+    tickets = {"one": Ticket(frozenset({(0, 0), (1, 2), (2, 3)}), frozenset({1})), "two": DENSE}
+    tasks = [dataclasses.replace(make_task(), name=name, head_dropout=0.0) for name in tickets]
+    data = [
+        TaskData(task, split, np.arange(20), {task.name: split})
+        for task, split in zip(tasks, (Split(20, seed=1), Split(30, seed=2)))
+    ]
+    options = OptimizationOptions(epochs=2, batch_size=8, learning_rate=1e-3, grad_accumulation_step=2)
+
+    def trained(machine, precision):
+        model = Model(toy.encoder(family, layers=LAYERS, heads=HEADS), tasks, machine.plain).double()
+        model.draw_heads(1)
+        _, outputs = train(place_tickets(model, tickets), data, options, machine, tmp_path / precision, precision)
+        return model.state_dict(), outputs
+
+    machine, precision = WAYS[way]
+    (weights, outputs), (expected, plain_outputs) = trained(machine, precision), trained(*WAYS["plain"])
+    for name, weight in expected.items():
+        torch.testing.assert_close(weights[name], weight, rtol=0, atol=1e-10, msg=name)
+    for name in tickets:
+        np.testing.assert_allclose(outputs[name], plain_outputs[name], rtol=0, atol=1e-6)
+
+
+def test_the_plain_path_has_none_of_our_code_in_encoder_and_optimizer(tmp_path, monkeypatch):
+    monkeypatch.setattr(_Dropout, "forward", None)  # would be called by drop()
+    encoder, task, seen = toy.encoder(layers=LAYERS, heads=HEADS, double=False), make_task(), []
+    model, split = Model(encoder, [task], plain=True), Split(20, seed=1)
+    encoder.embeddings.register_forward_hook(lambda *_: seen.append(encoder.embeddings.word_embeddings))
+    train(
+        model,
+        [TaskData(task, split, np.arange(20), {"toy": split})],
+        OptimizationOptions(epochs=1),
+        MachineOptions(plain=True),
+        tmp_path,
+    )
+    assert {type(table) for table in seen} == {torch.nn.Embedding}
+    ours = [
+        name for name, module in encoder.named_modules() if not type(module).__module__.startswith(("torch", "transfo"))
+    ]
+    assert ours == ["pooler.dense"]  # which computes in float32 in every precision
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_weights_are_cast_once_per_update_and_the_tables_gradient_is_filled_with_zeros_once(tmp_path, precision):
+    encoder, task, split = toy.encoder(layers=LAYERS, heads=HEADS, double=False), make_task(), Split(16, seed=1)
+    model = Model(encoder, [task])
+    table = [int(used_tokens([split], len(toy.VOCABULARY)).sum()), encoder.config.hidden_size]
+    ffn = [encoder.config.intermediate_size, encoder.config.hidden_size]
+    with torch.profiler.profile(record_shapes=True) as profile:
+        train(
+            model,
+            [TaskData(task, split, np.arange(16), {})],
+            OptimizationOptions(epochs=3, batch_size=8, optimizer="adamw"),
+            MachineOptions(tokens_at_once=40),  # so that a batch has at least two parts
+            tmp_path,
+            precision,
+        )
+
+    def count(name, shape):
+        return sum(event.name == name and event.input_shapes[0] == shape for event in profile.events())
+
+    updates, parts = 6, sum(event.name == "aten::embedding" for event in profile.events()) // 3
+    assert parts >= 2 * updates
+    assert count("aten::zero_", table) + count("aten::fill_", table) == updates + 2  # two: the optimizer's state
+    assert count("aten::copy_", ffn) == (2 * updates * LAYERS if precision == "bfloat16" else 0)  # there and back
+
+
+class Coupled(torch.optim.SGD):
+    """Weight decay that goes into a momentum: a row without gradient does not just decay."""
+
+    def __init__(self, groups, options):
+        super().__init__(
+            [{**group, "weight_decay": group["decay"]} for group in groups], lr=options.learning_rate, momentum=0.9
+        )
+
+
+def test_an_optimizer_that_moves_unused_rows_gets_the_whole_table(tmp_path, monkeypatch):
+    monkeypatch.setitem(OPTIMIZERS, "coupled", Entry(Coupled, Coupled))
+    assert [name for name in OPTIMIZERS if spares_unused_rows(name)] == ["adamax", "adamw"]
+    task, split = dataclasses.replace(make_task(), head_dropout=0.0), Split(30, seed=1)
+    options = OptimizationOptions(epochs=2, batch_size=8, optimizer="coupled", learning_rate=0.1, weight_decay=0.5)
+    weights = []
+    for machine in (MachineOptions(), MachineOptions(plain=True)):
+        model = Model(toy.encoder(layers=LAYERS, heads=HEADS), [task], machine.plain).double()
+        model.draw_heads(1)
+        data = TaskData(task, split, np.arange(30), {"toy": split})
+        train(model, [data], options, machine, tmp_path / str(machine.plain))
+        weights.append(model.encoder.embeddings.word_embeddings.weight)
+    torch.testing.assert_close(*weights, rtol=0, atol=1e-10)
 
 
 def _factors(options, updates):
