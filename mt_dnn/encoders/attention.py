@@ -1,8 +1,8 @@
 """Saves work in the library's encoders: the last layer at the first position alone, and attention with fast dropout.
 
-The pooler reads the first position of the last layer's output, so the last layer needs the other positions as keys and
-values only. That saves three quarters of the last layer, an eighth of MiniLM. torch has no fused attention with dropout
-on CPUs and falls back to slow code. attend() replaces this code; with dropout.py that saves a third of the time.
+The pooler reads the first position of the last layer's output, so the other positions are needed as keys and values
+only. That saves five sixths of that layer's products with weights. torch has no fused attention with dropout on CPUs and
+falls back to slow code, which attend() replaces.
 """
 
 from typing import Any

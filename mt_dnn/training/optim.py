@@ -13,7 +13,7 @@ import transformers
 from torch import nn
 
 from mt_dnn.config import OptimizationOptions
-from mt_dnn.training.adamax import CachedAdamax, DecoupledAdamax
+from mt_dnn.training.adamax import DecoupledAdamax
 
 Groups = list[dict[str, Any]]  # torch's parameter groups, each with its "decay"
 Make = Callable[[Groups, OptimizationOptions], torch.optim.Optimizer]
@@ -29,13 +29,9 @@ class Entry:
     plain: Make
 
 
-def _adamax(kind: type[DecoupledAdamax]) -> Make:
-    return lambda groups, options: kind(
-        [{**group, "decoupled_decay": group["decay"]} for group in groups],
-        lr=options.learning_rate,
-        betas=BETAS,
-        eps=EPS,
-    )
+def _adamax(groups: Groups, options: OptimizationOptions) -> torch.optim.Optimizer:
+    decoupled = [{**group, "decoupled_decay": group["decay"]} for group in groups]
+    return DecoupledAdamax(decoupled, lr=options.learning_rate, betas=BETAS, eps=EPS)
 
 
 def _adamw(fused: bool) -> Make:
@@ -49,7 +45,7 @@ def _adamw(fused: bool) -> Make:
 
 
 OPTIMIZERS = {
-    "adamax": Entry(_adamax(CachedAdamax), _adamax(DecoupledAdamax)),
+    "adamax": Entry(_adamax, _adamax),
     "adamw": Entry(_adamw(fused=True), _adamw(fused=False)),
 }
 

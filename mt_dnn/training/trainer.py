@@ -125,7 +125,10 @@ def count_updates(data: Sequence[TaskData], optimization: OptimizationOptions) -
 
 
 def describe_training(progress: Progress, tasks: Mapping[str, TaskData], when: str) -> dict[str, Any]:
-    """Return what metrics.jsonl says of an epoch's training; raise Diverged (it says `when`) if a loss is no number."""
+    """Return what metrics.jsonl says of an epoch's training.
+
+    Raises Diverged, which says `when`, where a loss is no number.
+    """
     losses = {name: finite(loss / len(tasks[name].rows), f"{when}, {name}") for name, loss in progress.losses.items()}
     rows = sum(len(of_task.rows) for of_task in tasks.values())
     tokens = sum(int(of_task.train.lengths[of_task.rows].sum()) for of_task in tasks.values())

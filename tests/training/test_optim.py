@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from mt_dnn.config import OptimizationOptions
-from mt_dnn.training import adamax
 from mt_dnn.training.optim import OPTIMIZERS, make_optimizer, make_scheduler
 
 
@@ -70,23 +69,3 @@ def test_rate_grows_over_the_first_tenth_then_falls_to_zero():
 def test_every_optimizer_of_the_table_can_be_asked_for():
     (field,) = [field for field in dataclasses.fields(OptimizationOptions) if field.name == "optimizer"]
     assert field.metadata["choices"] == list(OPTIMIZERS)
-
-
-def test_adamax_piece_by_piece_is_bit_for_bit_that_of_torch(monkeypatch):
-    monkeypatch.setattr(adamax, "CACHED", 4)
-    torch.manual_seed(0)
-    models = [Small(), Small()]
-    models[1].load_state_dict(models[0].state_dict())
-    options = OptimizationOptions(learning_rate=0.1, weight_decay=0.5)
-    optimizers = [make_optimizer(model, options, plain) for model, plain in zip(models, (False, True))]
-    for _ in range(4):
-        for parameter, other in zip(*(model.parameters() for model in models)):
-            parameter.grad = torch.randn_like(parameter)
-            other.grad = parameter.grad.clone()
-        for optimizer in optimizers:
-            optimizer.step()
-        for parameter, other in zip(*(model.parameters() for model in models)):
-            assert torch.equal(parameter, other)
-    assert [state.keys() for state in optimizers[0].state.values()] == [
-        state.keys() for state in optimizers[1].state.values()
-    ]

@@ -44,7 +44,7 @@ class Split(Rows):
 
 
 def librarys_training(encoder, head, split, task, options, seed):
-    """The library's own classifier, one padded batch at a time; torch's optimizers, with decay decoupled by hand."""
+    """The library's own classifier, one padded batch at a time; torch's optimizers, with the decay decoupled by hand."""
     config = copy.deepcopy(encoder.config)
     config.num_labels, config.hidden_dropout_prob, config.attention_probs_dropout_prob, config.classifier_dropout = (
         task.n_outputs,
