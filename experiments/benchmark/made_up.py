@@ -26,9 +26,9 @@ SHAPES = {
     },  # bert-base-uncased
 }
 _TWENTIETHS = [place / 20 for place in range(21)]
-# By task: training rows, and {part of the rows: the tokens that they have at most}, [CLS] and [SEP] included. Those of RTE
-# and SST-2 were counted with bert-base-uncased's tokenizer. Those of MNLI are made up: only its rows, its mean of 39 tokens
-# and its longest row of about 440 are known.
+# By task: training rows, and {part of the rows: the tokens that they have at most}, [CLS] and [SEP] included. Those of
+# RTE and SST-2 were counted with bert-base-uncased's tokenizer. Those of MNLI are made up: only its number of rows, its
+# mean of 39 tokens and its longest row of about 440 are known.
 TEXTS = {
     "rte": (
         2490,

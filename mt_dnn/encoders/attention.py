@@ -1,8 +1,8 @@
 """Saves work in the library's encoders: the last layer at the first position alone, and attention with fast dropout.
 
 The pooler reads the first position of the last layer's output, so the other positions are needed as keys and values
-only. That saves five sixths of that layer's products with weights. torch has no fused attention with dropout on CPUs and
-falls back to slow code, which attend() replaces.
+only. That saves five sixths of that layer's products with weights. torch has no fused attention with dropout on CPUs
+and falls back to slow code, which attend() replaces.
 """
 
 from typing import Any

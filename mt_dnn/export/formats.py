@@ -50,7 +50,7 @@ def export(saved: SavedModel, name: str, file_format: str, output: Path) -> str:
     task, ticket, tokenizer = original.task, mask.tickets[name], original.tokenizer
     compact = take_out(original.model, task, ticket)
     dense = dense_classifier(saved.folder, compact, task, ticket)
-    one_mask = Mask(mask.kind, mask.model, {name: ticket}, mask.provenance)
+    one_mask = Mask(mask.kind, mask.model, {name: ticket}, mask.provenance_of(name))
     one_task = SavedTasks(SAVED_AS[file_format], {name: task}, saved.max_seq_len)
     with write_folder_whole(output) as beside:
         if file_format == "compact":

@@ -9,7 +9,7 @@ from mt_dnn.config import advice
     "command, flags, line",
     [
         ("train.py", ["--output_dir", ""], "--output_dir: '', expected the name of a file or folder"),
-        ("train.py", ["--output_dir", "out\udcff"], "--output_dir: 'out\\udcff', expected a name in UTF-8"),
+        ("train.py", ["--output_dir", "out\udcff"], "'out\\udcff': not UTF-8, expected names"),
         ("rewind.py", ["--masks", ""], "--masks: '', expected the name of a file or folder"),
         ("construct_mtl_mask.py", ["--output", " "], "--output: ' ', expected the name of a file or folder"),
         ("mt_dnn/predict.py", ["run", "--output", ""], "--output: '', expected the name of a file or folder"),

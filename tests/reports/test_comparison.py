@@ -20,7 +20,7 @@ from mt_dnn.reports.choice import DEV, boundary, super_ticket
 from mt_dnn.reports.comparison import compare, compare_family, holm
 from mt_dnn.reports.findings import boundary_line, findings
 from mt_dnn.reports.overlap import chance, jaccard, overlaps, survivors, winning_tickets
-from mt_dnn.tickets.super_tickets import read_super_tickets
+from mt_dnn.tickets.super_tickets import SuperTicket, read_super_tickets
 from mt_dnn.tickets.ticket import Ticket
 
 # ---- the paired test ----
@@ -91,8 +91,10 @@ def test_the_protocols_differ_and_are_read_back(tmp_path, door):
     write_line(tmp_path, "winning", {(2, 0): [0.9]}, task="sst")
     ended = door(REPORT, tmp_path)
     assert ended.status == 0, ended.err
-    assert read_super_tickets([tmp_path / "super_tickets.yml"]) == {"rte": (4, 1), "sst": (0, 0)}
-    assert read_super_tickets([tmp_path / "super_tickets_held_out.yml"]) == {"rte": (2, 0)}  # sst holds nothing out
+    assert read_super_tickets([tmp_path / "super_tickets.yml"]) == {"rte": SuperTicket(4, 1), "sst": SuperTicket(0, 0)}
+    assert read_super_tickets([tmp_path / "super_tickets_held_out.yml"]) == {
+        "rte": SuperTicket(2, 0)
+    }  # sst holds nothing out
     rte, sst = ended.out.split("sst (accuracy")
     assert (
         "chosen on dev:" in rte

@@ -16,7 +16,7 @@ from fake_runs import MODEL, REPORT, write_line, write_run
 
 from mt_dnn.reports import records
 from mt_dnn.tickets.scores import write_importance
-from mt_dnn.tickets.super_tickets import read_super_tickets
+from mt_dnn.tickets.super_tickets import SuperTicket, read_super_tickets
 
 
 def test_report_shows_every_ticket_with_mean_and_spread(workshop, fine_tuned, tmp_path, door, refused):
@@ -59,7 +59,7 @@ def test_held_out_scores_of_real_runs_choose_a_super_ticket(workshop, tmp_path, 
         for kind, n_heads, n_ffns in (("dense", 0, 0), ("winning", 2, 0), ("winning", 6, 1))
     }
     assert read_super_tickets([tmp_path / "super_tickets_held_out.yml"]) == {
-        "sst": max(held_out, key=lambda level: (held_out[level], level))
+        "sst": SuperTicket(*max(held_out, key=lambda level: (held_out[level], level)))
     }
 
 
@@ -164,8 +164,8 @@ def test_every_train_fraction_has_a_section_and_super_tickets_of_its_own(tmp_pat
     }
     found = {path.name: read_super_tickets([path]) for path in tmp_path.glob("super_tickets*")}
     assert found == {
-        "super_tickets_train_fraction_0.01.yml": {"mnli": (0, 0)},
-        "super_tickets_train_fraction_0.1.yml": {"mnli": (2, 0)},
+        "super_tickets_train_fraction_0.01.yml": {"mnli": SuperTicket(0, 0)},
+        "super_tickets_train_fraction_0.1.yml": {"mnli": SuperTicket(2, 0)},
     }
     assert door(REPORT, tmp_path / "mnli_0.1", "--output_dir", tmp_path).status == 0
     assert [path.name for path in tmp_path.glob("super_tickets*")] == ["super_tickets.yml"]
