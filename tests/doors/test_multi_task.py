@@ -357,7 +357,7 @@ def test_a_merged_mask_whose_tickets_saw_the_held_out_rows_is_refused(workshop, 
     assert f"{merged}: tickets.sst: made with --holdout 0.0, so rows that --holdout 0.1 holds out helped" in line
     assert not (tmp_path / "out").exists()
     path.write_text(json.dumps({**content, "provenance": {**content["provenance"], "holdout": 0.1}}))
-    assert "made with --holdout 0.0 and 0.1; expected the same" in refused(*merge)
+    assert "made with --holdout 0.1 and 0.0; expected the same" in refused(*merge)
 
 
 # ---- exact sharing ----
