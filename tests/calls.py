@@ -1,7 +1,9 @@
 """How the tests call train.py and rewind.py on the toy tasks, and read what comes out."""
 
+import contextlib
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -54,3 +56,17 @@ def launch(processes, *command):
     return subprocess.run(
         [sys.executable, *map(str, [*torchrun, *command])], cwd=ROOT, env=environment, capture_output=True, text=True
     )
+
+
+@contextlib.contextmanager
+def files_up_to(n_bytes):
+    """Within the block files can't grow beyond so many bytes: what a full disk does, with another number.
+
+    Keep the block short: what pytest itself writes to a file is limited too.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))

@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import resource
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import toy
+from calls import files_up_to
 
 from data_utils.batches import choose_rows, sorted_batches, split_rows, training_batches
 from data_utils.errors import UserError
@@ -437,12 +437,8 @@ def test_a_name_that_is_not_utf_8_is_refused_before_anything_is_done(workshop, t
 def test_prepro_on_a_full_disk_ends_with_one_line_and_keeps_the_older_split(workshop, tmp_path, door, refused):
     assert door(*tokenize(workshop, tmp_path, "rte")).status == 0
     before = {path: path.read_bytes() for path in tmp_path.glob("*/*")}
-    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, hard))  # bytes in a file; the tokens are more
-    try:
+    with files_up_to(3000):  # bytes in a file; the tokens are more
         line = refused(*tokenize(workshop, tmp_path, "rte", "--max_seq_len", 32))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
     assert f"{tmp_path}/rte_train: File too large" in line
     assert {path: path.read_bytes() for path in tmp_path.glob("*/*")} == before
 

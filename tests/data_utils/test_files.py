@@ -1,24 +1,15 @@
 """Files and folders are written whole or not at all, also through links and on a full disk."""
 
 import os
-import resource
 from pathlib import Path
 
 import pytest
 import torch
+from calls import files_up_to
 
 from data_utils.errors import UserError
 from data_utils.files import find, make_folder, remove_left_overs, save_tensors, write_folder_whole, write_whole
 from data_utils.json_file import write_json
-
-
-@pytest.fixture
-def small_files():
-    """Files can't grow beyond 1,000 bytes: what a full disk does, with another number."""
-    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 
 
 def write_folder(folder, content, name="a.txt"):
@@ -91,9 +82,9 @@ def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path):
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_a_full_disk_is_an_error_that_names_the_file(tmp_path, small_files, workshop):
+def test_a_full_disk_is_an_error_that_names_the_file(tmp_path, workshop):
     def fill(name, write):
-        with write_folder_whole(tmp_path / "folder") as beside:
+        with files_up_to(1000), write_folder_whole(tmp_path / "folder") as beside:
             write(beside / name)
 
     long = "a" * 9000

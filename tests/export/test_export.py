@@ -1,7 +1,6 @@
 """Every family through all commands, and each export against the run that it was made from."""
 
 import json
-import resource
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import toy
-from calls import EACH_FAMILY, QUICK, options, result_of, rewind
+from calls import EACH_FAMILY, QUICK, files_up_to, options, result_of, rewind
 from safetensors.torch import load_file
 
 from data_utils.errors import RunFailed
@@ -281,10 +280,6 @@ def test_an_export_with_nan_fails_its_comparison(family_run, tmp_path, monkeypat
 
 
 def test_a_full_disk_is_one_line_and_leaves_no_export(family_run, tmp_path, refused):
-    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))  # bytes in a file
-    try:
+    with files_up_to(2000):  # bytes in a file
         line = refused("mt_dnn/export/__main__.py", family_run("bert"), "--output", tmp_path / "dense")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
     assert "File too large" in line and not find(tmp_path, "*")

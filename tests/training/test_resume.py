@@ -5,7 +5,6 @@ import json
 import os
 import random
 import re
-import resource
 import shutil
 import signal
 import subprocess
@@ -14,7 +13,7 @@ import time
 
 import pytest
 import toy
-from calls import QUICK, ROOT, options
+from calls import QUICK, ROOT, files_up_to, options
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -233,12 +232,8 @@ def test_a_stray_folder_among_the_checkpoints_does_no_harm(stopped, door):
 
 def test_a_full_disk_is_one_line_and_leaves_the_last_checkpoint(stopped, door, refused):
     again, folder, whole = stopped
-    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))  # bytes in a file; the weights alone are more
-    try:
+    with files_up_to(100_000):  # bytes in a file; the weights alone are more
         line = refused(*again)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
     assert "state.safetensors" in line and "too large" in line.lower()
     assert {path.name for path in (folder / "checkpoint").iterdir()} == {"update_8", "update_9"}
     assert door(*again).status == 0
