@@ -280,6 +280,7 @@ def test_an_export_with_nan_fails_its_comparison(family_run, tmp_path, monkeypat
 
 
 def test_a_full_disk_is_one_line_and_leaves_no_export(family_run, tmp_path, refused):
+    run = family_run("bert")
     with files_up_to(2000):  # bytes in a file
-        line = refused("mt_dnn/export/__main__.py", family_run("bert"), "--output", tmp_path / "dense")
+        line = refused("mt_dnn/export/__main__.py", run, "--output", tmp_path / "dense")
     assert "File too large" in line and not find(tmp_path, "*")
