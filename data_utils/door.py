@@ -36,6 +36,14 @@ def open_door(main: Callable[[], int | None]) -> NoReturn:
             status = ended.code
         if sys.stdout:
             sys.stdout.flush()
+        if launched_by_torchrun() and status in (
+            None,
+            0,
+            1,
+        ):  # threads of a group of processes can abort an ordinary exit
+            if sys.stderr:
+                sys.stderr.flush()
+            os._exit(status or 0)
         sys.exit(status)
     except UserError as error:
         _complain(str(error), 1 if isinstance(error, RunFailed) else 2)

@@ -79,6 +79,7 @@ def process_group(device: str, share: str = "batches") -> Iterator[None]:
         if isinstance(error, torch.distributed.DistError) or "gloo" in str(error):
             raise UserError("another process ended, and said why") from None
         raise
+    torch.distributed.barrier()  # a process that leaves while another still receives can abort that one
     torch.distributed.destroy_process_group()  # not after an error: it would wait for the others, who may still wait
 
 
