@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from data_utils.run_folder import DEFAULT_CRITERION
 from mt_dnn.reports.comparison import Scores
 from mt_dnn.reports.points import Point, Transition, mean, show
-from mt_dnn.reports.records import DEFAULT_CRITERION
 
 SAME = 9  # decimals of a mean in points; closer means are equal
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from data_utils.run_folder import DEFAULT_CRITERION
 from mt_dnn.reports.comparison import Comparison, compare, corrected
 from mt_dnn.reports.decisions import decisions
 from mt_dnn.reports.findings import difference, p_or_why
@@ -9,7 +10,6 @@ from mt_dnn.reports.hypotheses import Claim, Pair, by_level, decide, over_items,
 from mt_dnn.reports.importances import Importance, agreements
 from mt_dnn.reports.page import Block, Columns, Heading, table_of
 from mt_dnn.reports.points import Point, Transition, show
-from mt_dnn.reports.records import DEFAULT_CRITERION
 
 
 def criteria_section(

@@ -9,7 +9,7 @@ from scipy import stats
 
 from data_utils.check import ANYTHING, TEXT, check, fields, list_of, number
 from data_utils.errors import UserError
-from mt_dnn.reports.records import DEFAULT_CRITERION
+from data_utils.run_folder import DEFAULT_CRITERION
 
 Importance = tuple[np.ndarray, np.ndarray]  # normalised scores of heads (layers, heads); scores of FFNs (layers,)
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from data_utils.run_folder import DEFAULT_CRITERION
 from mt_dnn.reports.baseline import Baseline, baseline_of
 from mt_dnn.reports.comparison import Comparison, Scores, compare_family
-from mt_dnn.reports.records import DEFAULT_CRITERION, Record, refuse_difference
+from mt_dnn.reports.records import Record, refuse_difference
 from mt_dnn.tickets.masks import KINDS
 
 
