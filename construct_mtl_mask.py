@@ -4,7 +4,8 @@ from pathlib import Path
 
 from data_utils.door import open_door
 from data_utils.errors import UserError
-from mt_dnn.config import MergeOptions, parse_options
+from mt_dnn.flags.commands import MergeOptions
+from mt_dnn.flags.parser import parse_options
 
 
 def main() -> None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from data_utils.door import open_door
 from data_utils.errors import UserError
 from data_utils.files import sha256
-from mt_dnn.config import PreproOptions, parse_options
+from mt_dnn.flags.commands import PreproOptions
+from mt_dnn.flags.parser import parse_options
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

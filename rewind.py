@@ -8,7 +8,9 @@ from pathlib import Path
 from data_utils.door import open_door
 from data_utils.errors import UserError
 from data_utils.run_folder import RunFolder, ticket_name
-from mt_dnn.config import DataOptions, MachineOptions, ModelOptions, OptimizationOptions, RewindOptions, parse_options
+from mt_dnn.flags.commands import RewindOptions
+from mt_dnn.flags.parser import parse_options
+from mt_dnn.flags.training import DataOptions, MachineOptions, ModelOptions, OptimizationOptions
 
 
 def main():

@@ -4,17 +4,10 @@
 from data_utils.door import open_door
 from data_utils.errors import UserError
 from data_utils.run_folder import RunFolder
-from mt_dnn.config import (
-    DataOptions,
-    MachineOptions,
-    MaskOptions,
-    ModelOptions,
-    OptimizationOptions,
-    TrainOptions,
-    parse_options,
-    read_run_config,
-    refuse_other_config,
-)
+from mt_dnn.flags.commands import MaskOptions, TrainOptions
+from mt_dnn.flags.parser import parse_options
+from mt_dnn.flags.training import DataOptions, MachineOptions, ModelOptions, OptimizationOptions
+from mt_dnn.run_config import read_run_config, refuse_other_config
 
 
 def main():

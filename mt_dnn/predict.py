@@ -8,7 +8,8 @@ from typing import IO
 from data_utils.door import open_door
 from data_utils.errors import UserError
 from data_utils.files import write_whole
-from mt_dnn.config import PredictOptions, parse_options
+from mt_dnn.flags.commands import PredictOptions
+from mt_dnn.flags.parser import parse_options
 
 
 def main() -> None:

@@ -68,7 +68,7 @@ def workshop(tmp_path_factory):
     import prepro
     from data_utils.hub import load_tokenizer
     from data_utils.tasks import read_tasks
-    from mt_dnn.config import PreproOptions
+    from mt_dnn.flags.commands import PreproOptions
 
     base = tmp_path_factory.mktemp("workshop")
     made = SimpleNamespace(encoder=toy.save_encoder(base / "tiny-bert"), raw=base / "glue", data=base / "tokenized")

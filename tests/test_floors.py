@@ -9,7 +9,8 @@ from calls import ROOT
 # From the ground up. What is not named here (train.py, prepro.py, experiments/, ...) stands on top.
 FLOORS = [
     "data_utils",
-    "mt_dnn.config",
+    "mt_dnn.flags",
+    "mt_dnn.run_config",
     "mt_dnn.runtime",
     "mt_dnn.loss",
     "mt_dnn.encoders",

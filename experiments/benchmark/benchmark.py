@@ -13,7 +13,8 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).res
 from data_utils.door import open_door  # noqa: E402
 from data_utils.files import write_whole  # noqa: E402
 from data_utils.json_file import write_json  # noqa: E402
-from mt_dnn.config import COUNT, Parser  # noqa: E402
+from mt_dnn.flags.flag import COUNT  # noqa: E402
+from mt_dnn.flags.parser import Parser  # noqa: E402
 
 SPARSITIES = ["0.2", "0.5", "0.8"]
 

@@ -10,7 +10,7 @@ from limit import wait
 from made_up import make_encoder, make_task
 
 from data_utils.run_folder import RunFolder
-from mt_dnn.config import MachineOptions, OptimizationOptions
+from mt_dnn.flags.training import MachineOptions, OptimizationOptions
 from mt_dnn.model import Model, place_tickets
 from mt_dnn.runtime.machine import choose_tokens_at_once
 from mt_dnn.tickets.criteria import TaskRows, score

@@ -8,7 +8,8 @@ from pathlib import Path
 from data_utils.door import open_door
 from data_utils.errors import UserError
 from data_utils.run_folder import RunFolder
-from mt_dnn.config import ExportOptions, parse_options
+from mt_dnn.flags.commands import ExportOptions
+from mt_dnn.flags.parser import parse_options
 
 
 def main() -> None:

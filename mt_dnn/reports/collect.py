@@ -14,7 +14,7 @@ from data_utils.door import open_door
 from data_utils.errors import UserError
 from data_utils.json_file import read_json_lines
 from data_utils.run_folder import RunFolder
-from mt_dnn.config import Parser
+from mt_dnn.flags.parser import Parser
 
 if TYPE_CHECKING:
     from mt_dnn.reports.collection import Collection

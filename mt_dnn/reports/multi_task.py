@@ -7,7 +7,7 @@ from pathlib import Path
 
 from data_utils.door import open_door
 from data_utils.errors import UserError
-from mt_dnn.config import Parser
+from mt_dnn.flags.parser import Parser
 
 
 def main() -> None:

@@ -12,14 +12,8 @@ from data_utils.errors import UserError
 from data_utils.run_folder import RunFolder
 from data_utils.tasks import Task, read_tasks, select_tasks
 from data_utils.tokenized import data_fingerprints
-from mt_dnn.config import (
-    DataOptions,
-    ModelOptions,
-    OptimizationOptions,
-    read_run_config,
-    refuse_other_config,
-    to_dict,
-)
+from mt_dnn.flags.training import DataOptions, ModelOptions, OptimizationOptions
+from mt_dnn.run_config import read_run_config, refuse_other_config, to_dict
 from mt_dnn.tickets.masks import describe_tickets, encoder_name
 from mt_dnn.tickets.ticket import Ticket
 

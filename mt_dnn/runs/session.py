@@ -18,8 +18,9 @@ from data_utils.run_folder import RunFolder
 from data_utils.saved_tasks import SavedTasks
 from data_utils.tasks import Task
 from data_utils.tokenized import TokenizedSplit, describe_tokenizer
-from mt_dnn.config import DataOptions, MachineOptions, ModelOptions, OptimizationOptions, advice
 from mt_dnn.encoders.families import longest_row, refuse_other_padding
+from mt_dnn.flags.advice import advice
+from mt_dnn.flags.training import DataOptions, MachineOptions, ModelOptions, OptimizationOptions
 from mt_dnn.model import (
     Model,
     count_parameters,
@@ -45,6 +46,7 @@ from mt_dnn.tickets.prune import prune
 from mt_dnn.tickets.scores import draw_heat_map, normalise, write_importance
 from mt_dnn.tickets.ticket import remaining_weights
 from mt_dnn.training.evaluate import show_metrics, write_predictions
+from mt_dnn.training.optim import optimizer_named
 from mt_dnn.training.task_data import TaskData
 from mt_dnn.training.trainer import fine_tune
 
@@ -62,6 +64,7 @@ class Session:
         machine: MachineOptions,
     ) -> None:
         """Read everything; raise UserError for whatever does not fit together."""
+        optimizer_named(optimization.optimizer)  # a wrong name is refused now, before anything is read
         self.optimization, self.machine = optimization, machine
         self.data_options, self.holdout = data_options, data_options.holdout
         if not machine.plain:

@@ -8,7 +8,7 @@ import numpy as np
 from data_utils.errors import UserError
 from data_utils.files import sha256
 from data_utils.run_folder import RunFolder
-from mt_dnn.config import MaskOptions
+from mt_dnn.flags.commands import MaskOptions
 from mt_dnn.tickets.criteria import criterion_named
 from mt_dnn.tickets.masks import Mask, read_mask, write_mask
 from mt_dnn.tickets.scores import SCORE_ANEW, read_importance

@@ -12,7 +12,8 @@ import torch
 import transformers
 from torch import nn
 
-from mt_dnn.config import OptimizationOptions
+from data_utils.errors import UserError
+from mt_dnn.flags.training import OptimizationOptions
 from mt_dnn.training.adamax import DecoupledAdamax
 
 Groups = list[dict[str, Any]]  # torch's parameter groups, each with its "decay"
@@ -50,13 +51,20 @@ OPTIMIZERS = {
 }
 
 
+def optimizer_named(name: str) -> Entry:
+    """Return the entry of the table; raise UserError, with the names there are, for another name."""
+    if name not in OPTIMIZERS:
+        raise UserError(f"--optimizer {name}: no such optimizer, expected one of {', '.join(OPTIMIZERS)}")
+    return OPTIMIZERS[name]
+
+
 def make_optimizer(model: nn.Module, options: OptimizationOptions, plain: bool = False) -> torch.optim.Optimizer:
     """Return the optimizer that `options` name, over all parameters of `model`."""
     decaying, others = [], []
     for name, parameter in model.named_parameters():
         (others if name.endswith(".bias") or "LayerNorm" in name else decaying).append(parameter)
     groups = [{"params": decaying, "decay": options.weight_decay}, {"params": others, "decay": 0.0}]
-    entry = OPTIMIZERS[options.optimizer]
+    entry = optimizer_named(options.optimizer)
     return (entry.plain if plain else entry.fast)(groups, options)
 
 
@@ -78,8 +86,8 @@ def spares_unused_rows(name: str) -> bool:
 
     It must update each weight by that weight's own gradients alone, and a weight whose gradients are all 0 must decay
     and do nothing else. LAMB breaks this rule, as it scales a step by the norm of the whole table. So does weight decay
-    that goes into a momentum. The rule is tried out here, so no entry of the list of optimizers has to promise it:
-    three updates of a table of four rows, of which two have no gradient, and three of the other two rows alone.
+    that goes into a momentum. The rule is tried out here, so no entry of OPTIMIZERS has to promise it: three updates of
+    a table of four rows, of which two have no gradient, and three of the other two rows alone.
     """
     options = OptimizationOptions(optimizer=name, learning_rate=0.1, weight_decay=0.5)
 

@@ -13,8 +13,8 @@ import pages
 import pytest
 from pages import PAGES, ROOT
 
-import mt_dnn.config
 from data_utils.errors import UserError
+from mt_dnn.flags.parser import Parser
 from mt_dnn.tickets.masks import read_mask
 from mt_dnn.tickets.super_tickets import read_super_tickets
 
@@ -67,7 +67,7 @@ def parse(monkeypatch):
         raise Parsed
 
     def call(script, *args):
-        monkeypatch.setattr(mt_dnn.config.Parser, "parse_args", parse_args)
+        monkeypatch.setattr(Parser, "parse_args", parse_args)
         monkeypatch.setattr(sys, "argv", [script, *args])
         spec = importlib.util.spec_from_file_location("door", ROOT / script)
         module = importlib.util.module_from_spec(spec)

@@ -1,8 +1,12 @@
 """Command lines: flags that are wrong, and what an error line advises."""
 
-import pytest
+import subprocess
+import sys
 
-from mt_dnn.config import advice
+import pytest
+from calls import ROOT, options
+
+from mt_dnn.flags.advice import advice
 
 
 @pytest.mark.parametrize(
@@ -33,3 +37,20 @@ def test_advice_says_what_to_edit_in_a_script():
     assert advice("--learning_rate") == "--learning_rate (LEARNING_RATE in the scripts)"
     assert advice("--holdout 0.1") == "--holdout 0.1 (HOLDOUT=0.1 in the scripts)"
     assert advice("--precision float32") == '--precision float32 (FLAGS="--precision float32" in the scripts)'
+
+
+@pytest.mark.parametrize("script", ["train.py", "rewind.py"])
+def test_help_answers_without_loading_torch(script):
+    without_torch = f"""import runpy, sys
+sys.modules["torch"] = sys.modules["transformers"] = None  # importing them raises ImportError
+sys.argv = ["{script}", "--help"]
+runpy.run_path("{script}", run_name="__main__")"""
+    ended = subprocess.run([sys.executable, "-c", without_torch], cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 0 and "--optimizer" in ended.stdout, ended.stderr
+
+
+def test_an_optimizer_that_does_not_exist_is_refused_before_anything_is_written(workshop, tmp_path, refused):
+    out = tmp_path / "out"
+    found = refused("train.py", *options(workshop), "--do_train", "--output_dir", out, "--optimizer", "sgd")
+    assert "--optimizer sgd: no such optimizer, expected one of adamax, adamw" in found
+    assert not list(out.glob("*.*"))

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from data_utils.errors import UserError
-from mt_dnn.config import RewindOptions, read_run_config
+from mt_dnn.flags.commands import RewindOptions
+from mt_dnn.run_config import read_run_config
 from mt_dnn.tickets.masks import Mask
 from mt_dnn.tickets.ticket import DENSE, Ticket
 from rewind import plan

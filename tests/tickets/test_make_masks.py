@@ -7,7 +7,7 @@ import pytest
 
 from data_utils.errors import UserError
 from data_utils.run_folder import RunFolder
-from mt_dnn.config import MaskOptions
+from mt_dnn.flags.commands import MaskOptions
 from mt_dnn.tickets.make_masks import weights_fingerprint, write_masks
 from mt_dnn.tickets.masks import read_mask
 from mt_dnn.tickets.scores import fingerprint, write_importance

@@ -7,8 +7,8 @@ import pytest
 import torch
 from in_memory import HEADS, LAYERS, Rows, make_model, make_task
 
-from mt_dnn.config import OptimizationOptions
 from mt_dnn.encoders.families import FAMILIES
+from mt_dnn.flags.training import OptimizationOptions
 from mt_dnn.loss import loss_per_row
 from mt_dnn.model import count_parameters, shape_of
 from mt_dnn.tickets.gates import gated, ticket_gates

@@ -15,11 +15,11 @@ from in_memory import HEADS, LAYERS, Rows, make_task
 
 from data_utils.batches import training_batches
 from data_utils.run_folder import RunFolder
-from mt_dnn.config import MachineOptions, OptimizationOptions
 from mt_dnn.encoders.attention import attend
 from mt_dnn.encoders.dropout import LEVELS, Dropout, _Dropout, drop
 from mt_dnn.encoders.families import FAMILIES
 from mt_dnn.encoders.vocabulary import UsedRows, used_tokens
+from mt_dnn.flags.training import MachineOptions, OptimizationOptions
 from mt_dnn.model import Model, place_tickets
 from mt_dnn.runtime.machine import save_time
 from mt_dnn.tickets.ticket import DENSE, Ticket

@@ -1,0 +1,40 @@
+"""What an error line advises: the flag to change, and where in a script it is set."""
+
+from mt_dnn.flags.commands import MaskOptions, PreproOptions, RewindOptions, TrainOptions
+
+# Groups of flags that one command alone has, and the variable of the scripts that passes them on.
+ALONE = {
+    "train.py": ("TRAIN_FLAGS", (TrainOptions, MaskOptions)),
+    "rewind.py": ("REWIND_FLAGS", (RewindOptions,)),
+    "prepro.py": ("PREPRO_FLAGS", (PreproOptions,)),
+}
+
+# Flags that the scripts set from a variable at their top.
+SCRIPT_VARIABLES = {
+    "init_checkpoint": "ENCODER",
+    "train_datasets": "TASK",
+    "task_def": "TASK_DEF",
+    "data_dir": "TOKENIZED",
+    "output_dir": "OUTPUT",
+    "holdout": "HOLDOUT",
+    "train_fraction": "TRAIN_FRACTION",
+    "encoder_dropout": "ENCODER_DROPOUT",
+    "epochs": "EPOCHS",
+    "batch_size": "BATCH_SIZE",
+    "learning_rate": "LEARNING_RATE",
+    "optimizer": "OPTIMIZER",
+    "sparsities": "MASK_SPARSITIES",
+    "seed": "SEEDS",
+    "seeds": "SEEDS",
+}
+
+
+def advice(flags: str) -> str:
+    """Return a flag for an error line, with what to edit in a script: "--epochs" -> "--epochs (EPOCHS in the scripts)".
+
+    With its value too: '--precision float32 (FLAGS="--precision float32" in the scripts)'.
+    """
+    name, _, value = flags.removeprefix("--").partition(" ")
+    if name in SCRIPT_VARIABLES:
+        return f"{flags} ({SCRIPT_VARIABLES[name]}{f'={value}' if value else ''} in the scripts)"
+    return f'{flags} (FLAGS="{flags}" in the scripts)'

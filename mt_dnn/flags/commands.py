@@ -1,0 +1,190 @@
+"""Flags that one command alone has."""
+
+from dataclasses import dataclass
+
+from data_utils.run_folder import DEFAULT_CRITERION
+from mt_dnn.flags.flag import COUNT, SEED, flag, names, number, path
+
+
+@dataclass
+class PreproOptions:
+    """What to tokenize."""
+
+    raw_dir: str = flag("data/glue", "folder of the raw files, as download.sh lays them out", type=path)
+    data_dir: str = flag("data/tokenized/bert-base-uncased", "folder to write the tokenized splits to", type=path)
+    task_def: str = flag("experiments/glue/glue_task_def.yml", "YAML file that describes the tasks", type=path)
+    tasks: list[str] | None = flag(
+        None, "tokenize only these tasks, separated by commas (default: all tasks of the YAML file)", type=names
+    )
+    init_checkpoint: str = flag(
+        "bert-base-uncased", "encoder whose tokenizer to use: a hub name or a local folder", type=path
+    )
+    max_seq_len: int = flag(
+        512, "cut rows to this many tokens, special tokens included", type=number(int, 8, 2**31 - 1)
+    )
+    skip_bad_rows: bool = flag(False, "drop and count bad rows; without this flag the first bad row stops the command")
+
+
+@dataclass
+class MaskOptions:
+    """Importance and masks."""
+
+    criterion: str = flag(
+        DEFAULT_CRITERION,
+        "how heads and FFNs are scored: a name in mt_dnn/tickets/criteria.py, where each is explained; the default is "
+        "the paper's equation",
+        type=str,
+    )
+    sparsities: list[str] = flag(
+        [f"{percent / 100:.2f}" for percent in range(5, 101, 5)],
+        "write masks at these sparsities, the fraction of the heads and of the FFNs that is closed. 0.30:0.25 closes "
+        "30 %% of the heads and 25 %% of the FFNs",
+        nargs="+",
+        type=str,
+    )
+    min_heads_per_layer: int = flag(1, "keep at least this many heads open in every layer, the best ones", type=COUNT)
+
+
+@dataclass
+class TrainOptions:
+    """Steps and output of train.py."""
+
+    output_dir: str = flag(
+        None, "folder to write the model, the importance scores, the masks and the log to", type=path, required=True
+    )
+    seed: int = flag(
+        2018, "seed of the task head, of dropout, of the order of the rows, and of the random masks", type=SEED
+    )
+    do_train: bool = flag(False, "fine-tune the model; skipped if it is finished")
+    do_mask: bool = flag(
+        False, "score heads and FFNs with the fine-tuned model, and write winning, random and losing masks"
+    )
+
+
+@dataclass
+class RewindOptions:
+    """Tickets and output of rewind.py."""
+
+    masks: list[str] = flag(
+        None,
+        "masks to rewind: files, folders (with all masks below them), or patterns such as 'masks/*/heads_1*.json'",
+        nargs="+",
+        type=path,
+        required=True,
+    )
+    sparsities: list[str] | None = flag(
+        None, "rewind only the masks at these sparsities, and the dense one (default: all masks)", nargs="+", type=str
+    )
+    tickets_of: str | None = flag(
+        None,
+        "train the task under the tickets that the masks have for this other task (default: under its own tickets)",
+    )
+    output_dir: str = flag(
+        None, "folder to write to; each ticket and seed gets its own below it", type=path, required=True
+    )
+    seeds: list[int] = flag([2018], "do one run per ticket and seed", nargs="+", type=SEED)
+    parallel: str = flag(
+        "batches",
+        "what several processes (started by torchrun) share: the rows of every batch, or the runs, each done by one "
+        "process",
+        choices=["batches", "runs"],
+    )
+    keep_gates: bool = flag(
+        False,
+        "train the whole encoder with closed gates. Without this flag the ticket is taken out of the weights, which "
+        "computes the same faster",
+    )
+    exact_sharing: bool = flag(
+        False,
+        "several tasks: leave the heads that a task's ticket closes exactly as they are in the task's updates. Without "
+        "this flag the momentum of other tasks still moves them, as in the paper's code",
+    )
+    save_model: bool = flag(False, "keep the trained model of each run, for mt_dnn.export and mt_dnn.predict")
+
+
+@dataclass
+class MergeOptions:
+    """Super tickets and output of construct_mtl_mask.py."""
+
+    model: str = flag(
+        "base", "BERT-base or BERT-large: whose published super tickets and whose folders", choices=["base", "large"]
+    )
+    super_tickets: list[str] | None = flag(
+        None,
+        "your own super tickets: files that give how many heads and FFNs each task's ticket closes, as the report "
+        "writes them (default: experiments/glue/super_tickets_<model>.yml)",
+        nargs="+",
+        type=path,
+    )
+    checkpoints: str | None = flag(
+        None,
+        "folder with the output of train.py for every task (default: checkpoints/bert-<model>-uncased)",
+        type=path,
+    )
+    kind: str = flag(
+        "winning",
+        "kind of the tickets to merge; random and losing ones that close as many units are controls",
+    )
+    output: str | None = flag(
+        None,
+        "mask to write (default: <checkpoints>/mtdnn/masks/[<criterion>/]<kind>/super_tickets.json)",
+        type=path,
+    )
+
+
+@dataclass
+class ExportOptions:
+    """What to export."""
+
+    run: str = flag(
+        None, "folder of a finished run: of train.py, or of rewind.py with --save_model", positional=True, type=path
+    )
+    file_format: str = flag(
+        "dense",
+        "dense: a checkpoint for plain transformers, in which closed heads and FFNs are zero. compact: a smaller and "
+        "faster one without them, for load_classifier of mt_dnn.classifier. onnx: the compact model for onnxruntime",
+        name="format",
+        choices=["dense", "compact", "onnx"],
+    )
+    output: str | None = flag(
+        None,
+        "folder to write; of several tasks each gets a folder below it (default: <run>/export/<format>)",
+        type=path,
+    )
+
+
+@dataclass
+class PredictOptions:
+    """What to predict."""
+
+    runs: list[str] = flag(
+        None,
+        "folder of a finished run or of an export; several with --glue_format",
+        name="run",
+        positional=True,
+        nargs="+",
+        type=path,
+    )
+    task: str | None = flag(None, "task to predict, where the model has several")
+    input: str | None = flag(
+        None,
+        "tab-separated file: the texts alone, or more columns and a header that names the columns of the texts "
+        "(default: standard input)",
+        type=path,
+    )
+    output: str | None = flag(None, "file to write (default: standard output)", type=path)
+    device: str = flag("auto", "where to compute; auto is the GPU if there is one", choices=["auto", "cuda", "cpu"])
+    precision: str = flag(
+        "auto",
+        "what the encoder's layers compute in; auto is what the run was trained and evaluated in (an export: float32)",
+        choices=["auto", "bfloat16", "float32"],
+    )
+    glue_format: bool = flag(
+        False, "predict GLUE's test sets of the models' tasks, and write them to --output as a zip for GLUE's server"
+    )
+    raw_dir: str = flag(
+        "data/glue", "for --glue_format: folder of the raw files, as download.sh lays them out", type=path
+    )
+    task_def: str = flag(
+        "experiments/glue/glue_task_def.yml", "for --glue_format: YAML file that describes the tasks", type=path
+    )

@@ -1,0 +1,71 @@
+"""How a flag is declared: as a field of a dataclass, with its default, its help and the values that it takes."""
+
+import argparse
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+
+def flag(default: Any, help_text: str, **more: Any) -> Any:
+    """Return a dataclass field that becomes a command-line flag.
+
+    `more` goes to argparse's add_argument, except `name`, the flag's name where it is not the field's, and
+    `positional=True`.
+    """
+    metadata = {"help": help_text, **more}
+    if isinstance(default, list):
+        return dataclasses.field(default_factory=lambda: list(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+# ---- the values that a flag takes: argparse types ----
+
+
+def number(kind: type[int] | type[float], low: float, high: float = math.inf, above: bool = False) -> Callable:
+    """Return an argparse type: a number from `low` (with `above`: greater than `low`) to `high`."""
+
+    def convert(text: str) -> int | float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not (low < value if above else low <= value) or not value <= high or math.isinf(value):
+            upper = "" if high == math.inf else f" up to {high}"
+            raise argparse.ArgumentTypeError(
+                f"{text[:80]!r}, expected {'a whole number' if kind is int else 'a number'} "
+                f"{'above' if above else 'from'} {low}{upper}"
+            )
+        return value
+
+    return convert
+
+
+def names(text: str) -> list[str]:
+    """An argparse type: names separated by commas, at least one, each once."""
+    found = [name.strip() for name in text.split(",") if name.strip()]
+    if not found or len(set(found)) < len(found):
+        raise argparse.ArgumentTypeError(f"{text!r}, expected names separated by commas, each once")
+    return found
+
+
+def path(text: str) -> str:
+    """An argparse type: a file or folder. An empty one would be the current folder."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"{text!r}, expected the name of a file or folder")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a name in UTF-8") from None
+    return text
+
+
+COUNT = number(int, 1)
+SEED = number(int, 0, 2**63 - 1)
+FRACTION = number(float, 0, 1, above=True)
+
+
+def fractions(text: str) -> float | list[float]:
+    """An argparse type: a fraction, or several separated by commas, one for each task."""
+    found = [FRACTION(part) for part in text.split(",")]
+    return found[0] if len(found) == 1 else found

@@ -1,0 +1,54 @@
+"""From the command line to the options: one dataclass per group of flags."""
+
+import argparse
+import dataclasses
+import sys
+from typing import Any, NoReturn
+
+from data_utils.errors import UserError
+from mt_dnn.flags.advice import ALONE
+
+
+def parse_options(description: str | None, *groups: type) -> list[Any]:
+    """Parse the command line; return one object per dataclass in `groups`, in their order.
+
+    Nothing heavy is imported before this, so that --help answers at once.
+
+    Raises UserError for a flag or a value that is wrong.
+    """
+    module = sys.modules["__main__"].__spec__  # of what was called by python -m
+    prog = f"python -m {module.name.removesuffix('.__main__')}" if module else None
+    parser = Parser(description=description, allow_abbrev=False, prog=prog)
+    for group in groups:
+        section = parser.add_argument_group((group.__doc__ or "").split("\n")[0].rstrip("."))
+        for field in dataclasses.fields(group):
+            more = dict(field.metadata)
+            default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+            if field.type is bool:
+                more["action"] = "store_true"
+            elif default is not None:
+                more["help"] += f" (default: {' '.join(map(str, default)) if isinstance(default, list) else default})"
+            name = more.pop("name", field.name)
+            if more.pop("positional", False):
+                section.add_argument(field.name, metavar=name.upper(), **more)
+            else:
+                section.add_argument(f"--{name}", dest=field.name, default=default, **more)
+    for argument in sys.argv[1:]:
+        if any("\ud800" <= letter <= "\udfff" for letter in argument):  # how Python shows bytes that are not UTF-8
+            raise UserError(f"{argument!r}: not UTF-8, expected names that can be written into JSON and reports")
+    given = vars(parser.parse_args())
+    return [group(**{field.name: given[field.name] for field in dataclasses.fields(group)}) for group in groups]
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, whose complaint is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise UserError; where another command has the flag, name that command."""
+        hint = "--help lists the flags"
+        if message.startswith("unrecognized arguments: --"):
+            name = message.split()[2].removeprefix("--").split("=")[0]
+            for command, (variable, groups) in ALONE.items():
+                if any(name == field.name for group in groups for field in dataclasses.fields(group)):
+                    hint = f"--{name} is a flag of {command} ({variable} in the scripts)"
+        raise UserError(f"{message}; {hint}")

@@ -1,0 +1,55 @@
+"""A run's config.json: its options, read back and compared with those asked for now."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from data_utils.errors import UserError
+from data_utils.json_file import read_json
+from data_utils.run_folder import DEFAULT_CRITERION
+from mt_dnn.flags.advice import advice
+
+PATHS = {"data_dir", "task_def", "init_checkpoint"}
+
+
+def to_dict(*options: Any) -> dict[str, Any]:
+    """Return all options as one flat dictionary, for a run's config.json."""
+    return {key: value for group in options for key, value in dataclasses.asdict(group).items()}
+
+
+def read_run_config(path: str | Path) -> dict[str, Any]:
+    """Return what a run's config.json holds. An option that is younger than the run has the value that it had then."""
+    return with_younger_options(read_json(path, "the options of a run"))
+
+
+def with_younger_options(content: dict[str, Any]) -> dict[str, Any]:
+    """Return `content`, a run's options, with the options that are younger than the run, as they were then."""
+    return {**_before_they_were_options(content), **content}
+
+
+def _before_they_were_options(content: dict[str, Any]) -> dict[str, Any]:
+    tickets = content.get("tickets")
+    closed = {task: any(ticket.values()) for task, ticket in tickets.items()} if isinstance(tickets, dict) else {}
+    scored = content.get("kind") in ("winning", "losing")  # of the kinds that there were
+    return {
+        "exact_sharing": False,
+        "criteria": {task: DEFAULT_CRITERION if scored and any_closed else None for task, any_closed in closed.items()},
+        "tickets_of": {task: task for task in closed},
+    }
+
+
+def refuse_other_config(folder: Any, saved: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """Raise UserError, naming the keys, if the run in `folder` was made with other options than asked for now.
+
+    Where data and encoder lie may differ; what they are is compared by name and fingerprint.
+    """
+    differing = [
+        f"{key} {saved.get(key)!r}, now {value!r}"
+        for key, value in wanted.items()
+        if key not in PATHS and saved.get(key) != value
+    ]
+    if differing:
+        raise UserError(
+            f"{folder}: made with {'; '.join(differing)}; take another {advice('--output_dir')}, or remove that folder "
+            "to run anew"
+        )
