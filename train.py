@@ -1,5 +1,6 @@
-"""Fine-tune BERT on a task, score its heads and FFNs, write winning, losing and random masks; or on several tasks
-(MT-DNN)."""
+"""Fine-tune BERT on a task, score its heads and FFNs, and write masks of every kind of ticket: winning, random, ...
+
+With several tasks it fine-tunes one shared encoder (MT-DNN)."""
 
 from data_utils.door import open_door
 from data_utils.errors import UserError

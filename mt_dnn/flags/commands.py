@@ -57,7 +57,7 @@ class TrainOptions:
     )
     do_train: bool = flag(False, "fine-tune the model; skipped if it is finished")
     do_mask: bool = flag(
-        False, "score heads and FFNs with the fine-tuned model, and write winning, random and losing masks"
+        False, "score heads and FFNs with the fine-tuned model, and write masks of every kind of ticket"
     )
 
 
@@ -123,7 +123,7 @@ class MergeOptions:
     )
     kind: str = flag(
         "winning",
-        "kind of the tickets to merge; random and losing ones that close as many units are controls",
+        "kind of the tickets to merge; those of other kinds, such as random, close as many units and are controls",
     )
     output: str | None = flag(
         None,

@@ -2,7 +2,7 @@
 
 Kept of a run: its options without paths, tickets, result, metrics of every epoch, and dev predictions of up to 100 KB
 without their probabilities; of a training also its importance scores. Masks are not kept: the records have the tickets
-of the runs, and all other winning and losing tickets follow from the scores. See collection.py for the files.
+of the runs, and all other tickets that depend on the scores follow from them. See collection.py for the files.
 
 Give the same command again as runs come in: it adds what is new and replaces what was run anew.
 """

@@ -14,8 +14,9 @@ from mt_dnn.reports.hypotheses import HOW_TESTED, Finding
 from mt_dnn.reports.importances import Importance, by_criterion
 from mt_dnn.reports.overlap import Tickets, overlaps, winning_tickets
 from mt_dnn.reports.page import Block, Bullets, Columns, Heading, Paragraph, Picture, Table, paragraphs, table_of
-from mt_dnn.reports.points import Point, Transition, show
+from mt_dnn.reports.points import Point, Transition, in_words, show
 from mt_dnn.reports.transfer import transfer_section
+from mt_dnn.tickets.ticket import RANKINGS
 
 FIGURE = "report.png"  # the phase transition of all tasks
 BARS = "Bars and the band of the dense model: standard deviation over seeds, where there are several."
@@ -47,11 +48,12 @@ def _overview(transitions: Sequence[Transition], failed: Sequence[Failure]) -> I
     points = [point for transition in transitions for point in transition.points]
     encoders = dict.fromkeys(run.result["model"]["name"] for point in points for run in point.runs.values())
     runs, tasks = sum(len(point.runs) for point in points), len({transition.task for transition in transitions})
+    kinds = [kind for kind in RANKINGS if any(point.kind == kind for point in points)]
+    rewound = "rewound to the pre-trained weights and trained again, against the dense model"
     yield Paragraph(
-        f"{runs} runs of {', '.join(encoders)} on {tasks} task{'s' * (tasks > 1)}. Each task's winning, random and "
-        "losing tickets, rewound to the pre-trained weights and trained again, against the dense model."
-        + f" Runs that failed: {len(failed)}, listed below."
-        * bool(failed)
+        f"{runs} runs of {', '.join(encoders)} on {tasks} task{'s' * (tasks > 1)}. Each task's "
+        + (f"{in_words(kinds)} tickets, {rewound}." if kinds else "dense model.")
+        + f" Runs that failed: {len(failed)}, listed below." * bool(failed)
     )
     yield table_of(
         OVERVIEW,

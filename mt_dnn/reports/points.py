@@ -187,8 +187,7 @@ class Transition:
     @property
     def score(self) -> str:
         """The score in words."""
-        *names, last = self.metrics
-        return f"score: mean of {', '.join(names)} and {last}" if names else last
+        return f"score: mean of {in_words(self.metrics)}" if len(self.metrics) > 1 else self.score_name
 
 
 def _any(runs: dict[int, Record]) -> Record:
@@ -208,6 +207,12 @@ def spread(values: Mapping[Any, float]) -> float | None:
 def show(values: Mapping[Any, float], decimals: int = 1) -> str:
     """{seed: value} in words: mean ± standard deviation."""
     return f"{mean(values):.{decimals}f}" + (f" ± {spread(values):.{decimals}f}" if len(values) > 1 else "")
+
+
+def in_words(names: Iterable[str]) -> str:
+    """["a", "b", "c"] as "a, b and c"."""
+    *before, last = names
+    return f"{', '.join(before)} and {last}" if before else last
 
 
 def gather(records: Iterable[Record]) -> list[Transition]:

@@ -24,10 +24,11 @@ BETAS, EPS = (0.9, 0.999), 1e-6
 
 @dataclass(frozen=True)
 class Entry:
-    """How an optimizer is made. `fast`: what trains; `plain`: the simplest code for the same updates (--plain)."""
+    """How an optimizer is made. `fast`: what trains; `plain`: the simplest code for the same updates, for --plain
+    (None: the same code)."""
 
     fast: Make
-    plain: Make
+    plain: Make | None = None
 
 
 def _adamax(groups: Groups, options: OptimizationOptions) -> torch.optim.Optimizer:
@@ -35,19 +36,20 @@ def _adamax(groups: Groups, options: OptimizationOptions) -> torch.optim.Optimiz
     return DecoupledAdamax(decoupled, lr=options.learning_rate, betas=BETAS, eps=EPS)
 
 
-def _adamw(fused: bool) -> Make:
-    return lambda groups, options: torch.optim.AdamW(
+def _from_torch(optimizer: type[torch.optim.Optimizer], **settings: Any) -> Make:
+    """Return what makes one of torch's optimizers. Its `weight_decay`, with these `settings`, must be decoupled."""
+    return lambda groups, options: optimizer(
         [{**group, "weight_decay": group["decay"]} for group in groups],
         lr=options.learning_rate,
         betas=BETAS,
         eps=EPS,
-        fused=fused,
+        **settings,
     )
 
 
 OPTIMIZERS = {
-    "adamax": Entry(_adamax, _adamax),
-    "adamw": Entry(_adamw(fused=True), _adamw(fused=False)),
+    "adamax": Entry(_adamax),
+    "adamw": Entry(_from_torch(torch.optim.AdamW, fused=True), plain=_from_torch(torch.optim.AdamW, fused=False)),
 }
 
 
@@ -65,7 +67,8 @@ def make_optimizer(model: nn.Module, options: OptimizationOptions, plain: bool =
         (others if name.endswith(".bias") or "LayerNorm" in name else decaying).append(parameter)
     groups = [{"params": decaying, "decay": options.weight_decay}, {"params": others, "decay": 0.0}]
     entry = optimizer_named(options.optimizer)
-    return (entry.plain if plain else entry.fast)(groups, options)
+    make = entry.plain if plain and entry.plain else entry.fast
+    return make(groups, options)
 
 
 def make_scheduler(optimizer: torch.optim.Optimizer, updates: int, warmup: float) -> torch.optim.lr_scheduler.LambdaLR:
