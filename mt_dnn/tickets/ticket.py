@@ -177,7 +177,11 @@ class Kind:
     by_scores: bool = True
 
 
-RANKINGS = {"winning": Kind(winning), "random": Kind(random, by_scores=False), "losing": Kind(losing)}
+RANKINGS = {
+    "winning": Kind(winning),
+    "random": Kind(random, by_scores=False),
+    "losing": Kind(losing),
+}
 
 
 def rankings(head_scores: np.ndarray, ffn_scores: np.ndarray, seed: int, task: str) -> dict[str, Scores]:
