@@ -13,9 +13,9 @@ def main() -> None:
         raise UserError("expected the folder of the grid's runs, or their records")
     scores: dict[str, dict[tuple[float, int], float]] = {}
     for record in read_records([sys.argv[1]]):
-        for task, metrics in record.result["held_out"].items():
-            level = float(record.options["learning_rate"]), record.options["epochs"]
-            scores.setdefault(task, {})[level] = 100 * mean(metrics.values())
+        level = float(record.options["learning_rate"]), record.options["epochs"]
+        by_task = [mean(metrics.values()) for metrics in record.result["held_out"].values()]
+        scores.setdefault(" + ".join(record.tasks), {})[level] = 100 * mean(by_task)
     print(to_markdown(scores))
 
 

@@ -1,0 +1,75 @@
+"""What the scripts of experiments/phase_transition/five_tasks call, in a copy whose Python writes its arguments down."""
+
+import shutil
+import subprocess
+
+import pytest
+from calls import ROOT
+
+FOLDER = "experiments/phase_transition/five_tasks"
+PYTHON = '#!/bin/sh\necho "$@" >> calls.txt\n'
+
+
+@pytest.fixture
+def call(tmp_path):
+    """call("sweep") -> the command lines of that script on two CPU cores."""
+    for name in ("scripts", "experiments"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    for name in ("train.py", "requirements.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    shutil.copy(ROOT / "requirements.txt", tmp_path / ".venv/requirements.installed")
+    (tmp_path / ".venv/bin/python").write_text(PYTHON)
+    (tmp_path / ".venv/bin/python").chmod(0o755)
+    (tmp_path / "data/quickstart/amazon").mkdir(parents=True)  # fetched before
+
+    def of(name):
+        ended = subprocess.run(
+            ["sh", f"{FOLDER}/{name}.sh", "cpu,cpu"], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert (ended.returncode, ended.stderr) == (0, "")
+        return (tmp_path / "calls.txt").read_text().splitlines()
+
+    return of
+
+
+def flag(line, name):
+    words = line.split()
+    return words[words.index(f"--{name}") + 1]
+
+
+def test_a_seed_of_the_sweep_trains_each_task_and_rewinds_its_own_masks_with_the_same_hyper_parameters(call):
+    lines = [line for line in call("sweep") if "seed_2021" in line]
+    by_task = {}
+    for line in lines:
+        by_task.setdefault(flag(line, "train_datasets"), []).append(line)
+    assert list(by_task) == ["mrpc", "cola", "stsb", "sst", "movie"]
+    for task, (trained, winning, controls) in by_task.items():
+        folder = f"checkpoints/five_tasks/single/seed_2021/{task}"
+        assert "train.py --do_train --do_mask" in trained and flag(trained, "output_dir") == folder
+        assert flag(winning, "masks") == f"{folder}/masks/winning"
+        assert f"--masks {folder}/masks/random {folder}/masks/losing --sparsities 0.2 0.4 0.6 " in controls
+        for name in ("epochs", "learning_rate", "train_fraction", "holdout", "precision"):
+            assert len({flag(line, name) for line in (trained, winning, controls)}) == 1
+
+
+def test_the_grid_takes_every_task_at_every_rate_and_number_of_epochs(call):
+    trained = [line for line in call("grid") if "train.py" in line]
+    levels = [[flag(line, name) for name in ("train_datasets", "epochs", "learning_rate")] for line in trained]
+    single = [level for level in levels if "," not in level[0]]
+    assert len(single) == len(set(map(tuple, single))) == 5 * 2 * 4
+    assert [level[1:] for level in levels if "," in level[0]] == [["6", "1e-4"], ["6", "2e-4"], ["6", "5e-4"]]
+
+
+def test_tickets_are_shared_by_masks_of_the_seed_and_its_random_control(call):
+    lines = [line for line in call("sharing") if "seed_2019" in line]
+    assert ["train.py" in lines[0], "--kind winning" in lines[1], "--kind random" in lines[2]] == [True] * 3
+    assert flag(lines[1], "checkpoints") == "checkpoints/five_tasks/single/seed_2019"
+    assert {flag(line, "output").rsplit("/", 2)[0] for line in lines[1:3]} == {flag(lines[3], "masks")}
+
+
+def test_every_task_is_trained_under_the_tickets_of_every_other_one_with_three_seeds(call):
+    lines = [line for line in call("questions") if "--tickets_of" in line]
+    pairs = {(flag(line, "seeds"), flag(line, "train_datasets"), flag(line, "tickets_of")) for line in lines}
+    assert len(lines) == len(pairs) == 3 * 5 * 4
+    assert all(f"/{flag(line, 'tickets_of')}/masks/winning" in flag(line, "masks") for line in lines)
