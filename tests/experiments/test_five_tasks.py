@@ -1,4 +1,4 @@
-"""What the scripts of experiments/phase_transition/five_tasks call, in a copy whose Python writes its arguments down."""
+"""What the scripts of experiments/phase_transition/five_tasks call, in a copy whose Python only notes its arguments."""
 
 import shutil
 import subprocess
