@@ -1,18 +1,27 @@
-# What all commands of this experiment share; they source it. README.md says how the numbers were chosen.
+# What all runs of this experiment share. README.md says how the numbers were chosen.
 ENCODER=all-MiniLM-L6-v2                         # the quickstart's: 6 layers of 12 heads
 START=data/quickstart/encoders/$ENCODER
-TOKENIZED=data/tokenized/five_tasks
 TASK_DEF=experiments/phase_transition/five_tasks/task_def.yml
-EXPERIMENT=checkpoints/five_tasks                # grid/, single/seed_*/TASK/, sharing/, report/
 TASKS="mrpc cola stsb sst movie"
-TOGETHER=mrpc,cola,stsb,sst,movie
+TOGETHER=mrpc,cola,stsb,sst,movie                # in one encoder
 ALL_SEEDS="2018 2019 2020 2021 2022"
 HOLDOUT=0.1
 BATCH_SIZE=32
 FLAGS="--precision float32"                      # on every machine, so that their runs can be compared
-WINNING="0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8"
-CONTROLS="0.2 0.4 0.6"                           # random and losing tickets
-. scripts/steps.sh
+WINNING="0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8"        # sparsities
+CONTROLS="0.2 0.4 0.6"
+CONTROL_KINDS="random losing"
+
+GRID_RATES="5e-5 1e-4 2e-4 5e-4"
+GRID_EPOCHS="3 6"
+TOGETHER_RATES="1e-4 2e-4 5e-4"
+TOGETHER_EPOCHS=6
+
+CRITERIA="token loss magnitude"
+CRITERIA_TASKS="stsb movie"
+CRITERIA_SPARSITIES="0.2 0.4"
+TRANSFER_SEEDS="2018 2019 2020"
+TRANSFER_SPARSITY=0.4
 
 # fraction_of TASK: the part of the training rows that are not held out; 2,500 rows, of sst a tenth (6,061).
 fraction_of() {
@@ -26,23 +35,8 @@ fraction_of() {
     esac
 }
 
-# begin GPUID: fetch the encoder and `movie`, and tokenize. The four tasks of GLUE: sh download.sh data mrpc cola stsb sst
-begin() {
-    use_gpu "$@"
+# prepare: fetch the encoder and `movie`, and tokenize. The four tasks of GLUE: sh download.sh data mrpc cola stsb sst
+prepare() {
     sh experiments/quickstart/fetch.sh
-    "$PYTHON" prepro.py --raw_dir data --data_dir $TOKENIZED --task_def $TASK_DEF --init_checkpoint $START $PREPRO_FLAGS
-}
-
-# of_seed SEED: what follows is run with this seed, in its folder.
-of_seed() {
-    SEEDS=$1
-    CHECKPOINTS=$EXPERIMENT/single/seed_$1
-}
-
-# of_task TASK: what follows is run on this task, with its rows and hyper-parameters.
-of_task() {
-    TASK=$1
-    TRAIN_FRACTION=$(fraction_of "$1")
-    EPOCHS=$(epochs_of "$1")
-    LEARNING_RATE=$(rate_of "$1")
+    "$PYTHON" prepro.py --raw_dir data --data_dir "$TOKENIZED" --task_def $TASK_DEF --init_checkpoint $START $PREPRO_FLAGS
 }

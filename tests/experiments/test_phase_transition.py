@@ -1,4 +1,4 @@
-"""What the scripts of experiments/phase_transition/five_tasks call, in a copy whose Python only notes its arguments."""
+"""What the scripts of experiments/phase_transition call, in a copy whose Python only notes its arguments."""
 
 import shutil
 import subprocess
@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from calls import ROOT
 
-FOLDER = "experiments/phase_transition/five_tasks"
+FOLDER = "experiments/phase_transition"
 PYTHON = '#!/bin/sh\necho "$@" >> calls.txt\n'
 
 
@@ -25,7 +25,7 @@ def call(tmp_path):
 
     def of(name):
         ended = subprocess.run(
-            ["sh", f"{FOLDER}/{name}.sh", "cpu,cpu"], cwd=tmp_path, capture_output=True, text=True, check=False
+            ["sh", f"{FOLDER}/{name}.sh", "five_tasks", "cpu,cpu"], cwd=tmp_path, capture_output=True, text=True
         )
         assert (ended.returncode, ended.stderr) == (0, "")
         return (tmp_path / "calls.txt").read_text().splitlines()

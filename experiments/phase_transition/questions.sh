@@ -1,18 +1,10 @@
 #!/bin/sh
 # Which criterion? Do tickets transfer? Two questions, after sweep.sh.
 #
-#   ./experiments/phase_transition/five_tasks/questions.sh GPUID
-CRITERIA="token loss magnitude"
-CRITERIA_TASKS="stsb movie"
-CRITERIA_SPARSITIES="0.2 0.4"
-TRANSFER_SEEDS="2018 2019 2020"
-TRANSFER_SPARSITY=0.4
-. "$(dirname "$0")/../../../scripts/common.sh"
-. experiments/phase_transition/five_tasks/settings.sh
-. experiments/phase_transition/five_tasks/hyper_parameters.sh
-
-begin "$@"
+#   ./experiments/phase_transition/questions.sh NAME GPUID
+. "$(dirname "$0")/steps.sh"
 MASK_SPARSITIES=$WINNING
+
 SPARSITIES=$CRITERIA_SPARSITIES
 for seed in $ALL_SEEDS; do
     of_seed "$seed"
@@ -36,4 +28,4 @@ for seed in $TRANSFER_SEEDS; do
         done
     done
 done
-"$PYTHON" -m mt_dnn.reports $EXPERIMENT/single --output_dir $EXPERIMENT/report
+"$PYTHON" -m mt_dnn.reports "$RUNS/single" --output_dir "$RUNS/report"

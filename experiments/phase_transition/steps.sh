@@ -1,0 +1,30 @@
+# Sourced by the commands of an experiment: NAME is a folder here that has settings.sh (encoder, tasks, rows, seeds,
+# tickets) and hyper_parameters.sh (what grid.sh chose). Its runs lie in checkpoints/NAME: grid/, single/seed_*/TASK/,
+# sharing/, report/. The steps of a seed are those of scripts/steps.sh.
+. "$(dirname "$0")/../../scripts/common.sh"
+if [ $# -ne 2 ] || [ ! -f "experiments/phase_transition/$1/settings.sh" ]; then
+    echo "usage: $0 NAME GPUID    (NAME: a folder of experiments/phase_transition that has settings.sh)" >&2
+    exit 2
+fi
+NAME=$1
+RUNS=checkpoints/$NAME
+TOKENIZED=data/tokenized/$NAME
+. "experiments/phase_transition/$NAME/settings.sh"
+. "experiments/phase_transition/$NAME/hyper_parameters.sh"
+. scripts/steps.sh
+use_gpu "$2"
+prepare
+
+# of_seed SEED: what follows is run with this seed, in its folder.
+of_seed() {
+    SEEDS=$1
+    CHECKPOINTS=$RUNS/single/seed_$1
+}
+
+# of_task TASK: what follows is run on this task, with its rows and hyper-parameters.
+of_task() {
+    TASK=$1
+    TRAIN_FRACTION=$(fraction_of "$1")
+    EPOCHS=$(epochs_of "$1")
+    LEARNING_RATE=$(rate_of "$1")
+}
