@@ -5,6 +5,7 @@ from statistics import mean
 
 from data_utils.door import open_door
 from data_utils.errors import UserError
+from data_utils.markdown import markdown_table
 from mt_dnn.reports.records import read_records
 
 
@@ -22,13 +23,13 @@ def main() -> None:
 def to_markdown(scores: dict[str, dict[tuple[float, int], float]]) -> str:
     """Return a table with a row per task and a column per (epochs, rate); the best of a row is bold."""
     levels = sorted({level for own in scores.values() for level in own}, key=lambda level: (level[1], level[0]))
-    lines = [["task", *(f"{epochs} epochs, {rate:g}" for rate, epochs in levels)], ["---"] * (len(levels) + 1)]
+    rows = []
     for task, own in sorted(scores.items()):
         best = max(own.values())
         shown = [f"{own[level]:.1f}" if level in own else "" for level in levels]
         bold = [f"**{text}**" if own.get(level) == best else text for level, text in zip(levels, shown)]
-        lines.append([task, *bold])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        rows.append([task, *bold])
+    return markdown_table(["task", *(f"{epochs} epochs, {rate:g}" for rate, epochs in levels)], rows)
 
 
 if __name__ == "__main__":

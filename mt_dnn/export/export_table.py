@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from data_utils.markdown import markdown_table
 from data_utils.tasks import Task
 from mt_dnn.export.classifier import Classifier, OnnxClassifier
 from mt_dnn.model import count_parameters
@@ -34,21 +35,19 @@ def export_table(models: dict[str, nn.Module], original: Classifier) -> tuple[st
     expected = original.model(task, padded)
     difference = float(torch.stack([(model(task, padded) - expected).abs().max() for model in models.values()]).max())
     times = {size: _milliseconds(models, task, {key: value[:size] for key, value in rows.items()}) for size in BATCHES}
-    lines = [
-        f"| | parameters | MB | {' | '.join(f'ms per row, batch of {size}' for size in BATCHES)} |",
-        f"| --- | --- | --- |{' --- |' * len(BATCHES)}",
-    ]
+    table = []
     for name, model in models.items():
         onnx = isinstance(model, OnnxClassifier)
         n_parameters = count_parameters(models["compact"] if onnx else model)
         megabytes = model.megabytes if onnx else 4 * n_parameters / 1e6
-        per_row = " | ".join(f"{times[size][name] / size:.2f}" for size in BATCHES)
-        lines.append(f"| {name} | {n_parameters:,} | {megabytes:.1f} | {per_row} |")
+        per_row = [f"{times[size][name] / size:.2f}" for size in BATCHES]
+        table.append([name, f"{n_parameters:,}", f"{megabytes:.1f}", *per_row])
+    columns = ["model", "parameters", "MB", *(f"ms per row, batch of {size}" for size in BATCHES)]
     note = (
         f"Rows of {rows['input_ids'].shape[1]} tokens on this CPU, {torch.get_num_threads()} threads, float32; "
         f"medians, measured in turns. Largest difference of logits: {difference:.1e}."
     )
-    return "\n".join([*lines, "", note]) + "\n", difference
+    return f"{markdown_table(columns, table)}\n\n{note}\n", difference
 
 
 def _rows(n: int, length: int, vocabulary: int, generator: torch.Generator) -> dict[str, Tensor]:
