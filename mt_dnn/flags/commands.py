@@ -1,6 +1,7 @@
 """Flags that one command alone has."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from data_utils.run_folder import DEFAULT_CRITERION
 from mt_dnn.flags.flag import COUNT, SEED, flag, names, number, path
@@ -188,3 +189,37 @@ class PredictOptions:
     task_def: str = flag(
         "experiments/glue/glue_task_def.yml", "for --glue_format: YAML file that describes the tasks", type=path
     )
+
+
+@dataclass
+class ReportOptions:
+    """What to report."""
+
+    folders: list[str] = flag(
+        None,
+        "folders of train.py and rewind.py, or of collected runs; searched through for what the report shows",
+        name="dir",
+        positional=True,
+        nargs="+",
+        type=path,
+    )
+    output_dir: str | None = flag(None, "folder for what is written (default: the first DIR)", type=path)
+
+    @property
+    def output(self) -> Path:
+        """The folder for what is written."""
+        return Path(self.output_dir or self.folders[0])
+
+
+@dataclass
+class CollectOptions:
+    """What to collect."""
+
+    runs: list[str] = flag(
+        None,
+        "folders of train.py and rewind.py, searched through for finished runs",
+        positional=True,
+        nargs="+",
+        type=path,
+    )
+    output: str = flag(None, "folder for the records; those that it has already stay", type=path, required=True)

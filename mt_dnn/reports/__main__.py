@@ -4,23 +4,14 @@ Writes report.html (everything), report.md and report.csv (its tables), report.p
 where training rows were held out, super_tickets_held_out.yml.
 """
 
-from pathlib import Path
-
 from data_utils.door import open_door
 from data_utils.errors import UserError
-from mt_dnn.flags.parser import Parser
+from mt_dnn.flags.commands import ReportOptions
+from mt_dnn.flags.parser import parse_options
 
 
 def main() -> None:
-    parser = Parser(description=__doc__)
-    parser.add_argument(
-        "folders",
-        metavar="DIR",
-        nargs="+",
-        help="folders of train.py and rewind.py, or of collected runs; searched through for runs and importance scores",
-    )
-    parser.add_argument("--output_dir", help="folder for what is written (default: the first DIR)")
-    options = parser.parse_args()
+    (options,) = parse_options(__doc__, ReportOptions)
 
     from mt_dnn.reports.choice import DEV, HELD_OUT, super_tickets_files
     from mt_dnn.reports.contents import FIGURE, blocks
@@ -42,7 +33,6 @@ def main() -> None:
     transitions, failed = gather(single), read_failures(options.folders)
     tested = decide(CLAIMS, transitions)
     page = blocks(transitions, tested, read_scores(options.folders), failed)
-    output = Path(options.output_dir or options.folders[0])
     written: dict[str, str | bytes] = {
         "report.csv": to_csv(transitions),
         "report.md": to_markdown(page),
@@ -50,8 +40,8 @@ def main() -> None:
         FIGURE: as_png(phase_transitions(transitions)),
     }
     super_tickets = {protocol: super_tickets_files(transitions, protocol) for protocol in (DEV, HELD_OUT)}
-    write_files(output, {**written, **super_tickets[DEV], **super_tickets[HELD_OUT]})
-    for path in output.glob("super_tickets*.yml"):
+    write_files(options.output, {**written, **super_tickets[DEV], **super_tickets[HELD_OUT]})
+    for path in options.output.glob("super_tickets*.yml"):
         if not any(path.name in files for files in super_tickets.values()):
             path.unlink(missing_ok=True)  # that of other runs
 
@@ -63,10 +53,10 @@ def main() -> None:
         print(f"{more} runs of several tasks are left out; python -m mt_dnn.reports.multi_task shows them")
     if failed:
         print(f"runs that failed: {len(failed)}, the first in {failed[0][1]}: {failed[0][2]}")
-    print(f"report: {output / 'report.html'}, report.md, report.csv\nfigure: {output / FIGURE}")
+    print(f"report: {options.output / 'report.html'}, report.md, report.csv\nfigure: {options.output / FIGURE}")
     for protocol, files in super_tickets.items():
         for name in files:
-            print(f"super tickets: {output / name}{'' if protocol is DEV else ' (chosen on held-out rows)'}")
+            print(f"super tickets: {options.output / name}{'' if protocol is DEV else ' (chosen on held-out rows)'}")
 
 
 if __name__ == "__main__":

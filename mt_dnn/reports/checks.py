@@ -14,12 +14,10 @@ from data_utils.check import (
     mapping_of,
     number,
     one_of,
-    value_that,
 )
 from data_utils.errors import UserError
 from data_utils.task_kinds import TASK_KINDS
-from mt_dnn.tickets.masks import KINDS
-from mt_dnn.tickets.ticket import Ticket
+from mt_dnn.tickets.masks import KINDS, closed_units, ticket_from
 
 COUNT, SCORE, FRACTION = integer(0, name="a count"), number(-1, 1, name="a score"), number(0, 1)
 KNOWN_METRICS = one_of(*(metric for kind in TASK_KINDS.values() for metric in kind.metrics))
@@ -47,14 +45,8 @@ RESULT = fields(
     {"held_out": mapping_of(METRICS)},
     others=True,
 )
-TICKET = fields(
-    {
-        "heads": mapping_of(list_of(integer(0, name="a head")), name=value_that("a layer", str.isdecimal)),
-        "ffns": list_of(integer(0, name="a layer")),
-    }
-)
 OPTIONS = fields(
-    {"tickets": mapping_of(TICKET)},
+    {"tickets": ANYTHING},
     {"train_fraction": either(FRACTION, list_of(FRACTION, at_least=1))},
     others=True,
 )
@@ -65,7 +57,8 @@ def check_run(result: dict[str, Any], place: str, options: dict[str, Any], optio
     check(RESULT, result, place)
     check(OPTIONS, options, options_place)
     model, tasks, held_out = result["model"], result["tasks"], result.get("held_out")
-    check(fields(dict.fromkeys(tasks, ANYTHING)), options["tickets"], options_place, "tickets")
+    ticket = closed_units(model["layers"], model["heads"])
+    check(fields(dict.fromkeys(tasks, ticket)), options["tickets"], options_place, "tickets")
     dev_sets = [dev_set for entry in tasks.values() for dev_set in entry["dev_sets"]]
     check(fields(dict.fromkeys(dev_sets, ANYTHING)), result["dev"], place, "dev")
     if held_out:
@@ -77,11 +70,3 @@ def check_run(result: dict[str, Any], place: str, options: dict[str, Any], optio
                 f"{place}: tasks.{task}: {entry['heads_closed']} heads and {entry['ffns_closed']} FFNs closed, "
                 f"expected {heads} and {ffns} as in the tickets of {options_place}"
             )
-        check(integer(0, model["layers"] * model["heads"]), heads, place, f"tasks.{task}.heads_closed")
-        check(integer(0, model["layers"]), ffns, place, f"tasks.{task}.ffns_closed")
-
-
-def ticket_from(entry: dict[str, Any]) -> Ticket:
-    """Return the Ticket that `entry` of config.json describes: closed heads by layer, and layers of closed FFNs."""
-    heads = {(int(layer), head) for layer, closed in entry["heads"].items() for head in closed}
-    return Ticket(frozenset(heads), frozenset(entry["ffns"]))

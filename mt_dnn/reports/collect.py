@@ -14,7 +14,8 @@ from data_utils.door import open_door
 from data_utils.errors import UserError
 from data_utils.json_file import read_json_lines
 from data_utils.run_folder import RunFolder
-from mt_dnn.flags.parser import Parser
+from mt_dnn.flags.commands import CollectOptions
+from mt_dnn.flags.parser import parse_options
 
 if TYPE_CHECKING:
     from mt_dnn.reports.collection import Collection
@@ -24,14 +25,7 @@ MACHINE = {"device", "precision"}  # options of a run that may change when it is
 
 
 def main() -> None:
-    parser = Parser(description=__doc__)
-    parser.add_argument(
-        "runs", metavar="RUNS", nargs="+", help="folders of train.py and rewind.py, searched through for finished runs"
-    )
-    parser.add_argument("--output", required=True, help="folder for the records; those that it has already stay")
-    options = parser.parse_args()
-    if not options.output:
-        raise UserError("--output '': expected the name of a folder")
+    (options,) = parse_options(__doc__, CollectOptions)
 
     from mt_dnn.reports.collection import read_collection
 

@@ -3,23 +3,14 @@
 Writes multi_task.html (everything) and multi_task.md (its tables).
 """
 
-from pathlib import Path
-
 from data_utils.door import open_door
 from data_utils.errors import UserError
-from mt_dnn.flags.parser import Parser
+from mt_dnn.flags.commands import ReportOptions
+from mt_dnn.flags.parser import parse_options
 
 
 def main() -> None:
-    parser = Parser(description=__doc__)
-    parser.add_argument(
-        "folders",
-        metavar="DIR",
-        nargs="+",
-        help="folders of train.py and rewind.py with several tasks, or of collected runs; searched through for runs",
-    )
-    parser.add_argument("--output_dir", help="folder for what is written (default: the first DIR)")
-    options = parser.parse_args()
+    (options,) = parse_options(__doc__, ReportOptions)
 
     from mt_dnn.reports.multi_task_contents import blocks, decide, scores_table, sentences
     from mt_dnn.reports.page import to_html, to_markdown, write_files
@@ -35,12 +26,13 @@ def main() -> None:
     rows = gather_rows(several)
     decided = decide(rows)
     page = blocks(rows, decided, read_failures(options.folders))
-    output = Path(options.output_dir or options.folders[0])
-    write_files(output, {"multi_task.md": to_markdown(page), "multi_task.html": to_html("Multi-task benchmark", page)})
+    write_files(
+        options.output, {"multi_task.md": to_markdown(page), "multi_task.html": to_html("Multi-task benchmark", page)}
+    )
     print("\n".join([scores_table(rows).markdown(), "", *sentences(decided)]))
     if more := len(records) - len(several):
         print(f"{more} runs of one task are left out; python -m mt_dnn.reports shows them")
-    print(f"report: {output / 'multi_task.html'}, multi_task.md")
+    print(f"report: {options.output / 'multi_task.html'}, multi_task.md")
 
 
 if __name__ == "__main__":

@@ -17,10 +17,11 @@ from data_utils.errors import NoSuchFile, UserError
 from data_utils.files import find
 from data_utils.json_file import read_json
 from data_utils.run_folder import DEFAULT_CRITERION, RunFolder
-from mt_dnn.reports.checks import check_run, ticket_from
+from mt_dnn.reports.checks import check_run
 from mt_dnn.reports.collection import RUNS, SCORES, Collection, in_order, read_collection
 from mt_dnn.reports.predictions import read_predictions
 from mt_dnn.run_config import PATHS, read_run_config, with_younger_options
+from mt_dnn.tickets.masks import ticket_from
 from mt_dnn.tickets.ticket import Ticket
 
 # What may differ between runs of one table: what tables show, and what changes no outcome beyond rounding.

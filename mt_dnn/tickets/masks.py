@@ -113,6 +113,28 @@ def describe_tickets(tickets: dict[str, Ticket]) -> dict[str, dict]:
     return {task: {"heads": by_layer(ticket), "ffns": sorted(ticket.ffns)} for task, ticket in tickets.items()}
 
 
+def ticket_from(entry: dict[str, Any]) -> Ticket:
+    """Return the Ticket that describe_tickets() made `entry` of."""
+    heads = {(int(layer), head) for layer, closed in entry["heads"].items() for head in closed}
+    return Ticket(frozenset(heads), frozenset(entry["ffns"]))
+
+
+def closed_units(layers: int, heads: int) -> Expectation:
+    """What such an entry holds for an encoder of so many layers, and so many heads in each."""
+    layer = value_that(f"a layer from 0 to {layers - 1}", lambda value: value in map(str, range(layers)))
+    closed = both(
+        list_of(integer(0, heads - 1, "a head"), distinct=True, expected="a list of heads"),
+        value_that("at least one head of the layer left open", lambda value: len(value) < heads),
+    )
+    return fields(
+        {
+            "heads": mapping_of(closed, layer, expected="a list of heads by layer"),
+            "ffns": list_of(integer(0, layers - 1, "a layer"), distinct=True, expected="a list of layers"),
+        },
+        expected="heads by layer, and ffns",
+    )
+
+
 def read_mask(path: str | Path) -> Mask:
     """Read a mask file; return a Mask.
 
@@ -122,31 +144,13 @@ def read_mask(path: str | Path) -> Mask:
     content = read_json(path, "a mask")
     check(fields({"kind": one_of(*KINDS), "model": MODEL}, others=True), content, path)
     check(_expected(content), content, path)
-    tickets = {
-        task: Ticket(
-            frozenset((int(layer), head) for layer, heads in ticket["heads"].items() for head in heads),
-            frozenset(ticket["ffns"]),
-        )
-        for task, ticket in content["tickets"].items()
-    }
+    tickets = {task: ticket_from(entry) for task, entry in content["tickets"].items()}
     return Mask(content["kind"], content["model"], tickets, content.get("provenance", {}))
 
 
 def _expected(content: dict[str, Any]) -> Expectation:
     """What a mask file for the model of `content` holds."""
-    layers, heads = content["model"]["layers"], content["model"]["heads"]
-    layer = value_that(f"a layer from 0 to {layers - 1}", lambda value: value in map(str, range(layers)))
-    closed = both(
-        list_of(integer(0, heads - 1, "a head"), distinct=True, expected="a list of heads"),
-        value_that("at least one head of the layer left open", lambda value: len(value) < heads),
-    )
-    ticket = fields(
-        {
-            "heads": mapping_of(closed, layer, expected="a list of heads by layer"),
-            "ffns": list_of(integer(0, layers - 1, "a layer"), distinct=True, expected="a list of layers"),
-        },
-        expected="heads by layer, and ffns",
-    )
+    ticket = closed_units(content["model"]["layers"], content["model"]["heads"])
     return fields(
         {
             "kind": TEXT,

@@ -96,7 +96,7 @@ def test_what_can_not_be_collected_is_one_line(tmp_path, door, refused):
     write_runs(tmp_path / "sweep")
     out = ("--output", tmp_path / "runs")
     assert "no finished run" in refused(COLLECT, tmp_path / "none", *out)
-    assert "--output '': expected the name of a folder" in refused(COLLECT, tmp_path / "sweep", "--output", "")
+    assert "--output: '', expected the name of a file or folder" in refused(COLLECT, tmp_path / "sweep", "--output", "")
     write_runs(tmp_path / "other/sweep")
     assert "two of them have the same name" in refused(COLLECT, tmp_path / "sweep", tmp_path / "other/sweep", *out)
     assert not (tmp_path / "runs").exists()
