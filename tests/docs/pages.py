@@ -19,12 +19,14 @@ class Fence:
     line: int
 
 
-def fences(page):
-    """Return the fenced blocks of a page."""
+def fences(page, section=""):
+    """Return the fenced blocks of a page, or of the section with that heading."""
     text = page.read_text(encoding="utf-8")
+    start = text.index(f"\n## {section}\n") if section else 0
+    end = text.find("\n## ", start + 1) if section else -1
     return [
         Fence(found[2], re.sub(rf"(?m)^{found[1]}", "", found[3]), text.count("\n", 0, found.start(3)) + 1)
-        for found in FENCE.finditer(text)
+        for found in FENCE.finditer(text, start, end if end > 0 else len(text))
     ]
 
 
@@ -62,13 +64,14 @@ def is_shell(fence):
     return fence.language in ("bash", "sh") or (not fence.language and bool(begins))
 
 
-def shell_commands(page):
-    """Return the simple commands of a page as lists of words, in their order, its variables filled in.
+def shell_commands(page, section=""):
+    """Return the simple commands of a page, or of one section, as lists of words, in their order, its variables filled
+    in.
 
     Pipelines, lists and loops are taken apart; redirections, comments and here-documents are left out.
     """
     variables, commands = {}, []
-    for fence in filter(is_shell, fences(page)):
+    for fence in filter(is_shell, fences(page, section)):
         text = re.sub(r"(?s)<<'(\w+)'(.*?)\n(.*?)\n\1\n", r"\2\n", fence.text).replace("\\\n", " ")
         for line in text.splitlines():
             for name, value in variables.items():

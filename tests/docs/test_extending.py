@@ -1,11 +1,14 @@
 """The diffs of docs/extending.md fit the code; what they add runs."""
 
+import csv
+import json
 import os
 import random
 import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pages
 import pytest
 import toy
@@ -62,14 +65,43 @@ def write_paws(folder):
         (folder / f"{split}.tsv").write_text("\n".join(lines) + "\n")
 
 
+def follow(folder, section):
+    """Run the commands of a section of the page; return what the last one printed."""
+    for command in pages.shell_commands(PAGE, section):
+        printed = call(folder, *["cpu" if word == "GPUID" else word for word in command])
+    return printed
+
+
+@pytest.fixture(scope="module")
+def encoder(extended):
+    """A toy encoder where the page's commands look for BERT-base."""
+    return toy.save_encoder(extended / "data/encoders/bert-base-uncased")
+
+
 @pytest.mark.slow
-def test_the_new_task_runs_from_rows_to_the_report(extended):
+def test_the_new_criterion_and_the_new_kind_run_from_rows_to_one_report(extended, encoder):
+    toy.write_rte(extended / "data/glue")
+    call(extended, "sh", "experiments/glue/prepro.sh", "--tasks", "rte")
+    assert "best winning ticket" in follow(extended, "A new criterion")
+    follow(extended, "A new kind of ticket")
+    folder = extended / "checkpoints/bert-base-uncased/rte"
+    rows = list(csv.DictReader(open(folder / "report.csv")))
+    shown = {(row["ticket"], row["criterion"]) for row in rows}
+    assert shown == {("dense", ""), ("winning", "example"), ("last_layers", "example"), ("winning", "fisher")}
+    assert "winning by fisher" in (folder / "report.md").read_text()
+    mask = json.loads((folder / "masks/last_layers/heads_3_ffns_0.json").read_text())
+    assert list(mask["tickets"]["rte"]["heads"]) == ["2"]  # all closed heads are in the last of three layers
+    example, fisher = (
+        json.loads((folder / name).read_text()) for name in ("importance.json", "importance_fisher.json")
+    )
+    for by_size, by_square in zip(np.ravel(example["heads"]["raw"]), np.ravel(fisher["heads"]["raw"])):
+        assert by_square > by_size**2 > 0  # the mean of squares is at least the square of the mean
+
+
+@pytest.mark.slow
+def test_the_new_task_runs_from_rows_to_the_report(extended, encoder):
     write_paws(extended / "data/glue/PAWS")
-    toy.save_encoder(extended / "data/encoders/bert-base-uncased")
-    for command in pages.shell_commands(PAGE):
-        if "paws" in " ".join(command):
-            printed = call(extended, *["cpu" if word == "GPUID" else word for word in command])
-    assert "paws (score: mean of accuracy and f1; 40 dev rows)" in printed
+    assert "paws (score: mean of accuracy and f1; 40 dev rows)" in follow(extended, "A new task")
     kinds = {path.parts[-4] for path in extended.glob("checkpoints/bert-base-uncased/paws/rewind/*/*/*/result.json")}
     assert kinds == {"winning", "random"}
 
@@ -78,3 +110,9 @@ def test_the_new_task_runs_from_rows_to_the_report(extended):
 def test_the_new_family_passes_the_tests_of_families(extended):
     printed = call(extended, sys.executable, "-m", "pytest", "-q", "tests/encoders", "tests/tickets", "-k", "camembert")
     assert " passed" in printed or "." in printed
+
+
+@pytest.mark.slow
+def test_the_new_optimizer_passes_the_tests_of_optimizers(extended):
+    printed = call(extended, sys.executable, "-m", "pytest", "-q", "tests/training/test_optim.py", "-k", "nadam")
+    assert "." in printed
