@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import torch
-from torch import nn
 from torch.nn import functional
 
 from data_utils.tasks import Task
@@ -25,6 +24,8 @@ LOSSES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
 }
 
 
-def loss_per_row(model: nn.Module, task: Task, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Return the loss of every row of `batch`, (batch,), with the `model` that gives outputs for a task and a batch."""
+def loss_per_row(
+    model: Callable[[Task, dict[str, torch.Tensor]], torch.Tensor], task: Task, batch: dict[str, torch.Tensor]
+) -> torch.Tensor:
+    """Return the loss of every row of `batch`, (batch,). `model` gives the outputs for a task and a batch."""
     return LOSSES[task.kind.name](model(task, batch), batch["labels"])

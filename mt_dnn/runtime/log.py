@@ -6,13 +6,15 @@ import logging
 import platform
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from tqdm import tqdm
 
 from mt_dnn.runtime.distributed import is_main_process, rank_label, world_size
+
+T = TypeVar("T")
 
 log = logging.getLogger("super_tickets")
 
@@ -69,9 +71,10 @@ def print_line(line: str) -> None:
         print(f"{rank_label()}{line}", flush=True)
 
 
-def progress_bar(**settings: Any) -> tqdm:
-    """Return a tqdm bar: shown on a terminal, in the first process; hidden where several processes work apart."""
-    return tqdm(disable=None if is_main_process() and not rank_label() else True, leave=False, **settings)
+def progress_bar(items: Iterable[T], desc: str, unit: str) -> Iterable[T]:
+    """Return `items` with a progress bar: shown on a terminal, in the first process; hidden where several processes
+    work apart."""
+    return tqdm(items, desc, leave=False, unit=unit, disable=None if is_main_process() and not rank_label() else True)
 
 
 def log_command() -> None:

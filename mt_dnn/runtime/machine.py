@@ -1,7 +1,6 @@
 """What a run computes on: device, precision of matrix products, and settings of the process that save time."""
 
 import ctypes
-import functools
 import sys
 
 import torch
@@ -30,9 +29,9 @@ def choose_precision(name, device):
     return "bfloat16" if getattr(torch.cpu, "get_capabilities", dict)().get("amx_bf16") else "float32"
 
 
-def autocast(device, precision):
-    """Return a maker of contexts in which the encoder's layers compute in `precision`; weights stay float32."""
-    return functools.partial(torch.autocast, device.type, torch.bfloat16, enabled=precision == "bfloat16")
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """Return a context in which the encoder's layers compute in `precision`; weights stay float32."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
 
 def choose_tokens_at_once(tokens, device):

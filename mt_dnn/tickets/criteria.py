@@ -45,7 +45,7 @@ class TaskRows:
         """Yield this process's batches, on `device`; all processes together take every row once."""
         lengths = self.split.lengths[self.rows]
         batches = shard(sorted_batches(lengths, self.batch_size, self.tokens))
-        for chosen in progress_bar(iterable=batches, desc="importance", unit="batch"):
+        for chosen in progress_bar(batches, desc="importance", unit="batch"):
             yield to_device(self.split.batch(self.rows[chosen]), device)
 
     def sample(self, at_most: int | None) -> "TaskRows":

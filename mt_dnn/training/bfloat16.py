@@ -16,15 +16,16 @@ class Bfloat16Copies:
     """Copies in bfloat16 of the weights and biases of the linear layers in a model's encoder layers.
 
     Call it like the model: it computes with the copies, and backward passes sum their gradients up in bfloat16.
+    Where it is not `enabled`, there are no copies: it computes as the model does, and has nothing to cast.
     """
 
-    def __init__(self, model: Model, dtype: torch.dtype = torch.bfloat16):
+    def __init__(self, model: Model, enabled: bool = True, dtype: torch.dtype = torch.bfloat16) -> None:
         self.model = model
         layers = {f"encoder.encoder.{name}": module for name, module in model.encoder.encoder.named_modules()}
         self.weights = {
             f"{name}.{kind}": parameter
             for name, module in layers.items()
-            if isinstance(module, nn.Linear)
+            if enabled and isinstance(module, nn.Linear)
             for kind, parameter in module.named_parameters(recurse=False)
         }
         self.copies = {
@@ -32,12 +33,15 @@ class Bfloat16Copies:
         }
 
     def __call__(self, task: Task, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        if not self.copies:
+            return self.model(task, batch)
         return functional_call(self.model, self.copies, (task, batch))
 
     @torch.no_grad()
     def cast_weights(self) -> None:
         """Copy the weights as they are now."""
-        torch._foreach_copy_(list(self.copies.values()), list(self.weights.values()))
+        if self.copies:
+            torch._foreach_copy_(list(self.copies.values()), list(self.weights.values()))
 
     @torch.no_grad()
     def cast_gradients(self) -> None:

@@ -51,9 +51,11 @@ class Checkpoints:
         self.model, self.optimizer, self.schedule = model, optimizer, schedule
         self.saved = time.monotonic()
 
-    def due(self, part=1.0):
-        """Whether the last one, or the start, is that `part` of the time between two checkpoints ago."""
-        return on_main_process(lambda: time.monotonic() - self.saved >= part * self.pause)
+    def due(self, epoch_ends: bool) -> bool:
+        """Whether the last checkpoint, or the start, is `minutes` ago; where an epoch ends, a tenth of that is enough,
+        as no checkpoint can be written during the evaluation that follows."""
+        pause = 0.1 * self.pause if epoch_ends else self.pause
+        return on_main_process(lambda: time.monotonic() - self.saved >= pause)
 
     def save(self, update, progress):
         """Write the state after so many updates, whole or not at all; remove all but the newest ones."""

@@ -40,8 +40,8 @@ def predict(
     was_training = model.training
     model.eval()
     parts = Parts.for_model(model, precision, tokens).of_split(split, batch_size)
-    with autocast(device, precision)():  # around all parts, so that every weight is cast once
-        for rows, batch in progress_bar(iterable=parts, desc="evaluation", unit="part"):
+    with autocast(device, precision):  # around all parts, so that every weight is cast once
+        for rows, batch in progress_bar(parts, desc="evaluation", unit="part"):
             outputs[torch.from_numpy(rows).to(device)] = model(task, batch).float()
     model.train(was_training)
     return all_reduce_sum(outputs).cpu().numpy()

@@ -89,8 +89,8 @@ def train(model, data, options, machine, folder, precision="float32"):
 @pytest.fixture
 def as_in_bfloat16(monkeypatch):
     """fine_tune(precision="bfloat16") goes the ways that it goes there, but computes in float64."""
-    monkeypatch.setattr(trainer, "autocast", lambda *_: contextlib.nullcontext)
-    monkeypatch.setattr(evaluate, "autocast", lambda *_: contextlib.nullcontext)
+    monkeypatch.setattr(trainer, "autocast", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(evaluate, "autocast", lambda *_: contextlib.nullcontext())
     monkeypatch.setattr(trainer, "Bfloat16Copies", functools.partial(Bfloat16Copies, dtype=torch.float64))
 
 

@@ -1,0 +1,59 @@
+"""Which rows each update of the weights is computed from."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from data_utils.batches import mixed_batches
+from mt_dnn.flags.training import OptimizationOptions
+from mt_dnn.training.task_data import TaskData
+
+
+@dataclass(frozen=True)
+class Update:
+    """One step of the optimizer: the gradients of `batches` are summed up before it.
+
+    A batch has rows of one task: (the task's data, indices of the batch's rows in the split `train`).
+    """
+
+    batches: list[tuple[TaskData, np.ndarray]]
+
+    @property
+    def n_rows(self) -> int:
+        """The number of rows in all batches."""
+        return sum(len(rows) for _, rows in self.batches)
+
+    @property
+    def n_tokens(self) -> int:
+        """The number of tokens in all batches, padding not included."""
+        return sum(int(task_data.train.lengths[rows].sum()) for task_data, rows in self.batches)
+
+    @property
+    def tasks(self) -> set[str]:
+        """The names of the tasks whose batches these are."""
+        return {task_data.task.name for task_data, _ in self.batches}
+
+
+def updates_of_epoch(
+    data: Sequence[TaskData], optimization: OptimizationOptions, seed: int, epoch: int, skip: int = 0
+) -> list[Update]:
+    """Return the updates of an epoch, counted from 1, without its first `skip` batches, which are done already.
+
+    Every row comes up once. `seed` and `epoch` decide the order, and the batches of the tasks are mixed.
+    """
+    by_name = {task_data.task.name: task_data for task_data in data}
+    lengths = {name: task_data.train.lengths[task_data.rows] for name, task_data in by_name.items()}
+    batches = [
+        (by_name[name], by_name[name].rows[chosen])
+        for name, chosen in mixed_batches(lengths, optimization.batch_size, seed, epoch)
+    ]
+    step = optimization.grad_accumulation_step
+    return [Update(batches[start : start + step]) for start in range(skip, len(batches), step)]
+
+
+def updates_per_epoch(data: Sequence[TaskData], optimization: OptimizationOptions) -> int:
+    """Return the number of updates in an epoch."""
+    batches = sum(math.ceil(len(task_data.rows) / optimization.batch_size) for task_data in data)
+    return math.ceil(batches / optimization.grad_accumulation_step)
