@@ -24,10 +24,10 @@ class Expectation:
     """`expected`: in words, what a value should be. `misfits(key, value)`: yields a Misfit for all that is not so."""
 
     expected: str
-    misfits: Callable[[str, Any], Iterator[Misfit]]
+    misfits: Callable[[str, object], Iterator[Misfit]]
 
 
-def check(expectation: Expectation, value: Any, where: str | Path, key: str = "", advice: str = "") -> None:
+def check(expectation: Expectation, value: object, where: str | Path, key: str = "", advice: str = "") -> None:
     """Raise UserError for the first thing in `value` that is not as expected.
 
     `where`: the file, as the reader knows it; `key`: where `value` stands in it ("" for all of it);
@@ -39,7 +39,7 @@ def check(expectation: Expectation, value: Any, where: str | Path, key: str = ""
         )
 
 
-def fits(expectation: Expectation, value: Any) -> bool:
+def fits(expectation: Expectation, value: object) -> bool:
     """Whether `value` is as expected."""
     return next(expectation.misfits("", value), None) is None
 
@@ -47,7 +47,7 @@ def fits(expectation: Expectation, value: Any) -> bool:
 def value_that(expected: str, holds: Callable[[Any], bool]) -> Expectation:
     """A value for which `holds(value)` is true; `expected` says so in words."""
 
-    def misfits(key: str, value: Any) -> Iterator[Misfit]:
+    def misfits(key: str, value: object) -> Iterator[Misfit]:
         if not holds(value):
             yield key, show(value), expected
 
@@ -70,9 +70,9 @@ def number(low: float = -math.inf, high: float = math.inf, name: str = "a number
     return value_that(f"{name}{_bounds(low, high)}", lambda value: is_number(value) and low <= value <= high)
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: object) -> bool:
     """Whether `value` is a finite number, whole or not."""
-    return type(value) in (int, float) and abs(value) < math.inf
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < math.inf
 
 
 def _bounds(low: float, high: float) -> str:
@@ -92,7 +92,7 @@ def list_of(item: Expectation, at_least: int = 0, distinct: bool = False, expect
     """A list of at least so many values, each as `item` says; with `distinct`, every value once."""
     expected = expected or f"a list{f' of at least {at_least}' * (at_least > 0)}, each {item.expected}"
 
-    def misfits(key: str, value: Any) -> Iterator[Misfit]:
+    def misfits(key: str, value: object) -> Iterator[Misfit]:
         if not isinstance(value, list) or len(value) < at_least:
             yield key, show(value), expected
             return
@@ -108,7 +108,7 @@ def mapping_of(item: Expectation, name: Expectation = TEXT, at_least: int = 0, e
     """At least so many entries {name: value}, the names as `name` says, the values as `item` says."""
     expected = expected or f"{f'at least {at_least} of ' * (at_least > 0)}`{name.expected}: {item.expected}`"
 
-    def misfits(key: str, value: Any) -> Iterator[Misfit]:
+    def misfits(key: str, value: object) -> Iterator[Misfit]:
         if not isinstance(value, dict) or len(value) < at_least:
             yield key, show(value), expected
             return
@@ -129,7 +129,7 @@ def fields(
     known = {**required, **(optional or {})}
     expected = expected or f"keys {', '.join(known)}"
 
-    def misfits(key: str, value: Any) -> Iterator[Misfit]:
+    def misfits(key: str, value: object) -> Iterator[Misfit]:
         if not isinstance(value, dict):
             yield key, show(value), expected
             return
@@ -156,18 +156,18 @@ def either(*expectations: Expectation, expected: str = "") -> Expectation:
 def both(first: Expectation, second: Expectation) -> Expectation:
     """A value that fits `first`, and then also `second`, which is only asked where the first holds."""
 
-    def misfits(key: str, value: Any) -> Iterator[Misfit]:
+    def misfits(key: str, value: object) -> Iterator[Misfit]:
         found = list(first.misfits(key, value))
         yield from found or second.misfits(key, value)
 
     return Expectation(first.expected, misfits)
 
 
-def _below(key: str, name: Any) -> str:
+def _below(key: str, name: object) -> str:
     return f"{key}.{name}" if key else str(name)
 
 
-def show(value: Any) -> str:
+def show(value: object) -> str:
     """`value` as an error line shows it: as Python writes it, long ones cut."""
     return _SHORT.repr(value)
 

@@ -29,7 +29,7 @@ def write_json(path: str | Path, content: dict[str, Any]) -> None:
         file.write(_to_json(content, "\n") + "\n")
 
 
-def _to_json(value: Any, line_end: str) -> str:
+def _to_json(value: object, line_end: str) -> str:
     """`line_end`: a line feed and the indentation of the line that `value` begins on."""
     deeper = line_end + "  "
     if isinstance(value, dict) and value:
@@ -126,9 +126,10 @@ def read_text(path: str | Path, what: str) -> str:
         raise UserError(f"{path}: not UTF-8 text, expected {what}") from None
 
 
-def refuse_unusable(content: Any) -> None:
+def refuse_unusable(content: object) -> None:
     """Raise Unusable for nesting that recursive code can't follow, and for what can't be written again."""
-    left, seen = [(content, 0)], set()
+    left: list[tuple[object, int]] = [(content, 0)]
+    seen: set[int] = set()
     while left:
         value, depth = left.pop()
         if depth > DEEPEST:

@@ -9,7 +9,7 @@ DEFAULT_CRITERION = "example"  # of importance (mt_dnn/tickets/criteria.py): the
 class RunFolder:
     """The files of one run of train.py or rewind.py; `result` is written last and says "finished"."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self.config = self.folder / "config.json"
         self.log = self.folder / "log.txt"
@@ -33,11 +33,11 @@ class RunFolder:
         """The importance scores that are there, by any criterion."""
         return sorted(self.folder.glob("importance*.json"))
 
-    def predictions(self, dataset):
-        """Dev predictions; `dataset` is told apart only where a task has several dev sets."""
+    def predictions(self, dataset: str | None) -> Path:
+        """Predictions of a dev set; `dataset`: its name, or None if it is the only one."""
         return self.folder / (f"dev_predictions_{dataset}.tsv" if dataset else "dev_predictions.tsv")
 
-    def why_failed(self):
+    def why_failed(self) -> str:
         """The line that a failed run left, or ""."""
         with contextlib.suppress(FileNotFoundError):
             return " ".join(self.failure.read_text(encoding="utf-8", errors="replace").split())
@@ -57,6 +57,6 @@ def _suffix(criterion: str) -> str:
     return "_" * (criterion != DEFAULT_CRITERION) + by_criterion(criterion)
 
 
-def ticket_name(n_heads, n_ffns):
+def ticket_name(n_heads: int, n_ffns: int) -> str:
     """The name of a ticket in files and folders: how many heads and FFNs it closes."""
     return f"heads_{n_heads}_ffns_{n_ffns}"

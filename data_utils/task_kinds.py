@@ -6,7 +6,7 @@ A new kind is one object in TASK_KINDS, and its loss in `mt_dnn/loss.py`. Nothin
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, ClassVar
+from typing import ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 
@@ -19,11 +19,15 @@ LABEL = value_that(
 )
 
 
+Label = TypeVar("Label", bound=int | float)  # a label as it is stored
+Answer = TypeVar("Answer")  # a prediction as a caller of a classifier gets it
+
+
 class BadLabel(ValueError):
     """A label that a raw file should not have: BadLabel(reason in short, what was expected)."""
 
 
-class TaskKind(ABC):
+class TaskKind(ABC, Generic[Label, Answer]):
     """One kind. Its methods get `labels`, the label names that the task's entry lists, in the order of their ids.
 
     `name`: as `kind` in a task file; `metrics`: those that a task can choose from; `label_type`: numpy's, of stored
@@ -33,7 +37,7 @@ class TaskKind(ABC):
     name: ClassVar[str]
     metrics: ClassVar[Mapping[str, Metric]]
     label_type: ClassVar[str]
-    problem_type: ClassVar[str]
+    problem_type: ClassVar[Literal["single_label_classification", "regression"]]
     answer_columns: ClassVar[tuple[str, ...]]
     expected_labels: ClassVar[Expectation]
 
@@ -46,7 +50,7 @@ class TaskKind(ABC):
         """The names of the outputs of the task's head, in their order."""
 
     @abstractmethod
-    def parse(self, field: str, labels: tuple[str, ...]) -> int | float:
+    def parse(self, field: str, labels: tuple[str, ...]) -> Label:
         """Return the label that a field of a raw file holds; raise BadLabel if it holds none."""
 
     @abstractmethod
@@ -54,7 +58,7 @@ class TaskKind(ABC):
         """Turn outputs (rows, outputs) into predictions (rows,), comparable with stored labels."""
 
     @abstractmethod
-    def constant(self, gold: np.ndarray) -> int | float:
+    def constant(self, gold: np.ndarray) -> Label:
         """Return the one answer to all rows that needs no model, from their stored labels `gold`, (rows,)."""
 
     def measure(self, metrics: Iterable[str], gold: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
@@ -62,7 +66,7 @@ class TaskKind(ABC):
         return compute({name: self.metrics[name] for name in metrics}, gold, self.decide(outputs))
 
     @abstractmethod
-    def show(self, label: Any, labels: tuple[str, ...]) -> str:
+    def show(self, label: Label, labels: tuple[str, ...]) -> str:
         """Write a stored label as the raw files do."""
 
     @abstractmethod
@@ -74,15 +78,15 @@ class TaskKind(ABC):
         """Yield, for each row of outputs (rows, outputs), the prediction and what is known of it beside."""
 
     @abstractmethod
-    def answers(self, outputs: np.ndarray, labels: tuple[str, ...]) -> list[Any]:
+    def answers(self, outputs: np.ndarray, labels: tuple[str, ...]) -> list[Answer]:
         """Return, for each row of outputs (rows, outputs), the prediction as a caller of a classifier gets it."""
 
     @abstractmethod
-    def answer_fields(self, answer: Any) -> tuple[str, ...]:
+    def answer_fields(self, answer: Answer) -> tuple[str, ...]:
         """Write one of answers(), as many fields as `answer_columns`."""
 
 
-class Classification(TaskKind):
+class Classification(TaskKind[int, tuple[str, float]]):
     """One of several classes: an output per class, the highest is chosen."""
 
     name = "classification"
@@ -119,7 +123,7 @@ class Classification(TaskKind):
         """The most frequent class; of equally frequent ones the first."""
         return int(np.bincount(gold).argmax())
 
-    def show(self, label: Any, labels: tuple[str, ...]) -> str:
+    def show(self, label: int, labels: tuple[str, ...]) -> str:
         return labels[label]
 
     def prediction_columns(self, labels: tuple[str, ...]) -> tuple[str, ...]:
@@ -144,7 +148,7 @@ class Classification(TaskKind):
         return torch.from_numpy(outputs).softmax(1).numpy()
 
 
-class Regression(TaskKind):
+class Regression(TaskKind[float, float]):
     """A number: one output, which is the prediction."""
 
     name = "regression"
@@ -173,7 +177,7 @@ class Regression(TaskKind):
         """The mean."""
         return float(np.mean(gold))
 
-    def show(self, label: Any, labels: tuple[str, ...]) -> str:
+    def show(self, label: float, labels: tuple[str, ...]) -> str:
         return f"{label:g}"
 
     def prediction_columns(self, labels: tuple[str, ...]) -> tuple[str, ...]:

@@ -141,10 +141,11 @@ def select_tasks(tasks: dict[str, Task], names: Iterable[str], path: str | Path)
     return [tasks[name] for name in names]
 
 
-def read_task(path: str | Path, name: str, entry: Any, key: str = "") -> Task:
+def read_task(path: str | Path, name: str, entry: dict[str, Any], key: str = "") -> Task:
     """Return the Task that `entry` of the file `path` describes; `key`: where it stands there (`name` if left out).
 
-    Raises UserError, naming file and key, if it is not as documented.
+    `entry` is as the file has it, and is checked here. Raises UserError, naming file and key, if it is not as
+    documented.
     """
     key = key or name
     check(NAME, name, path, key)
@@ -188,14 +189,15 @@ def _expected_entry() -> Expectation:
     )
 
 
-def _read_layout(path: str | Path, key: str, entry: dict[str, Any], own: Any) -> Layout:
+def _read_layout(path: str | Path, key: str, entry: dict[str, Any], own: str | dict[str, Any]) -> Layout:
     """`own`: what the entry's split `key` says: a file name, or a mapping whose keys overrule the task's.
 
     (Test files often have other columns than training files.)
     """
     own = {"file": own} if isinstance(own, str) else own
     check(SPLIT, own, path, key)
-    text, label, columns = (own.get(name, entry.get(name)) for name in ("text", "label", "columns"))
+    layout: dict[str, Any] = {"text": None, "label": None, "columns": None, **entry, **own}
+    text, label, columns = layout["text"], layout["label"], layout["columns"]
     check(TEXT_COLUMNS, text, path, f"{key}.text")
     split = key.rpartition(".")[2]
     if label is None and (split == "train" or _is_dev(split)):

@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from data_utils.check import TEXT, check, fields, integer, list_of, mapping_of, one_of, value_that
+from data_utils.check import TEXT, Expectation, check, fields, integer, list_of, mapping_of, one_of, value_that
 from data_utils.errors import UserError
 from data_utils.files import sha256, write_folder_whole
 from data_utils.json_file import read_json, write_json
@@ -35,7 +35,7 @@ CHUNK = 4096  # rows tokenized at a time: bounds the memory, whatever the size o
 AGAIN = "run prepro.py again"
 
 
-def _array(*types: str):
+def _array(*types: str) -> Expectation:
     return fields({"type": one_of(*types), "sha256": TEXT})
 
 

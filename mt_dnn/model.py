@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from data_utils.hub import hub_errors, save_tokenizer, weight_types
 from data_utils.saved_tasks import SavedTasks
 from data_utils.tasks import Task
 from mt_dnn.encoders.attention import save_work
+from mt_dnn.encoders.encoder import Encoder, TaskModel
 from mt_dnn.encoders.families import encoder_class, refuse_other_architecture, takes_token_types
 from mt_dnn.encoders.float32 import Float32Linear, layers_alone_in_autocast
 from mt_dnn.tickets.masks import Mask, encoder_name, read_mask, refuse_other_model, saved_mask, tickets_for, write_mask
@@ -30,13 +31,15 @@ POOLER = {"pooler.dense.weight", "pooler.dense.bias"}
 FLOATS = {"F64", "F32", "F16", "BF16"}  # types of weights, as safetensors names them
 
 
-class Model(nn.Module):
-    """`encoder`: one of families.py, which is made to save work (attention.py) unless `plain`; `heads`: a linear
-    layer by task name; `shared`: by task name the SharedTicket that the task's batches run through, where they do not
-    take the whole encoder; `exact_sharing`: whether an update leaves alone what the tickets of its tasks close (see
-    updating())."""
+class Model(TaskModel):
+    """One encoder, and a head for each task.
 
-    def __init__(self, encoder, tasks, plain=False):
+    `heads`: a linear layer by task. `shared`: the SharedTicket that a task's batches run through, by task name; a task
+    that is not in it takes the whole encoder. `exact_sharing`: see updating().
+    """
+
+    def __init__(self, encoder: Encoder, tasks: Sequence[Task], plain: bool = False) -> None:
+        """`encoder`: is made to save work (attention.py), in place, unless `plain`."""
         super().__init__()
         self.encoder = encoder
         save_work(encoder, plain)
@@ -46,28 +49,30 @@ class Model(nn.Module):
         self.heads = nn.ModuleDict(
             {_key(task): Float32Linear(encoder.config.hidden_size, task.n_outputs) for task in tasks}
         )
-        self.shared, self.exact_sharing = {}, False
+        self.shared: dict[str, SharedTicket] = {}
+        self.exact_sharing = False
 
-    @property
-    def device(self):
-        return self.encoder.device
-
-    def draw_heads(self, seed):
+    def draw_heads(self, seed: int) -> None:
         """Draw the task heads anew, and the pooler if it was not pre-trained: weights normal(0, 0.02), biases 0."""
         generator = torch.Generator().manual_seed(seed)
         for layer in (*self.heads.values(), *([self.encoder.pooler.dense] if lacks_pooler(self.encoder) else [])):
-            nn.init.normal_(layer.weight, 0, 0.02, generator=generator)
-            nn.init.zeros_(layer.bias)
+            nn.init.normal_(layer.get_parameter("weight"), 0, 0.02, generator=generator)
+            nn.init.zeros_(layer.get_parameter("bias"))
 
     def share(self, tickets: dict[str, Ticket], exact: bool = False) -> None:
-        """From now on run a task's batches through its ticket, {task name: Ticket}, in the shared encoder, as it stands
-        on its device. `exact`: see updating()."""
+        """From now on, run a task's batches through its ticket, {task name: Ticket}, in the shared encoder.
+
+        Call it when the encoder is on its device. `exact`: see updating().
+        """
         self.exact_sharing = exact
         self.shared = {name: SharedTicket(self.encoder, ticket) for name, ticket in tickets.items() if ticket != DENSE}
 
     def updating(self, tasks: Iterable[str], optimizer: torch.optim.Optimizer) -> contextlib.AbstractContextManager:
-        """A context for the optimizer's step after batches of `tasks` (names). With exact sharing, heads that the
-        tickets of all of them close keep their weights and their entries of the optimizer's state."""
+        """Return a context for the optimizer's step after batches of `tasks` (names).
+
+        With exact sharing, heads that the tickets of all these tasks close keep their weights and their entries of the
+        optimizer's state.
+        """
         if not self.exact_sharing:
             return contextlib.nullcontext()
         tickets = [self.shared[name].ticket if name in self.shared else DENSE for name in tasks]
@@ -78,7 +83,7 @@ class Model(nn.Module):
 
         Where autocast is on, the encoder's layers run in its precision; pooler and head run in float32 (float32.py).
         """
-        encoder: Any = self.shared.get(task.name, self.encoder)
+        encoder = self.shared.get(task.name, self.encoder)
         mask = batch.get("attention_mask")
         if mask is not None:
             # What is added to the scores: 0 at tokens, -inf at padding. The library makes the same of a mask of 0 and
@@ -89,16 +94,16 @@ class Model(nn.Module):
         return self.heads[_key(task)](self.dropout[_key(task)](pooled))
 
 
-def _key(task):
+def _key(task: Task) -> str:
     return f"task_{task.name}"  # torch reserves names such as `train` and `type`
 
 
-def describe(encoder):
+def describe(encoder: Encoder) -> dict[str, Any]:
     """Return the `model` entry of a mask file: the name and Shape of an encoder that nothing was taken out of."""
     return {"name": encoder_name(encoder.config.name_or_path), **dataclasses.asdict(shape_of(encoder))}
 
 
-def shape_of(encoder):
+def shape_of(encoder: Encoder) -> Shape:
     """Return the Shape of an encoder that nothing was taken out of."""
     config = encoder.config
     return Shape(
@@ -110,12 +115,12 @@ def shape_of(encoder):
     )
 
 
-def count_parameters(module):
-    """Number of parameters of a module."""
+def count_parameters(module: nn.Module) -> int:
+    """Return the number of parameters of a module."""
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def load_encoder(name: str | Path, dropout: float = 0.1, attention: str = "sdpa") -> transformers.PreTrainedModel:
+def load_encoder(name: str | Path, dropout: float = 0.1, attention: str = "sdpa") -> Encoder:
     """Load a pre-trained encoder of one of the families, by hub name or from a local folder in the hub's format.
 
     Weights of other modules in the checkpoint (a language-model head) are passed over. The pooler may be missing, as it
@@ -164,7 +169,7 @@ def load_encoder(name: str | Path, dropout: float = 0.1, attention: str = "sdpa"
     return encoder
 
 
-def lacks_pooler(encoder: transformers.PreTrainedModel) -> bool:
+def lacks_pooler(encoder: Encoder) -> bool:
     """Whether an encoder's checkpoint had no pooler: every run then draws its own from its seed, as the task's head."""
     return getattr(encoder, "lacks_pooler", False)
 
@@ -195,7 +200,7 @@ def _rename(key: str, prefix: str, other: str) -> str:
 
 
 def load_model(
-    folder: str | Path, tasks: list[Task], attention: str = "sdpa", device: str | torch.device = "cpu"
+    folder: str | Path, tasks: Sequence[Task], attention: str = "sdpa", device: str | torch.device = "cpu"
 ) -> Model:
     """Load what save_model wrote, as a Model on `device` with the heads of `tasks` and each task's ticket in its place.
 

@@ -5,20 +5,21 @@ only. That saves five sixths of that layer's products with weights. torch has no
 and falls back to slow code, which attend() replaces.
 """
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import PretrainedConfig
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.models.bert.modeling_bert import eager_attention_forward
 
 from mt_dnn.encoders.dropout import Dropout, drop
+from mt_dnn.encoders.encoder import Encoder, SelfAttention
 from mt_dnn.encoders.families import family_of
 
 
-def save_work(encoder: PreTrainedModel, plain: bool = False) -> None:
+def save_work(encoder: Encoder, plain: bool = False) -> None:
     """Let `encoder` (one of families.py) do no more than its pooler's output needs, in place.
 
     The pooler's output stays the same up to rounding, and the weights keep their names. The last layer's hidden states
@@ -28,13 +29,8 @@ def save_work(encoder: PreTrainedModel, plain: bool = False) -> None:
     """
     layers = encoder.encoder.layer
     if family_of(encoder.config).relative_positions:
-        for layer in layers:  # pyright: ignore[reportGeneralTypeIssues]
-            layer.__class__, attention = RelativeLayer, layer.attention.attn
-            layer.first_position_only = layer is layers[-1] and not plain
-            attention.config = encoder.config
-            attention.register_buffer(
-                "open_heads", torch.arange(attention.num_attention_heads, device=encoder.device), persistent=False
-            )
+        for layer in layers:
+            RelativeLayer.take_over(layer, encoder.config, first_position_only=layer is layers[-1] and not plain)
     if plain:
         return
     if not family_of(encoder.config).relative_positions:
@@ -47,8 +43,23 @@ def save_work(encoder: PreTrainedModel, plain: bool = False) -> None:
                 setattr(module, name, Dropout(child.p))
 
 
+class BertSelfAttention(SelfAttention):
+    query: nn.Linear
+    key: nn.Linear
+    value: nn.Linear
+
+
+class BertAttention(nn.Module):
+    self: BertSelfAttention
+    output: nn.Module
+
+
 class FirstPositionLayer(nn.Module):
     """A layer whose output is that of the first position; the others are keys and values."""
+
+    attention: BertAttention
+    intermediate: nn.Module
+    output: nn.Module
 
     def forward(
         self, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None = None, *more: Any, **others: Any
@@ -65,19 +76,50 @@ class FirstPositionLayer(nn.Module):
         return self.output(self.intermediate(output), output)
 
 
+class RelativeSelfAttention(SelfAttention):
+    q: nn.Linear
+    k: nn.Linear
+    v: nn.Linear
+    o: nn.Linear
+    open_heads: torch.Tensor  # (open heads,) indices
+
+
+class RelativeAttention(nn.Module):
+    attn: RelativeSelfAttention
+    LayerNorm: nn.LayerNorm
+    dropout: nn.Dropout
+
+
 class RelativeLayer(nn.Module):
     """A layer of MPNet, whose heads add biases by distance to their scores; here only its open heads do.
 
     The library's own code takes the biases of all heads. `first_position_only`: as in FirstPositionLayer.
     """
 
+    attention: RelativeAttention
+    intermediate: nn.Module
+    output: nn.Module
+    first_position_only: bool
+
+    @classmethod
+    def take_over(cls, layer: nn.Module, config: PretrainedConfig, first_position_only: bool) -> None:
+        """Make the library's `layer`, of an encoder with that `config`, one of these, in place."""
+        layer.__class__ = cls
+        layer = cast(RelativeLayer, layer)
+        layer.first_position_only = first_position_only
+        attention = layer.attention.attn
+        attention.config = config
+        heads = torch.arange(config.num_attention_heads, device=attention.q.weight.device)
+        attention.register_buffer("open_heads", heads, persistent=False)
+
     def forward(
         self,
         hidden_states: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
-        position_bias: Any = None,
+        position_bias: torch.Tensor | None = None,
         **others: Any,
     ) -> tuple[torch.Tensor]:
+        assert position_bias is not None  # MPNet's encoder always gives it
         attention = self.attention.attn
         queries = hidden_states[:, :1] if self.first_position_only else hidden_states
         bias = position_bias[:1, :, : queries.shape[1]].index_select(1, attention.open_heads)  # the same for all rows
@@ -93,7 +135,7 @@ class RelativeLayer(nn.Module):
 
 
 def _context(
-    attention: nn.Module, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None
+    attention: SelfAttention, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None
 ) -> torch.Tensor:
     """The heads' attention-weighted values side by side; query, key, value: (batch, length, heads x size)."""
     size = attention.attention_head_size
@@ -112,7 +154,7 @@ def _context(
 
 
 def attend(
-    module: nn.Module | None,
+    module: nn.Module,
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
@@ -124,7 +166,8 @@ def attend(
     """The library's scaled_dot_product_attention, except where there is dropout on a CPU.
 
     query, key, value: (batch, heads, length, size); attention_mask: added to the scores, (batch, heads, length, length)
-    or with 1 in place of some of them, or None. Returns (batch, length, heads, size), None.
+    or with 1 in place of some of them, or None; scaling: of the scores, 1 / sqrt(size) if None. Returns
+    (batch, length, heads, size), None.
     """
     if not dropout or query.device.type != "cpu":
         return sdpa_attention_forward(
@@ -133,7 +176,7 @@ def attend(
     batch, heads, _, size = query.shape
     query, key, value = (states.reshape(batch * heads, -1, size) for states in (query, key, value))
     mask = query.new_zeros(1) if attention_mask is None else attention_mask.expand(batch, heads, -1, -1).flatten(0, 1)
-    scores = torch.baddbmm(mask, query, key.transpose(1, 2), alpha=scaling)
+    scores = torch.baddbmm(mask, query, key.transpose(1, 2), alpha=size**-0.5 if scaling is None else scaling)
     return (drop(scores.softmax(-1), dropout) @ value).unflatten(0, (batch, heads)).transpose(1, 2), None
 
 

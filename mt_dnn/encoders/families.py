@@ -5,10 +5,12 @@ All are stacks of the same layer as BERT's: attention, LayerNorm, FFN, LayerNorm
 
 import dataclasses
 from dataclasses import dataclass
+from typing import cast
 
 import transformers
 
 from data_utils.errors import UserError
+from mt_dnn.encoders.encoder import Encoder
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ FAMILIES = {  # by the `model_type` of a config.json
 }
 
 
-def family_of(config):
+def family_of(config: transformers.PretrainedConfig) -> Family:
     """Return the Family of an encoder with this config.
 
     Raises UserError if the config belongs to no family (the error lists all families), or if the library can not run it
@@ -100,22 +102,24 @@ def refuse_other_padding(config: transformers.PretrainedConfig, pad_id: object) 
         )
 
 
-def takes_token_types(config):
+def takes_token_types(config: transformers.PretrainedConfig) -> bool:
     """Whether an encoder with this config tells first and second sentences apart."""
     return family_of(config).token_types and config.type_vocab_size > 1
 
 
-def encoder_class(config: transformers.PretrainedConfig) -> type[transformers.PreTrainedModel]:
+def encoder_class(config: transformers.PretrainedConfig) -> type[Encoder]:
     """Return the class of encoders with this config: a class of the library, or electra.py's."""
     family = family_of(config)
     if family.model == "ElectraWithPooler":
         from mt_dnn.encoders.electra import ElectraWithPooler
 
-        return ElectraWithPooler
+        return cast(type[Encoder], ElectraWithPooler)
     return getattr(transformers, family.model)
 
 
-def longest_row(encoder):
-    """How many tokens a row may have in `encoder`."""
-    positions = encoder.embeddings.position_embeddings
-    return positions.num_embeddings - (positions.padding_idx + 1 if family_of(encoder.config).after_padding else 0)
+def longest_row(encoder: Encoder) -> int:
+    """Return how many tokens a row may have in `encoder`."""
+    table = encoder.embeddings.position_embeddings
+    if table.padding_idx is None or not family_of(encoder.config).after_padding:
+        return table.num_embeddings
+    return table.num_embeddings - (table.padding_idx + 1)

@@ -1,9 +1,9 @@
 """Linear layers that compute in float32 in every precision: those outside the encoder's layers, such as the pooler."""
 
-from typing import Any
-
 import torch
 from torch import nn
+
+from mt_dnn.encoders.encoder import Encoder
 
 
 class Float32Linear(nn.Linear):
@@ -17,8 +17,8 @@ class Float32Linear(nn.Linear):
             return super().forward(states.to(self.weight.dtype))
 
 
-def layers_alone_in_autocast(encoder: Any) -> None:
-    """Let `encoder` (one of families.py) compute in float32 all but its layers, even within autocast; in place."""
+def layers_alone_in_autocast(encoder: Encoder) -> None:
+    """Let all of `encoder` but its layers compute in float32, even within autocast; in place."""
     encoder.pooler.dense.__class__ = Float32Linear
     if hasattr(encoder, "embeddings_project"):  # ELECTRA's, from the embeddings' width to the layers'
-        encoder.embeddings_project.__class__ = Float32Linear
+        encoder.get_submodule("embeddings_project").__class__ = Float32Linear

@@ -10,13 +10,14 @@ tokens alone, and the table's gradient is filled with zeros and summed up once p
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
-from transformers import PreTrainedModel
+
+from mt_dnn.encoders.encoder import Encoder
 
 CACHED = 2**16  # numbers that stay in a CPU's cache while many operations pass over them
 
@@ -24,7 +25,7 @@ CACHED = 2**16  # numbers that stay in a CPU's cache while many operations pass 
 class Split(Protocol):
     """What used_tokens() reads of a tokenized split."""
 
-    header: dict
+    header: dict[str, Any]
 
     def tokens_in_parts(self) -> Iterator[np.ndarray]: ...
 
@@ -32,7 +33,10 @@ class Split(Protocol):
 class UsedRows(nn.Module):
     """The rows of some tokens of an nn.Embedding, in its place; ids of tokens stay the same."""
 
-    def __init__(self, whole: nn.Embedding, used: np.ndarray):
+    used: torch.Tensor  # (tokens,) bool
+    row: torch.Tensor  # (tokens,) where a used token's row is
+
+    def __init__(self, whole: nn.Embedding, used: np.ndarray) -> None:
         """`used`: (tokens in the table,) bool, whether the token is used."""
         super().__init__()
         self.whole = [whole]  # in a list, so that its weights are not among this module's
@@ -68,25 +72,25 @@ class UsedRows(nn.Module):
         return whole
 
 
-def put_unused_rows_aside(encoder: PreTrainedModel, splits: Iterable[Split] | None) -> None:
+def put_unused_rows_aside(encoder: Encoder, splits: Iterable[Split] | None) -> None:
     """Replace the encoder's word embeddings by the rows that texts of `splits` use, or by all rows where it is None."""
-    whole = encoder.embeddings.word_embeddings
+    whole = cast(nn.Embedding, encoder.embeddings.word_embeddings)
     size = whole.num_embeddings
     encoder.embeddings.word_embeddings = UsedRows(
         whole, np.ones(size, bool) if splits is None else used_tokens(splits, size)
     )
 
 
-def sum_up_gradient(encoder: PreTrainedModel) -> None:
+def sum_up_gradient(encoder: Encoder) -> None:
     """Before an update: see UsedRows.sum_up_gradient()."""
-    if isinstance(encoder.embeddings.word_embeddings, UsedRows):
-        encoder.embeddings.word_embeddings.sum_up_gradient()
+    if isinstance(table := encoder.embeddings.word_embeddings, UsedRows):
+        table.sum_up_gradient()
 
 
-def put_unused_rows_back(encoder: PreTrainedModel, factors: Sequence[float]) -> None:
+def put_unused_rows_back(encoder: Encoder, factors: Sequence[float]) -> None:
     """After the last update: see UsedRows.put_back()."""
-    if isinstance(encoder.embeddings.word_embeddings, UsedRows):
-        encoder.embeddings.word_embeddings = encoder.embeddings.word_embeddings.put_back(factors)
+    if isinstance(table := encoder.embeddings.word_embeddings, UsedRows):
+        encoder.embeddings.word_embeddings = table.put_back(factors)
 
 
 def used_tokens(splits: Iterable[Split], size: int) -> np.ndarray:

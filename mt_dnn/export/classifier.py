@@ -4,12 +4,12 @@ import dataclasses
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
 import transformers
-from torch import Tensor, nn
+from torch import Tensor
 
 from data_utils.checksums import refuse_damaged_files
 from data_utils.errors import UserError
@@ -17,11 +17,15 @@ from data_utils.hub import hub_errors, load_tokenizer
 from data_utils.tasks import Layout, Task
 from data_utils.tokenized import TokenizedSplit, write_split
 from data_utils.tsv import Row
+from mt_dnn.encoders.encoder import Encoder, TaskModel
 from mt_dnn.encoders.families import longest_row, takes_token_types
 from mt_dnn.export.saved_model import SavedModel, find_saved_model
 from mt_dnn.model import load_model, refuse_no_numbers
 from mt_dnn.runtime.machine import choose_device, choose_tokens_at_once
 from mt_dnn.training.evaluate import predict
+
+if TYPE_CHECKING:
+    import onnxruntime  # pyright: ignore[reportMissingImports]
 
 BATCH_SIZE = 64
 TOKENS = 2**14  # at once on a GPU
@@ -48,18 +52,19 @@ def classifier_of(
     """Load `saved` for one of its tasks: see load_classifier()."""
     chosen, folder = saved.task(task), saved.folder
     model, tokenizer = load_saved(saved, choose_device(device)), load_tokenizer(folder, flag="")
-    encoder: Any = model.encoder
-    if encoder and (len(tokenizer) > encoder.config.vocab_size or saved.max_seq_len > longest_row(encoder)):
-        raise UserError(
-            f"{folder}: a tokenizer of {len(tokenizer)} tokens and rows of up to {saved.max_seq_len}, expected at most "
-            f"the encoder's {encoder.config.vocab_size} and {longest_row(encoder)}"
-        )
+    if not isinstance(model, OnnxClassifier):
+        tokens, longest = model.encoder.config.vocab_size, longest_row(model.encoder)
+        if len(tokenizer) > tokens or saved.max_seq_len > longest:
+            raise UserError(
+                f"{folder}: a tokenizer of {len(tokenizer)} tokens and rows of up to {saved.max_seq_len}, expected at "
+                f"most the encoder's {tokens} and {longest}"
+            )
     return Classifier(
         model, chosen, tokenizer, saved.max_seq_len, str(folder), saved.precision if precision == "auto" else precision
     )
 
 
-def load_saved(saved: SavedModel, device: torch.device) -> nn.Module:
+def load_saved(saved: SavedModel, device: torch.device) -> TaskModel:
     """Load the weights of `saved` to `device`; an ONNX model always runs on the CPU. Call it with (task, batch)."""
     if saved.format == "tickets":
         return load_model(saved.folder, saved.tasks, device=device)
@@ -71,7 +76,7 @@ class Classifier:
 
     def __init__(
         self,
-        model: Any,
+        model: TaskModel,
         task: Task,
         tokenizer: transformers.PreTrainedTokenizerBase,
         max_seq_len: int,
@@ -123,7 +128,7 @@ class Classifier:
         return outputs
 
 
-class HFClassifier(nn.Module):
+class HFClassifier(TaskModel):
     """A classifier of the library (..ForSequenceClassification), called as a Model is."""
 
     def __init__(self, classifier: transformers.PreTrainedModel) -> None:
@@ -133,14 +138,9 @@ class HFClassifier(nn.Module):
         self.inputs = ["input_ids", "attention_mask", *types]
 
     @property
-    def encoder(self) -> nn.Module:
+    def encoder(self) -> Encoder:
         """The encoder, whole."""
-        return self.classifier.base_model
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        return self.classifier.device
+        return cast(Encoder, self.classifier.base_model)
 
     def forward(self, task: Task, batch: dict[str, Tensor]) -> Tensor:
         """Return the logits, (batch, outputs), of its one task."""
@@ -170,13 +170,16 @@ def load_dense(saved: SavedModel) -> HFClassifier:
     return HFClassifier(classifier)
 
 
-class OnnxClassifier(nn.Module):
-    """An ONNX model, called as a Model is."""
+class OnnxClassifier(TaskModel):
+    """An ONNX model, called as a Model is. It computes on the CPU, in float32, and has no `encoder`."""
 
-    device, encoder = torch.device("cpu"), None
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return torch.device("cpu")
 
-    def __init__(self, session: Any, path: Path) -> None:
-        """`session`: an onnxruntime.InferenceSession of the file `path`."""
+    def __init__(self, session: "onnxruntime.InferenceSession", path: Path) -> None:
+        """`session`: of the file `path`."""
         super().__init__()
         self.session, self.path, self.inputs = session, path, [entry.name for entry in session.get_inputs()]
 

@@ -7,16 +7,19 @@ writes and prints.
 import contextlib
 import datetime
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from data_utils.door import launched_by_torchrun
 from data_utils.errors import UserError
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
+    from torch.nn import Parameter
 
 T = TypeVar("T")
+Items = TypeVar("Items", "np.ndarray", list)
 
 _apart = False
 
@@ -98,8 +101,8 @@ def apart(each_its_own: bool) -> Iterator[None]:
         torch.distributed.barrier()
 
 
-def shard(items: Any) -> Any:
-    """Return this process's part of `items` (a list or array): every world_size()-th one."""
+def shard(items: Items) -> Items:
+    """Return this process's part of `items`: every world_size()-th one."""
     return items[rank() :: world_size()]
 
 
@@ -123,7 +126,7 @@ def all_gather(state: T) -> list[T]:
     return states
 
 
-def all_reduce_gradients(parameters):
+def all_reduce_gradients(parameters: "Iterable[Parameter]") -> None:
     """Sum the gradients of `parameters` over the processes, in place; all processes must have those of the same ones.
 
     Call it after the last part of a batch; it takes one exchange. DistributedDataParallel would hide a part of that

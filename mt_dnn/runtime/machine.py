@@ -10,7 +10,7 @@ from data_utils.errors import UserError
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # of C's malloc.h
 
 
-def choose_device(name):
+def choose_device(name: str) -> torch.device:
     """Return the torch device for --device; raise UserError where CUDA is asked for and there is none."""
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError(
@@ -20,7 +20,7 @@ def choose_device(name):
     return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
 
 
-def choose_precision(name, device):
+def choose_precision(name: str, device: torch.device) -> str:
     """Return "bfloat16" or "float32" for --precision; auto is bfloat16 where the hardware multiplies it natively."""
     if name != "auto":
         return name
@@ -34,22 +34,22 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
 
-def choose_tokens_at_once(tokens, device):
-    """Return how many tokens are computed at once, for --tokens_at_once; None is all of a batch.
+def choose_tokens_at_once(tokens: int, device: torch.device) -> int | None:
+    """Return how many tokens are computed at once, for --tokens_at_once (0: choose); None is all of a batch.
 
     On a CPU so many that what a layer computes stays in its cache: 2048 is fastest there, and needs little memory.
     """
     return tokens or (2048 if device.type == "cpu" else None)
 
 
-def to_device(batch, device):
+def to_device(batch: dict[str, torch.Tensor], device: torch.device) -> dict[str, torch.Tensor]:
     """Return a batch's tensors on `device`. A GPU fetches them on its own while the next batch is made."""
     if device.type == "cpu":
         return batch
     return {name: tensor.pin_memory().to(device, non_blocking=True) for name, tensor in batch.items()}
 
 
-def save_time():
+def save_time() -> None:
     """Set up the process, before its first computation: what it computes stays the same, but is done sooner.
 
     Memory: C's allocator hands large blocks back to the system as soon as they are free, and every batch has to get

@@ -7,7 +7,6 @@ L2 norm within each layer (scores.py), and units are ranked by their scores (tic
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from data_utils.batches import sorted_batches
 from data_utils.errors import UserError
 from data_utils.tasks import Task
 from data_utils.tokenized import TokenizedSplit
+from mt_dnn.encoders.encoder import TaskModel
 from mt_dnn.loss import loss_per_row
 from mt_dnn.runtime.distributed import all_reduce_sum, shard
 from mt_dnn.runtime.log import progress_bar
@@ -24,8 +24,6 @@ from mt_dnn.runtime.machine import to_device
 from mt_dnn.tickets.gates import gated, ticket_gates
 from mt_dnn.tickets.prune import removed_weights
 from mt_dnn.tickets.ticket import DENSE, Scores, Ticket
-
-Model = Any  # mt_dnn.model.Model, which stands above this file
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ class TaskRows:
 # ---- the criteria ----
 
 
-def gradient_per_example(model: Model, data: TaskRows) -> Scores:
+def gradient_per_example(model: TaskModel, data: TaskRows) -> Scores:
     """I(u) = E_x |dL(x) / d xi_u| at xi = 1 (Liang et al. 2021, Section 3).
 
     x runs over the rows, L(x) is the loss of that one row, xi_u the gate of unit u. Every row has gates of its own. So
@@ -69,7 +67,7 @@ def gradient_per_example(model: Model, data: TaskRows) -> Scores:
     return mean_gradient(model, data, torch.abs)
 
 
-def gradient_per_token(model: Model, data: TaskRows) -> Scores:
+def gradient_per_token(model: TaskModel, data: TaskRows) -> Scores:
     """The same, but with a gate for every position; the absolute value is taken there, before the sum over positions.
 
     Michel et al. (2019) and the code released with both papers do so.
@@ -77,7 +75,9 @@ def gradient_per_token(model: Model, data: TaskRows) -> Scores:
     return mean_gradient(model, data, torch.abs, per_token=True)
 
 
-def mean_gradient(model: Model, data: TaskRows, size: Callable[[Tensor], Tensor], per_token: bool = False) -> Scores:
+def mean_gradient(
+    model: TaskModel, data: TaskRows, size: Callable[[Tensor], Tensor], per_token: bool = False
+) -> Scores:
     """Return the mean over rows of `size`, such as torch.abs, of the gradient of the row's loss by every gate."""
     heads, ffns = _zeros(model)
     dtype, device = model.encoder.dtype, model.device
@@ -95,7 +95,7 @@ def mean_gradient(model: Model, data: TaskRows, size: Callable[[Tensor], Tensor]
 
 
 @torch.no_grad()
-def loss_rise(model: Model, data: TaskRows) -> Scores:
+def loss_rise(model: TaskModel, data: TaskRows) -> Scores:
     """Leave one out: by how much the mean loss of the rows rises when this unit alone is closed.
 
     It takes layers x heads + layers + 1 forward passes over the rows. A score is negative where the loss falls.
@@ -113,12 +113,12 @@ def loss_rise(model: Model, data: TaskRows) -> Scores:
     return _mean_over_rows(heads, ffns, data)
 
 
-def _summed_loss(model: Model, task: Task, batch: dict[str, Tensor]) -> Tensor:
+def _summed_loss(model: TaskModel, task: Task, batch: dict[str, Tensor]) -> Tensor:
     return loss_per_row(model, task, batch).sum(dtype=torch.float64)
 
 
 @torch.no_grad()
-def magnitude(model: Model, data: TaskRows) -> Scores:
+def magnitude(model: TaskModel, data: TaskRows) -> Scores:
     """Root mean square of the weights and biases that go with the unit when it is pruned. Looks at no row."""
     heads, ffns = _zeros(model)
 
@@ -133,7 +133,7 @@ def magnitude(model: Model, data: TaskRows) -> Scores:
     return heads.cpu().numpy(), ffns.cpu().numpy()
 
 
-def _zeros(model: Model) -> tuple[Tensor, Tensor]:
+def _zeros(model: TaskModel) -> tuple[Tensor, Tensor]:
     """A zero for every head, (layers, heads), and FFN, (layers,), in float64."""
     config = model.encoder.config
     shape = config.num_hidden_layers, config.num_attention_heads
@@ -154,10 +154,10 @@ def _mean_over_rows(heads: Tensor, ffns: Tensor, data: TaskRows) -> Scores:
 
 @dataclass(frozen=True)
 class Criterion:
-    """`score`: from a Model and the rows to the scores; `at_most`: it looks at a fixed sample of so many rows (None: at
-    all of them); `signed`: whether a score may be negative."""
+    """`score`: scores a model with training rows; `at_most`: it looks at a fixed sample of so many rows (None: at all
+    of them); `signed`: whether a score may be negative."""
 
-    score: Callable[[Model, TaskRows], Scores]
+    score: Callable[[TaskModel, TaskRows], Scores]
     at_most: int | None = None
     signed: bool = False
 
@@ -177,8 +177,8 @@ def criterion_named(name: str) -> Criterion:
     return CRITERIA[name]
 
 
-def score(model: Model, data: TaskRows, name: str) -> Scores:
-    """Return the scores of a Model's heads, (layers, heads), and FFNs, (layers,), in float64, by the criterion `name`.
+def score(model: TaskModel, data: TaskRows, name: str) -> Scores:
+    """Return the scores of a model's heads, (layers, heads), and FFNs, (layers,), in float64, by the criterion `name`.
 
     Dropout is off, weights get no gradient, and autocast is not used: the scores are computed in float32. With several
     processes all of them return the same scores.

@@ -10,15 +10,13 @@ names.
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from mt_dnn.encoders.encoder import Encoder
 from mt_dnn.encoders.families import family_of
 from mt_dnn.tickets.ticket import Ticket
-
-Encoder = Any  # one of families.py, that of a Model
 
 
 @contextlib.contextmanager
@@ -49,7 +47,7 @@ def gated(encoder: Encoder, heads: Tensor, ffns: Tensor) -> Iterator[None]:
     try:
         for layer, head_gate, ffn_gate in zip(layers, heads, ffns, strict=True):
             handles.append(layer.get_submodule(output).register_forward_pre_hook(gate_context(head_gate)))
-            handles.append(layer.output.dense.register_forward_hook(gate_ffn(ffn_gate)))
+            handles.append(layer.get_submodule("output.dense").register_forward_hook(gate_ffn(ffn_gate)))
         yield
     finally:
         for handle in handles:

@@ -157,14 +157,14 @@ def _expected(content: dict[str, Any]) -> Expectation:
             "model": MODEL,
             "tickets": mapping_of(ticket, at_least=1, expected="a ticket by task name"),
         },
-        optional={"provenance": _provenance(content.get("tickets"))},
+        optional={"provenance": _provenance(content.get("tickets", ()))},
     )
 
 
-def _provenance(tickets: Any) -> Expectation:
+def _provenance(tickets: Iterable[str]) -> Expectation:
     """Where all tickets come from, or by task where each of `tickets` comes from."""
 
-    def misfits(key: str, value: Any) -> Iterator[Misfit]:
+    def misfits(key: str, value: object) -> Iterator[Misfit]:
         by_task = isinstance(value, dict) and any(isinstance(entry, dict) for entry in value.values())
         yield from (fields(dict.fromkeys(tickets, SOURCE)) if by_task else SOURCE).misfits(key, value)
 

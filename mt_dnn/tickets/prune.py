@@ -6,8 +6,8 @@ from operator import attrgetter
 import torch
 from torch import nn
 
+from mt_dnn.encoders.encoder import Encoder
 from mt_dnn.encoders.families import family_of
-from mt_dnn.tickets.gates import Encoder
 from mt_dnn.tickets.ticket import Ticket
 
 # {name of a parameter or buffer of an encoder: (dimension, indices along it)}
@@ -34,7 +34,7 @@ def removed_weights(encoder: Encoder, ticket: Ticket) -> list[torch.Tensor]:
     """Return all that prune() removes: the weights and biases of the ticket's heads and FFNs."""
     heads = [encoder.get_parameter(name).index_select(*part) for name, part in closed_parts(encoder, ticket).items()]
     layers = [encoder.encoder.layer[index] for index in sorted(ticket.ffns)]
-    linears = [linear for layer in layers for linear in (layer.intermediate.dense, layer.output.dense)]
+    linears = [layer.get_submodule(f"{name}.dense") for layer in layers for name in ("intermediate", "output")]
     return heads + [parameter for linear in linears for parameter in linear.parameters()]
 
 
@@ -68,7 +68,7 @@ def close_ffns(encoder: Encoder, ticket: Ticket) -> None:
     """Take the ticket's FFNs out of `encoder`, in place. Their LayerNorms stay, the same ones."""
     for index in ticket.ffns:
         layer = encoder.encoder.layer[index]
-        layer.intermediate, layer.output = nn.Identity(), ClosedFFN(layer.output.LayerNorm)
+        layer.intermediate, layer.output = nn.Identity(), ClosedFFN(layer.get_submodule("output.LayerNorm"))
 
 
 class ClosedFFN(nn.Module):

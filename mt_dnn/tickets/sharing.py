@@ -10,8 +10,9 @@ from typing import Any
 
 import torch
 from torch.func import functional_call
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from mt_dnn.tickets.gates import Encoder
+from mt_dnn.encoders.encoder import Encoder
 from mt_dnn.tickets.prune import close_ffns, closed_parts, kept_parts
 from mt_dnn.tickets.ticket import Ticket
 
@@ -33,7 +34,7 @@ class SharedTicket:
         self.encoder, self.ticket = encoder, ticket
         self.parts = kept_parts(encoder, ticket)
 
-    def __call__(self, **inputs: Any) -> Any:
+    def __call__(self, **inputs: Any) -> BaseModelOutputWithPooling:
         open_weights = {name: attrgetter(name)(self.encoder).index_select(*part) for name, part in self.parts.items()}
         layers = [self.encoder.encoder.layer[index] for index in self.ticket.ffns]
         ffns = [(layer.intermediate, layer.output) for layer in layers]

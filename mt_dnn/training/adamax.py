@@ -1,7 +1,6 @@
 """Adamax with decoupled weight decay."""
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 
@@ -19,7 +18,7 @@ class DecoupledAdamax(torch.optim.Adamax):
     """
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
         for group in self.param_groups:
             moved = [parameter for parameter in group["params"] if parameter.grad is not None]
             if group["decoupled_decay"] and moved:

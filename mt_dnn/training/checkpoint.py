@@ -1,4 +1,4 @@
-"""Everything a stopped training needs to go on as if it had not stopped.
+"""All that a stopped training needs to go on as if it had not stopped.
 
     <run>/checkpoint/update_120/state.safetensors   weights, optimizer, random states; the rest as JSON in its header
                                /sha256              its fingerprint, as sha256sum writes it
@@ -14,30 +14,40 @@ import shutil
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors import safe_open
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from data_utils.errors import UserError
 from data_utils.files import save_tensors, sha256, write_folder_whole
+from mt_dnn.encoders.encoder import TaskModel
 from mt_dnn.runtime.distributed import all_gather, on_main_process, rank
 from mt_dnn.runtime.log import log
 
 KEPT = 2
 
+Tensors = dict[str, Tensor]
+
 
 @dataclass
 class Progress:
-    """How far a training is. `epochs`: those done and evaluated; of the next one, the `batches` that are done, the
-    `seconds` they took and, by task, their `losses` summed over rows."""
+    """How far a training is.
 
-    epochs: list = field(default_factory=list)
+    `epochs`: those that are done and evaluated, as metrics.jsonl has them. Of the next epoch: how many `batches` are
+    done, the `seconds` that they took, and by task their `losses`, summed over rows.
+    """
+
+    epochs: list[dict[str, Any]] = field(default_factory=list)
     batches: int = 0
     seconds: float = 0.0
-    losses: dict = field(default_factory=dict)
+    losses: dict[str, float] = field(default_factory=dict)
 
-    def end_epoch(self, entry):
+    def end_epoch(self, entry: dict[str, Any]) -> None:
         """An epoch is done and evaluated; `entry` is what metrics.jsonl says of it."""
         self.epochs.append(entry)
         self.batches, self.seconds, self.losses = 0, 0.0, {}
@@ -46,9 +56,11 @@ class Progress:
 class Checkpoints:
     """The checkpoints of one training, in `folder`; one is `due()` every `minutes`."""
 
-    def __init__(self, folder, minutes, model, optimizer, schedule):
+    def __init__(
+        self, folder: Path, minutes: float, model: TaskModel, optimizer: Optimizer, scheduler: LRScheduler
+    ) -> None:
         self.folder, self.pause = folder, 60 * minutes
-        self.model, self.optimizer, self.schedule = model, optimizer, schedule
+        self.model, self.optimizer, self.scheduler = model, optimizer, scheduler
         self.saved = time.monotonic()
 
     def due(self, epoch_ends: bool) -> bool:
@@ -57,7 +69,7 @@ class Checkpoints:
         pause = 0.1 * self.pause if epoch_ends else self.pause
         return on_main_process(lambda: time.monotonic() - self.saved >= pause)
 
-    def save(self, update, progress):
+    def save(self, update: int, progress: Progress) -> None:
         """Write the state after so many updates, whole or not at all; remove all but the newest ones."""
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         optimizer = self.optimizer.state_dict()
@@ -66,7 +78,7 @@ class Checkpoints:
             for number, state in optimizer["state"].items()
             for name, value in state.items()
         }
-        randoms = all_gather(_random_states(next(self.model.parameters()).device))
+        randoms = all_gather(_random_states(self.model.device))
         tensors |= {
             f"random.{number}.{name}": value
             for number, (states, _) in enumerate(randoms)
@@ -75,7 +87,7 @@ class Checkpoints:
         rest = {
             "progress": dataclasses.asdict(progress),
             "optimizer": optimizer["param_groups"],
-            "schedule": self.schedule.state_dict(),
+            "schedule": self.scheduler.state_dict(),
             "random": [state for _, state in randoms],
         }
         on_main_process(
@@ -83,31 +95,32 @@ class Checkpoints:
         )
         self.saved = time.monotonic()
 
-    def _write(self, update, tensors, rest):
+    def _write(self, update: int, tensors: Tensors, rest: dict[str, Any]) -> None:
         with write_folder_whole(self.folder / f"update_{update}") as beside:
             save_tensors(beside / "state.safetensors", tensors, {"rest": json.dumps(rest)})
             (beside / "sha256").write_text(f"{sha256(beside / 'state.safetensors')}  state.safetensors\n")
         for old in self._found()[KEPT:]:
             shutil.rmtree(old)
 
-    def _found(self):
+    def _found(self) -> list[Path]:
         """The folders of checkpoints, newest first. Others, such as a copy "update_60 (copy)", are passed over."""
         found = [path for path in self.folder.glob("update_*") if re.fullmatch(r"update_\d+", path.name)]
         return sorted(found, key=lambda path: -int(path.name.removeprefix("update_")))
 
-    def _newest_whole(self):
-        """The newest undamaged checkpoint, or None; damaged ones are removed."""
+    def _newest_whole(self) -> Path | None:
+        """Return the newest undamaged checkpoint, or None; damaged ones are removed."""
         for found in self._found():
             if _is_whole(found):
                 return found
             shutil.rmtree(found)
+        return None
 
-    def restore(self):
-        """Put the newest undamaged checkpoint's state back; return its Progress, that of a start where there is none.
+    def restore(self) -> Progress:
+        """Put the state of the newest undamaged checkpoint back, and return its Progress; without one, an empty one.
 
-        A process beyond those that wrote it keeps its own random state.
+        If there are more processes than wrote it, those beyond keep their own random state.
 
-        Raises UserError where another version wrote it, so that names or shapes in it are others.
+        Raises UserError if names or shapes in it are others, because another version wrote it.
         """
         folder = on_main_process(self._newest_whole)
         if folder is None:
@@ -123,19 +136,19 @@ class Checkpoints:
         return progress
 
     def _put_back(self, folder: Path) -> Progress:
-        """Put the state in `folder` back; return its Progress. The exceptions are those of whatever does not fit."""
+        """Put the state in `folder` back; return its Progress. Whatever does not fit raises its own exception."""
         with safe_open(folder / "state.safetensors", "pt") as file:
             rest, tensors = json.loads(file.metadata()["rest"]), {name: file.get_tensor(name) for name in file.keys()}
         self.model.load_state_dict(
             {name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")}
         )
-        states = {}
+        states: dict[int, Tensors] = {}
         for name, value in tensors.items():
             if name.startswith("optimizer."):
                 _, number, key = name.split(".", 2)
                 states.setdefault(int(number), {})[key] = value
         self.optimizer.load_state_dict({"state": states, "param_groups": rest["optimizer"]})
-        self.schedule.load_state_dict(rest["schedule"])
+        self.scheduler.load_state_dict(rest["schedule"])
         if rank() < len(rest["random"]):
             prefix = f"random.{rank()}."
             _set_random_states(
@@ -145,8 +158,8 @@ class Checkpoints:
         return Progress(**rest["progress"])
 
 
-def _is_whole(folder):
-    """Whether a checkpoint's fingerprint is right; if not, say so."""
+def _is_whole(folder: Path) -> bool:
+    """Whether a checkpoint's fingerprint is right; if it is not, the log says so."""
     try:
         whole = (folder / "sha256").read_text().split()[:1] == [sha256(folder / "state.safetensors")]
     except (OSError, UnicodeDecodeError):
@@ -156,15 +169,15 @@ def _is_whole(folder):
     return whole
 
 
-def _random_states(device):
+def _random_states(device: torch.device) -> tuple[Tensors, dict[str, Any]]:
     """Return this process's random states: (tensors, what JSON takes)."""
-    generator, state = {"torch": torch.get_rng_state()}, np.random.get_state()
+    generator, (name, keys, *rest) = {"torch": torch.get_rng_state()}, np.random.get_state(legacy=True)
     if device.type == "cuda":
         generator["cuda"] = torch.cuda.get_rng_state(device)
-    return generator, {"python": random.getstate(), "numpy": [state[0], state[1].tolist(), *state[2:]]}
+    return generator, {"python": random.getstate(), "numpy": [name, keys.tolist(), *rest]}
 
 
-def _set_random_states(generator, rest):
+def _set_random_states(generator: Tensors, rest: dict[str, Any]) -> None:
     torch.set_rng_state(generator["torch"])
     if "cuda" in generator and torch.cuda.is_available():
         torch.cuda.set_rng_state(generator["cuda"])

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from data_utils.files import write_whole
 from data_utils.metrics import average_score
 from data_utils.tasks import Task
 from data_utils.tokenized import TokenizedSplit
+from mt_dnn.encoders.encoder import TaskModel
 from mt_dnn.runtime.distributed import all_reduce_sum
 from mt_dnn.runtime.log import progress_bar
 from mt_dnn.runtime.machine import autocast
@@ -22,7 +22,7 @@ from mt_dnn.training.task_data import TaskData
 
 @torch.no_grad()
 def predict(
-    model: nn.Module,
+    model: TaskModel,
     task: Task,
     split: TokenizedSplit,
     batch_size: int,
@@ -53,7 +53,7 @@ def measure(task: Task, split: TokenizedSplit, outputs: np.ndarray) -> dict[str,
 
 
 def evaluate(
-    model: nn.Module,
+    model: TaskModel,
     data: Sequence[TaskData],
     batch_size: int,
     precision: str,

@@ -16,7 +16,9 @@ from mt_dnn.training.checkpoint import Progress
 class Pace:
     """Counts the updates of a training. Evaluations and checkpoints do not count as its time: see resume()."""
 
-    def __init__(self, updates: int, epochs: int, every: int, done: int, tasks: Iterable[str], device: torch.device):
+    def __init__(
+        self, updates: int, epochs: int, every: int, done: int, tasks: Iterable[str], device: torch.device
+    ) -> None:
         """`updates`: in all epochs. `every`: updates between two lines. `done`: updates that an earlier process did."""
         self.updates, self.epochs, self.every, self.tasks, self.device = updates, epochs, every, list(tasks), device
         self.done, self.done_before, self.busy = done, done, 0.0

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn
 
 from data_utils.batches import batches_of_few_shapes, sorted_batches
 from data_utils.tokenized import TokenizedSplit
+from mt_dnn.encoders.encoder import TaskModel
 from mt_dnn.encoders.families import longest_row
 from mt_dnn.runtime.distributed import shard
 from mt_dnn.runtime.machine import to_device
@@ -33,7 +33,7 @@ class Parts:
     few_shapes_up_to: int | None = None
 
     @classmethod
-    def for_model(cls, model: nn.Module, precision: str, tokens: int | None) -> "Parts":
+    def for_model(cls, model: TaskModel, precision: str, tokens: int | None) -> "Parts":
         """Choose few shapes where oneDNN multiplies: in bfloat16 on a CPU. In float32 they would only add padding."""
         on_onednn = precision == "bfloat16" and model.device.type == "cpu" and tokens
         return cls(model.device, tokens, longest_row(model.encoder) if on_onednn else None)

@@ -89,7 +89,7 @@ def fine_tune(
             with model.updating(update.tasks, optimizer):
                 optimizer.step()
             optimizer.zero_grad()
-            logged = pace.count(scheduler.get_last_lr()[0], update.n_tokens)
+            logged = pace.count(float(scheduler.get_last_lr()[0]), update.n_tokens)
             scheduler.step()
 
             progress.batches += len(update.batches)
