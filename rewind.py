@@ -4,6 +4,7 @@ With several tasks each of them trains its own ticket in the mask, inside one sh
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from data_utils.door import open_door
 from data_utils.errors import UserError
@@ -12,8 +13,12 @@ from mt_dnn.flags.commands import RewindOptions
 from mt_dnn.flags.parser import parse_options
 from mt_dnn.flags.training import DataOptions, MachineOptions, ModelOptions, OptimizationOptions
 
+if TYPE_CHECKING:
+    from mt_dnn.runs.run import Run
+    from mt_dnn.tickets.masks import Mask
 
-def main():
+
+def main() -> int:
     options, data, model, optimization, machine = parse_options(
         __doc__, RewindOptions, DataOptions, ModelOptions, OptimizationOptions, MachineOptions
     )
@@ -59,8 +64,10 @@ def main():
     return int(failed)
 
 
-def plan(masks, options, tasks, outcome):
+def plan(masks: "dict[Path, Mask]", options: RewindOptions, tasks: list[str], outcome: dict[str, Any]) -> "list[Run]":
     """Return a Run per mask and seed, each in its own folder; raise UserError if two would share one.
+
+    `masks`: by their files; `tasks`: the names of the tasks to train; `outcome`: from outcome_options().
 
     Folders are named after kind and criterion, and after what a single task's ticket closes, or the file of a mask for
     several tasks: winning/heads_14_ffns_1/seed_2018, loss/winning/..., tickets_of_mnli/winning/...

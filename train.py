@@ -11,7 +11,7 @@ from mt_dnn.flags.training import DataOptions, MachineOptions, ModelOptions, Opt
 from mt_dnn.run_config import read_run_config, refuse_other_config
 
 
-def main():
+def main() -> None:
     options, data, model, optimization, masks, machine = parse_options(
         __doc__, TrainOptions, DataOptions, ModelOptions, OptimizationOptions, MaskOptions, MachineOptions
     )
@@ -44,7 +44,8 @@ def main():
         keep_model=True,
     )
 
-    def what_is_left():
+    def what_is_left() -> tuple[bool, bool]:
+        """Whether to fine-tune, and whether to score."""
         train = options.do_train and not run.is_finished()
         if options.do_mask and files.result.exists():
             refuse_other_config(files.folder, read_run_config(files.config), {"holdout": data.holdout})

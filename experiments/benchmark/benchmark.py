@@ -19,7 +19,7 @@ from mt_dnn.flags.parser import Parser  # noqa: E402
 SPARSITIES = ["0.2", "0.5", "0.8"]
 
 
-def main():
+def main() -> None:
     parser = Parser(description=__doc__)
     parser.add_argument(
         "--device",
@@ -62,15 +62,20 @@ def main():
     save_time()
     device = choose_device(options.device)
     precision = choose_precision(options.precision, device)
-    found = {"machine": machine(device, precision), "repeats": options.repeats, "compared": {}}
+    compared = {}
     for name in options.on:
-        found["compared"][name] = compare(
-            *name.split(":"), device, precision, options.batches, options.repeats, SPARSITIES
-        )
+        shape, texts = name.split(":")
+        compared[name] = compare(shape, texts, device, precision, options.batches, options.repeats, SPARSITIES)
     print("commands", flush=True)
-    found["commands"] = starts.measure(device, options.repeats)
+    commands = starts.measure(device, options.repeats)
     print("growth", flush=True)
-    found["growth"] = growth.measure(device, precision, 32, options.repeats)
+    found = {
+        "machine": machine(device, precision),
+        "repeats": options.repeats,
+        "compared": compared,
+        "commands": commands,
+        "growth": growth.measure(device, precision, 32, options.repeats),
+    }
 
     output, table = Path(options.output_dir), to_markdown(found)
     write_json(output / "benchmark.json", found)

@@ -2,12 +2,18 @@
 
 import tempfile
 import time
+from collections.abc import Iterable, Iterator
+from typing import Any
 
+import numpy as np
+import torch
 import transformers
 from limit import wait
 from made_up import make_config, make_tokenizer
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Sampler
 from transformers.trainer_pt_utils import get_length_grouped_indices
+
+from data_utils.tokenized import TokenizedSplit
 
 transformers.utils.logging.set_verbosity_error()
 transformers.utils.logging.disable_progress_bar()
@@ -16,8 +22,8 @@ transformers.utils.logging.disable_progress_bar()
 class Examples(Dataset):
     """Rows of a split as Trainer takes them."""
 
-    def __init__(self, split, rows):
-        batches = [split.batch([row]) for row in rows]
+    def __init__(self, split: TokenizedSplit, rows: Iterable[int]) -> None:
+        batches = [split.batch(np.array([row])) for row in rows]
         self.examples = [
             {
                 "input_ids": batch["input_ids"][0].tolist(),
@@ -28,10 +34,10 @@ class Examples(Dataset):
             for batch in batches
         ]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.examples)
 
-    def __getitem__(self, row):
+    def __getitem__(self, row: int) -> dict[str, Any]:
         return self.examples[row]
 
 
@@ -42,18 +48,15 @@ class ByTrainer:
     The optimizer is the Trainer's default in both cases: fused AdamW.
     """
 
-    def __init__(self, shape, split, device, precision, best, batch_size):
+    def __init__(
+        self, shape: str, split: TokenizedSplit, device: torch.device, precision: str, best: bool, batch_size: int
+    ) -> None:
         self.model = transformers.BertForSequenceClassification(make_config(shape))
-        self.split, self.tokenizer, self.device, self.best, self.batch_size = (
-            split,
-            make_tokenizer(),
-            device,
-            best,
-            batch_size,
-        )
+        self.split, self.tokenizer, self.device = split, make_tokenizer(), device
+        self.best, self.batch_size = best, batch_size
         self.bfloat16 = best and precision == "bfloat16"
 
-    def _trainer(self, rows, folder, seed=0):
+    def _trainer(self, rows: np.ndarray, folder: str, seed: int = 0) -> tuple[transformers.Trainer, Examples]:
         arguments = transformers.TrainingArguments(
             folder,
             per_device_train_batch_size=self.batch_size,
@@ -79,10 +82,10 @@ class ByTrainer:
             order = get_length_grouped_indices(
                 [len(example["input_ids"]) for example in examples.examples], self.batch_size, mega_batch_mult=len(rows)
             )
-            trainer._get_train_sampler = lambda *_: order
+            trainer._get_train_sampler = lambda train_dataset=None: _InOrder(order)
         return trainer, examples
 
-    def fine_tune(self, rows):
+    def fine_tune(self, rows: np.ndarray) -> float:
         """Return the seconds of training on `rows` once, without what comes before the first batch."""
         with tempfile.TemporaryDirectory() as folder:
             trainer, _ = self._trainer(rows, folder)
@@ -91,7 +94,7 @@ class ByTrainer:
                 callback for callback in trainer.callback_handler.callbacks if isinstance(callback, _Clock)
             ).seconds
 
-    def evaluate(self, rows):
+    def evaluate(self, rows: np.ndarray) -> float:
         """Return the seconds that the outputs of `rows` take."""
         with tempfile.TemporaryDirectory() as folder:
             trainer, examples = self._trainer(rows, folder)
@@ -101,14 +104,29 @@ class ByTrainer:
             return time.perf_counter() - started
 
 
+class _InOrder(Sampler[int]):
+    """Takes rows in a given order."""
+
+    def __init__(self, order: list[int]) -> None:
+        self.order = order
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.order)
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+
 class _Clock(transformers.TrainerCallback):
-    def __init__(self, device):
+    """Takes the time of a training, from its first batch to its last."""
+
+    def __init__(self, device: torch.device) -> None:
         self.device = device
 
-    def on_train_begin(self, *_, **__):
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
         wait(self.device)
         self.started = time.perf_counter()
 
-    def on_train_end(self, *_, **__):
+    def on_train_end(self, *_: Any, **__: Any) -> None:
         wait(self.device)
         self.seconds = time.perf_counter() - self.started

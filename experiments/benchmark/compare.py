@@ -1,6 +1,8 @@
 """One encoder shape on one distribution of lengths: our work, Trainer's and the limit, in turns."""
 
 import importlib.util
+from collections.abc import Sequence
+from typing import Any
 
 import limit
 import numpy as np
@@ -19,7 +21,7 @@ WITH_ADAMW = f"fine-tuning{ADAMW}"
 COST = {"minilm:rte": 1, "minilm:sst": 1 / 2, "base:rte": 5, "base:sst": 2}  # of a batch, about
 
 
-def machine(device, precision):
+def machine(device: torch.device, precision: str) -> dict[str, str]:
     """Return what the numbers belong to."""
     name = (
         torch.cuda.get_device_name(device)
@@ -34,7 +36,15 @@ def machine(device, precision):
     }
 
 
-def compare(shape, texts, device, precision, batches, repeats, sparsities):
+def compare(
+    shape: str,
+    texts: str,
+    device: torch.device,
+    precision: str,
+    batches: int,
+    repeats: int,
+    sparsities: Sequence[str],
+) -> dict[str, Any]:
     """Return a dictionary of what was measured.
 
     Its keys: "rows", "tokens", "matrix_rate" (operations per second), "seconds": {work: median} and
@@ -104,7 +114,7 @@ def compare(shape, texts, device, precision, batches, repeats, sparsities):
     }
 
 
-def to_markdown(found):
+def to_markdown(found: dict[str, Any]) -> str:
     """Return the tables of all that was found."""
     system = found["machine"]
     lines = [

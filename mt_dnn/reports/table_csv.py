@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from mt_dnn.reports.comparison import Comparison, Scores
@@ -26,7 +26,7 @@ def _digits(value: float | None, scale: int = 100) -> float | str:
     return "" if value is None else float(f"{value / scale:.6g}")
 
 
-def _compared(name: str, scale: int = 100):
+def _compared(name: str, scale: int = 100) -> Callable[[Line], float | str]:
     return lambda line: _digits(getattr(line.to_dense, name), scale) if line.to_dense else ""
 
 
