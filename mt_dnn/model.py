@@ -100,7 +100,7 @@ def _key(task: Task) -> str:
 
 def describe(encoder: Encoder) -> dict[str, Any]:
     """Return the `model` entry of a mask file: the name and Shape of an encoder that nothing was taken out of."""
-    return {"name": encoder_name(encoder.config.name_or_path), **dataclasses.asdict(shape_of(encoder))}
+    return {"name": encoder_name(encoder.config.name_or_path or ""), **dataclasses.asdict(shape_of(encoder))}
 
 
 def shape_of(encoder: Encoder) -> Shape:

@@ -29,7 +29,10 @@ def main() -> None:
 
     save_time()
     with memory_advice("end other programs that use it, or take --device cpu"):
-        (predict_test_sets if options.glue_format else predict_rows)(options)
+        if options.glue_format and options.output:
+            predict_test_sets(options, options.output)
+        else:
+            predict_rows(options)
 
 
 def predict_rows(options: PredictOptions) -> None:
@@ -53,8 +56,8 @@ def utf8_output() -> IO[str]:
     return sys.stdout
 
 
-def predict_test_sets(options: PredictOptions) -> None:
-    """Write a zip for GLUE's server."""
+def predict_test_sets(options: PredictOptions, output: str) -> None:
+    """Write the zip `output` for GLUE's server."""
     from mt_dnn.export.classifier import classifier_of
     from mt_dnn.export.saved_model import find_saved_model
     from mt_dnn.export.submission import write_submission
@@ -64,9 +67,9 @@ def predict_test_sets(options: PredictOptions) -> None:
         for saved in map(find_saved_model, options.runs)
         for task in saved.tasks
     ]
-    missing = write_submission(options.output, classifiers, options.raw_dir, options.task_def, print)
+    missing = write_submission(output, classifiers, options.raw_dir, options.task_def, print)
     rest = f"; for a whole submission it lacks {', '.join(missing)}" if missing else ""
-    print(f"{options.output}: keeps the rules{rest}")
+    print(f"{output}: keeps the rules{rest}")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from data_utils.task_kinds import TASK_KINDS
 from data_utils.tasks import Layout, Task
 from data_utils.tokenized import TokenizedSplit
 from mt_dnn.encoders.encoder import Encoder
+from mt_dnn.encoders.families import encoder_class
 
 SHAPES: dict[str, dict[str, Any]] = {
     "minilm": {
@@ -64,7 +65,8 @@ def make_config(shape: str, dropout: float = 0.1) -> transformers.BertConfig:
 
 def make_encoder(shape: str) -> Encoder:
     """Return a BERT of that shape with random weights."""
-    return transformers.BertModel._from_config(make_config(shape), attn_implementation="sdpa")
+    config = make_config(shape)
+    return encoder_class(config)._from_config(config, attn_implementation="sdpa")
 
 
 def make_task(name: str) -> Task:
@@ -116,7 +118,7 @@ def make_tokenizer() -> transformers.PreTrainedTokenizerBase:
         "".join(parts) for parts in itertools.product(syllables, repeat=math.ceil(math.log(VOCABULARY, len(syllables))))
     )
     vocabulary = [*SPECIAL, *itertools.islice(words, VOCABULARY - len(SPECIAL))]
-    return transformers.BertTokenizerFast(vocab={word: number for number, word in enumerate(vocabulary)})
+    return transformers.BertTokenizer(vocab={word: number for number, word in enumerate(vocabulary)})
 
 
 def write_texts(folder: Path, name: str, texts: str, part: float = 1.0) -> None:
@@ -127,9 +129,8 @@ def write_texts(folder: Path, name: str, texts: str, part: float = 1.0) -> None:
     lengths = lengths_like(texts)
     lengths = lengths[: max(1, round(part * len(lengths)))]
     rows = {"train": lengths, "dev": lengths[:100]}
-    words = iter(
-        make_tokenizer().convert_ids_to_tokens(word_ids(sum(int(lengths.sum()) for lengths in rows.values()), seed=1))
-    )
+    ids = word_ids(sum(int(lengths.sum()) for lengths in rows.values()), seed=1)
+    words = iter(make_tokenizer().convert_ids_to_tokens(ids.tolist()))
     for split, lengths in rows.items():
         with write_whole(folder / name / f"{split}.tsv") as file:
             file.write("sentence\tlabel\n")

@@ -140,7 +140,8 @@ def _context(
     """The heads' attention-weighted values side by side; query, key, value: (batch, length, heads x size)."""
     size = attention.attention_head_size
     query, key, value = (projected.unflatten(-1, (-1, size)).transpose(1, 2) for projected in (query, key, value))
-    function = ALL_ATTENTION_FUNCTIONS.get_interface(attention.config._attn_implementation, eager_attention_forward)
+    name = attention.config._attn_implementation or "eager"
+    function = ALL_ATTENTION_FUNCTIONS.get_interface(name, eager_attention_forward)
     context, _ = function(
         attention,
         query,

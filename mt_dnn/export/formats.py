@@ -47,6 +47,7 @@ def export(saved: SavedModel, name: str, file_format: str, output: Path) -> str:
     if saved.format != "tickets":
         raise UserError(f"{saved.folder}: a {saved.format} export, expected the folder of a run, or a compact export")
     original, mask = classifier_of(saved, name, "cpu"), saved.mask()
+    assert isinstance(original.model, Model)  # the format is "tickets"
     task, ticket, tokenizer = original.task, mask.tickets[name], original.tokenizer
     compact = take_out(original.model, task, ticket)
     dense = dense_classifier(saved.folder, compact, task, ticket)

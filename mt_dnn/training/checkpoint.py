@@ -171,10 +171,12 @@ def _is_whole(folder: Path) -> bool:
 
 def _random_states(device: torch.device) -> tuple[Tensors, dict[str, Any]]:
     """Return this process's random states: (tensors, what JSON takes)."""
-    generator, (name, keys, *rest) = {"torch": torch.get_rng_state()}, np.random.get_state(legacy=True)
+    generator, state = {"torch": torch.get_rng_state()}, np.random.get_state(legacy=False)
     if device.type == "cuda":
         generator["cuda"] = torch.cuda.get_rng_state(device)
-    return generator, {"python": random.getstate(), "numpy": [name, keys.tolist(), *rest]}
+    twister = state["state"]
+    numpys = [state["bit_generator"], twister["key"].tolist(), twister["pos"], state["has_gauss"], state["gauss"]]
+    return generator, {"python": random.getstate(), "numpy": numpys}
 
 
 def _set_random_states(generator: Tensors, rest: dict[str, Any]) -> None:
