@@ -38,7 +38,7 @@ def _before_they_were_options(content: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def refuse_other_config(folder: Any, saved: dict[str, Any], wanted: dict[str, Any]) -> None:
+def refuse_other_config(folder: str | Path, saved: dict[str, Any], wanted: dict[str, Any]) -> None:
     """Raise UserError, naming the keys, if the run in `folder` was made with other options than asked for now.
 
     Where data and encoder lie may differ; what they are is compared by name and fingerprint.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-def flag(default: Any, help_text: str, **more: Any) -> Any:
+def flag(default: object, help_text: str, **more: Any) -> Any:
     """Return a dataclass field that becomes a command-line flag.
 
     `more` goes to argparse's add_argument, except `name`, the flag's name where it is not the field's, and
