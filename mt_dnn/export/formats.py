@@ -94,7 +94,7 @@ def take_out(model: Model, task: Task, ticket: Ticket) -> Model:
 
 
 def dense_classifier(saved: SavedModel, model: Model, task: Task, ticket: Ticket) -> transformers.PreTrainedModel:
-    """Return the library's classifier that gives the outputs of `model`: of `saved`, for one task, pruned by `ticket`.
+    """Return the library's classifier that gives the outputs of `model`, which is `saved` for one task, pruned.
 
     What the ticket closes is there, and zero. A head whose values and output columns are zero adds nothing, nor does an
     FFN whose second layer is zero with its bias.
