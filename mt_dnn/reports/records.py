@@ -96,12 +96,12 @@ def read_records(folders: Iterable[str | Path]) -> list[Record]:
     """
     found: dict[str, Record] = {}
     for folder, name in names_of(folders).items():
-        own = [*read_run_folders(folder, name)]
+        below = [*read_run_folders(folder, name)]
         for path in find(folder, RUNS):
-            own += collected_records(read_collection(path.parent))
-        if not own:
+            below += collected_records(read_collection(path.parent))
+        if not below:
             raise UserError(f"{folder}: no finished run (result.json), expected a folder of train.py or rewind.py")
-        for record in own:
+        for record in below:
             found.setdefault(record.name, record)
     return [found[name] for name in in_order(found)]
 
