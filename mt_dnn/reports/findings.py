@@ -68,7 +68,7 @@ def baseline_line(transition: Transition, baseline: Baseline) -> str:
 
 
 def boundary_line(transition: Transition) -> str:
-    """Where the phase boundary is, or which way the data shows none. Needs the dense model and winning tickets."""
+    """Where the phase boundary is, or why there is none to see. Needs the dense model and winning tickets."""
     sparsest, below = boundary(transition)
     if not sparsest:
         return (
