@@ -21,7 +21,7 @@ def write_checksums(folder: Path) -> None:
 def refuse_damaged_files(folder: Path) -> None:
     """Raise UserError, naming the file, unless the files in `folder` are those of its SHA256SUMS.
 
-    Models that an earlier version saved have none and pass, as does a file that was added.
+    A model without SHA256SUMS, which an earlier version saved, passes. So does a file that was added later.
     """
     sums = folder / NAME
     if not sums.exists():

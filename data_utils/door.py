@@ -36,11 +36,8 @@ def open_door(main: Callable[[], int | None]) -> NoReturn:
             status = ended.code
         if sys.stdout:
             sys.stdout.flush()
-        if launched_by_torchrun() and status in (
-            None,
-            0,
-            1,
-        ):  # threads of a group of processes can abort an ordinary exit
+        if launched_by_torchrun() and status in (None, 0, 1):
+            # An ordinary exit can be aborted by threads of the process group.
             if sys.stderr:
                 sys.stderr.flush()
             os._exit(status or 0)

@@ -16,8 +16,8 @@ class NoSuchFile(UserError):
 
 
 class RunFailed(UserError):
-    """A run that can't be done, as memory is full; others may do better."""
+    """A run that failed on its own, as where memory is full. Other runs may succeed."""
 
 
 class Diverged(RunFailed):
-    """A run whose loss is no number, nor would it be one from any of its checkpoints."""
+    """A run whose loss is NaN or infinite, and would be so again from any of its checkpoints."""

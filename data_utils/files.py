@@ -99,14 +99,14 @@ def make_folder(folder: str | Path) -> None:
 
 @contextlib.contextmanager
 def _errors_name(path: str | Path, beside: Path) -> Iterator[None]:
-    """Within the block, errors that come of writing `beside` name `path`, which the reader knows."""
+    """Within the block, an error about `beside` names `path` instead, which the reader knows."""
     try:
         yield
     except UnicodeEncodeError as error:
         unknown = error.object[error.start : error.end]
         raise UserError(f"{path}: {unknown!r} can't be written, expected text that UTF-8 has") from None
     except OSError as error:
-        if error.filename is None:  # a full disk does not tell
+        if error.filename is None:  # that of a full disk names no file
             error.filename = str(path)
         elif str(error.filename).startswith(str(beside)):
             error.filename = str(path) + str(error.filename).removeprefix(str(beside))
@@ -118,7 +118,7 @@ def _errors_name(path: str | Path, beside: Path) -> Iterator[None]:
 
 
 def _system_error(error: Exception, path: str | Path) -> OSError | None:
-    """Return the OSError behind an error of a library in Rust (tokenizers, safetensors), which only its text tells."""
+    """Return the OSError behind an error of a Rust library (tokenizers, safetensors); only the text has its number."""
     found = re.search(r"\(os error (\d+)\)", str(error))
     return OSError(int(found[1]), os.strerror(int(found[1])), str(path)) if found else None
 
@@ -128,7 +128,8 @@ def _beside(path: Path) -> Path:
 
 
 def remove_left_overs(folder: str | Path) -> None:
-    """Remove what stopped processes of this machine left half-written in `folder`, and of others two days ago."""
+    """Remove half-written files from `folder`: those of this machine's stopped processes, and those of other machines
+    that are older than two days."""
     for part in Path(folder).glob(".*.part"):
         pid = part.name.split(".")[-2]
         with contextlib.suppress(OSError):  # another process may be removing it too
@@ -150,7 +151,7 @@ def _is_alive(pid: str) -> bool:
 def find(folder: str | Path, pattern: str) -> list[Path]:
     """Return the files below `folder` whose path ends like `pattern`, sorted.
 
-    Checkpoints are left out, as they may vanish meanwhile, and hidden folders.
+    Hidden folders are left out, and checkpoints, which may vanish meanwhile.
     """
     found: list[Path] = []
     for place, folders, files in os.walk(folder):

@@ -13,7 +13,7 @@ from data_utils.json_file import TOO_DEEP, Unusable, bounded_integer, read_text,
 def read_yaml(path: str | Path, expected: str) -> dict[str, Any]:
     """Return the entries of a YAML file, {name: entry}; `expected` says for the complaint what an entry looks like.
 
-    Raises UserError, naming file and line, if it is none or has no entries, and as read_json does.
+    Raises UserError, naming file and line, if the file is not YAML or has no entries, and where read_json does.
     """
     text = read_text(path, f"entries {expected} as YAML")
     try:
@@ -33,11 +33,11 @@ def read_yaml(path: str | Path, expected: str) -> dict[str, Any]:
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """Refuses what PyYAML silently takes for something else.
+    """Refuses what PyYAML silently misreads.
 
-    - Of two equal names it takes the last entry; but a task that was pasted twice should be noticed.
-    - Names such as 1, null or yes become a number, None or True.
-    - Numbers such as 010 or 1_0 become 8 or 10, so a label would not be what the raw files say.
+    - The same name twice: PyYAML keeps the last entry. A task that was pasted twice should be noticed.
+    - Names such as 1, null or yes: PyYAML makes them a number, None or True.
+    - Numbers such as 010 or 1_0: PyYAML makes them 8 or 10, so a label would differ from the raw files.
     """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:

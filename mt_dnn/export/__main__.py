@@ -25,7 +25,7 @@ def main() -> None:
     output = Path(options.output or run.exports / options.file_format)
     places = {task.name: output / task.name if len(saved.tasks) > 1 else output for task in saved.tasks}
     for place in places.values():
-        refuse_to_replace(place, saved.folder)
+        refuse_to_replace(place, saved)
     for name, place in places.items():
         table = export(saved, name, options.file_format, place)
         print(f"{place}: {name}, {options.file_format}\n\n{table}", flush=True)

@@ -43,14 +43,14 @@ def export(saved: SavedModel, name: str, file_format: str, output: Path) -> str:
     """
     if file_format == "onnx":
         _refuse_missing_packages()
-    refuse_to_replace(output, saved.folder)
+    refuse_to_replace(output, saved)
     if saved.format != "tickets":
         raise UserError(f"{saved.folder}: a {saved.format} export, expected the folder of a run, or a compact export")
     original, mask = classifier_of(saved, name, "cpu"), saved.mask()
     assert isinstance(original.model, Model)  # the format is "tickets"
     task, ticket, tokenizer = original.task, mask.tickets[name], original.tokenizer
     compact = take_out(original.model, task, ticket)
-    dense = dense_classifier(saved.folder, compact, task, ticket)
+    dense = dense_classifier(saved, compact, task, ticket)
     one_mask = Mask(mask.kind, mask.model, {name: ticket}, mask.provenance_of(name))
     one_task = SavedTasks(SAVED_AS[file_format], {name: task}, saved.max_seq_len)
     with write_folder_whole(output) as beside:
@@ -94,14 +94,14 @@ def take_out(model: Model, task: Task, ticket: Ticket) -> Model:
     return alone
 
 
-def dense_classifier(folder: Path, model: Model, task: Task, ticket: Ticket) -> transformers.PreTrainedModel:
-    """Return the library's classifier that gives the outputs of `model`, which is pruned by `ticket`.
+def dense_classifier(saved: SavedModel, model: Model, task: Task, ticket: Ticket) -> transformers.PreTrainedModel:
+    """Return the library's classifier that gives the outputs of `model`, which is `saved` for one task, pruned.
 
     What the ticket closes is there, and zero. A head whose values and output columns are zero adds nothing, nor does an
-    FFN whose second layer is zero with its bias. `folder`: where the encoder's config.json is.
+    FFN whose second layer is zero with its bias.
     """
-    with hub_errors(folder, "a saved model", flag=""):
-        config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    with hub_errors(saved.folder, "a saved model", flag=""):
+        config = transformers.AutoConfig.from_pretrained(saved.folder, trust_remote_code=False)
     config.id2label = dict(enumerate(task.kind.output_names(task.labels)))
     config.label2id = {label: number for number, label in config.id2label.items()}
     config.problem_type = task.kind.problem_type
@@ -173,13 +173,10 @@ def write_onnx(path: Path, model: Model, task: Task) -> None:
         config._attn_implementation = attention
 
 
-def refuse_to_replace(output: Path, folder: Path) -> None:
-    """Raise UserError unless `output` is new, or an earlier export without folders in it.
-
-    `folder`, from which the model is exported, is not replaced either.
-    """
+def refuse_to_replace(output: Path, saved: SavedModel) -> None:
+    """Raise UserError unless `output` is new, or an earlier export without folders in it, other than `saved` itself."""
     if output.exists() and (
-        output.resolve() == folder.resolve()
+        output.resolve() == saved.folder.resolve()
         or not (output / TABLE).is_file()
         or any(path.is_dir() for path in output.iterdir())
     ):

@@ -14,13 +14,13 @@ def _of_accuracy(value: float, rows: int) -> float:
 
 
 def _of_f1(value: float, rows: int) -> float:
-    """F1 = 2 q / (1 + q), where q is the share of true positives among rows that are not true negatives.
+    """F1 = 2 q / (1 + q), where q is the fraction of true positives among the rows that are not true negatives.
 
     The error of F1 follows from that of q by the delta method. q is a proportion of at most `rows` rows; of exactly as
     many for a baseline of F1 above 0, which calls no row negative.
     """
-    share = value / (2 - value)
-    return 2 / (1 + share) ** 2 * _of_accuracy(share, rows)
+    q = value / (2 - value)
+    return 2 / (1 + q) ** 2 * _of_accuracy(q, rows)
 
 
 def _of_correlation(value: float, rows: int) -> float:
@@ -63,7 +63,7 @@ def baseline_of(records: list[Record], task: str) -> Baseline | None:
         rows = record.result["tasks"][task]["dev_sets"]
         found = {name: record.baseline[name] for name in rows if name in record.baseline}
         if len(found) == len(rows):
-            values = {(name, metric): value for name, own in found.items() for metric, value in own.items()}
+            values = {(name, metric): value for name, metrics in found.items() for metric, value in metrics.items()}
             errors = {key: 100 * sampling_error(key[1], value, rows[key[0]]) for key, value in values.items()}
             in_points = {key: 100 * value for key, value in values.items()}
             return Baseline(in_points, errors, 100 * average_score({task: found}))

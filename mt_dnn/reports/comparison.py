@@ -54,20 +54,20 @@ def compare(values: Scores, reference: Scores) -> Comparison:
     shared = sorted(values.keys() & reference.keys())
     if not shared:
         return Comparison(0, None, why="no shared seed")
-    own, other = (np.array([scores[seed] for seed in shared]) for scores in (values, reference))
-    difference = float(np.mean(own - other))
+    scores, others = (np.array([of[seed] for seed in shared]) for of in (values, reference))
+    difference = float(np.mean(scores - others))
     if len(shared) == 1:
         return Comparison(1, difference, why="1 shared seed")
-    if np.ptp(own - other) < ALIKE:
+    if np.ptp(scores - others) < ALIKE:
         return Comparison(len(shared), difference, why="the same with every seed")
-    test = stats.ttest_rel(own, other)
+    test = stats.ttest_rel(scores, others)
     interval = test.confidence_interval(CONFIDENCE)
     return Comparison(len(shared), difference, float(interval.low), float(interval.high), float(test.pvalue))
 
 
 def compare_family(values: Mapping[Key, Scores], reference: Scores) -> dict[Key, Comparison]:
     """Compare each of `values` with `reference`; return {key: Comparison}, corrected for all of them together."""
-    return corrected({key: compare(own, reference) for key, own in values.items()})
+    return corrected({key: compare(scores, reference) for key, scores in values.items()})
 
 
 def corrected(family: Mapping[Key, Comparison]) -> dict[Key, Comparison]:

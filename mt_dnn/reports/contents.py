@@ -191,13 +191,13 @@ def _overlaps(tickets: Tickets) -> Iterator[Block]:
             f"Tickets of one task and one choice for {tickets.encoder}: no two whose overlap could be shown."
         )
     for units, rows in overlapping.items():
-        if levels := [level for level in tickets.levels if any(level in own for own in rows.values())]:
+        if levels := [level for level in tickets.levels if any(level in indices for indices in rows.values())]:
             yield Heading(f"Overlap of closed {units}, winning tickets of {tickets.encoder}", 3)
             yield Table(
                 ["heads + FFNs closed", *(f"{heads} + {ffns}" for heads, ffns in levels)],
                 [
-                    [pair, *(f"{own[level]:.2f}" if level in own else "" for level in levels)]
-                    for pair, own in rows.items()
+                    [pair, *(f"{indices[level]:.2f}" if level in indices else "" for level in levels)]
+                    for pair, indices in rows.items()
                 ],
                 f"Jaccard index: closed {units} that two tickets share, by those that either closes; means over all "
                 "pairs of tickets. Chance: what two independent, uniformly random choices of the same sizes are "

@@ -31,8 +31,8 @@ def findings(transition: Transition) -> Iterator[str]:
             yield from noise_lines(transition)
     accuracies = [(dev_set, metric) for dev_set, metric in transition.metrics.values() if metric == "accuracy"]
     if max(len(point.runs) for point in transition.points) == 1 and accuracies:
-        share, rows = mean(transition.points[0].values(*accuracies[0])) / 100, transition.dev_rows[accuracies[0][0]]
-        error = 100 * sampling_error("accuracy", share, rows)
+        accuracy, rows = mean(transition.points[0].values(*accuracies[0])) / 100, transition.dev_rows[accuracies[0][0]]
+        error = 100 * sampling_error("accuracy", accuracy, rows)
         yield f"one seed; the sampling error of one accuracy on {rows} rows is {error:.1f} points"
 
 
@@ -68,7 +68,7 @@ def baseline_line(transition: Transition, baseline: Baseline) -> str:
 
 
 def boundary_line(transition: Transition) -> str:
-    """Where the phase boundary is, or which way the data shows none. Needs the dense model and winning tickets."""
+    """Where the phase boundary is, or why there is none to see. Needs the dense model and winning tickets."""
     sparsest, below = boundary(transition)
     if not sparsest:
         return (

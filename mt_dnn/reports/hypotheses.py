@@ -87,7 +87,7 @@ def complete(available: Mapping[int, Collection[Item]]) -> tuple[list[int], list
     choices = [
         (seeds, list(items))
         for items in available.values()
-        if items and (seeds := sorted(seed for seed, own in available.items() if set(items) <= set(own)))
+        if items and (seeds := sorted(seed for seed, others in available.items() if set(items) <= set(others)))
     ]
     return max(choices, key=lambda choice: (len(choice[0]) * len(choice[1]), len(choice[0])), default=([], []))
 

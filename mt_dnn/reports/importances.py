@@ -46,7 +46,7 @@ def by_criterion(scores: Mapping[str, tuple[str, dict]]) -> dict[str, dict[tuple
 
 @dataclass(frozen=True)
 class Agreement:
-    """Spearman's rank correlation of two criteria's scores on one `task`: {seed: that of the heads}, of the FFNs."""
+    """Spearman's rank correlation of the scores of two criteria, `one` and `other`, on a `task`, by seed."""
 
     task: str
     one: str

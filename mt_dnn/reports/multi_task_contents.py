@@ -48,11 +48,11 @@ def decide(rows: Sequence[Row]) -> list[Decision]:
     """Compare every row with MT-DNN of its encoder, then winning tickets with the other ones of the same mask."""
     found = []
     for encoder in dict.fromkeys(row.encoder for row in rows):
-        own = [row for row in rows if row.encoder == encoder]
-        for dense in (row for row in own if row.kind == "dense"):
-            found += _family([(row, dense) for row in own if row is not dense])
-        for winning in (row for row in own if row.kind == "winning"):
-            others = [row for row in own if row.kind not in ("dense", "winning") and row.mask == winning.mask]
+        of_encoder = [row for row in rows if row.encoder == encoder]
+        for dense in (row for row in of_encoder if row.kind == "dense"):
+            found += _family([(row, dense) for row in of_encoder if row is not dense])
+        for winning in (row for row in of_encoder if row.kind == "winning"):
+            others = [row for row in of_encoder if row.kind not in ("dense", "winning") and row.mask == winning.mask]
             found += _family([(winning, other) for other in others])
     return found
 

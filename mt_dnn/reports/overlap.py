@@ -29,6 +29,10 @@ class Tickets:
     def tasks(self) -> list[str]:
         return list(dict.fromkeys(task for task, _ in self.by_run))
 
+    def of_task(self, task: str) -> list[dict[Level, Ticket]]:
+        """{(heads, FFNs closed): Ticket} of every seed of a task."""
+        return [tickets for (name, _), tickets in self.by_run.items() if name == task]
+
     @property
     def levels(self) -> list[Level]:
         """Levels, ascending."""
@@ -47,13 +51,13 @@ def winning_tickets(transitions: Iterable[Transition]) -> list[Tickets]:
             for seed, run in point.runs.items():
                 by_seed.setdefault(seed, {})[point.level] = run.ticket(transition.task)
         kept: dict[int, dict[Level, Ticket]] = {}
-        for seed, own in sorted(by_seed.items()):
-            if not any(_agree(own, other) for other in kept.values()):
-                kept[seed] = own
+        for seed, tickets in sorted(by_seed.items()):
+            if not any(_agree(tickets, other) for other in kept.values()):
+                kept[seed] = tickets
         if kept:
             model = transition.points[0].any_run.result["model"]
             runs = found.setdefault((model["name"], model["layers"], model["heads"]), {})
-            runs |= {(transition.title, seed): own for seed, own in kept.items()}
+            runs |= {(transition.title, seed): tickets for seed, tickets in kept.items()}
     return [Tickets(*encoder, runs) for encoder, runs in found.items()]
 
 
@@ -84,20 +88,20 @@ def overlaps(tickets: Tickets, unit: str) -> dict[str, dict[Level, float]]:
     A pair of tasks takes every ticket of the one with every ticket of the other; the seeds of a task are taken two by
     two. Levels at which nothing is closed, or that one of a pair lacks, are left out.
     """
-    runs = {task: [own for (name, _), own in tickets.by_run.items() if name == task] for task in tickets.tasks}
+    runs = {task: tickets.of_task(task) for task in tickets.tasks}
     pairs = {
         f"{one} and {other}": list(product(runs[one], runs[other])) for one, other in combinations(tickets.tasks, 2)
     }
-    pairs |= {f"{task}, between seeds": list(combinations(own, 2)) for task, own in runs.items() if len(own) > 1}
+    pairs |= {f"{task}, between seeds": list(combinations(seeds, 2)) for task, seeds in runs.items() if len(seeds) > 1}
     if not pairs:
         return {}
     size, at = (tickets.layers * tickets.heads, 0) if unit == "heads" else (tickets.layers, 1)
     rows = {"chance": {level: chance(size, level[at], level[at]) for level in tickets.levels if level[at]}}
-    for name, own in pairs.items():
+    for name, both in pairs.items():
         values = {
             level: [
                 jaccard(getattr(one[level], unit), getattr(other[level], unit))
-                for one, other in own
+                for one, other in both
                 if level in one and level in other
             ]
             for level in tickets.levels
@@ -109,13 +113,13 @@ def overlaps(tickets: Tickets, unit: str) -> dict[str, dict[Level, float]]:
 
 def survivors(tickets: Tickets, task: str) -> tuple[list[Level], np.ndarray, np.ndarray]:
     """Return (levels, open heads, open FFNs) of a task's tickets, both (layers, levels), means over its seeds."""
-    runs = [own for (name, _), own in tickets.by_run.items() if name == task]
-    levels = [level for level in tickets.levels if any(level in own for own in runs)]
+    seeds = tickets.of_task(task)
+    levels = [level for level in tickets.levels if any(level in of_seed for of_seed in seeds)]
 
     def over_seeds(count: Callable[[Ticket, int], float]) -> np.ndarray:
         return np.array(
             [
-                [np.mean([count(own[level], layer) for own in runs if level in own]) for level in levels]
+                [np.mean([count(of_seed[level], layer) for of_seed in seeds if level in of_seed]) for level in levels]
                 for layer in range(tickets.layers)
             ]
         )

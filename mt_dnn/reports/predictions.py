@@ -29,7 +29,7 @@ class Predictions:
         return self._compute(kind, names, [kind.parse(field, self.labels) for field in self.predicted])
 
     def baseline(self, names: Iterable[str]) -> dict[str, float]:
-        """Return {metric: value} of the one answer to every row that needs no model, see TaskKind.constant."""
+        """Return {metric: value} of giving every row the same answer, without a model; see TaskKind.constant."""
         kind = kind_of(names)
         return self._compute(kind, names, [kind.constant(self._gold(kind))] * len(self.gold))
 

@@ -96,12 +96,12 @@ def read_records(folders: Iterable[str | Path]) -> list[Record]:
     """
     found: dict[str, Record] = {}
     for folder, name in names_of(folders).items():
-        own = [*read_run_folders(folder, name)]
+        below = [*read_run_folders(folder, name)]
         for path in find(folder, RUNS):
-            own += collected_records(read_collection(path.parent))
-        if not own:
+            below += collected_records(read_collection(path.parent))
+        if not below:
             raise UserError(f"{folder}: no finished run (result.json), expected a folder of train.py or rewind.py")
-        for record in own:
+        for record in below:
             found.setdefault(record.name, record)
     return [found[name] for name in in_order(found)]
 
@@ -124,8 +124,8 @@ def read_run_folders(folder: Path, name: str) -> Iterator[Record]:
             result = read_json(path, "the result of a run")
             options = read_run_config(path.with_name("config.json"))
             check_run(result, str(path), options, str(path.with_name("config.json")))
-            own_name = _name_below(name, folder, path.parent)
-            yield Record(own_name, str(path.parent), without_paths(options), result)
+            run_name = _name_below(name, folder, path.parent)
+            yield Record(run_name, str(path.parent), without_paths(options), result)
 
 
 def collected_records(collection: Collection) -> Iterator[Record]:
@@ -146,9 +146,9 @@ def read_failures(folders: Iterable[str | Path]) -> list[tuple[str, str, str]]:
             if (line := files.why_failed()) and not files.result.exists():
                 found.setdefault(_name_below(name, folder, path.parent), (str(path.parent), line))
         for path in find(folder, RUNS):
-            for own_name, line in read_collection(path.parent).runs.items():
+            for run_name, line in read_collection(path.parent).runs.items():
                 if "failed" in line:
-                    found.setdefault(own_name, (str(path), line["failed"]))
+                    found.setdefault(run_name, (str(path), line["failed"]))
     return [(name, *found[name]) for name in in_order(found)]
 
 
@@ -165,9 +165,9 @@ def read_scores(folders: Iterable[str | Path]) -> dict[str, tuple[str, dict[str,
                 content.pop("checkpoint", None)
                 found.setdefault(_name_below(name, folder, path), (str(path), content))
         for path in find(folder, SCORES):
-            for own_name, line in read_collection(path.parent).scores.items():
+            for file_name, line in read_collection(path.parent).scores.items():
                 content = {key: value for key, value in line.items() if key != "file"}
-                found.setdefault(own_name, (str(path), content))
+                found.setdefault(file_name, (str(path), content))
     return {name: found[name] for name in in_order(found)}
 
 

@@ -77,6 +77,6 @@ def _lines(transition: Transition) -> Iterator[Line]:
         *_, score = values  # the last one: the only metric, or their mean
         if point.held_out:
             values["held-out rows", transition.score_name] = point.held_out
-        for (dev_set, metric), own in values.items():
+        for (dev_set, metric), of_seeds in values.items():
             compared = transition.to_dense.get(point) if (dev_set, metric) == score else None
-            yield Line(transition, point, dev_set, metric, own, compared)
+            yield Line(transition, point, dev_set, metric, of_seeds, compared)

@@ -51,7 +51,7 @@ def read_super_tickets(paths: Iterable[str | Path]) -> dict[str, SuperTicket | N
 def merge_masks(checkpoints: Path, super_tickets: dict[str, SuperTicket], kind: str) -> Mask:
     """Return one mask with a ticket of `kind` for every task, which closes as many units as the task's super ticket.
 
-    The tasks' own masks are taken from their folders in `checkpoints`, where train.py writes them. The merged mask
+    Each task's mask is taken from the task's folder in `checkpoints`, where train.py writes it. The merged mask
     keeps the provenance of each.
 
     Raises UserError where a mask is missing, is not what its place says (task, kind, numbers, criterion), or was made
@@ -59,9 +59,9 @@ def merge_masks(checkpoints: Path, super_tickets: dict[str, SuperTicket], kind: 
     """
     masks, paths = {}, {}
     for task, wanted in super_tickets.items():
-        own_kind = kind if wanted.heads or wanted.ffns else "dense"
-        criterion = wanted.criterion if own_kind in RANKINGS and RANKINGS[own_kind].by_scores else None
-        path = paths[task] = RunFolder(checkpoints / task).mask(own_kind, wanted.heads, wanted.ffns, criterion)
+        kind_here = kind if wanted.heads or wanted.ffns else "dense"
+        criterion = wanted.criterion if kind_here in RANKINGS and RANKINGS[kind_here].by_scores else None
+        path = paths[task] = RunFolder(checkpoints / task).mask(kind_here, wanted.heads, wanted.ffns, criterion)
         if not path.is_file():
             raise UserError(
                 f"{path}: no such mask, expected that of {task}'s super ticket; "
@@ -71,7 +71,7 @@ def merge_masks(checkpoints: Path, super_tickets: dict[str, SuperTicket], kind: 
         if task not in mask.tickets:
             raise UserError(f"{path}: tickets for {', '.join(mask.tickets)}, expected one for '{task}'")
         for what, is_there, expected in (
-            ("kind", mask.kind, own_kind),
+            ("kind", mask.kind, kind_here),
             ("heads and FFNs closed", mask.tickets[task].counts, (wanted.heads, wanted.ffns)),
             ("criterion", mask.criterion_of(task), criterion),
         ):

@@ -255,8 +255,8 @@ def test_what_can_not_be_exported_is_one_line_and_leaves_nothing(
     assert sorted(find(family_run("bert"), "*")) == before and load_classifier(tmp_path / "compact")(SENTENCES)
     exported(tmp_path / "compact", "dense", "--output", tmp_path / "dense")  # an earlier export is replaced
 
-    def faulty(folder, model, task, ticket):
-        made = dense_classifier(folder, model, task, ticket)
+    def faulty(saved, model, task, ticket):
+        made = dense_classifier(saved, model, task, ticket)
         made.classifier.bias.data += 0.01
         return made
 
@@ -267,8 +267,8 @@ def test_what_can_not_be_exported_is_one_line_and_leaves_nothing(
 
 
 def test_an_export_with_nan_fails_its_comparison(family_run, tmp_path, monkeypatch):
-    def faulty(folder, model, task, ticket):
-        made = dense_classifier(folder, model, task, ticket)
+    def faulty(saved, model, task, ticket):
+        made = dense_classifier(saved, model, task, ticket)
         made.classifier.bias.data[1] = float("nan")
         return made
 
