@@ -36,7 +36,7 @@ def _adamax(groups: Groups, options: OptimizationOptions) -> torch.optim.Optimiz
     return DecoupledAdamax(decoupled, lr=options.learning_rate, betas=BETAS, eps=EPS)
 
 
-def _from_torch(optimizer: type[torch.optim.Optimizer], **settings: Any) -> Make:
+def _from_torch(optimizer: Callable[..., torch.optim.Optimizer], **settings: Any) -> Make:
     """Return what makes one of torch's optimizers. Its `weight_decay`, with these `settings`, must be decoupled."""
     return lambda groups, options: optimizer(
         [{**group, "weight_decay": group["decay"]} for group in groups],
