@@ -1,29 +1,38 @@
-"""The same work by transformers.Trainer: BertForSequenceClassification, the same rows, the same batch size."""
+"""The same work by transformers.Trainer at its best: the same encoder, rows and batch size; called by by_us.py.
 
+At its best means batches of rows of like length, bfloat16 where it is asked for, and its default optimizer, fused
+AdamW.
+"""
+
+import argparse
+import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-import transformers
-from limit import wait
-from made_up import make_config, make_tokenizer
-from torch.utils.data import Dataset, Sampler
-from transformers.trainer_pt_utils import get_length_grouped_indices
+# The repository and this folder, wherever this script is called or loaded from.
+sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
 
-from data_utils.tokenized import TokenizedSplit
+import numpy as np  # noqa: E402
+import transformers  # noqa: E402
+from limit import wait  # noqa: E402
+from torch.utils.data import Dataset  # noqa: E402
+from transformers.trainer_pt_utils import get_length_grouped_indices  # noqa: E402
 
-transformers.utils.logging.set_verbosity_error()
-transformers.utils.logging.disable_progress_bar()
+from data_utils.batches import POOL  # noqa: E402
+from data_utils.json_file import write_json  # noqa: E402
+from data_utils.tasks import read_tasks  # noqa: E402
+from data_utils.tokenized import TokenizedSplit  # noqa: E402
+
+BATCH_SIZE, BATCH_SIZE_EVAL = 32, 64  # train.py's defaults
 
 
 class Examples(Dataset):
     """Rows of a split as Trainer takes them."""
 
-    def __init__(self, split: TokenizedSplit, rows: Iterable[int]) -> None:
-        batches = [split.batch(np.array([row])) for row in rows]
+    def __init__(self, split: TokenizedSplit, rows: np.ndarray):
+        batches = [split.batch(rows[place : place + 1]) for place in range(len(rows))]
         self.examples = [
             {
                 "input_ids": batch["input_ids"][0].tolist(),
@@ -41,86 +50,10 @@ class Examples(Dataset):
         return self.examples[row]
 
 
-class ByTrainer:
-    """The same work by transformers.Trainer.
-
-    `best`: bfloat16 where the hardware has it, and batches of rows of similar length; otherwise the Trainer's defaults.
-    The optimizer is the Trainer's default in both cases: fused AdamW.
-    """
-
-    def __init__(
-        self, shape: str, split: TokenizedSplit, device: torch.device, precision: str, best: bool, batch_size: int
-    ) -> None:
-        self.model = transformers.BertForSequenceClassification(make_config(shape))
-        self.split, self.tokenizer, self.device = split, make_tokenizer(), device
-        self.best, self.batch_size = best, batch_size
-        self.bfloat16 = best and precision == "bfloat16"
-
-    def _trainer(self, rows: np.ndarray, folder: str, seed: int = 0) -> tuple[transformers.Trainer, Examples]:
-        arguments = transformers.TrainingArguments(
-            folder,
-            per_device_train_batch_size=self.batch_size,
-            per_device_eval_batch_size=64,
-            num_train_epochs=1,
-            seed=seed,
-            bf16=self.bfloat16,
-            use_cpu=self.device.type == "cpu",
-            save_strategy="no",
-            report_to=[],
-            disable_tqdm=True,
-        )
-        examples = Examples(self.split, rows)
-        trainer = transformers.Trainer(
-            self.model,
-            arguments,
-            train_dataset=examples,
-            callbacks=[_Clock(self.device)],
-            data_collator=transformers.DataCollatorWithPadding(self.tokenizer),
-        )
-        trainer.remove_callback(transformers.PrinterCallback)
-        if self.best:  # as its group_by_length does; said this way it works in every version
-            order = get_length_grouped_indices(
-                [len(example["input_ids"]) for example in examples.examples], self.batch_size, mega_batch_mult=len(rows)
-            )
-            trainer._get_train_sampler = lambda train_dataset=None: _InOrder(order)
-        return trainer, examples
-
-    def fine_tune(self, rows: np.ndarray) -> float:
-        """Return the seconds of training on `rows` once, without what comes before the first batch."""
-        with tempfile.TemporaryDirectory() as folder:
-            trainer, _ = self._trainer(rows, folder)
-            trainer.train()
-            return next(
-                callback for callback in trainer.callback_handler.callbacks if isinstance(callback, _Clock)
-            ).seconds
-
-    def evaluate(self, rows: np.ndarray) -> float:
-        """Return the seconds that the outputs of `rows` take."""
-        with tempfile.TemporaryDirectory() as folder:
-            trainer, examples = self._trainer(rows, folder)
-            started = time.perf_counter()
-            trainer.predict(examples)
-            wait(self.device)
-            return time.perf_counter() - started
-
-
-class _InOrder(Sampler[int]):
-    """Takes rows in a given order."""
-
-    def __init__(self, order: list[int]) -> None:
-        self.order = order
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self.order)
-
-    def __len__(self) -> int:
-        return len(self.order)
-
-
 class _Clock(transformers.TrainerCallback):
-    """Takes the time of a training, from its first batch to its last."""
+    """Measures the training, without what comes before its first batch."""
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: Any):
         self.device = device
 
     def on_train_begin(self, *_: Any, **__: Any) -> None:
@@ -130,3 +63,52 @@ class _Clock(transformers.TrainerCallback):
     def on_train_end(self, *_: Any, **__: Any) -> None:
         wait(self.device)
         self.seconds = time.perf_counter() - self.started
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("data_dir", "task_def", "task", "init_checkpoint", "precision", "device", "output"):
+        parser.add_argument(f"--{name}", required=True)
+    options = parser.parse_args()
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+
+    task = read_tasks(options.task_def)[options.task]
+    train, dev = (TokenizedSplit(options.data_dir, task, split) for split in ("train", "dev"))
+    model = transformers.BertForSequenceClassification.from_pretrained(options.init_checkpoint)
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = transformers.TrainingArguments(
+            folder,
+            per_device_train_batch_size=BATCH_SIZE,
+            per_device_eval_batch_size=BATCH_SIZE_EVAL,
+            num_train_epochs=1,
+            bf16=options.precision == "bfloat16",
+            use_cpu=options.device == "cpu",
+            save_strategy="no",
+            report_to=[],
+            disable_tqdm=True,
+        )
+        clock = _Clock(arguments.device)
+        trainer = transformers.Trainer(
+            model,
+            arguments,
+            train_dataset=Examples(train, np.arange(len(train))),
+            callbacks=[clock],
+            data_collator=transformers.DataCollatorWithPadding(
+                transformers.AutoTokenizer.from_pretrained(options.init_checkpoint)
+            ),
+        )
+        trainer.remove_callback(transformers.PrinterCallback)
+        # As Trainer's group_by_length does, in pools as large as train.py's; said this way it works in every version.
+        order = get_length_grouped_indices(train.lengths.tolist(), BATCH_SIZE, mega_batch_mult=POOL)
+        trainer._get_train_sampler = lambda *_: order
+        trainer.train()
+        shortest_first = Examples(dev, np.argsort(dev.lengths, kind="stable"))
+        started = time.perf_counter()
+        trainer.predict(shortest_first)
+        wait(arguments.device)
+        write_json(Path(options.output), {"fine-tuning": clock.seconds, "evaluation": time.perf_counter() - started})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,89 +1,124 @@
-"""The measured work of this repository: fine-tuning, rewinding, scoring and evaluating on rows of a made-up split."""
+"""The measured work of this repository, by its commands: fine-tuning, rewinding, importance, evaluation.
 
-import copy
-import tempfile
-import time
-from collections.abc import Callable
+Every command is a process of its own, as for a user. So what only the first batches cost counts, and nothing is left
+over from other work: oneDNN's kernels for every shape of batch that comes up, and memory.
+"""
+
+import json
+import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
-from limit import wait
-from made_up import make_encoder, make_task
+from commands import ROOT, timed
+from made_up import make_encoder, make_tokenizer, write_texts
 
-from data_utils.run_folder import RunFolder
-from data_utils.tasks import Task
-from data_utils.tokenized import TokenizedSplit
-from mt_dnn.flags.training import MachineOptions, OptimizationOptions
-from mt_dnn.model import Model, place_tickets
-from mt_dnn.runtime.machine import choose_tokens_at_once
-from mt_dnn.tickets.criteria import TaskRows, score
-from mt_dnn.tickets.ticket import DENSE, Ticket, choose, counts_at
-from mt_dnn.training.evaluate import predict
-from mt_dnn.training.task_data import TaskData
-from mt_dnn.training.trainer import fine_tune
+from mt_dnn.model import describe
+from mt_dnn.tickets.masks import Mask, write_mask
+from mt_dnn.tickets.ticket import Ticket, choose, counts_at
+
+Measured = dict[str, Any]  # "work", "precision", "seconds", "tokens", "peak_mb"
+TASK = "task"
+SPARSITIES = ("0.2", "0.5", "0.8")
 
 
+@dataclass(frozen=True)
 class ByUs:
-    """An encoder of that shape on a device; every call takes fresh copies of it."""
+    """An encoder and a task in `folder`, and the checkout of this repository whose commands are measured.
 
-    def __init__(
-        self, shape: str, split: TokenizedSplit, device: torch.device, precision: str, batch_size: int
-    ) -> None:
-        self.encoder, self.split, self.device, self.batch_size = make_encoder(shape), split, device, batch_size
-        self.precision, self.tokens = precision, choose_tokens_at_once(0, device)
+    `tickets`: {sparsity: ticket}. `tokens`, `dev_tokens`: of all training and dev rows.
+    """
 
-    def ticket(self, sparsity: str, seed: int = 0) -> Ticket:
-        """Return a random ticket at a sparsity, such as "0.5"."""
-        config, rng = self.encoder.config, np.random.default_rng(seed)
-        layers, heads = config.num_hidden_layers, config.num_attention_heads
-        return choose(rng.random((layers, heads)), rng.random(layers), *counts_at(sparsity, layers, heads))
+    folder: Path
+    device: str
+    tickets: dict[str, Ticket]
+    tokens: int
+    dev_tokens: int
+    checkout: Path = ROOT
 
-    def _model(self, tickets: dict[str, Ticket]) -> Model:
-        model = Model(copy.deepcopy(self.encoder), [make_task(name) for name in tickets])
-        model.draw_heads(0)
-        return place_tickets(model.to(self.device), tickets)
+    @classmethod
+    def prepare(
+        cls, folder: Path, shape: str, lengths: np.ndarray, dev_lengths: np.ndarray, device: str, checkout: Path
+    ) -> "ByUs":
+        """Write an encoder of that shape, rows of these lengths (in tokens), and masks; tokenize the rows."""
+        encoder = make_encoder(shape)
+        encoder.save_pretrained(folder / "encoder")
+        make_tokenizer().save_pretrained(folder / "encoder")
+        write_texts(folder, TASK, lengths, dev_lengths)
+        encoder.config.name_or_path = "encoder"
+        tickets = {sparsity: random_ticket(encoder.config, sparsity) for sparsity in SPARSITIES}
+        for sparsity, ticket in tickets.items():
+            write_mask(folder / f"masks/{sparsity}.json", Mask("random", describe(encoder), {TASK: ticket}, {}))
+        ours = cls(folder, device, tickets, int(lengths.sum()), int(dev_lengths.sum()), checkout)
+        timed("prepro.py", "--raw_dir", folder, *ours._data("--init_checkpoint"), checkout=checkout)
+        return ours
 
-    def fine_tune(self, rows: np.ndarray, ticket: Ticket = DENSE, optimizer: str = "adamax") -> float:
-        """Return the seconds of training on `rows` once."""
-        return self.fine_tune_many({"task": (rows, ticket)}, optimizer)
+    def fine_tune(self, precision: str, optimizer: str, with_evaluation: bool = False) -> list[Measured]:
+        """Fine-tune for one epoch by train.py, and evaluate. `with_evaluation`: return the evaluation, too."""
+        output = self.folder / f"{precision}_{optimizer}"
+        _, peak = self._train(precision, output, "--do_train", "--optimizer", optimizer)
+        (epoch,) = _lines(output / "metrics.jsonl")
+        training = self._measured(f"fine-tuning, {optimizer}", precision, epoch["seconds"], self.tokens, peak)
+        evaluation = self._measured("evaluation", precision, epoch["seconds_evaluating"], self.dev_tokens, peak)
+        return [training, evaluation] if with_evaluation else [training]
 
-    def fine_tune_many(self, tasks: dict[str, tuple[np.ndarray, Ticket]], optimizer: str = "adamax") -> float:
-        """Return the seconds of training several tasks in one encoder, {name: (rows, ticket)}, once."""
-        model = self._model({name: ticket for name, (_, ticket) in tasks.items()})
-        data = [
-            TaskData(make_task(name), self.split, np.asarray(rows), {name: self.split.part(rows[:1])})
-            for name, (rows, _) in tasks.items()
+    def score(self) -> list[Measured]:
+        """Score heads and FFNs of what fine_tune("float32", "adamax") left; it is done in float32 in any case."""
+        output = self.folder / "float32_adamax"
+        _, peak = self._train("float32", output, "--do_mask")
+        (seconds,) = re.findall(r"importance .* \(([0-9.]+) s\)", (output / "log.txt").read_text())
+        return [self._measured("importance", "float32", float(seconds), self.tokens, peak)]
+
+    def rewind(self, precision: str) -> list[Measured]:
+        """Rewind the tickets for one epoch each, in one process, as a sweep does."""
+        output, measured = self.folder / f"{precision}_rewind", []
+        masks = ("--masks", self.folder / "masks", "--output_dir", output)
+        _, peak = timed("rewind.py", *masks, *self._how(precision), checkout=self.checkout)
+        for sparsity, ticket in self.tickets.items():
+            heads, ffns = ticket.counts
+            (metrics,) = output.glob(f"random/heads_{heads}_ffns_{ffns}/*/metrics.jsonl")
+            (epoch,) = _lines(metrics)
+            measured.append(self._measured(f"rewinding at {sparsity}", precision, epoch["seconds"], self.tokens, peak))
+        return measured
+
+    def by_trainer(self, precision: str) -> list[Measured]:
+        """The same rows by transformers.Trainer: by_trainer.py."""
+        output = self.folder / f"{precision}_trainer.json"
+        how = ("--output", output, "--precision", precision, "--device", self.device, "--task", TASK)
+        _, peak = timed("experiments/benchmark/by_trainer.py", *how, *self._data("--init_checkpoint"))
+        seconds = json.loads(output.read_text())
+        return [
+            self._measured("fine-tuning, Trainer", precision, seconds["fine-tuning"], self.tokens, peak),
+            self._measured("evaluation, Trainer", precision, seconds["evaluation"], self.dev_tokens, peak),
         ]
-        with tempfile.TemporaryDirectory() as folder:
-            options = OptimizationOptions(epochs=1, batch_size=self.batch_size, optimizer=optimizer)
-            epochs, _ = fine_tune(model, data, options, MachineOptions(), self.precision, 0, RunFolder(Path(folder)))
-        return epochs[0]["seconds"]
 
-    def evaluate(self, rows: np.ndarray) -> float:
-        """Return the seconds that the outputs of `rows` take."""
-        return self._timed(
-            lambda model, task: predict(model, task, self.split.part(rows), 64, self.precision, self.tokens)
-        )
+    def _train(self, precision: str, output: Path, *more: str) -> tuple[float, float]:
+        return timed("train.py", "--output_dir", output, *more, *self._how(precision), checkout=self.checkout)
 
-    def forward(self, rows: np.ndarray) -> float:
-        """Return the seconds of a forward pass over `rows` with the batches and the precision that importance has."""
-        return self._timed(
-            lambda model, task: predict(model, task, self.split.part(rows), self.batch_size, "float32", self.tokens),
-        )
+    def _how(self, precision: str) -> tuple[object, ...]:
+        task = ("--train_datasets", TASK, "--epochs", 1)
+        return *task, *self._data("--init_checkpoint"), "--precision", precision, "--device", self.device
 
-    def score(self, rows: np.ndarray) -> float:
-        """Return the seconds of scoring all heads and FFNs on `rows`."""
-        return self._timed(
-            lambda model, task: score(
-                model, TaskRows(task, self.split, np.asarray(rows), self.batch_size, self.tokens), "example"
-            ),
-        )
+    def _data(self, encoder: str) -> tuple[object, ...]:
+        data = ("--data_dir", self.folder / "tokenized", "--task_def", self.folder / f"{TASK}.yml")
+        return *data, encoder, self.folder / "encoder"
 
-    def _timed(self, work: Callable[[Model, Task], object]) -> float:
-        model, task = self._model({"task": DENSE}), make_task("task")
-        wait(self.device)
-        started = time.perf_counter()
-        work(model, task)
-        wait(self.device)
-        return time.perf_counter() - started
+    def _measured(self, work: str, precision: str, seconds: float, tokens: int, peak: float) -> Measured:
+        return {
+            "work": work,
+            "precision": precision,
+            "seconds": seconds,
+            "tokens": tokens,
+            "peak_mb": round(peak),
+        }
+
+
+def random_ticket(config: Any, sparsity: str, seed: int = 0) -> Ticket:
+    """Return a random ticket at a sparsity, such as "0.5"."""
+    layers, heads, rng = config.num_hidden_layers, config.num_attention_heads, np.random.default_rng(seed)
+    return choose(rng.random((layers, heads)), rng.random(layers), *counts_at(sparsity, layers, heads))
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]

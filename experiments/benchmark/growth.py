@@ -1,60 +1,114 @@
-"""How cost grows: seconds of fine-tuning against tokens per row, rows, sparsity and number of tasks."""
+"""Measure how cost grows: seconds of fine-tuning against tokens per row, rows, sparsity and number of tasks.
 
+Writes growth.json and growth.png. The weights have the shape of MiniLM; weights and texts are made up.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-from by_us import ByUs
-from made_up import Rows
+# The repository and this folder, wherever this script is called or loaded from.
+sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
+
+from data_utils.door import open_door  # noqa: E402
+from data_utils.files import write_whole  # noqa: E402
+from data_utils.json_file import write_json  # noqa: E402
+from mt_dnn.flags.flag import COUNT  # noqa: E402
+from mt_dnn.flags.parser import Parser  # noqa: E402
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Growth = dict[str, tuple[list[float], list[float]]]  # {what: (x, seconds)}
+Growth = dict[str, tuple[list[float], list[float]]]  # what: (x, seconds)
 
 
-def measure(device: torch.device, precision: str, batch_size: int, repeats: int) -> Growth:
-    """Return {what: ([x], [seconds])}: medians of interleaved repeats.
+def main() -> None:
+    parser = Parser(description=__doc__)
+    parser.add_argument(
+        "--device",
+        default="auto",
+        choices=["auto", "cuda", "cpu"],
+        help="where to run; auto takes the GPU if there is one (default: auto)",
+    )
+    parser.add_argument(
+        "--precision", default="auto", choices=["auto", "bfloat16", "float32"], help="as train.py's (default: auto)"
+    )
+    parser.add_argument("--repeats", type=COUNT, default=3, help="times that each is measured, in turns (default: 3)")
+    parser.add_argument(
+        "--output_dir",
+        default="checkpoints/benchmark",
+        help="folder for growth.json and growth.png (default: checkpoints/benchmark)",
+    )
+    options = parser.parse_args()
+    growth = measure(options.device, options.precision, options.repeats)
+    output = Path(options.output_dir)
+    write_json(output / "growth.json", growth)
+    with write_whole(output / "growth.png", "wb") as file:
+        draw(growth).savefig(file, format="png", dpi=110)
+    print(f"written: {output}/growth.json, growth.png")
 
-    Where nothing else is said: the shape of MiniLM, dense, one task, 64 rows of 64 tokens. The series over the number
-    of tasks has 128 rows in all and a ticket at sparsity 0.2 for each task, in one encoder.
+
+def measure(device_name: str, precision_name: str, repeats: int) -> Growth:
+    """Return medians of interleaved repeats.
+
+    Where nothing else is said: dense, one task, 64 rows of 64 tokens. The series over the number of tasks has 128 rows
+    in all and a ticket at sparsity 0.2 for each task, in one encoder.
     """
+    import numpy as np
+    from by_us import random_ticket
+    from made_up import Rows, make_encoder, make_task
 
-    def rows(n: int, length: int) -> Rows:
-        return Rows(np.full(n, length))
+    from data_utils.run_folder import RunFolder
+    from mt_dnn.flags.training import MachineOptions, OptimizationOptions
+    from mt_dnn.model import Model, place_tickets
+    from mt_dnn.runtime.machine import choose_device, choose_precision, save_time
+    from mt_dnn.tickets.ticket import DENSE
+    from mt_dnn.training.task_data import TaskData
+    from mt_dnn.training.trainer import fine_tune
 
-    whole, works = rows(64, 64), {}
-    for length in (16, 32, 64, 128, 256):
-        works["tokens per row", length] = (rows(64, length), {})
-    for n in (32, 64, 128, 256):
-        works["rows", n] = (rows(n, 64), {})
-    for sparsity in ("0.0", "0.2", "0.4", "0.6", "0.8"):
-        works["sparsity", float(sparsity)] = (whole, {"sparsity": sparsity})
-    for tasks in (1, 2, 4):
-        works["tasks", tasks] = (rows(128, 64), {"sparsity": "0.2", "tasks": tasks})
-    ours = ByUs("minilm", whole, device, precision, batch_size)
-    _seconds(ours, whole)  # warms up
-    seconds = {key: [] for key in works}
+    save_time()
+    device = choose_device(device_name)
+    precision = choose_precision(precision_name, device)
+
+    def seconds(n: int, length: int, sparsity: float = 0.0, n_tasks: int = 1) -> float:
+        encoder, split = make_encoder("minilm"), Rows(np.full(n, length))
+        tasks = [make_task(f"task_{number}") for number in range(n_tasks)]
+        tickets = {
+            task.name: random_ticket(encoder.config, str(sparsity), seed) if sparsity else DENSE
+            for seed, task in enumerate(tasks)
+        }
+        model = Model(encoder, tasks)
+        model.draw_heads(0)
+        data = [
+            TaskData(task, split, rows, {task.name: split.part(rows[:1])})
+            for task, rows in zip(tasks, np.array_split(np.arange(n), n_tasks))
+        ]
+        with tempfile.TemporaryDirectory() as folder:
+            model, files = place_tickets(model.to(device), tickets), RunFolder(Path(folder))
+            epochs, _ = fine_tune(model, data, OptimizationOptions(epochs=1), MachineOptions(), precision, 0, files)
+        return epochs[0]["seconds"]
+
+    works = {
+        **{("tokens per row", length): (64, length) for length in (16, 32, 64, 128, 256)},
+        **{("rows", n): (n, 64) for n in (32, 64, 128, 256)},
+        **{("sparsity", sparsity): (64, 64, sparsity) for sparsity in (0.0, 0.2, 0.4, 0.6, 0.8)},
+        **{("tasks", n_tasks): (128, 64, 0.2, n_tasks) for n_tasks in (1, 2, 4)},
+    }
+    seconds(64, 64)  # warms up
+    times = {key: [] for key in works}
     for _ in range(repeats):
-        for key, (split, how) in works.items():
-            seconds[key].append(_seconds(ours, split, **how))
-    medians = {key: round(float(np.median(times)), 2) for key, times in seconds.items()}
+        for key, work in works.items():
+            times[key].append(seconds(*work))
+    medians = {key: round(float(np.median(of_key)), 2) for key, of_key in times.items()}
     return {
         what: ([x for of, x in medians if of == what], [value for (of, _), value in medians.items() if of == what])
         for what in dict.fromkeys(of for of, _ in medians)
     }
 
 
-def _seconds(ours: ByUs, split: Rows, sparsity: str = "0.0", tasks: int = 1) -> float:
-    ours.split = split
-    parts = np.array_split(np.arange(len(split)), tasks)
-    return ours.fine_tune_many(
-        {f"task_{number}": (part, ours.ticket(sparsity, seed=number)) for number, part in enumerate(parts)}
-    )
-
-
 def draw(growth: Growth) -> "Figure":
-    """Return a figure with a panel for each entry of measure()'s outcome."""
+    """Return a figure with a panel for each entry of `growth`."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 2.6), layout="constrained")
@@ -64,3 +118,7 @@ def draw(growth: Growth) -> "Figure":
         axes.grid(alpha=0.3)
     figure.axes[0].set_ylabel("seconds")
     return figure
+
+
+if __name__ == "__main__":
+    open_door(main)

@@ -121,14 +121,12 @@ def make_tokenizer() -> transformers.PreTrainedTokenizerBase:
     return transformers.BertTokenizer(vocab={word: number for number, word in enumerate(vocabulary)})
 
 
-def write_texts(folder: Path, name: str, texts: str, part: float = 1.0) -> None:
-    """Write a `part` of the rows of the made-up task `texts` below `folder`, as a raw task called `name`.
+def write_texts(folder: Path, name: str, lengths: np.ndarray, dev_lengths: np.ndarray) -> None:
+    """Write a raw task called `name` below `folder`; its training and dev rows have these `lengths` (in tokens).
 
     Its task file is <name>.yml.
     """
-    lengths = lengths_like(texts)
-    lengths = lengths[: max(1, round(part * len(lengths)))]
-    rows = {"train": lengths, "dev": lengths[:100]}
+    rows = {"train": lengths, "dev": dev_lengths}
     ids = word_ids(sum(int(lengths.sum()) for lengths in rows.values()), seed=1)
     words = iter(make_tokenizer().convert_ids_to_tokens(ids.tolist()))
     for split, lengths in rows.items():

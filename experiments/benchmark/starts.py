@@ -1,17 +1,20 @@
-"""Whole commands, as processes of their own: seconds until they answer, seconds and memory until they end."""
+"""Measure how long commands take to answer, how long train.py takes to start, and what prepro.py takes.
 
-import subprocess
+Prints the numbers and writes them as starts.json. Texts and weights are made up.
+"""
+
 import sys
 import tempfile
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
-import torch
-from made_up import make_encoder, make_tokenizer, write_texts
+# The repository and this folder, wherever this script is called or loaded from.
+sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
 
-from data_utils.errors import RunFailed
+from data_utils.door import open_door  # noqa: E402
+from data_utils.json_file import write_json  # noqa: E402
+from mt_dnn.flags.flag import COUNT  # noqa: E402
+from mt_dnn.flags.parser import Parser  # noqa: E402
 
 DOORS = [
     "prepro.py",
@@ -23,109 +26,57 @@ DOORS = [
 ]
 
 
-# A process counts the memory that the one it came from had when they parted, so a small one starts what is measured.
-PEAK = (
-    "import resource, subprocess, sys; status = subprocess.call(sys.argv[1:]); "
-    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(status)"
-)
-
-
-def timed(*command: object) -> tuple[float, float]:
-    """Run a command of this repository; return (seconds, peak memory in MB). Raises RunFailed if it fails."""
-    started = time.perf_counter()
-    ended = subprocess.run(
-        [sys.executable, "-c", PEAK, sys.executable, *map(str, command)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
+def main() -> None:
+    parser = Parser(description=__doc__)
+    parser.add_argument("--repeats", type=COUNT, default=3, help="times that each is measured (default: 3)")
+    parser.add_argument(
+        "--output_dir", default="checkpoints/benchmark", help="folder for starts.json (default: checkpoints/benchmark)"
     )
-    *said, peak = ended.stdout.splitlines()
-    if ended.returncode:
-        raise RunFailed(f"{' '.join(map(str, command))}: {said[-1] if said else ended.returncode}")
-    return time.perf_counter() - started, int(peak) * 1024 / 1e6
+    options = parser.parse_args()
+    found = measure(options.repeats)
+    for what, value in found.items():
+        print(f"{what}: {value:g}")
+    write_json(Path(options.output_dir) / "starts.json", found)
 
 
-def seconds_until(text: str, *command: object) -> float:
-    """Run a command of this repository until its output has `text`; return the seconds.
+def measure(repeats: int) -> dict[str, float]:
+    """Return {what: value}: seconds are medians over `repeats`, memory is the largest."""
+    import numpy as np
+    from commands import seconds_until, timed
+    from made_up import lengths_like, make_encoder, make_tokenizer, write_texts
 
-    Raises RunFailed if the command ends without it.
-    """
-    started, line = time.perf_counter(), ""
-    with subprocess.Popen(
-        [sys.executable, *map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        for line in process.stdout or ():
-            if text in line:
-                process.kill()
-                return time.perf_counter() - started
-    raise RunFailed(f"{' '.join(map(str, command))}: {line.strip()}")
+    def median(rounds: Iterable[tuple[float, float]]) -> float:
+        return float(np.median([seconds for seconds, _ in rounds]))
 
-
-def measure(device: torch.device, repeats: int) -> dict[str, float]:
-    """Return {what: value} of the commands: seconds are medians over `repeats`, memory is the largest."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         make_tokenizer().save_pretrained(folder / "encoder")
         make_encoder("minilm").save_pretrained(folder / "encoder")
-        for name, texts, part in (("all", "sst", 1.0), ("quarter", "sst", 0.25), ("rte", "rte", 1.0)):
-            write_texts(folder, name, texts, part)
+        lengths = lengths_like("sst")
+        for name, rows in (("all", len(lengths)), ("quarter", len(lengths) // 4), ("few", 32)):
+            write_texts(folder, name, lengths[:rows], lengths[:100])
+        encoder = ("--init_checkpoint", folder / "encoder")
 
         def prepro(name: str, data: str) -> tuple[float, float]:
-            return timed(
-                "prepro.py",
-                "--raw_dir",
-                folder,
-                "--data_dir",
-                folder / data,
-                "--task_def",
-                folder / f"{name}.yml",
-                "--init_checkpoint",
-                folder / "encoder",
-            )
+            task = ("--task_def", folder / f"{name}.yml")
+            return timed("prepro.py", "--raw_dir", folder, "--data_dir", folder / data, *task, *encoder)
 
-        def train(output: str) -> tuple[object, ...]:
-            return (
-                "train.py",
-                "--data_dir",
-                folder / "data",
-                "--task_def",
-                folder / "rte.yml",
-                "--init_checkpoint",
-                folder / "encoder",
-                "--train_datasets",
-                "rte",
-                "--do_train",
-                "--epochs",
-                1,
-                "--output_dir",
-                folder / output,
-                "--device",
-                device.type,
-            )
-
-        found = {f"{door} --help, seconds": _median(timed(door, "--help") for _ in range(repeats)) for door in DOORS}
-        rounds = [
-            (prepro("all", f"tokenized_{number}"), prepro("quarter", f"tokenized_{number}"))
-            for number in range(repeats)
-        ]
-        found["prepro.py, 67349 rows like SST-2's, seconds"] = _median(whole for whole, _ in rounds)
-        found["prepro.py, 67349 rows like SST-2's, peak MB"] = max(whole[1] for whole, _ in rounds)
-        found["prepro.py, a quarter of them, peak MB"] = max(quarter[1] for _, quarter in rounds)
-        prepro("rte", "data")
-        one_row = (
-            "--batch_size",
-            1,
-            "--train_fraction",
-            0.001,
-            "--log_per_updates",
-            1,
-        )  # so that the first update itself takes no time
+        found = {f"{door} --help, seconds": median(timed(door, "--help") for _ in range(repeats)) for door in DOORS}
+        rounds = [(prepro("all", f"data_{number}"), prepro("quarter", f"data_{number}")) for number in range(repeats)]
+        found["prepro.py, 67349 rows like SST-2's, seconds"] = median(whole for whole, _ in rounds)
+        found["prepro.py, 67349 rows like SST-2's, peak MB"] = max(peak for (_, peak), _ in rounds)
+        found["prepro.py, a quarter of them, peak MB"] = max(peak for _, (_, peak) in rounds)
+        prepro("few", "data")
+        task = ("--data_dir", folder / "data", "--task_def", folder / "few.yml", "--train_datasets", "few")
+        one_row = ("--batch_size", 1, "--log_per_updates", 1)  # so that the first update itself takes no time
+        train = ("train.py", "--do_train", *task, *encoder, *one_row)
         found["train.py, MiniLM, start to first update, seconds"] = float(
-            np.median([seconds_until("update 1/", *train(f"start_{number}"), *one_row) for number in range(repeats)])
+            np.median(
+                [seconds_until("update 1/", *train, "--output_dir", folder / str(number)) for number in range(repeats)]
+            )
         )
-        found["train.py, MiniLM on rows like RTE's, peak MB"] = timed(*train("train"), "--train_fraction", 0.1)[1]
-    return {what: round(float(value), 2) for what, value in found.items()}
+    return {what: round(value, 2) for what, value in found.items()}
 
 
-def _median(rounds: Iterable[tuple[float, float]]) -> float:
-    return float(np.median([seconds for seconds, _ in rounds]))
+if __name__ == "__main__":
+    open_door(main)

@@ -1,17 +1,19 @@
-"""The benchmark: its account of operations, and that it compares what it says."""
+"""The benchmark: its account of operations, and that it measures what it says."""
 
-import compare  # noqa: E402
-import limit  # noqa: E402
-import made_up  # noqa: E402
+import compare
+import limit
+import made_up
 import numpy as np
 import pytest
+import table
 import torch
-from by_us import ByUs  # noqa: E402
+from by_us import SPARSITIES
+from commands import ROOT
 from torch.utils.flop_counter import FlopCounterMode
 
-from mt_dnn.loss import loss_per_row  # noqa: E402
-from mt_dnn.model import Model, place_tickets  # noqa: E402
-from mt_dnn.tickets.ticket import DENSE, Ticket  # noqa: E402
+from mt_dnn.loss import loss_per_row
+from mt_dnn.model import Model, place_tickets
+from mt_dnn.tickets.ticket import DENSE, Ticket
 
 TINY = {"num_hidden_layers": 3, "num_attention_heads": 4, "hidden_size": 32, "intermediate_size": 48}
 
@@ -39,30 +41,45 @@ def test_operations_are_those_that_torch_counts(tiny, ticket):
     assert limit.operations(config, lengths, limit.TRAINING, ticket) == training.get_total_flops() - 3 * beside
 
 
-def test_everyone_does_the_same_rows_and_the_table_shows_it(tiny, monkeypatch):
-    seen = {}
+@pytest.mark.slow
+def test_the_benchmark_measures_every_work_in_both_precisions_and_its_tables_show_them(tiny):
+    device = torch.device("cpu")
+    part = compare.compare("minilm", "rte", 40, 20, device, ["float32", "bfloat16"], ROOT)
+    measured = {(work["work"], work["precision"]): work for work in part["works"]}
+    assert len(measured) == len(part["works"])
+    ours = {"fine-tuning, adamax", "fine-tuning, adamw", "evaluation", *(f"rewinding at {p}" for p in SPARSITIES)}
+    for precision in ("float32", "bfloat16"):
+        assert ours <= {work for work, of in measured if of == precision}
+    assert ("importance", "float32") in measured and ("importance", "bfloat16") not in measured
+    lengths = made_up.lengths_like("rte")
+    for (work, _), found in measured.items():
+        assert found["tokens"] == (lengths[40:60] if work.startswith("evaluation") else lengths[:40]).sum()
+        assert found["seconds"] > 0 and found["peak_mb"] > 100
+    needed = {work: measured[work, "bfloat16"]["limit_seconds"] for work in ours}
+    assert needed["rewinding at 0.5"] < needed["rewinding at 0.2"] < needed["fine-tuning, adamax"]
 
-    def watched(name, work):
-        return lambda self, rows, *more, **how: (
-            seen.setdefault(name, []).append(len(rows)) or work(self, rows, *more, **how)
-        )
+    found, adamw = {"machine": compare.machine(device), "compared": {"minilm:rte": part}}, "fine-tuning, adamw"
+    speed = f"{measured[adamw, 'bfloat16']['tokens'] / measured[adamw, 'bfloat16']['seconds']:,.0f}"
+    (row,) = [line for line in table.to_markdown(found).splitlines() if line.startswith(f"| {adamw} |")]
+    assert f"| {speed} |" in row
+    assert f"| {adamw} | bfloat16 | {speed} | {speed} | 1.00 x |" in table.side_by_side(found, found)
 
-    for name in ("fine_tune", "score", "evaluate"):
-        monkeypatch.setattr(ByUs, name, watched(name, getattr(ByUs, name)))
-    part = compare.compare("minilm", "rte", torch.device("cpu"), "float32", batches=3, repeats=2, sparsities=["0.5"])
-    assert part["rows"] == 96 and set(seen["fine_tune"]) == set(seen["score"]) == set(seen["evaluate"]) == {32, 96}
-    assert {"fine-tuning", "rewinding at 0.5", "importance", "forward pass", "evaluation"} <= part["seconds"].keys()
-    assert all(len(times) == 2 and min(times) > 0 for times in part["all_seconds"].values())
-    assert part["limit_seconds"]["rewinding at 0.5"] < part["limit_seconds"]["fine-tuning"]
-    found = {
-        "machine": compare.machine(torch.device("cpu"), "float32"),
-        "repeats": 2,
-        "compared": {"minilm:rte": part},
-        "commands": {"prepro.py --help, seconds": 0.1},
-        "growth": {"rows": ([1, 2], [3.0, 4.0])},
-    }
-    table = compare.to_markdown(found)
-    assert f"| fine-tuning | {part['seconds']['fine-tuning']:.2f} |" in table and "rows: 1: 3, 2: 4" in table
+
+def test_two_measurements_side_by_side_show_what_both_have():
+    def measurement(*works):
+        machine = {"device": "CPU", "has": ["avx512_bf16"], "lacks": ["amx_bf16"], "torch": "2", "transformers": "5"}
+        part = {"rows": 9, "dev_rows": 3, "matrix_rate": {"float32": 10**9}, "works": works}
+        return {"machine": machine, "compared": {"base:rte": part}}
+
+    def work(name, seconds):
+        return {"work": name, "precision": "float32", "seconds": seconds, "tokens": 6000, "peak_mb": 1500}
+
+    before = measurement(work("fine-tuning, adamw", 3.0), work("gone", 1.0))
+    after = measurement(work("fine-tuning, adamw", 2.0), work("fine-tuning, Trainer", 4.0))
+    sides = table.side_by_side(before, after)
+    assert "| fine-tuning, adamw | float32 | 2,000 | 3,000 | 1.50 x | 1.5 | 1.5 |" in sides
+    assert "gone" not in sides and "Trainer" not in sides and "(avx512_bf16, no amx_bf16)" in sides
+    assert "| fine-tuning, adamw | 3,000 |  | 2.00 x Trainer | 1.5 |" in table.to_markdown(after)
 
 
 @pytest.mark.parametrize("texts", made_up.TEXTS)
