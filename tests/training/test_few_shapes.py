@@ -1,10 +1,15 @@
 """Batches in bfloat16 on a CPU have few shapes, for little more padding."""
 
+from types import SimpleNamespace
+
 import made_up
 import numpy as np
 import pytest
+import torch
+import transformers
 
 from data_utils.batches import batches_of_few_shapes, padded_length, sorted_batches, training_batches
+from mt_dnn.training.parts import Parts
 
 TOKENS = 2048  # at once on a CPU
 
@@ -28,6 +33,23 @@ def test_an_epoch_has_at_most_forty_shapes_for_a_tenth_more_padding(texts):
     )
     assert len(set(few)) <= 40 < len(set(own))
     assert sum(rows * length for rows, length in few) < 1.1 * sum(rows * length for rows, length in own)
+
+
+@pytest.mark.parametrize("texts", made_up.TEXTS)
+def test_in_bfloat16_on_a_cpu_a_model_gets_few_shapes_in_training_and_evaluation(texts):
+    split = made_up.Rows(made_up.lengths_like(texts)[:2000])
+    config = transformers.BertConfig(num_hidden_layers=1, hidden_size=12, vocab_size=5)  # for rows of up to 512 tokens
+    model = SimpleNamespace(device=torch.device("cpu"), encoder=transformers.BertModel(config))
+
+    def shapes(precision):
+        parts = Parts.for_model(model, precision, TOKENS)
+        batches = training_batches(split.lengths, 32, seed=2018, epoch=1)
+        trained = [part for batch in batches for part, _ in parts.of_batch(split, batch)]
+        evaluated = [part for _, part in parts.of_split(split, 64)]
+        return {part["input_ids"].shape for part in trained}, {part["input_ids"].shape for part in evaluated}
+
+    (trained, evaluated), (own_lengths, _) = shapes("bfloat16"), shapes("float32")
+    assert max(len(trained), len(evaluated)) <= 40 and len(trained) < len(own_lengths)
 
 
 @pytest.mark.parametrize("tokens", [1, 40, 300, 10**6])
