@@ -15,6 +15,7 @@ from typing import Any
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
 
 import numpy as np  # noqa: E402
+import torch  # noqa: E402
 import transformers  # noqa: E402
 from limit import wait  # noqa: E402
 from torch.utils.data import Dataset  # noqa: E402
@@ -31,7 +32,7 @@ BATCH_SIZE, BATCH_SIZE_EVAL = 32, 64  # train.py's defaults
 class Examples(Dataset):
     """Rows of a split as Trainer takes them."""
 
-    def __init__(self, split: TokenizedSplit, rows: np.ndarray):
+    def __init__(self, split: TokenizedSplit, rows: np.ndarray) -> None:
         batches = [split.batch(rows[place : place + 1]) for place in range(len(rows))]
         self.examples = [
             {
@@ -53,14 +54,14 @@ class Examples(Dataset):
 class _Clock(transformers.TrainerCallback):
     """Measures the training, without what comes before its first batch."""
 
-    def __init__(self, device: Any):
+    def __init__(self, device: torch.device) -> None:
         self.device = device
 
-    def on_train_begin(self, *_: Any, **__: Any) -> None:
+    def on_train_begin(self, *_: object, **__: object) -> None:
         wait(self.device)
         self.started = time.perf_counter()
 
-    def on_train_end(self, *_: Any, **__: Any) -> None:
+    def on_train_end(self, *_: object, **__: object) -> None:
         wait(self.device)
         self.seconds = time.perf_counter() - self.started
 

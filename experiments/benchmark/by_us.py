@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from commands import ROOT, timed
 from made_up import make_encoder, make_tokenizer, write_texts
+from transformers import PretrainedConfig
 
 from mt_dnn.model import describe
 from mt_dnn.tickets.masks import Mask, write_mask
@@ -114,7 +115,7 @@ class ByUs:
         }
 
 
-def random_ticket(config: Any, sparsity: str, seed: int = 0) -> Ticket:
+def random_ticket(config: PretrainedConfig, sparsity: str, seed: int = 0) -> Ticket:
     """Return a random ticket at a sparsity, such as "0.5"."""
     layers, heads, rng = config.num_hidden_layers, config.num_attention_heads, np.random.default_rng(seed)
     return choose(rng.random((layers, heads)), rng.random(layers), *counts_at(sparsity, layers, heads))

@@ -36,7 +36,7 @@ class CachedAdamax(DecoupledAdamax):
     """
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
         if any(parameter.device.type != "cpu" for group in self.param_groups for parameter in group["params"]):
             return super().step(closure)
         at_once = CACHED * torch.get_num_threads()
