@@ -218,15 +218,15 @@ class Session:
         )
         if lacks_pooler(self.pretrained):
             log.info("pooler: none in the checkpoint, drawn from the seed")
-        for own in data:
-            ticket = run.tickets[own.task.name]
+        for task_data in data:
+            ticket = run.tickets[task_data.task.name]
             log.info(
                 "task: %s, %d of %d training rows%s; dev: %s",
-                own.task.name,
-                len(own.rows),
-                len(own.train),
-                f", {len(own.held_out)} held out" if own.held_out else "",
-                ", ".join(f"{name} {len(split)} rows" for name, split in own.dev.items()),
+                task_data.task.name,
+                len(task_data.rows),
+                len(task_data.train),
+                f", {len(task_data.held_out)} held out" if task_data.held_out else "",
+                ", ".join(f"{name} {len(split)} rows" for name, split in task_data.dev.items()),
             )
             log.info(
                 "%s ticket: %d of %d heads and %d of %d FFNs closed%s, %.1f %% of the weights remain",
@@ -244,9 +244,11 @@ class Session:
     ) -> None:
         """Write what a finished run leaves, its result last."""
         files = run.files
-        for own in data:
-            for name, split in own.dev.items():
-                write_predictions(files.predictions(name if len(outputs) > 1 else None), own.task, split, outputs[name])
+        for task_data in data:
+            for name, split in task_data.dev.items():
+                write_predictions(
+                    files.predictions(name if len(outputs) > 1 else None), task_data.task, split, outputs[name]
+                )
         if run.keep_model:
             save_model(
                 files.model,
@@ -265,27 +267,27 @@ class Session:
     def _result(self, run: Run, data: list[TaskData], epochs: list[dict]) -> dict[str, Any]:
         """Return what result.json holds; its numbers are those after the last epoch."""
 
-        def of_task(own: TaskData) -> dict[str, Any]:
-            ticket = run.tickets[own.task.name]
+        def of_task(task_data: TaskData) -> dict[str, Any]:
+            ticket = run.tickets[task_data.task.name]
             n_heads, n_ffns = ticket.counts
             return {
-                **run.source_of(own.task.name),
+                **run.source_of(task_data.task.name),
                 "heads_closed": n_heads,
                 "ffns_closed": n_ffns,
                 "remaining_weights": {
                     "by_formula": round(remaining_weights(ticket, self.shape), 6),
                     "counted": round(remaining_weights(ticket, self.shape, biases=True), 6),
                 },
-                "training_rows": len(own.rows),
-                "dev_sets": {name: len(split) for name, split in own.dev.items()},
-                "held_out_rows": len(own.held_out or ()),
+                "training_rows": len(task_data.rows),
+                "dev_sets": {name: len(split) for name, split in task_data.dev.items()},
+                "held_out_rows": len(task_data.held_out or ()),
             }
 
         return {
             "kind": run.kind,
             "seed": run.seed,
             "model": self.model_entry,
-            "tasks": {own.task.name: of_task(own) for own in data},
+            "tasks": {task_data.task.name: of_task(task_data) for task_data in data},
             "dev": epochs[-1]["dev"],
             "average_score": epochs[-1]["average_score"],
             "held_out": epochs[-1].get("held_out", {}),

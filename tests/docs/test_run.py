@@ -1,6 +1,7 @@
 """Commands of docs/ are run as they stand there, on a tiny encoder and toy GLUE where the page has real ones."""
 
 import ast
+import json
 import re
 import shutil
 
@@ -8,6 +9,7 @@ import pages
 import pytest
 from pages import ROOT
 
+from mt_dnn.tickets import masks
 from mt_dnn.tickets.masks import Mask
 from mt_dnn.tickets.super_tickets import read_super_tickets, weights_table
 from mt_dnn.tickets.ticket import Ticket
@@ -103,6 +105,31 @@ def test_run_folder_has_the_files_of_the_page(walked):
         "mask.json",
         "tasks.json",
     }
+
+
+def keys(mask):
+    """The keys of a mask's JSON, level by level, and how its provenance names the scores."""
+    scores = re.sub(r"[0-9a-f]{64}|\.{3}", "*", mask["provenance"]["scores"])
+    return [list(part) for part in (mask, mask["model"], *mask["tickets"].values(), mask["provenance"])], scores
+
+
+def test_the_masks_on_the_page_and_in_the_code_look_as_those_that_are_written(walked):
+    (fence,) = (fence for fence in pages.fences(DOCS / "files.md") if fence.language == "json")
+    docstring = re.search(r"(?ms)^ +\{$.*^ +\}$", masks.__doc__)
+    written = json.loads(next(walked.glob("out/rte/masks/winning/*.json")).read_text())
+    assert keys(json.loads(fence.text)) == keys(json.loads(docstring[0])) == keys(written)
+
+
+def test_the_log_on_the_page_looks_as_one_that_is_written(walked):
+    """Line by line, but for the time, the task, its metrics and whatever has a digit in it."""
+
+    def form(line):
+        line = re.sub(r", f1 [\d.]+", "", line.partition("; see ")[0].partition("  ")[2])
+        return re.sub(r"\b(tweet|rte)\b", "TASK", re.sub(r"\S*\d\S*", "#", line))
+
+    (excerpt,) = (fence.text for fence in pages.fences(DOCS / "files.md") if "versions: python" in fence.text)
+    (log, *_) = walked.glob("out/rte/rewind/winning/*/*/log.txt")
+    assert {form(line) for line in excerpt.splitlines()} <= {form(line) for line in log.read_text().splitlines()}
 
 
 def test_exports_and_predictions_run_as_the_page_says(walked, reader, monkeypatch):
