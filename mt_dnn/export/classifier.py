@@ -15,7 +15,8 @@ from data_utils.checksums import refuse_damaged_files
 from data_utils.errors import UserError
 from data_utils.hub import hub_errors, load_tokenizer
 from data_utils.tasks import Layout, Task
-from data_utils.tokenized import TokenizedSplit, write_split
+from data_utils.tokenize_split import write_split
+from data_utils.tokenized import TokenizedSplit
 from data_utils.tsv import Row
 from mt_dnn.encoders.encoder import Encoder, TaskModel
 from mt_dnn.encoders.families import longest_row, takes_token_types

@@ -17,7 +17,8 @@ from data_utils.json_file import write_json
 from data_utils.run_folder import RunFolder
 from data_utils.saved_tasks import SavedTasks
 from data_utils.tasks import Task
-from data_utils.tokenized import TokenizedSplit, describe_tokenizer
+from data_utils.tokenize_split import describe_tokenizer
+from data_utils.tokenized import TokenizedSplit
 from mt_dnn.encoders.families import longest_row, refuse_other_padding
 from mt_dnn.flags.advice import advice
 from mt_dnn.flags.training import DataOptions, MachineOptions, ModelOptions, OptimizationOptions
