@@ -20,14 +20,13 @@ from data_utils.tasks import Task
 from data_utils.tokenize_split import describe_tokenizer
 from data_utils.tokenized import TokenizedSplit
 from mt_dnn.encoders.families import longest_row, refuse_other_padding
+from mt_dnn.encoders.pretrained import lacks_pooler, load_encoder
 from mt_dnn.flags.advice import advice
 from mt_dnn.flags.training import DataOptions, MachineOptions, ModelOptions, OptimizationOptions
 from mt_dnn.model import (
     Model,
     count_parameters,
     describe,
-    lacks_pooler,
-    load_encoder,
     load_model,
     place_tickets,
     save_model,
