@@ -52,6 +52,8 @@ def classifier_of(
 ) -> "Classifier":
     """Load `saved` for one of its tasks: see load_classifier()."""
     chosen, folder = saved.task(task), saved.folder
+    if saved.format == "onnx" and precision == "bfloat16":
+        raise UserError(f"{folder}: an ONNX export computes in float32, expected --precision float32 or auto")
     model, tokenizer = load_saved(saved, choose_device(device)), load_tokenizer(folder, flag="")
     if not isinstance(model, OnnxClassifier):
         tokens, longest = model.encoder.config.vocab_size, longest_row(model.encoder)
