@@ -44,7 +44,8 @@ def tokenize_split(task: "Task", split: str, tokenizer: "PreTrainedTokenizerBase
     """Tokenize one split, or skip it if it is up to date. Print a line that says which."""
     from tqdm import tqdm
 
-    from data_utils.tokenized import describe_tokenizer, split_folder, up_to_date_header, write_split
+    from data_utils.tokenize_split import describe_tokenizer, up_to_date_header, write_split
+    from data_utils.tokenized import split_folder
     from data_utils.tsv import read_rows
 
     layout, folder = task.splits[split], split_folder(options.data_dir, task.name, split)

@@ -33,7 +33,8 @@ def main() -> int:
     from mt_dnn.runs.sweep import summarize, sweep
     from mt_dnn.runtime.distributed import apart, first_start, on_main_process, process_group
     from mt_dnn.runtime.log import print_line
-    from mt_dnn.tickets.masks import at_sparsities, find_masks, read_mask, refuse_other_holdout, refuse_other_model
+    from mt_dnn.tickets.find_masks import at_sparsities, find_masks
+    from mt_dnn.tickets.masks import read_mask, refuse_other_holdout, refuse_other_model
 
     outcome = outcome_options(data, model, optimization)
     masks = {path: read_mask(path) for path in find_masks(options.masks)}

@@ -1,4 +1,4 @@
-"""Which rows form a batch: rows of like length together, so that little of a batch is padding; one task per batch.
+"""Which rows form a batch. Rows of similar length go together, so that little of it is padding. A batch has one task.
 
 `lengths` is an array of tokens per row throughout, and a batch an array of indices into it.
 """
@@ -37,9 +37,9 @@ def mixed_batches(
     Every row of every task comes up once, so the tasks are mixed in proportion to their sizes.
     """
     batches = {task: training_batches(lengths, batch_size, seed, epoch) for task, lengths in lengths_by_task.items()}
-    turns = np.repeat(np.arange(len(batches)), [len(of_task) for of_task in batches.values()])
+    turns = np.repeat(np.arange(len(batches)), [len(its_batches) for its_batches in batches.values()])
     np.random.default_rng([seed, epoch]).shuffle(turns)
-    names, left = list(batches), {task: iter(of_task) for task, of_task in batches.items()}
+    names, left = list(batches), {task: iter(its_batches) for task, its_batches in batches.items()}
     return [(names[turn], next(left[names[turn]])) for turn in turns]
 
 

@@ -1,4 +1,4 @@
-"""A fingerprint of every file of a saved model, beside it: a copy that was damaged later is noticed when it is loaded.
+"""Fingerprints of a saved model's files, stored beside them, so that damage is noticed when the model is loaded.
 
 <model>/SHA256SUMS    a line per file, as `sha256sum` writes them and `sha256sum -c SHA256SUMS` checks them
 """
@@ -19,7 +19,7 @@ def write_checksums(folder: Path) -> None:
 
 
 def refuse_damaged_files(folder: Path) -> None:
-    """Raise UserError, naming the file, unless the files in `folder` are those of its SHA256SUMS.
+    """Raise UserError, naming the file, if a file in `folder` differs from its fingerprint in SHA256SUMS.
 
     A model without SHA256SUMS, which an earlier version saved, passes. So does a file that was added later.
     """

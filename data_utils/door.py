@@ -67,8 +67,11 @@ def command_name() -> str:
 
 
 def _prepare_standard_streams() -> None:
-    """Print characters that the terminal's encoding lacks as escapes. Keep the numbers of closed streams from the files
-    that we open: what a library prints would end up in them."""
+    """Make standard output and error safe to print to.
+
+    Characters that the terminal's encoding lacks are printed as escapes. If a stream is closed, its number is taken, so
+    that no file of ours gets it: what a library prints would end up in that file.
+    """
     for number in range(3):
         try:
             os.fstat(number)

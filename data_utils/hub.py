@@ -1,4 +1,4 @@
-"""What comes by a hub name, or from a local folder in the hub's format; one line where it does not come."""
+"""Load by hub name, or from a local folder in the hub's format. If that fails, one line says why."""
 
 import contextlib
 import functools
@@ -36,7 +36,7 @@ def load_tokenizer(name: str | Path, flag: str = "--init_checkpoint") -> PreTrai
 
 
 def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write a tokenizer's files to `folder`; raise UserError where they can't be written, as on a full disk."""
+    """Write a tokenizer's files to `folder`; raise UserError if they can't be written, as on a full disk."""
     try:
         tokenizer.save_pretrained(folder)
     except OSError:
@@ -85,7 +85,7 @@ def hub_errors(name: str | Path, expected: str, flag: str = "--init_checkpoint")
 
 @functools.cache
 def _go_offline_without_network(name: str) -> None:
-    """Where the hub can't be reached, use what was fetched before. The library itself would try for half a minute."""
+    """If the hub can't be reached, use what was fetched before. The library itself would try for half a minute."""
     if huggingface_hub.is_offline_mode():
         return
     try:

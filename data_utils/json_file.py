@@ -15,10 +15,10 @@ LARGEST = 2**63 - 1  # of whole numbers, either sign: what other programs read a
 
 
 class Unusable(ValueError):
-    """What a file holds is of no use: Unusable(what was found, what was expected)."""
+    """A file holds something that we can not use: Unusable(what was found, what was expected)."""
 
     def line(self, path: str | Path) -> str:
-        """The complaint for the reader."""
+        """Return the error line for the reader."""
         found, expected = self.args
         return f"{path}: {found}, expected {expected}"
 
@@ -45,10 +45,10 @@ def _to_json(value: object, line_end: str) -> str:
 def read_json(path: str | Path, what: str) -> dict[str, Any]:
     """Return the object that the JSON file `path` holds.
 
-    `what` names the file's role for the complaint ("a mask", "importance scores", ...).
+    `what`: what the file should be, for the error line ("a mask", "importance scores", ...).
 
-    Raises UserError if the file is missing, cut short, holds something else than a JSON object, an object with
-    the same key twice, a number that is not finite or has more than 64 bits, or text that UTF-8 does not have.
+    Raises UserError if the file is missing or cut short, or if it holds something else than a JSON object, the same key
+    twice in one object, a number that is not finite or has more than 64 bits, or text that UTF-8 does not have.
     """
     return parse_json(read_text(path, f"{what} as JSON"), path, what)
 
@@ -62,7 +62,7 @@ def read_json_lines(path: str | Path, what: str) -> Iterator[tuple[str, dict[str
 
 
 def parse_json_lines(text: str, path: str | Path, what: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The same for a `text` that was read from `path`."""
+    """Yield the same from a `text` that was read from `path`."""
     lines = text.removesuffix("\n").split("\n") if text else []
     for number, line in enumerate(lines, 1):
         yield f"{path}:{number}", parse_json(line, f"{path}:{number}", what)

@@ -1,4 +1,4 @@
-"""The files of a run, by name: the only place that knows where each of them lies."""
+"""The files of a run, by name. Only this file knows where each of them lies."""
 
 import contextlib
 from pathlib import Path
@@ -30,7 +30,7 @@ class RunFolder:
         return self.importance(criterion).with_suffix(".png")
 
     def importances(self) -> list[Path]:
-        """The importance scores that are there, by any criterion."""
+        """Return the files of importance scores that are there, by any criterion."""
         return sorted(self.folder.glob("importance*.json"))
 
     def predictions(self, dataset: str | None) -> Path:
@@ -38,18 +38,18 @@ class RunFolder:
         return self.folder / (f"dev_predictions_{dataset}.tsv" if dataset else "dev_predictions.tsv")
 
     def why_failed(self) -> str:
-        """The line that a failed run left, or ""."""
+        """Return the line that a failed run left, or ""."""
         with contextlib.suppress(FileNotFoundError):
             return " ".join(self.failure.read_text(encoding="utf-8", errors="replace").split())
         return ""
 
     def mask(self, kind: str, n_heads: int, n_ffns: int, criterion: str | None = None) -> Path:
-        """The mask of a ticket; `criterion`: which chose it, if one did."""
+        """The mask of a ticket; `criterion`: the one that chose it, or None."""
         return self.masks / by_criterion(criterion) / kind / f"{ticket_name(n_heads, n_ffns)}.json"
 
 
 def by_criterion(criterion: str | None) -> str:
-    """The folder of what a criterion chose: its name, or none for the default one and for what no criterion chose."""
+    """Return the folder of masks that a criterion chose: its name, or "" for the default criterion and for None."""
     return "" if criterion in (None, DEFAULT_CRITERION) else criterion
 
 
@@ -58,5 +58,5 @@ def _suffix(criterion: str) -> str:
 
 
 def ticket_name(n_heads: int, n_ffns: int) -> str:
-    """The name of a ticket in files and folders: how many heads and FFNs it closes."""
+    """Return the name of a ticket in files and folders: how many heads and FFNs it closes."""
     return f"heads_{n_heads}_ffns_{n_ffns}"

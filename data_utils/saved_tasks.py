@@ -29,8 +29,11 @@ SAVED = fields(
 
 @dataclass(frozen=True)
 class SavedTasks:
-    """`format`: of FORMATS; `tasks`: {name: Task}; `max_seq_len`: tokens of a row at the most; `precision`: in
-    which the model was trained and evaluated, "float32" or "bfloat16" (see mt_dnn/runtime/machine.py)."""
+    """What tasks.json says.
+
+    `format`: a key of FORMATS; `tasks`: {name: Task}; `max_seq_len`: the most tokens that a row may have; `precision`:
+    "float32" or "bfloat16", in which the model was trained and evaluated.
+    """
 
     format: str
     tasks: dict[str, Task]
@@ -72,7 +75,7 @@ def has_saved_tasks(folder: str | Path) -> bool:
 def read_saved_tasks(folder: str | Path) -> SavedTasks:
     """Return the SavedTasks of the model in `folder`.
 
-    Raises UserError, naming file and key, if they are missing or not as SavedTasks.write writes them.
+    Raises UserError, naming file and key, if they are missing or not as SavedTasks.write() writes them.
     """
     path = _path(folder)
     content = read_json(path, "the tasks of a saved model")

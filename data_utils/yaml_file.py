@@ -11,7 +11,7 @@ from data_utils.json_file import TOO_DEEP, Unusable, bounded_integer, read_text,
 
 
 def read_yaml(path: str | Path, expected: str) -> dict[str, Any]:
-    """Return the entries of a YAML file, {name: entry}; `expected` says for the complaint what an entry looks like.
+    """Return the entries of a YAML file, {name: entry}. `expected`: what an entry looks like, for the error line.
 
     Raises UserError, naming file and line, if the file is not YAML or has no entries, and where read_json does.
     """

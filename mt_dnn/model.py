@@ -15,20 +15,18 @@ from torch import nn
 from data_utils.checksums import refuse_damaged_files, write_checksums
 from data_utils.errors import UserError
 from data_utils.files import save_tensors, write_folder_whole
-from data_utils.hub import hub_errors, save_tokenizer, weight_types
+from data_utils.hub import hub_errors, save_tokenizer
 from data_utils.saved_tasks import SavedTasks
 from data_utils.tasks import Task
 from mt_dnn.encoders.attention import save_work
 from mt_dnn.encoders.encoder import Encoder, TaskModel
-from mt_dnn.encoders.families import encoder_class, refuse_other_architecture, takes_token_types
+from mt_dnn.encoders.families import encoder_class, takes_token_types
 from mt_dnn.encoders.float32 import Float32Linear, layers_alone_in_autocast
+from mt_dnn.encoders.pretrained import lacks_pooler
 from mt_dnn.tickets.masks import Mask, encoder_name, read_mask, refuse_other_model, saved_mask, tickets_for, write_mask
 from mt_dnn.tickets.prune import prune
 from mt_dnn.tickets.sharing import SharedTicket, closed_heads_kept
 from mt_dnn.tickets.ticket import DENSE, Shape, Ticket
-
-POOLER = {"pooler.dense.weight", "pooler.dense.bias"}
-FLOATS = {"F64", "F32", "F16", "BF16"}  # types of weights, as safetensors names them
 
 
 class Model(TaskModel):
@@ -118,60 +116,6 @@ def shape_of(encoder: Encoder) -> Shape:
 def count_parameters(module: nn.Module) -> int:
     """Return the number of parameters of a module."""
     return sum(parameter.numel() for parameter in module.parameters())
-
-
-def load_encoder(name: str | Path, dropout: float = 0.1, attention: str = "sdpa") -> Encoder:
-    """Load a pre-trained encoder of one of the families, by hub name or from a local folder in the hub's format.
-
-    Weights of other modules in the checkpoint (a language-model head) are passed over. The pooler may be missing, as it
-    is from most checkpoints of some families: see lacks_pooler().
-
-    Raises UserError if the checkpoint can't be read, is of no family or of another than its config.json says, and if a
-    weight of the encoder is missing, has another shape, or is no floating-point number.
-    """
-    where = f"--init_checkpoint {name}"
-    refuse_damaged_files(Path(name))
-    with hub_errors(name, "a pre-trained encoder"):
-        config = transformers.AutoConfig.from_pretrained(
-            name, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout, trust_remote_code=False
-        )
-        refuse_other_architecture(config)
-        encoder, report = encoder_class(config).from_pretrained(
-            name,
-            config=config,
-            dtype=torch.float32,
-            use_safetensors=True,
-            ignore_mismatched_sizes=True,
-            output_loading_info=True,
-        )  # pyright: ignore[reportGeneralTypeIssues]
-        types = weight_types(name)
-    encoder.config._attn_implementation = attention
-    parts, prefix = ("embeddings.", "embeddings_project.", "encoder.", "pooler."), f"{encoder.base_model_prefix}."
-    more = [
-        key
-        for key in report["unexpected_keys"]
-        if key.removeprefix(prefix).startswith(parts) and not key.endswith("position_ids")
-    ]
-    missing = set(report["missing_keys"])
-    encoder.lacks_pooler = missing >= POOLER
-    weights = dict(encoder.named_parameters())
-    for problem, keys in (
-        ("lacks", missing - POOLER if encoder.lacks_pooler else missing),
-        ("has another shape for", [key[0] for key in report["mismatched_keys"]]),
-        ("has, beyond its config.json,", more),
-        ("has integers for", [k for k, v in types.items() if k.removeprefix(prefix) in weights and v not in FLOATS]),
-        ("has NaN or infinity in", [key for key, value in weights.items() if not value.isfinite().all()]),
-    ):
-        if keys:
-            raise UserError(
-                f"{where}: {problem} {len(keys)} weights of the encoder ({min(keys)}, ...), expected a whole one"
-            )
-    return encoder
-
-
-def lacks_pooler(encoder: Encoder) -> bool:
-    """Whether an encoder's checkpoint had no pooler: every run then draws its own from its seed, as the task's head."""
-    return getattr(encoder, "lacks_pooler", False)
 
 
 def save_model(

@@ -5,7 +5,7 @@ import json
 from data_utils.files import write_whole
 from data_utils.json_file import write_json
 from data_utils.metrics import average_score
-from mt_dnn.reports.points import gather
+from mt_dnn.reports.gather import gather
 from mt_dnn.reports.records import read_records
 from mt_dnn.tickets.masks import describe_tickets
 from mt_dnn.tickets.ticket import DENSE, Shape, Ticket, remaining_weights

@@ -8,6 +8,7 @@ import argparse
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 import transformers  # noqa: E402
 from limit import wait  # noqa: E402
-from torch.utils.data import Dataset  # noqa: E402
+from torch.utils.data import Dataset, Sampler  # noqa: E402
 from transformers.trainer_pt_utils import get_length_grouped_indices  # noqa: E402
 
 from data_utils.batches import POOL  # noqa: E402
@@ -66,6 +67,19 @@ class _Clock(transformers.TrainerCallback):
         self.seconds = time.perf_counter() - self.started
 
 
+class _InOrder(Sampler[int]):
+    """Takes rows in a given order."""
+
+    def __init__(self, order: list[int]) -> None:
+        self.order = order
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.order)
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("data_dir", "task_def", "task", "init_checkpoint", "precision", "device", "output"):
@@ -102,7 +116,7 @@ def main() -> None:
         trainer.remove_callback(transformers.PrinterCallback)
         # As Trainer's group_by_length does, in pools as large as train.py's; said this way it works in every version.
         order = get_length_grouped_indices(train.lengths.tolist(), BATCH_SIZE, mega_batch_mult=POOL)
-        trainer._get_train_sampler = lambda *_: order
+        trainer._get_train_sampler = lambda train_dataset=None: _InOrder(order)
         trainer.train()
         shortest_first = Examples(dev, np.argsort(dev.lengths, kind="stable"))
         started = time.perf_counter()

@@ -15,7 +15,8 @@ from data_utils.checksums import refuse_damaged_files
 from data_utils.errors import UserError
 from data_utils.hub import hub_errors, load_tokenizer
 from data_utils.tasks import Layout, Task
-from data_utils.tokenized import TokenizedSplit, write_split
+from data_utils.tokenize_split import write_split
+from data_utils.tokenized import TokenizedSplit
 from data_utils.tsv import Row
 from mt_dnn.encoders.encoder import Encoder, TaskModel
 from mt_dnn.encoders.families import longest_row, takes_token_types
@@ -51,6 +52,8 @@ def classifier_of(
 ) -> "Classifier":
     """Load `saved` for one of its tasks: see load_classifier()."""
     chosen, folder = saved.task(task), saved.folder
+    if saved.format == "onnx" and precision == "bfloat16":
+        raise UserError(f"{folder}: an ONNX export computes in float32, expected --precision float32 or auto")
     model, tokenizer = load_saved(saved, choose_device(device)), load_tokenizer(folder, flag="")
     if not isinstance(model, OnnxClassifier):
         tokens, longest = model.encoder.config.vocab_size, longest_row(model.encoder)

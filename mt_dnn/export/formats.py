@@ -23,7 +23,7 @@ from mt_dnn.export.export_table import export_table
 from mt_dnn.export.saved_model import SavedModel
 from mt_dnn.model import Model, count_parameters, save_model
 from mt_dnn.tickets.masks import Mask, saved_mask, write_mask
-from mt_dnn.tickets.prune import kept_parts, prune
+from mt_dnn.tickets.prune import kept_slices, prune
 from mt_dnn.tickets.ticket import Ticket
 
 SAVED_AS = {"dense": "dense", "compact": "tickets", "onnx": "onnx"}
@@ -107,11 +107,11 @@ def dense_classifier(saved: SavedModel, model: Model, task: Task, ticket: Ticket
     config.problem_type = task.kind.problem_type
     config.classifier_dropout = task.head_dropout
     whole = Model(encoder_class(config)(copy.deepcopy(config)), [task])
-    parts, family = kept_parts(whole.encoder, ticket), family_of(config)
+    slices, family = kept_slices(whole.encoder, ticket), family_of(config)
     state = {name: torch.zeros_like(value) for name, value in whole.encoder.state_dict().items()}
     for name, value in model.encoder.state_dict().items():
-        if name in parts:
-            dimension, units = parts[name]
+        if name in slices:
+            dimension, units = slices[name]
             state[name].index_copy_(dimension, units, value)
         else:
             state[name] = value

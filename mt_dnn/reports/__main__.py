@@ -17,9 +17,9 @@ def main() -> None:
     from mt_dnn.reports.contents import FIGURE, blocks
     from mt_dnn.reports.figures import as_png, phase_transitions
     from mt_dnn.reports.findings import about, findings, hypothesis_line, levels
+    from mt_dnn.reports.gather import gather
     from mt_dnn.reports.hypotheses import CLAIMS, decide
     from mt_dnn.reports.page import to_html, to_markdown, write_files
-    from mt_dnn.reports.points import gather
     from mt_dnn.reports.records import read_failures, read_records, read_scores
     from mt_dnn.reports.table_csv import to_csv
 

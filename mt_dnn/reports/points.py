@@ -1,4 +1,4 @@
-"""Finished runs of single tasks, gathered into points: one ticket of one task, over its seeds."""
+"""Points, each one ticket of one task over its seeds; and phase transitions, the points of one task."""
 
 import os
 import statistics
@@ -10,8 +10,7 @@ from typing import Any
 from data_utils.run_folder import DEFAULT_CRITERION
 from mt_dnn.reports.baseline import Baseline, baseline_of
 from mt_dnn.reports.comparison import Comparison, Scores, compare_family
-from mt_dnn.reports.records import Record, refuse_difference
-from mt_dnn.tickets.masks import KINDS
+from mt_dnn.reports.records import Record
 
 
 @dataclass(eq=False)
@@ -47,7 +46,7 @@ class Point:
     @property
     def any_run(self) -> Record:
         """Any of its runs: for what is the same in all."""
-        return _any(self.runs)
+        return next(iter(self.runs.values()))
 
     @property
     def closed(self) -> str:
@@ -190,10 +189,6 @@ class Transition:
         return f"score: mean of {in_words(self.metrics)}" if len(self.metrics) > 1 else self.score_name
 
 
-def _any(runs: dict[int, Record]) -> Record:
-    return next(iter(runs.values()))
-
-
 def mean(values: Mapping[Any, float]) -> float:
     """Mean of {seed: value}."""
     return statistics.mean(values.values())
@@ -213,51 +208,3 @@ def in_words(names: Iterable[str]) -> str:
     """["a", "b", "c"] as "a, b and c"."""
     *before, last = names
     return f"{', '.join(before)} and {last}" if before else last
-
-
-def gather(records: Iterable[Record]) -> list[Transition]:
-    """Gather runs of one task each into Transitions, in the order of the tasks and of the parts of their training rows.
-
-    The same ticket and seed found twice (the dense model, fine-tuned by train.py and rewound with an empty ticket)
-    counts once. Tickets of different seeds may close different units, as each seed may have masks of its own.
-
-    Raises UserError where runs that would stand in one section were trained with different options, and where one seed
-    has different tickets at one point: a table would show them as if they were alike.
-    """
-    found: dict[tuple[str, float], dict[tuple, dict[int, Record]]] = {}
-    first: dict[tuple[str, float], Record] = {}
-    for record in records:
-        ((task, entry),) = record.result["tasks"].items()
-        section = task, record.train_fraction
-        refuse_difference(first.setdefault(section, record), record)
-        counts = entry["heads_closed"], entry["ffns_closed"]
-        owner, criterion = record.owner(task), record.criterion(task)
-        key = (
-            owner != task,
-            owner,
-            criterion if criterion not in (None, DEFAULT_CRITERION) else "",
-            KINDS.index(record.kind),
-            -entry["remaining_weights"]["by_formula"],
-            *counts,
-        )
-        runs = found.setdefault(section, {}).setdefault(key, {})
-        refuse_difference(runs.setdefault(record.seed, record), record, ["tickets"])
-    tasks = [task for task, _ in found]
-    transitions = []
-    for (task, fraction), points in sorted(found.items()):
-        made = [
-            Point(
-                task,
-                owner,
-                _any(runs).criterion(task),
-                KINDS[kind],
-                heads,
-                ffns,
-                -remaining,
-                dict(sorted(runs.items())),
-            )
-            for (_, owner, _, kind, remaining, heads, ffns), runs in sorted(points.items())
-        ]
-        title = f"{task}, {100 * fraction:g} % of the training rows" if tasks.count(task) > 1 else task
-        transitions.append(Transition(task, title, fraction, made))
-    return transitions

@@ -3,36 +3,36 @@
 import contextlib
 import copy
 import time
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
 from data_utils.batches import choose_rows, split_rows
-from data_utils.errors import Diverged, RunFailed, UserError
-from data_utils.files import write_whole
+from data_utils.errors import UserError
 from data_utils.hub import load_tokenizer
 from data_utils.json_file import write_json
 from data_utils.run_folder import RunFolder
 from data_utils.saved_tasks import SavedTasks
 from data_utils.tasks import Task
-from data_utils.tokenized import TokenizedSplit, describe_tokenizer
+from data_utils.tokenize_split import describe_tokenizer
+from data_utils.tokenized import TokenizedSplit
 from mt_dnn.encoders.families import longest_row, refuse_other_padding
+from mt_dnn.encoders.pretrained import lacks_pooler, load_encoder
 from mt_dnn.flags.advice import advice
 from mt_dnn.flags.training import DataOptions, MachineOptions, ModelOptions, OptimizationOptions
 from mt_dnn.model import (
     Model,
     count_parameters,
     describe,
-    lacks_pooler,
-    load_encoder,
     load_model,
     place_tickets,
     save_model,
     shape_of,
 )
 from mt_dnn.reports.score_table import score_table
+from mt_dnn.runs.result import failure_written, mask_of, result_of
 from mt_dnn.runs.run import Run, tasks_and_dev_sets
 from mt_dnn.runtime.distributed import on_main_process, rank
 from mt_dnn.runtime.log import log, log_command, logging_to
@@ -41,7 +41,6 @@ from mt_dnn.runtime.memory import memory_advice
 from mt_dnn.tickets.criteria import TaskRows, criterion_named, score
 from mt_dnn.tickets.gates import gated, ticket_gates
 from mt_dnn.tickets.make_masks import weights_fingerprint
-from mt_dnn.tickets.masks import Mask
 from mt_dnn.tickets.prune import prune
 from mt_dnn.tickets.scores import draw_heat_map, normalise, write_importance
 from mt_dnn.tickets.ticket import remaining_weights
@@ -130,7 +129,7 @@ class Session:
         Raises RunFailed, and writes its line into the run's folder, if memory is full or the loss is no number.
         """
         files, data = run.files, self.data(run.seed)
-        with logging_to(files.log), _failure_written(run), memory_advice(MEMORY_ADVICE):
+        with logging_to(files.log), failure_written(run), memory_advice(MEMORY_ADVICE):
             on_main_process(lambda: files.failure.unlink(missing_ok=True))
             on_main_process(
                 lambda: write_json(
@@ -207,7 +206,7 @@ class Session:
         (ticket,) = run.tickets.values()
         return gated(model.encoder, *ticket_gates(ticket, self.shape.layers, self.shape.heads, self.device))
 
-    def _log_start(self, run: Run, data: list[TaskData]) -> None:
+    def _log_start(self, run: Run, data: Sequence[TaskData]) -> None:
         shape = self.shape
         log_command()
         log.info(
@@ -240,76 +239,24 @@ class Session:
             )
 
     def _write(
-        self, run: Run, data: list[TaskData], model: Model, epochs: list[dict], outputs: dict[str, np.ndarray]
+        self,
+        run: Run,
+        data: Sequence[TaskData],
+        model: Model,
+        epochs: Sequence[dict[str, Any]],
+        outputs: Mapping[str, np.ndarray],
     ) -> None:
-        """Write what a finished run leaves, its result last."""
-        files = run.files
+        """Write what a finished run leaves, its result last. `outputs`: {dev set: outputs after the last epoch}."""
+        files, mask = run.files, mask_of(run, self.model_entry)
         for task_data in data:
             for name, split in task_data.dev.items():
-                write_predictions(
-                    files.predictions(name if len(outputs) > 1 else None), task_data.task, split, outputs[name]
-                )
+                path = files.predictions(name if len(outputs) > 1 else None)
+                write_predictions(path, task_data.task, split, outputs[name])
         if run.keep_model:
-            save_model(
-                files.model,
-                model,
-                self.tokenizer,
-                Mask(run.kind, self.model_entry, run.tickets, _provenance(run)),
-                self.saved_tasks,
-            )
-        result = self._result(run, data, epochs)
+            save_model(files.model, model, self.tokenizer, mask, self.saved_tasks)
+        result = result_of(run, data, epochs, mask)
         write_json(files.result, result)
         run.remove_checkpoints()
         if len(data) > 1:
             log.info("\n%s", score_table({run.kind: [result]}))
         log.info("finished: %s; see %s", show_metrics(epochs[-1], len(data)), files.folder)
-
-    def _result(self, run: Run, data: list[TaskData], epochs: list[dict]) -> dict[str, Any]:
-        """Return what result.json holds; its numbers are those after the last epoch."""
-
-        def of_task(task_data: TaskData) -> dict[str, Any]:
-            ticket = run.tickets[task_data.task.name]
-            n_heads, n_ffns = ticket.counts
-            return {
-                **run.source_of(task_data.task.name),
-                "heads_closed": n_heads,
-                "ffns_closed": n_ffns,
-                "remaining_weights": {
-                    "by_formula": round(remaining_weights(ticket, self.shape), 6),
-                    "counted": round(remaining_weights(ticket, self.shape, biases=True), 6),
-                },
-                "training_rows": len(task_data.rows),
-                "dev_sets": {name: len(split) for name, split in task_data.dev.items()},
-                "held_out_rows": len(task_data.held_out or ()),
-            }
-
-        return {
-            "kind": run.kind,
-            "seed": run.seed,
-            "model": self.model_entry,
-            "tasks": {task_data.task.name: of_task(task_data) for task_data in data},
-            "dev": epochs[-1]["dev"],
-            "average_score": epochs[-1]["average_score"],
-            "held_out": epochs[-1].get("held_out", {}),
-            "epochs": len(epochs),
-            "seconds_per_epoch": round(float(np.median([epoch["seconds"] for epoch in epochs])), 2),
-        }
-
-
-def _provenance(run: Run) -> dict[str, Any]:
-    """What the mask of a run's model says of where its tickets come from."""
-    sources = {task: {"seed": run.seed, **run.source_of(task)} for task in run.tickets}
-    return sources if len(sources) > 1 else sources[next(iter(sources))]
-
-
-@contextlib.contextmanager
-def _failure_written(run: Run) -> Iterator[None]:
-    try:
-        yield
-    except RunFailed as error:
-        log.error("failed: %s", error)
-        with write_whole(run.files.failure) as file:
-            file.write(f"{error}\n")
-        if isinstance(error, Diverged):
-            run.remove_checkpoints()
-        raise

@@ -14,7 +14,6 @@ several tasks has a provenance for each task, under the task's name.
 """
 
 import dataclasses
-import glob
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +38,7 @@ from data_utils.check import (
 from data_utils.errors import UserError
 from data_utils.json_file import read_json, write_json
 from data_utils.run_folder import DEFAULT_CRITERION, by_criterion
-from mt_dnn.tickets.ticket import DENSE, RANKINGS, Shape, Ticket, counts_at
+from mt_dnn.tickets.ticket import DENSE, RANKINGS, Shape, Ticket
 
 KINDS = ("dense", *RANKINGS)
 SIZES = [field.name for field in dataclasses.fields(Shape)]
@@ -216,45 +215,3 @@ def encoder_name(checkpoint: str | Path) -> str:
         return Path(checkpoint).name
     mask = read_mask(saved_mask(checkpoint))
     return f"{mask.model['name']} trained on {','.join(mask.tickets)} ({mask.kind})"
-
-
-def find_masks(patterns: Iterable[str | Path]) -> list[Path]:
-    """Return the mask files, sorted and each once, that files, folders (searched through) and patterns name.
-
-    Raises UserError for a pattern that finds none.
-    """
-    found = set()
-    for pattern in patterns:
-        path = Path(pattern)
-        if path.is_dir():
-            paths = list(path.rglob("*.json"))
-        else:
-            paths = [path] if path.is_file() else [Path(name) for name in glob.glob(str(pattern), recursive=True)]
-        files = [file for file in paths if file.is_file() and not file.name.startswith(".")]
-        if not files:
-            raise UserError(f"--masks {pattern}: no mask found, expected a mask file, a folder of them, or a pattern")
-        found.update(files)
-    return sorted(found)
-
-
-def at_sparsities(masks: dict[Path, Mask], sparsities: Iterable[str], task: str) -> dict[Path, Mask]:
-    """Return those of `masks` whose ticket for `task` closes as much as one of `sparsities` does, and the dense ones.
-
-    `masks`: {path: Mask} to choose from. Raises UserError for a sparsity that no mask is at.
-    """
-    chosen = {path: mask for path, mask in masks.items() if mask.kind == "dense"}
-    others = {path: mask for path, mask in masks.items() if mask.kind != "dense"}
-    for sparsity in sparsities:
-        found = {}
-        for path, mask in others.items():
-            kept = mask.provenance_of(task).get("min_heads_per_layer", 1)
-            counts = counts_at(sparsity, mask.shape.layers, mask.shape.heads, kept)
-            if tickets_for(mask, path, [task])[task].counts == counts:
-                found[path] = mask
-        if not found:
-            raise UserError(
-                f"--sparsities {sparsity}: none of the {len(others)} masks is at this level; "
-                f"make it with train.py --do_mask --sparsities {sparsity}"
-            )
-        chosen |= found
-    return chosen

@@ -1,5 +1,5 @@
-"""Take a ticket out of the weights for good. The encoder gets smaller and faster, and computes what it would compute
-with the ticket's gates closed."""
+"""Take a ticket out of the weights for good. The encoder gets smaller and faster, and gives what it would give with the
+ticket's gates closed."""
 
 from operator import attrgetter
 
@@ -10,8 +10,8 @@ from mt_dnn.encoders.encoder import Encoder
 from mt_dnn.encoders.families import family_of
 from mt_dnn.tickets.ticket import Ticket
 
-# {name of a parameter or buffer of an encoder: (dimension, indices along it)}
-Parts = dict[str, tuple[int, torch.Tensor]]
+# {name of a parameter or buffer of an encoder: (dimension, indices along it)}, for torch.index_select
+Slices = dict[str, tuple[int, torch.Tensor]]
 
 
 def prune(encoder: Encoder, ticket: Ticket) -> None:
@@ -20,7 +20,7 @@ def prune(encoder: Encoder, ticket: Ticket) -> None:
     Heads: their rows of query, key and value, and their columns of the output projection. Attention reads the number of
     heads from the width that is left. FFNs: both linear layers; the LayerNorm stays.
     """
-    for name, (dimension, units) in kept_parts(encoder, ticket).items():
+    for name, (dimension, units) in kept_slices(encoder, ticket).items():
         path, _, attribute = name.rpartition(".")
         module, whole = encoder.get_submodule(path), attrgetter(name)(encoder)
         part = whole.detach().index_select(dimension, units)
@@ -32,36 +32,36 @@ def prune(encoder: Encoder, ticket: Ticket) -> None:
 
 def removed_weights(encoder: Encoder, ticket: Ticket) -> list[torch.Tensor]:
     """Return all that prune() removes: the weights and biases of the ticket's heads and FFNs."""
-    heads = [encoder.get_parameter(name).index_select(*part) for name, part in closed_parts(encoder, ticket).items()]
+    heads = [encoder.get_parameter(name).index_select(*place) for name, place in closed_slices(encoder, ticket).items()]
     layers = [encoder.encoder.layer[index] for index in sorted(ticket.ffns)]
     linears = [layer.get_submodule(f"{name}.dense") for layer in layers for name in ("intermediate", "output")]
     return heads + [parameter for linear in linears for parameter in linear.parameters()]
 
 
-def kept_parts(encoder: Encoder, ticket: Ticket) -> Parts:
+def kept_slices(encoder: Encoder, ticket: Ticket) -> Slices:
     """Return what stays of the projections of layers that lose heads."""
-    return _parts(encoder, ticket, closed=False)
+    return _slices(encoder, ticket, closed=False)
 
 
-def closed_parts(encoder: Encoder, ticket: Ticket) -> Parts:
-    """Return the weights and biases of the ticket's heads: what kept_parts leaves of the same projections."""
+def closed_slices(encoder: Encoder, ticket: Ticket) -> Slices:
+    """Return the weights and biases of the ticket's heads: what kept_slices leaves of the same projections."""
     parameters = dict(encoder.named_parameters())
-    return {name: part for name, part in _parts(encoder, ticket, closed=True).items() if name in parameters}
+    return {name: place for name, place in _slices(encoder, ticket, closed=True).items() if name in parameters}
 
 
-def _parts(encoder: Encoder, ticket: Ticket, closed: bool) -> Parts:
+def _slices(encoder: Encoder, ticket: Ticket, closed: bool) -> Slices:
     n_heads, family = encoder.config.num_attention_heads, family_of(encoder.config)
-    size, parts = encoder.config.hidden_size // n_heads, {}
+    size, slices = encoder.config.hidden_size // n_heads, {}
     for layer in sorted({layer for layer, _ in ticket.heads}):
         heads = [head for head in range(n_heads) if ((layer, head) in ticket.heads) == closed]
         units = torch.cat([torch.arange(head * size, (head + 1) * size) for head in heads]).to(encoder.device)
         prefix = f"encoder.layer.{layer}."
         for projection in (family.query, family.key, family.value):
-            parts[f"{prefix}{projection}.weight"] = parts[f"{prefix}{projection}.bias"] = (0, units)
-        parts[f"{prefix}{family.output}.weight"] = (1, units)
+            slices[f"{prefix}{projection}.weight"] = slices[f"{prefix}{projection}.bias"] = (0, units)
+        slices[f"{prefix}{family.output}.weight"] = (1, units)
         if family.relative_positions:
-            parts[f"{prefix}attention.attn.open_heads"] = (0, torch.tensor(heads, device=encoder.device))
-    return parts
+            slices[f"{prefix}attention.attn.open_heads"] = (0, torch.tensor(heads, device=encoder.device))
+    return slices
 
 
 def close_ffns(encoder: Encoder, ticket: Ticket) -> None:

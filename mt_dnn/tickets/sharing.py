@@ -1,6 +1,6 @@
 """Tickets sharing (Liang et al. 2021, Section 4): a task's batch runs through the units that its ticket leaves open.
 
-The shared weights stay whole. A batch reads and updates the units of its own task, and computes no others.
+The shared weights stay whole. A batch computes, reads and updates only the units of its own task.
 """
 
 import contextlib
@@ -13,29 +13,30 @@ from torch.func import functional_call
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from mt_dnn.encoders.encoder import Encoder
-from mt_dnn.tickets.prune import close_ffns, closed_parts, kept_parts
+from mt_dnn.tickets.prune import close_ffns, closed_slices, kept_slices
 from mt_dnn.tickets.ticket import Ticket
 
 
 class SharedTicket:
-    """A ticket in a shared encoder: call it as the encoder and get what the encoder pruned by the ticket would give.
+    """A ticket in a shared encoder. Call it like the encoder; it gives what the pruned encoder would give.
 
-    Gradients reach the shared weights. What the ticket closes gets exactly none: the rows and columns of
-    closed heads a gradient of 0, the parameters of closed FFNs no gradient at all. So the optimizer
-    leaves those of FFNs alone in the task's updates, while a closed head, inside weight matrices that
-    have a gradient, still moves by what other tasks' batches left in the momentum, and decays. The code
+    Gradients reach the shared weights. The parameters of closed FFNs get no gradient, so the optimizer leaves them
+    alone. Closed heads are rows and columns of weight matrices; these rows and columns get a gradient of 0. So in the
+    task's updates a closed head still decays, and still moves by the momentum that other tasks' batches left. The code
     released with the paper does the same. closed_heads_kept() prevents it.
 
-    Made for the encoder on the device where it is; nothing of the encoder is copied or changed, beyond
-    the modules of closed FFNs, which step aside during a call.
+    Make it when the encoder is on its device. The encoder is not copied. During a call the modules of closed FFNs are
+    replaced; otherwise nothing of the encoder is changed.
     """
 
     def __init__(self, encoder: Encoder, ticket: Ticket) -> None:
         self.encoder, self.ticket = encoder, ticket
-        self.parts = kept_parts(encoder, ticket)
+        self.slices = kept_slices(encoder, ticket)
 
     def __call__(self, **inputs: Any) -> BaseModelOutputWithPooling:
-        open_weights = {name: attrgetter(name)(self.encoder).index_select(*part) for name, part in self.parts.items()}
+        open_weights = {
+            name: attrgetter(name)(self.encoder).index_select(*place) for name, place in self.slices.items()
+        }
         layers = [self.encoder.encoder.layer[index] for index in self.ticket.ffns]
         ffns = [(layer.intermediate, layer.output) for layer in layers]
         close_ffns(self.encoder, self.ticket)
@@ -50,28 +51,28 @@ class SharedTicket:
 def closed_heads_kept(
     encoder: Encoder, tickets: Collection[Ticket], optimizer: torch.optim.Optimizer
 ) -> Iterator[None]:
-    """Around an optimizer's step: keep the heads that all `tickets` close, those of the tasks whose batches the update
-    is of.
+    """Within the block, around an optimizer's step, keep the heads that all `tickets` close.
 
-    Their weights, biases and entries of the optimizer's state are after the block what they were before it. FFNs that
-    all tickets close have no gradient, and so the optimizer leaves them alone without this.
+    `tickets`: of the tasks whose batches the update was computed from. After the block, the weights, biases and entries
+    of the optimizer's state of these heads are what they were before it. FFNs that all tickets close need no such care:
+    they have no gradient, so the optimizer leaves them alone.
 
-    The number of updates, by which an optimizer corrects the bias of its moments, is the matrix's, not the head's.
+    An optimizer corrects the bias of its moments by the number of updates. It counts those of the matrix, not the head.
     """
     ticket = closed_by_all(tickets)
     entries = []
-    for name, part in closed_parts(encoder, ticket).items():
+    for name, place in closed_slices(encoder, ticket).items():
         parameter = encoder.get_parameter(name)
         state = optimizer.state.get(parameter, {})
         tensors = [parameter.data, *(value for value in state.values() if value.shape == parameter.shape)]
-        entries += [(tensor, part, tensor.index_select(*part)) for tensor in tensors]
+        entries += [(tensor, place, tensor.index_select(*place)) for tensor in tensors]
     yield
     for tensor, (dimension, units), before in entries:
         tensor.index_copy_(dimension, units, before)
 
 
 def closed_by_all(tickets: Collection[Ticket]) -> Ticket:
-    """The units that every one of `tickets` closes."""
+    """Return the units that all `tickets` close."""
     return Ticket(
         frozenset.intersection(*(ticket.heads for ticket in tickets)),
         frozenset.intersection(*(ticket.ffns for ticket in tickets)),

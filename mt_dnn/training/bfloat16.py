@@ -1,4 +1,4 @@
-"""Saves casts where the layers run in bfloat16: weights are cast once per update, their gradients once per batch.
+"""Fewer casts in bfloat16: weights are cast once per update, their gradients once per batch.
 
 torch's autocast casts every weight anew for every part of a batch, and the gradient of every part back. On RTE's
 lengths a batch has two parts on average and up to five, and casts took 14 % of an update of MiniLM on a CPU with AMX.
@@ -39,7 +39,7 @@ class Bfloat16Copies:
 
     @torch.no_grad()
     def cast_weights(self) -> None:
-        """Copy the weights as they are now."""
+        """Copy the weights as they are now; call it before every update."""
         if self.copies:
             torch._foreach_copy_(list(self.copies.values()), list(self.weights.values()))
 
@@ -47,7 +47,7 @@ class Bfloat16Copies:
     def cast_gradients(self) -> None:
         """Add the copies' gradients to those of the weights.
 
-        To be called after every batch: sums of many more parts in bfloat16 would lose what is small beside the sum.
+        Call it after every batch: a sum of many more parts in bfloat16 would lose the parts that are small beside it.
         """
         for weight, copy in zip(self.weights.values(), self.copies.values()):
             if copy.grad is not None:

@@ -31,9 +31,10 @@ def predict(
 ) -> np.ndarray:
     """Return the outputs of every row, (rows, outputs) float32, in the order of the file; dropout off.
 
-    Several processes take every row once between them, and all return all outputs.
+    Several processes share the rows, and each of them returns all outputs.
 
-    `precision`: "bfloat16" or "float32", of the encoder's layers. `tokens`: how many are computed at once.
+    `precision`: "bfloat16" or "float32", of the encoder's layers. `tokens`: how many are computed at once (None: a
+    whole batch).
     """
     device = model.device
     outputs = torch.zeros(len(split), task.n_outputs, dtype=torch.float32, device=device)
@@ -59,21 +60,21 @@ def evaluate(
     precision: str,
     tokens: int | None,
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Evaluate the dev sets and what is held out of all tasks; batch_size, precision, tokens: as in predict().
+    """Evaluate the dev sets and the held-out rows of all tasks. `batch_size`, `precision`, `tokens`: as in predict().
 
     Returns (what metrics.jsonl says of it, {dev set: outputs}).
     """
     started, outputs, dev, held_out = time.perf_counter(), {}, {}, {}
-    for of_task in data:
-        task = of_task.task
-        for name, split in of_task.dev.items():
+    for task_data in data:
+        task = task_data.task
+        for name, split in task_data.dev.items():
             outputs[name] = predict(model, task, split, batch_size, precision, tokens)
-        dev[task.name] = {name: measure(task, split, outputs[name]) for name, split in of_task.dev.items()}
-        if of_task.held_out:
-            predicted = predict(model, task, of_task.held_out, batch_size, precision, tokens)
-            held_out[task.name] = measure(task, of_task.held_out, predicted)
+        dev[task.name] = {name: measure(task, split, outputs[name]) for name, split in task_data.dev.items()}
+        if task_data.held_out:
+            predicted = predict(model, task, task_data.held_out, batch_size, precision, tokens)
+            held_out[task.name] = measure(task, task_data.held_out, predicted)
     evaluated = {
-        "dev": {name: metrics for of_task in dev.values() for name, metrics in of_task.items()},
+        "dev": {name: metrics for dev_sets in dev.values() for name, metrics in dev_sets.items()},
         "average_score": average_score(dev),
         **({"held_out": held_out} if held_out else {}),
         "seconds_evaluating": round(time.perf_counter() - started, 2),

@@ -1,4 +1,4 @@
-"""How a training goes: losses, seconds and tokens of its updates, and a line of the log every so many of them."""
+"""The pace of a training: losses, seconds and tokens of its updates, and a line of the log every so many updates."""
 
 import math
 import time
@@ -14,12 +14,12 @@ from mt_dnn.training.checkpoint import Progress
 
 
 class Pace:
-    """Counts the updates of a training. Evaluations and checkpoints do not count as its time: see resume()."""
+    """Counts the updates of a training and takes their time, without that of evaluations and checkpoints."""
 
     def __init__(
         self, updates: int, epochs: int, every: int, done: int, tasks: Iterable[str], device: torch.device
     ) -> None:
-        """`updates`: in all epochs. `every`: updates between two lines. `done`: updates that an earlier process did."""
+        """`updates`: in all epochs. `every`: updates per line of the log. `done`: updates of an earlier process."""
         self.updates, self.epochs, self.every, self.tasks, self.device = updates, epochs, every, list(tasks), device
         self.done, self.done_before, self.busy = done, done, 0.0
         self._start_line()
@@ -32,7 +32,7 @@ class Pace:
         self.loss = torch.zeros((), device=self.device)
 
     def start_epoch(self, epoch: int, progress: Progress) -> None:
-        """Go on from where `progress` is in this epoch; start the clock."""
+        """Continue from `progress` in this epoch; start the clock."""
         self.epoch, self.seconds = epoch, progress.seconds
         self.losses = {
             task: torch.tensor(progress.losses.get(task, 0.0) * is_main_process(), device=self.device)
@@ -41,7 +41,7 @@ class Pace:
         self.resume()
 
     def resume(self) -> None:
-        """Start the clock: what happened since the last update does not count."""
+        """Start the clock again: the time since the last update does not count."""
         self.clock = time.perf_counter()
 
     def add(self, task: str, loss: torch.Tensor, rows: int) -> None:
@@ -50,10 +50,10 @@ class Pace:
         self.loss = self.loss + loss
 
     def count(self, rate: float, tokens: int) -> bool:
-        """Count an update with learning rate `rate` and so many `tokens`; return whether it wrote a line of the log.
+        """Count an update with learning rate `rate` and so many `tokens`; return whether a line was logged.
 
-        Raises Diverged if the loss is no number. The loss is checked before a line only, as reading it waits for the
-        GPU.
+        Raises Diverged if the loss is no number. It is checked only when a line is logged, because reading the loss
+        waits for the GPU.
         """
         now = time.perf_counter()
         self.seconds += now - self.clock
@@ -84,7 +84,7 @@ class Pace:
         return True
 
     def write(self, progress: Progress) -> None:
-        """Put the epoch's seconds and losses so far into `progress`."""
+        """Put the seconds and losses of the epoch so far into `progress`."""
         progress.seconds = self.seconds
         progress.losses = {task: float(all_reduce_sum(loss.clone())) for task, loss in self.losses.items()}
 

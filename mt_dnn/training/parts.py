@@ -1,4 +1,4 @@
-"""Saves memory and cache: a batch is computed in parts of so many tokens, and their gradients are summed up.
+"""Batches are computed in parts of so many tokens, and the gradients of the parts are summed up.
 
 On a CPU 2048 tokens at once keep what a layer computes in its cache. On a GPU a whole batch is computed at once, unless
 --tokens_at_once says otherwise. What is computed stays the same up to rounding.
@@ -22,10 +22,10 @@ Tensors = dict[str, torch.Tensor]  # a batch on its device
 
 @dataclass(frozen=True)
 class Parts:
-    """How batches are cut: into parts of so many `tokens`, padding included, or not at all if it is None.
+    """Cuts batches into parts of so many `tokens`, padding included; None: a batch is one part.
 
-    `few_shapes_up_to`: pads to few lengths, up to this one (see batches_of_few_shapes()); where it is None, a part is
-    padded to its own longest row.
+    `few_shapes_up_to`: parts are padded to a few different lengths, up to this one (see batches_of_few_shapes()); None:
+    a part is padded to its own longest row.
     """
 
     device: torch.device
@@ -34,15 +34,18 @@ class Parts:
 
     @classmethod
     def for_model(cls, model: TaskModel, precision: str, tokens: int | None) -> "Parts":
-        """Choose few shapes where oneDNN multiplies: in bfloat16 on a CPU. In float32 they would only add padding."""
+        """Return Parts for training or evaluating `model`.
+
+        They have few shapes where oneDNN multiplies: in bfloat16 on a CPU. In float32 that would only add padding.
+        """
         on_onednn = precision == "bfloat16" and model.device.type == "cpu" and tokens
         return cls(model.device, tokens, longest_row(model.encoder) if on_onednn else None)
 
     def of_batch(self, split: TokenizedSplit, rows: np.ndarray) -> Iterator[tuple[Tensors, float]]:
         """Yield (part, weight of its loss) for this process's share of a training batch, the `rows` of `split`.
 
-        A process that has no row of the batch takes another's with weight 0, so that all processes have gradients of
-        the same parameters to sum up.
+        A process that gets no row of the batch takes another process's row with weight 0. So all processes have
+        gradients of the same parameters to sum up.
         """
         mine = shard(rows)
         taken, weight = (mine, 1.0) if len(mine) else (rows[:1], 0.0)
@@ -50,7 +53,7 @@ class Parts:
             yield to_device(split.batch(taken[part], length), self.device), weight
 
     def of_split(self, split: TokenizedSplit, batch_size: int) -> Iterator[tuple[np.ndarray, Tensors]]:
-        """Yield (its rows, part) for this process's share of all rows, in batches of rows of like length."""
+        """Yield (its rows, part) for this process's share of all rows, in batches of rows of similar length."""
         for rows, length in shard(self._cut(split.lengths, batch_size)):
             yield rows, to_device(split.batch(rows, length), self.device)
 

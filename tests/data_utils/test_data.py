@@ -16,7 +16,8 @@ from calls import files_up_to
 from data_utils.batches import choose_rows, sorted_batches, split_rows, training_batches
 from data_utils.errors import UserError
 from data_utils.tasks import read_tasks
-from data_utils.tokenized import TokenizedSplit, data_fingerprints, describe_tokenizer
+from data_utils.tokenize_split import describe_tokenizer
+from data_utils.tokenized import TokenizedSplit, data_fingerprints
 from data_utils.tsv import Row, read_rows
 
 TASKS = read_tasks(toy.TASK_DEF)

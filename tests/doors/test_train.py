@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 from data_utils.batches import split_rows
 from data_utils.errors import UserError
 from data_utils.tokenized import TokenizedSplit
-from mt_dnn.model import count_parameters, load_encoder, load_model
+from mt_dnn.encoders.pretrained import load_encoder
+from mt_dnn.model import count_parameters, load_model
 from mt_dnn.tickets.masks import read_mask
 from mt_dnn.tickets.scores import fingerprint
 from mt_dnn.training.evaluate import measure, predict

@@ -13,7 +13,8 @@ from in_memory import make_task
 
 from data_utils.errors import UserError
 from mt_dnn.encoders.families import FAMILIES, encoder_class, longest_row
-from mt_dnn.model import Model, lacks_pooler, load_encoder
+from mt_dnn.encoders.pretrained import lacks_pooler, load_encoder
+from mt_dnn.model import Model
 
 CHECKPOINTS = [
     ("bert", "BertForPreTraining"),

@@ -9,6 +9,8 @@ import toy
 from calls import QUICK, options
 
 from data_utils.errors import UserError
+from data_utils.saved_tasks import SavedTasks
+from data_utils.tasks import read_tasks
 from data_utils.tsv import Row
 from mt_dnn.export.classifier import load_classifier
 from mt_dnn.export.submission import HEADER, check_submission, read_rules
@@ -50,6 +52,11 @@ def runs(workshop, fine_tuned, other_runs, door):
                 == 0
             )
     return {"sst": fine_tuned, "stsb": other_runs / "stsb", "rte": other_runs / "rte"}
+
+
+def test_an_onnx_export_in_bfloat16_is_one_line(tmp_path, refused):
+    SavedTasks("onnx", {"sst": read_tasks(toy.TASK_DEF)["sst"]}, 32).write(tmp_path)
+    assert "an ONNX export computes in float32" in refused("mt_dnn/predict.py", tmp_path, "--precision", "bfloat16")
 
 
 def test_a_runs_dev_file_gets_the_runs_dev_predictions(workshop, runs, predict):

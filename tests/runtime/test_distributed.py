@@ -8,7 +8,8 @@ import toy
 from calls import ROOT, launch, options, result_of
 from safetensors.torch import load_file
 
-from mt_dnn.model import describe, load_encoder
+from mt_dnn.encoders.pretrained import load_encoder
+from mt_dnn.model import describe
 from mt_dnn.tickets.masks import Mask, write_mask
 from mt_dnn.tickets.ticket import DENSE, Ticket
 

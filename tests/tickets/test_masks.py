@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from data_utils.errors import UserError
-from mt_dnn.tickets.masks import Mask, find_masks, read_mask, refuse_other_model, tickets_for, write_mask
+from mt_dnn.tickets.find_masks import find_masks
+from mt_dnn.tickets.masks import Mask, read_mask, refuse_other_model, tickets_for, write_mask
 from mt_dnn.tickets.ticket import DENSE, Ticket
 
 MODEL = {"name": "tiny-bert", "layers": 3, "heads": 4, "hidden": 32, "intermediate": 48, "parameters": 20000}

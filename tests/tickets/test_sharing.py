@@ -14,7 +14,7 @@ from mt_dnn.flags.training import OptimizationOptions
 from mt_dnn.loss import loss_per_row
 from mt_dnn.model import Model
 from mt_dnn.tickets.gates import gated, ticket_gates
-from mt_dnn.tickets.prune import closed_parts, prune
+from mt_dnn.tickets.prune import closed_slices, prune
 from mt_dnn.tickets.ticket import DENSE, Ticket
 from mt_dnn.training.optim import make_optimizer
 
@@ -191,7 +191,7 @@ def test_heads_that_a_ticket_closes_move_in_its_tasks_updates_unless_sharing_is_
     model.share(TICKETS, exact)
     optimizer = make_optimizer(model, OptimizationOptions(**OPTIONS))
     for task in (TASKS[2], TASKS[0]):  # the dense one first, so that there is momentum
-        closed = copy.deepcopy(closed_parts(model.encoder, TICKETS["first"]))
+        closed = copy.deepcopy(closed_slices(model.encoder, TICKETS["first"]))
         before = {name: model.encoder.get_parameter(name).index_select(*part) for name, part in closed.items()}
         optimizer.zero_grad()
         loss_per_row(model, task, batch_of(task)).mean().backward()

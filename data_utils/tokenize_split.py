@@ -1,0 +1,152 @@
+"""Tokenize a split: rows of texts become the flat arrays of tokenized.py."""
+
+import contextlib
+import hashlib
+import itertools
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+
+from data_utils.errors import UserError
+from data_utils.files import write_folder_whole
+from data_utils.json_file import write_json
+from data_utils.tasks import Task, split_name
+from data_utils.tokenized import fingerprint_of, read_array, read_header
+from data_utils.tsv import Row
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+CHUNK = 4096  # rows tokenized at a time: bounds the memory, whatever the size of the split
+
+
+def describe_tokenizer(tokenizer: "PreTrainedTokenizerBase") -> dict[str, str]:
+    """Return {"name": ..., "fingerprint": ...} of a tokenizer.
+
+    Two tokenizers that cut text in the same way have the same fingerprint.
+
+    Raises UserError for a tokenizer that is not one of the library's fast ones, or that can't pad.
+    """
+    rules = getattr(tokenizer, "backend_tokenizer", None)
+    if rules is None or tokenizer.pad_token_id is None:
+        lacks = "fast version" if rules is None else "padding token"
+        raise UserError(
+            f"{tokenizer.name_or_path}: a tokenizer without a {lacks}, expected that of an encoder like BERT"
+        )
+    rules = json.loads(rules.to_str())
+    for setting in ("truncation", "padding"):  # left by the last call
+        rules.pop(setting, None)
+    return {"name": Path(tokenizer.name_or_path).name, "fingerprint": fingerprint_of(rules)}
+
+
+def up_to_date_header(folder: Path, task: Task, split: str, made_from: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the header of the split in `folder` if it is whole and was made from exactly `made_from`, else None.
+
+    Raises UserError if the folder has the split of another task. (Two names can give the same folder.)
+    """
+    try:
+        header = read_header(folder)
+    except UserError:
+        return None
+    found = header["task"], header["split"]
+    if found != (task.name, split) and split_name(*found) == folder.name:
+        raise UserError(
+            f"{folder}: split '{found[1]}' of task '{found[0]}', expected to be free for '{split}' of '{task.name}'; "
+            "rename one of them, or take another --data_dir"
+        )
+    if found != (task.name, split) or header["made_from"] != made_from:
+        return None
+    try:
+        for name in header["arrays"]:
+            read_array(folder, header, name)
+    except UserError:
+        return None
+    return header
+
+
+class _ArrayFile:
+    """An array that is written in parts; `sha256` is the fingerprint of what has been written."""
+
+    def __init__(self, file: IO[bytes], dtype: str) -> None:
+        self.file, self.dtype, self.sha256 = file, dtype, hashlib.sha256()
+
+    def write(self, values: Iterable[Any]) -> None:
+        part = np.fromiter(values, self.dtype).tobytes()
+        self.file.write(part)
+        self.sha256.update(part)
+
+
+def write_split(
+    folder: str | Path,
+    rows: Iterator[Row],
+    task: Task,
+    split: str,
+    tokenizer: "PreTrainedTokenizerBase",
+    max_seq_len: int,
+    made_from: dict[str, Any],
+    dropped: dict[str, int],
+    progress: Callable[[int], object],
+) -> dict[str, Any]:
+    """Tokenize `rows` into `folder`, whole or not at all. Return the header.
+
+    Pairs longer than `max_seq_len` tokens lose tokens from the longer sentence first. `made_from` is kept in the
+    header; it shows later whether the split is up to date. `dropped`: left-out rows by reason, read after the last row.
+    `progress` is called after each chunk, with its number of rows.
+    """
+    dtypes = {
+        "tokens": "uint16" if len(tokenizer) <= 2**16 else "uint32",
+        "types": "uint8",
+        "ends": "int64",
+        "labels": task.kind.label_type,
+    }
+    if task.splits[split].label is None:
+        del dtypes["labels"]
+    n_rows, end, longest, cut = 0, 0, 0, 0
+    with write_folder_whole(folder) as beside:
+        with contextlib.ExitStack() as stack:
+            arrays = {
+                name: _ArrayFile(stack.enter_context(open(beside / f"{name}.bin", "wb")), dtype)
+                for name, dtype in dtypes.items()
+            }
+            while chunk := list(itertools.islice(rows, CHUNK)):
+                first, second = [row.texts[0] for row in chunk], [row.texts[1] for row in chunk if len(row.texts) > 1]
+                encoded = tokenizer(
+                    first,
+                    second or None,
+                    truncation=True,
+                    max_length=max_seq_len,
+                    return_attention_mask=False,
+                    return_token_type_ids=True,
+                )
+                lengths = np.fromiter(map(len, encoded["input_ids"]), np.int64, len(chunk))
+                ends = end + np.cumsum(lengths)
+                arrays["tokens"].write(itertools.chain.from_iterable(encoded["input_ids"]))
+                arrays["types"].write(itertools.chain.from_iterable(encoded["token_type_ids"]))
+                arrays["ends"].write(ends)
+                if "labels" in arrays:
+                    arrays["labels"].write(row.label for row in chunk)
+                n_rows, end, longest = n_rows + len(chunk), int(ends[-1]), max(longest, int(lengths.max()))
+                cut += int((lengths >= max_seq_len).sum())
+                progress(len(chunk))
+        header = {
+            "task": task.name,
+            "split": split,
+            "kind": task.kind.name,
+            "labels": list(task.labels),
+            "rows": n_rows,
+            "rows_dropped": dropped,
+            "tokens": end,
+            "longest_row": longest,
+            "rows_as_long_as_max_seq_len": cut,
+            "pad_id": tokenizer.pad_token_id,
+            "arrays": {
+                name: {"type": array.dtype, "sha256": array.sha256.hexdigest()} for name, array in arrays.items()
+            },
+            "made_from": made_from,
+        }
+        header["fingerprint"] = fingerprint_of(header)
+        write_json(beside / "header.json", header)
+    return header
