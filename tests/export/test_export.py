@@ -115,7 +115,7 @@ def test_the_table_says_what_is_there(family_run, tmp_path, exported):
         for line in table.splitlines()
         if line.startswith("| ")
     }
-    assert cells[""][:2] == ["parameters", "MB"] and list(cells) == ["", "---", "dense", "compact"]
+    assert cells["model"][:2] == ["parameters", "MB"] and list(cells) == ["model", "---", "dense", "compact"]
     compact = count_parameters(load_classifier(tmp_path / "out").model)
     mask = read_mask(tmp_path / "out/mask.json")
     assert (
