@@ -163,7 +163,8 @@ def read_task(path: str | Path, name: str, entry: dict[str, Any], key: str = "")
         drop_labels=tuple(map(str, entry.get("drop_labels") or [])),
         drop_incomplete=entry.get("drop_incomplete", False),
         splits={
-            split: _read_layout(path, f"{key}.splits.{split}", entry, own) for split, own in entry["splits"].items()
+            split: _read_layout(path, f"{key}.splits.{split}", entry, of_split)
+            for split, of_split in entry["splits"].items()
         },
     )
 
@@ -189,14 +190,16 @@ def _expected_entry() -> Expectation:
     )
 
 
-def _read_layout(path: str | Path, key: str, entry: dict[str, Any], own: str | dict[str, Any]) -> Layout:
-    """`own`: what the entry's split `key` says: a file name, or a mapping whose keys overrule the task's.
+def _read_layout(path: str | Path, key: str, entry: dict[str, Any], of_split: str | dict[str, Any]) -> Layout:
+    """Return the Layout of the split at `key` of a task's `entry`.
+
+    `of_split`: what stands there: a file name, or a mapping whose keys overrule the task's.
 
     (Test files often have other columns than training files.)
     """
-    own = {"file": own} if isinstance(own, str) else own
-    check(SPLIT, own, path, key)
-    layout: dict[str, Any] = {"text": None, "label": None, "columns": None, **entry, **own}
+    of_split = {"file": of_split} if isinstance(of_split, str) else of_split
+    check(SPLIT, of_split, path, key)
+    layout: dict[str, Any] = {"text": None, "label": None, "columns": None, **entry, **of_split}
     text, label, columns = layout["text"], layout["label"], layout["columns"]
     check(TEXT_COLUMNS, text, path, f"{key}.text")
     split = key.rpartition(".")[2]
@@ -204,9 +207,9 @@ def _read_layout(path: str | Path, key: str, entry: dict[str, Any], own: str | d
         raise UserError(f"{path}: {key}.label: none, expected the column of the labels")
     if isinstance(text[0], str):
         check(either(NULL, TEXT, expected="a column by name, as in text"), label, path, f"{key}.label")
-        return Layout(own["file"], tuple(text), label, None)
+        return Layout(of_split["file"], tuple(text), label, None)
     by_number = either(NULL, integer(0), expected="a column by number from 0, as in text")
     check(by_number, label, path, f"{key}.label")
     highest = max(text if label is None else [*text, label])
     check(integer(highest + 1, name="the number of columns in every row,"), columns, path, f"{key}.columns")
-    return Layout(own["file"], tuple(text), label, columns)
+    return Layout(of_split["file"], tuple(text), label, columns)

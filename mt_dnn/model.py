@@ -57,7 +57,7 @@ class Model(TaskModel):
             nn.init.normal_(layer.get_parameter("weight"), 0, 0.02, generator=generator)
             nn.init.zeros_(layer.get_parameter("bias"))
 
-    def share(self, tickets: dict[str, Ticket], exact: bool = False) -> None:
+    def set_tickets(self, tickets: dict[str, Ticket], exact: bool = False) -> None:
         """From now on, run a task's batches through its ticket, {task name: Ticket}, in the shared encoder.
 
         Call it when the encoder is on its device. `exact`: see updating().
@@ -191,5 +191,5 @@ def place_tickets(model: Model, tickets: dict[str, Ticket], exact_sharing: bool 
     if len(tickets) == 1:
         prune(model.encoder, *tickets.values())
     else:
-        model.share(tickets, exact_sharing)
+        model.set_tickets(tickets, exact_sharing)
     return model

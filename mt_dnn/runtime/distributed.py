@@ -1,4 +1,4 @@
-"""Data-parallel processes: torchrun starts one per GPU, each takes its share of every batch.
+"""Data-parallel processes: torchrun starts one per GPU, and each computes a part of every batch.
 
 Without torchrun everything here is that of one process alone, and torch is not even loaded. The first process alone
 writes and prints.
@@ -50,10 +50,10 @@ def is_main_process() -> bool:
 
 
 @contextlib.contextmanager
-def process_group(device: str, share: str = "batches") -> Iterator[None]:
+def process_group(device: str, parallel: str = "batches") -> Iterator[None]:
     """Within the block, the processes that torchrun started work together: over nccl on GPUs, else over gloo.
 
-    `device`: --device. `share`: what the processes share, "batches" or "runs" (--parallel). Processes that share runs
+    `device`: --device. `parallel`: --parallel, what the processes share: "batches" or "runs". Processes that share runs
     have little to say to each other: they use gloo, so that several of them can use one GPU.
 
     Raises UserError where processes share batches and a machine has more of them than GPUs.
@@ -66,13 +66,13 @@ def process_group(device: str, share: str = "batches") -> Iterator[None]:
     cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
     if cuda:
         processes, gpus = int(os.environ["LOCAL_WORLD_SIZE"]), torch.cuda.device_count()
-        if processes > gpus and share == "batches":
+        if processes > gpus and parallel == "batches":
             raise UserError(
                 f"{processes} processes and {gpus} visible GPUs on this machine, expected one GPU for each process "
                 "(torchrun --nproc-per-node; as many GPU ids for a script)"
             )
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % gpus)
-    if share == "batches":
+    if parallel == "batches":
         torch.distributed.init_process_group("nccl" if cuda else "gloo")
     else:  # at the end all processes wait for the last run
         torch.distributed.init_process_group("gloo", timeout=datetime.timedelta(days=365))

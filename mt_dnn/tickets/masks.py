@@ -79,8 +79,8 @@ class Mask:
 
     def provenance_of(self, task: str) -> dict[str, Any]:
         """Where the ticket of one task comes from."""
-        own = self.provenance.get(task)
-        return own if isinstance(own, dict) else self.provenance
+        of_task = self.provenance.get(task)
+        return of_task if isinstance(of_task, dict) else self.provenance
 
     def criterion_of(self, task: str) -> str | None:
         """The importance criterion that chose the ticket of one task; None for a ticket that does not depend on scores.

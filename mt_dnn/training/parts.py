@@ -42,7 +42,7 @@ class Parts:
         return cls(model.device, tokens, longest_row(model.encoder) if on_onednn else None)
 
     def of_batch(self, split: TokenizedSplit, rows: np.ndarray) -> Iterator[tuple[Tensors, float]]:
-        """Yield (part, weight of its loss) for this process's share of a training batch, the `rows` of `split`.
+        """Yield (part, weight of its loss) for this process's rows of a training batch, the `rows` of `split`.
 
         A process that gets no row of the batch takes another process's row with weight 0. So all processes have
         gradients of the same parameters to sum up.
@@ -53,7 +53,7 @@ class Parts:
             yield to_device(split.batch(taken[part], length), self.device), weight
 
     def of_split(self, split: TokenizedSplit, batch_size: int) -> Iterator[tuple[np.ndarray, Tensors]]:
-        """Yield (its rows, part) for this process's share of all rows, in batches of rows of similar length."""
+        """Yield (its rows, part) for this process's rows of the split, in batches of rows of similar length."""
         for rows, length in shard(self._cut(split.lengths, batch_size)):
             yield rows, to_device(split.batch(rows, length), self.device)
 

@@ -88,9 +88,9 @@ def test_gated_shared_and_pruned_agree_on_real_weights_and_sentences(session):
     with torch.no_grad():
         with gated(model.encoder, *ticket_gates(ticket, 6, 12)):
             expected = model(task, batch)
-        model.share({task.name: ticket})
+        model.set_tickets({task.name: ticket})
         torch.testing.assert_close(model(task, batch), expected, rtol=0, atol=1e-10)
-        model.share({})
+        model.set_tickets({})
         prune(model.encoder, ticket)
         torch.testing.assert_close(model(task, batch), expected, rtol=0, atol=1e-10)
 

@@ -17,6 +17,7 @@ from mt_dnn.encoders.pretrained import load_encoder
 from mt_dnn.model import count_parameters, load_model
 from mt_dnn.tickets.masks import read_mask
 from mt_dnn.tickets.scores import fingerprint
+from mt_dnn.tickets.ticket import RANKINGS
 from mt_dnn.training.evaluate import measure, predict
 
 # ---- train.py ----
@@ -76,7 +77,7 @@ def test_masks_have_all_kinds_and_levels(fine_tuned):
         "dense/heads_0_ffns_0.json",
         *(
             f"{kind}/{name}.json"
-            for kind in ("winning", "random", "losing")
+            for kind in RANKINGS
             for name in ("heads_2_ffns_0", "heads_6_ffns_1", "heads_9_ffns_1")
         ),
     }

@@ -22,7 +22,7 @@ def make(family, tickets):
     if tickets == "pruned":
         prune(model.encoder, TICKET)
     else:
-        model.share({task.name: tickets})
+        model.set_tickets({task.name: tickets})
     return model, task, Rows(True, "regression", n=50).batch(np.arange(50))
 
 

@@ -11,6 +11,7 @@ from mt_dnn.flags.commands import MaskOptions
 from mt_dnn.tickets.make_masks import weights_fingerprint, write_masks
 from mt_dnn.tickets.masks import read_mask
 from mt_dnn.tickets.scores import fingerprint, write_importance
+from mt_dnn.tickets.ticket import RANKINGS
 
 MODEL = {"name": "tiny", "layers": 3, "heads": 4, "hidden": 32, "intermediate": 48, "parameters": 20000}
 
@@ -54,10 +55,11 @@ def test_masks_of_two_criteria_lie_beside_each_other_and_random_ones_are_shared(
     scored(tmp_path, "loss", seed=1, shift=-0.5)
     write(files, "loss")
     name = "heads_6_ffns_1.json"
-    own = {f"{kind}/{name}" for kind in ("winning", "losing")}
-    assert set(first) == {"dense/heads_0_ffns_0.json", f"random/{name}", *own}
+    by_scores = {f"{kind}/{name}" for kind, entry in RANKINGS.items() if entry.by_scores}
+    assert by_scores >= {f"winning/{name}", f"losing/{name}"}
+    assert set(first) == {"dense/heads_0_ffns_0.json", f"random/{name}", *by_scores}
     assert {**masks(files), **first} == masks(files)
-    assert set(masks(files)) - set(first) == {f"loss/{path}" for path in own}
+    assert set(masks(files)) - set(first) == {f"loss/{path}" for path in by_scores}
     mask = read_mask(files.mask("winning", 6, 1, "loss"))
     assert mask.criterion_of("rte") == "loss" and mask.provenance["scores"].startswith("importance_loss.json, scores")
     assert read_mask(files.mask("random", 6, 1)).criterion_of("rte") is None

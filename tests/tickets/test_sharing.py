@@ -32,7 +32,7 @@ TASKS = [
 def make_shared(tickets=TICKETS, attention="sdpa", family="bert"):
     model = Model(toy.encoder(family, layers=LAYERS, heads=HEADS, attention=attention), TASKS).double().eval()
     model.draw_heads(1)
-    model.share(tickets)
+    model.set_tickets(tickets)
     return model
 
 
@@ -68,7 +68,7 @@ def closed_part(name, value, ticket):
 def test_logits_are_those_of_the_encoder_pruned_by_the_tasks_ticket(task, family, attention):
     model = make_shared(attention=attention, family=family)
     pruned = copy.deepcopy(model)
-    pruned.share({})
+    pruned.set_tickets({})
     prune(pruned.encoder, TICKETS[task.name])
     torch.testing.assert_close(model(task, batch_of(task)), pruned(task, batch_of(task)), rtol=0, atol=1e-12)
 
@@ -77,7 +77,7 @@ def test_logits_are_those_of_the_encoder_pruned_by_the_tasks_ticket(task, family
 def test_what_the_ticket_closes_gets_exactly_no_gradient_and_the_rest_that_of_closed_gates(task):
     model, ticket = make_shared(), TICKETS[task.name]
     found = gradients(model, task)
-    model.share({})
+    model.set_tickets({})
     with gated(model.encoder, *ticket_gates(ticket, LAYERS, HEADS)):
         expected = gradients(model, task)
     checked = 0
@@ -162,7 +162,7 @@ def trained_entries(name, parameter, tasks):
 @pytest.mark.parametrize("optimizer", ["adamax", "adamw"])
 def test_exact_sharing_trains_the_entries_that_a_tasks_ticket_leaves_open_and_no_others(optimizer):
     model, expected = make_shared(), make_shared(dict.fromkeys(TICKETS, DENSE))
-    model.share(TICKETS, exact=True)
+    model.set_tickets(TICKETS, exact=True)
     ours = make_optimizer(model, OptimizationOptions(optimizer=optimizer, **OPTIONS))
     references = {name: Reference(name, optimizer) for name, _ in model.named_parameters()}
     for step, numbers in enumerate(UPDATES):
@@ -188,7 +188,7 @@ def test_exact_sharing_trains_the_entries_that_a_tasks_ticket_leaves_open_and_no
 @pytest.mark.parametrize("exact", [True, False])
 def test_heads_that_a_ticket_closes_move_in_its_tasks_updates_unless_sharing_is_exact(family, exact):
     model = make_shared(family=family)
-    model.share(TICKETS, exact)
+    model.set_tickets(TICKETS, exact)
     optimizer = make_optimizer(model, OptimizationOptions(**OPTIONS))
     for task in (TASKS[2], TASKS[0]):  # the dense one first, so that there is momentum
         closed = copy.deepcopy(closed_slices(model.encoder, TICKETS["first"]))
