@@ -12,11 +12,11 @@ os.chdir(ROOT)  # the doors' default paths are relative to the repository
 os.environ["HF_HUB_OFFLINE"] = "1"
 torch.set_num_threads(1)  # on models this tiny threads wait for each other
 
-import toy  # noqa: E402
-from calls import QUICK, options, rewind  # noqa: E402
+import toy
+from calls import QUICK, options, rewind
 
-from data_utils.door import open_door  # noqa: E402
-from mt_dnn.encoders.families import FAMILIES  # noqa: E402
+from data_utils.door import open_door
+from mt_dnn.encoders.families import FAMILIES
 
 
 def pytest_addoption(parser):

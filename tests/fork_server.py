@@ -17,15 +17,15 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-import matplotlib.pyplot  # noqa: E402, F401
-import scipy.stats  # noqa: E402, F401
-import sklearn.metrics  # noqa: E402, F401
-import torch  # noqa: E402
-import transformers.models.bert  # noqa: E402, F401
-from transformers import AutoConfig, AutoTokenizer, BertModel, BertTokenizerFast  # noqa: E402, F401
+import matplotlib.pyplot  # noqa: F401
+import scipy.stats  # noqa: F401
+import sklearn.metrics  # noqa: F401
+import torch
+import transformers.models.bert  # noqa: F401
+from transformers import AutoConfig, AutoTokenizer, BertModel, BertTokenizerFast  # noqa: F401
 
-from data_utils.door import open_door  # noqa: E402
-from mt_dnn.runs.session import Session  # noqa: E402, F401
+from data_utils.door import open_door
+from mt_dnn.runs.session import Session  # noqa: F401
 
 torch.set_num_threads(1)
 

@@ -9,9 +9,9 @@ from pathlib import Path
 # The repository and this folder, wherever this script is called or loaded from.
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
 
-from data_utils.door import open_door  # noqa: E402
-from data_utils.json_file import read_json  # noqa: E402
-from mt_dnn.flags.parser import Parser  # noqa: E402
+from data_utils.door import open_door
+from data_utils.json_file import read_json
+from mt_dnn.flags.parser import Parser
 
 
 def main() -> None:

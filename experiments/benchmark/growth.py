@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 # The repository and this folder, wherever this script is called or loaded from.
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
 
-from data_utils.door import open_door  # noqa: E402
-from data_utils.files import write_whole  # noqa: E402
-from data_utils.json_file import write_json  # noqa: E402
-from mt_dnn.flags.flag import COUNT  # noqa: E402
-from mt_dnn.flags.parser import Parser  # noqa: E402
+from data_utils.door import open_door
+from data_utils.files import write_whole
+from data_utils.json_file import write_json
+from mt_dnn.flags.flag import COUNT
+from mt_dnn.flags.parser import Parser
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
