@@ -8,24 +8,23 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 # The repository and this folder, wherever this script is called or loaded from.
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
 
-import numpy as np
-import torch
-import transformers
-from limit import wait
-from torch.utils.data import Dataset, Sampler
-from transformers.trainer_pt_utils import get_length_grouped_indices
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+import transformers  # noqa: E402
+from limit import wait  # noqa: E402
+from torch.utils.data import Dataset, SequentialSampler  # noqa: E402
+from transformers.trainer_pt_utils import get_length_grouped_indices  # noqa: E402
 
-from data_utils.batches import POOL
-from data_utils.json_file import write_json
-from data_utils.tasks import read_tasks
-from data_utils.tokenized import TokenizedSplit
+from data_utils.batches import POOL  # noqa: E402
+from data_utils.json_file import write_json  # noqa: E402
+from data_utils.tasks import read_tasks  # noqa: E402
+from data_utils.tokenized import TokenizedSplit  # noqa: E402
 
 BATCH_SIZE, BATCH_SIZE_EVAL = 32, 64  # train.py's defaults
 
@@ -67,19 +66,6 @@ class _Clock(transformers.TrainerCallback):
         self.seconds = time.perf_counter() - self.started
 
 
-class _InOrder(Sampler[int]):
-    """Takes rows in a given order."""
-
-    def __init__(self, order: list[int]) -> None:
-        self.order = order
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self.order)
-
-    def __len__(self) -> int:
-        return len(self.order)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("data_dir", "task_def", "task", "init_checkpoint", "precision", "device", "output"):
@@ -103,20 +89,20 @@ def main() -> None:
             report_to=[],
             disable_tqdm=True,
         )
-        clock = _Clock(arguments.device)
+        # As Trainer's group_by_length does, in pools as large as train.py's; said this way it works in every version.
+        order = get_length_grouped_indices(train.lengths.tolist(), BATCH_SIZE, mega_batch_mult=POOL)
+        in_order, clock = Examples(train, np.array(order)), _Clock(arguments.device)
         trainer = transformers.Trainer(
             model,
             arguments,
-            train_dataset=Examples(train, np.arange(len(train))),
+            train_dataset=in_order,
             callbacks=[clock],
             data_collator=transformers.DataCollatorWithPadding(
                 transformers.AutoTokenizer.from_pretrained(options.init_checkpoint)
             ),
         )
         trainer.remove_callback(transformers.PrinterCallback)
-        # As Trainer's group_by_length does, in pools as large as train.py's; said this way it works in every version.
-        order = get_length_grouped_indices(train.lengths.tolist(), BATCH_SIZE, mega_batch_mult=POOL)
-        trainer._get_train_sampler = lambda train_dataset=None: _InOrder(order)
+        trainer._get_train_sampler = lambda train_dataset=None: SequentialSampler(in_order)
         trainer.train()
         shortest_first = Examples(dev, np.argsort(dev.lengths, kind="stable"))
         started = time.perf_counter()
