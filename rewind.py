@@ -1,6 +1,6 @@
 """Rewind tickets: the pre-trained weights with a mask applied, trained again, for every mask and seed.
 
-With several tasks each of them trains its own ticket in the mask, inside one shared encoder (tickets sharing).
+With several tasks, each task trains its own ticket in the mask, inside one shared encoder (tickets sharing).
 """
 
 from pathlib import Path

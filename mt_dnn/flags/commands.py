@@ -81,7 +81,7 @@ class RewindOptions:
         "train the task under the tickets that the masks have for this other task (default: under its own tickets)",
     )
     output_dir: str = flag(
-        None, "folder to write to; each ticket and seed gets its own below it", type=path, required=True
+        None, "folder to write to; each ticket and seed gets a folder of its own below it", type=path, required=True
     )
     seeds: list[int] = flag([2018], "do one run per ticket and seed", nargs="+", type=SEED)
     parallel: str = flag(

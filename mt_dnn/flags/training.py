@@ -61,8 +61,8 @@ class ModelOptions:
 
     init_checkpoint: str = flag(
         "bert-base-uncased",
-        "pre-trained encoder, of the family of BERT, RoBERTa, XLM-R, ELECTRA or MPNet: a hub name, or a local folder "
-        "in the hub's format",
+        "pre-trained encoder: a hub name, or a local folder in the hub's format. Its family must be in "
+        "mt_dnn/encoders/families.py, as those of BERT and RoBERTa are",
         type=path,
     )
     encoder_dropout: float = flag(

@@ -18,9 +18,9 @@ from mt_dnn.tickets.ticket import DENSE, RANKINGS, choose, counts_at, rankings
 def write_masks(files: RunFolder, options: MaskOptions, made_from: dict[str, Any]) -> int:
     """Write the masks of all kinds at all levels of `options`, and the dense one; return the number of levels.
 
-    They are chosen by the scores in the run folder `files`. `made_from`: the entries of importance.json that must be
-    these (task, criterion, seed, ...); its seed draws the random masks. Levels that close the same numbers of heads and
-    FFNs share a file. Masks that this function made from other scores are removed.
+    They are chosen by the scores in the run folder `files`. `made_from`: entries that importance.json must have (task,
+    criterion, seed, ...); its seed draws the random masks. Levels that close the same numbers of heads and FFNs share a
+    file. Masks that this function made earlier from other scores are removed.
 
     Raises UserError, and writes nothing, where the scores are not those or min_heads_per_layer leaves nothing to close.
     """
@@ -73,8 +73,10 @@ def weights_fingerprint(files: RunFolder) -> str | None:
 def _read_scores(
     files: RunFolder, criterion: str, made_from: dict[str, Any]
 ) -> tuple[np.ndarray, np.ndarray, str, dict[str, Any]]:
-    """Return what read_importance() does; raise UserError unless the scores are of the model in `files`, and
-    `made_from` that."""
+    """Return what read_importance() returns.
+
+    Raises UserError unless the scores are those of the model in `files`, and were made from `made_from`.
+    """
     path = files.importance(criterion)
     heads, ffns, fingerprint, importance = read_importance(path)
     wanted = {**made_from, "weights": weights_fingerprint(files) or importance.get("weights")}
