@@ -14,17 +14,17 @@ from typing import Any
 # The repository and this folder, wherever this script is called or loaded from.
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-import transformers  # noqa: E402
-from limit import wait  # noqa: E402
-from torch.utils.data import Dataset, SequentialSampler  # noqa: E402
-from transformers.trainer_pt_utils import get_length_grouped_indices  # noqa: E402
+import numpy as np
+import torch
+import transformers
+from limit import wait
+from torch.utils.data import Dataset, SequentialSampler
+from transformers.trainer_pt_utils import get_length_grouped_indices
 
-from data_utils.batches import POOL  # noqa: E402
-from data_utils.json_file import write_json  # noqa: E402
-from data_utils.tasks import read_tasks  # noqa: E402
-from data_utils.tokenized import TokenizedSplit  # noqa: E402
+from data_utils.batches import POOL
+from data_utils.json_file import write_json
+from data_utils.tasks import read_tasks
+from data_utils.tokenized import TokenizedSplit
 
 BATCH_SIZE, BATCH_SIZE_EVAL = 32, 64  # train.py's defaults
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from data_utils.errors import UserError
 from mt_dnn.flags.training import OptimizationOptions
-from mt_dnn.training.adamax import CachedAdamax, DecoupledAdamax
+from mt_dnn.training.adamax import DecoupledAdamax
 
 Groups = list[dict[str, Any]]  # torch's parameter groups, each with its "decay"
 Make = Callable[[Groups, OptimizationOptions], torch.optim.Optimizer]
@@ -31,13 +31,9 @@ class Entry:
     plain: Make | None = None
 
 
-def _adamax(optimizer: type[DecoupledAdamax]) -> Make:
-    return lambda groups, options: optimizer(
-        [{**group, "decoupled_decay": group["decay"]} for group in groups],
-        lr=options.learning_rate,
-        betas=BETAS,
-        eps=EPS,
-    )
+def _adamax(groups: Groups, options: OptimizationOptions) -> torch.optim.Optimizer:
+    decoupled = [{**group, "decoupled_decay": group["decay"]} for group in groups]
+    return DecoupledAdamax(decoupled, lr=options.learning_rate, betas=BETAS, eps=EPS)
 
 
 def _from_torch(optimizer: Callable[..., torch.optim.Optimizer], **settings: Any) -> Make:
@@ -52,7 +48,7 @@ def _from_torch(optimizer: Callable[..., torch.optim.Optimizer], **settings: Any
 
 
 OPTIMIZERS = {
-    "adamax": Entry(_adamax(CachedAdamax), plain=_adamax(DecoupledAdamax)),
+    "adamax": Entry(_adamax),
     "adamw": Entry(_from_torch(torch.optim.AdamW, fused=True), plain=_from_torch(torch.optim.AdamW, fused=False)),
 }
 

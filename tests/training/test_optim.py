@@ -1,11 +1,8 @@
-import copy
-
 import pytest
 import torch
 
 from data_utils.errors import UserError
 from mt_dnn.flags.training import OptimizationOptions
-from mt_dnn.training import adamax
 from mt_dnn.training.optim import OPTIMIZERS, make_optimizer, make_scheduler
 
 
@@ -36,26 +33,6 @@ def test_adamax_is_its_formula_with_decoupled_decay():
     for parameter, value in expected.items():
         torch.testing.assert_close(parameter.detach(), value, rtol=1e-12, atol=1e-12)
     assert torch.equal(model.unused.weight, unused)  # no gradient: left alone
-
-
-@pytest.mark.parametrize("cached", [1, 7, 10**6])  # numbers at once: less than a row, some rows, all
-def test_adamax_in_parts_that_stay_in_the_cache_makes_the_updates_of_torchs(monkeypatch, cached):
-    monkeypatch.setattr(adamax, "CACHED", cached)
-    torch.manual_seed(0)
-    models = [torch.nn.ModuleDict({"dense": torch.nn.Linear(3, 11), "unused": torch.nn.Linear(2, 2)}).double()]
-    models.append(copy.deepcopy(models[0]))
-    options = OptimizationOptions(learning_rate=0.1, weight_decay=0.5)
-    optimizers = [make_optimizer(model, options, plain) for model, plain in zip(models, (False, True))]
-    for _ in range(4):
-        gradients = torch.randn(11, 3, dtype=torch.float64), torch.randn(11, dtype=torch.float64)
-        for model, optimizer in zip(models, optimizers):
-            model["dense"].weight.grad, model["dense"].bias.grad = (gradient.clone() for gradient in gradients)
-            optimizer.step()
-    assert [type(optimizer) for optimizer in optimizers] == [adamax.CachedAdamax, adamax.DecoupledAdamax]
-    for name, weight in models[1].state_dict().items():
-        torch.testing.assert_close(models[0].state_dict()[name], weight, rtol=0, atol=1e-14)
-    states = [optimizer.state_dict()["state"] for optimizer in optimizers]
-    torch.testing.assert_close(*states, rtol=0, atol=1e-14)  # so a checkpoint of one resumes in the other
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
