@@ -72,13 +72,13 @@ def boundary_line(transition: Transition) -> str:
     sparsest, below = boundary(transition)
     if not sparsest:
         return (
-            "no phase transition: every winning ticket tried is below the dense model, so a boundary would lie before "
-            "the first of them; try lower sparsities"
+            "no phase transition seen: every winning ticket tried is below the dense model; a boundary would be at a "
+            "lower sparsity than any tried"
         )
     if not below:
         return (
-            "no phase transition: none of the winning tickets tried has fallen below the dense model; "
-            "try higher sparsities"
+            "no phase transition seen: no winning ticket tried is below the dense model; a boundary would be at a "
+            "higher sparsity than any tried"
         )
     lighter = sum(point.remaining > sparsest.remaining for point in below)
     more = f"; below it {'is' if lighter == 1 else 'are'} {lighter} of the less sparse ones" if lighter else ""

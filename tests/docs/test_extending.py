@@ -84,7 +84,7 @@ def test_the_new_criterion_and_the_new_kind_run_from_rows_to_one_report(extended
     call(extended, "sh", "experiments/glue/prepro.sh", "--tasks", "rte")
     assert "best winning ticket" in follow(extended, "A new criterion")
     follow(extended, "A new kind of ticket")
-    folder = extended / "checkpoints/bert-base-uncased/rte"
+    folder = extended / "checkpoints/extending/rte"
     rows = list(csv.DictReader(open(folder / "report.csv")))
     shown = {(row["ticket"], row["criterion"]) for row in rows}
     assert shown == {("dense", ""), ("winning", "example"), ("last_layers", "example"), ("winning", "fisher")}

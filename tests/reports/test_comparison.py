@@ -121,12 +121,12 @@ def test_the_protocols_differ_and_are_read_back(tmp_path, door):
         (
             {(2, 0): [0.69], (4, 1): [0.6]},
             None,
-            "no phase transition: every winning ticket tried is below the dense model",
+            "no phase transition seen: every winning ticket tried is below the dense model",
         ),
         (
             {(2, 0): [0.7], (4, 1): [0.8]},
             (4, 1),
-            "no phase transition: none of the winning tickets tried has fallen below the dense model",
+            "no phase transition seen: no winning ticket tried is below the dense model",
         ),
     ],
 )
