@@ -62,13 +62,14 @@ def main() -> None:
                 refuse_min_heads(masks.min_heads_per_layer, session.shape.heads)
         with locked(files, wait=True):
             train, score = on_main_process(what_is_left)
+            if options.do_train and not train:
+                on_main_process(run.remove_checkpoints)  # of a run that was killed after its result was written
             if train or score:
                 on_main_process(lambda: remove_scores(files, None if train else masks.criterion))
                 fine_tuned = session.do(run) if train else None
                 if score:
                     session.score(files, fine_tuned, made_from)
             else:
-                on_main_process(run.remove_checkpoints)
                 print_line(f"{files.folder}: {'fine-tuned and scored' if options.do_mask else 'fine-tuned'} before")
             if options.do_mask:
                 levels = on_main_process(lambda: write_masks(files, masks, made_from))

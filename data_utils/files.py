@@ -30,18 +30,19 @@ def write_whole(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
     direct = place.exists() and not place.is_file()
     beside = place if direct else _beside(place)
     encoding, newline = (None, None) if "b" in mode else ("utf-8", "\n")
-    try:
-        with _errors_name(path, beside):
-            with open(beside, mode, encoding=encoding, newline=newline) as file:
-                yield file
-                file.flush()
+    with folder_for(place):
+        try:
+            with _errors_name(path, beside):
+                with open(beside, mode, encoding=encoding, newline=newline) as file:
+                    yield file
+                    file.flush()
+                    if not direct:
+                        os.fsync(file.fileno())
                 if not direct:
-                    os.fsync(file.fileno())
+                    os.replace(beside, place)
+        finally:
             if not direct:
-                os.replace(beside, place)
-    finally:
-        if not direct:
-            beside.unlink(missing_ok=True)
+                beside.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -57,34 +58,48 @@ def write_folder_whole(folder: str | Path) -> Iterator[Path]:
     if place.exists() and not place.is_dir():
         raise UserError(f"{folder}: a file, expected a folder, or nothing of that name; move it away")
     beside, old = _beside(place), _beside(place.with_name(f"{place.name}.old"))
-    try:
-        with _errors_name(folder, beside):
-            remove_left_overs(place.parent)
-            for left_over in (beside, old):  # of an earlier process with this one's number
+    with folder_for(place):
+        try:
+            with _errors_name(folder, beside):
+                remove_left_overs(place.parent)
+                for left_over in (beside, old):  # of an earlier process with this one's number
+                    shutil.rmtree(left_over, ignore_errors=True)
+                beside.mkdir()
+                yield beside
+                for path in filter(Path.is_file, beside.rglob("*")):
+                    with open(path, "rb") as file:
+                        os.fsync(file.fileno())
+                if place.exists():
+                    os.rename(place, old)
+                os.rename(beside, place)
+        finally:
+            if old.exists() and not place.exists():
+                os.rename(old, place)
+            for left_over in (beside, old):
                 shutil.rmtree(left_over, ignore_errors=True)
-            beside.mkdir()
-            yield beside
-            for path in filter(Path.is_file, beside.rglob("*")):
-                with open(path, "rb") as file:
-                    os.fsync(file.fileno())
-            if place.exists():
-                os.rename(place, old)
-            os.rename(beside, place)
-    finally:
-        if old.exists() and not place.exists():
-            os.rename(old, place)
-        for left_over in (beside, old):
-            shutil.rmtree(left_over, ignore_errors=True)
 
 
 def _place(path: str | Path) -> Path:
-    """Return where to write `path`: where it leads if it is a link. Make the folder above it."""
+    """Return where to write `path`: where it leads if it is a link."""
     path = Path(path)
     place = Path(os.path.realpath(path)) if path.is_symlink() else Path(os.path.abspath(path))
     if path.is_symlink() and not place.parent.is_dir():
         raise UserError(f"{path}: a link to {place}, expected {place.parent} to be there (is its disk mounted?)")
-    make_folder(place.parent)
     return place
+
+
+@contextlib.contextmanager
+def folder_for(place: Path) -> Iterator[None]:
+    """Within the block the folder above `place` is there. What was made for it goes after an exception, if empty."""
+    made = [folder for folder in place.parents if not folder.exists()]
+    make_folder(place.parent)
+    try:
+        yield
+    except BaseException:
+        for folder in made:
+            with contextlib.suppress(OSError):  # not empty, or another process was faster
+                folder.rmdir()
+        raise
 
 
 def make_folder(folder: str | Path) -> None:

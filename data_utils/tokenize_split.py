@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from data_utils.advice import advice
 from data_utils.errors import UserError
 from data_utils.files import write_folder_whole
 from data_utils.json_file import write_json
@@ -55,7 +56,7 @@ def up_to_date_header(folder: Path, task: Task, split: str, made_from: dict[str,
     if found != (task.name, split) and split_name(*found) == folder.name:
         raise UserError(
             f"{folder}: split '{found[1]}' of task '{found[0]}', expected to be free for '{split}' of '{task.name}'; "
-            "rename one of them, or take another --data_dir"
+            f"rename one of them, or take another {advice('--data_dir')}"
         )
     if found != (task.name, split) or header["made_from"] != made_from:
         return None

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from data_utils.advice import advice
 from data_utils.check import TEXT, Expectation, check, fields, integer, list_of, mapping_of, one_of, value_that
 from data_utils.errors import UserError
 from data_utils.files import sha256
@@ -78,7 +79,8 @@ def read_header(folder: Path) -> dict[str, Any]:
         raise UserError(f"{folder}: a file, expected the folder of a tokenized split; move it away and {AGAIN}")
     if not folder.exists():
         raise UserError(
-            f"{folder}: no such tokenized split, expected one; make it with prepro.py --data_dir {folder.parent}"
+            f"{folder}: no such tokenized split, expected one; make it with prepro.py --data_dir {folder.parent}, "
+            f"or take another {advice('--data_dir')}"
         )
     path = folder / "header.json"
     header = read_json(path, "the header of a tokenized split")
@@ -132,8 +134,8 @@ class TokenizedSplit:
             made = self.header["made_from"].get("tokenizer", {})
             if made.get("fingerprint") != tokenizer["fingerprint"]:
                 raise UserError(
-                    f"{folder}: tokenized for '{made.get('name')}', expected the tokenizer of '{tokenizer['name']}' "
-                    "(--init_checkpoint); run prepro.py with that tokenizer"
+                    f"{folder}: tokenized for '{made.get('name')}', expected the tokenizer of '{tokenizer['name']}'; "
+                    f"run prepro.py with that tokenizer, or take another {advice('--init_checkpoint')}"
                 )
         arrays = {name: read_array(folder, self.header, name) for name in self.header["arrays"]}
         self._tokens, self._types, ends = arrays["tokens"], arrays["types"], arrays["ends"]

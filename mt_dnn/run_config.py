@@ -4,12 +4,25 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from data_utils.advice import advice
+from data_utils.check import ANYTHING, BOOLEAN, NULL, TEXT, check, either, fields, mapping_of
 from data_utils.errors import UserError
 from data_utils.json_file import read_json
 from data_utils.run_folder import DEFAULT_CRITERION
-from mt_dnn.flags.advice import advice
 
 PATHS = {"data_dir", "task_def", "init_checkpoint"}
+RUN_CONFIG = fields(  # what is compared has no expectation: it must be what is asked for now
+    {},
+    optional={
+        **dict.fromkeys(sorted(PATHS), TEXT),
+        **dict.fromkeys(("kind", "device", "precision"), TEXT),
+        **dict.fromkeys(("keep_gates", "exact_sharing"), BOOLEAN),
+        "tickets": mapping_of(mapping_of(ANYTHING)),
+        "criteria": mapping_of(either(TEXT, NULL)),
+        "tickets_of": mapping_of(TEXT),
+    },
+    others=True,
+)
 
 
 def to_dict(*options: Any) -> dict[str, Any]:
@@ -18,8 +31,13 @@ def to_dict(*options: Any) -> dict[str, Any]:
 
 
 def read_run_config(path: str | Path) -> dict[str, Any]:
-    """Return what a run's config.json holds. An option that is younger than the run has the value that it had then."""
-    return with_younger_options(read_json(path, "the options of a run"))
+    """Return what a run's config.json holds. An option that is younger than the run has the value that it had then.
+
+    Raises UserError, naming file and key, if it holds something else than the options of a run.
+    """
+    content = read_json(path, "the options of a run")
+    check(RUN_CONFIG, content, path)
+    return with_younger_options(content)
 
 
 def with_younger_options(content: dict[str, Any]) -> dict[str, Any]:

@@ -102,6 +102,30 @@ def refuse_other_padding(config: transformers.PretrainedConfig, pad_id: object) 
         )
 
 
+def refuse_other_positions(encoder: Encoder) -> None:
+    """Raise UserError if the position table shows that the weights are another family's than the config.json says.
+
+    Where positions are counted from the padding token's id on, that row of the table stands for no position and stays
+    zero; elsewhere it is a position like any other. (Weights that were trained with Flax may have numbers there, too,
+    but in row 1: these families' padding token is not 0, as it is in BERT's vocabulary.)
+    """
+    config, table = encoder.config, encoder.embeddings.position_embeddings
+    row = config.pad_token_id if table.padding_idx is None else table.padding_idx
+    if not isinstance(row, int) or not 0 <= row < table.num_embeddings:
+        return
+    zero = not table.weight[row].any()
+    if family_of(config).after_padding and row == 0 and not zero:
+        problem = "has numbers there, where this family has zeros"
+    elif not family_of(config).after_padding and zero:
+        problem = "is zero there, as in families that count positions from the padding token's id"
+    else:
+        return
+    raise UserError(
+        f"{config.name_or_path}: config.json: model_type '{config.model_type}' with pad_token_id {row}, but the table "
+        f"of positions {problem}; expected the config.json of these weights"
+    )
+
+
 def takes_token_types(config: transformers.PretrainedConfig) -> bool:
     """Whether an encoder with this config tells first and second sentences apart."""
     return family_of(config).token_types and config.type_vocab_size > 1

@@ -9,7 +9,7 @@ from data_utils.checksums import refuse_damaged_files
 from data_utils.errors import UserError
 from data_utils.hub import hub_errors, weight_types
 from mt_dnn.encoders.encoder import Encoder
-from mt_dnn.encoders.families import encoder_class, refuse_other_architecture
+from mt_dnn.encoders.families import encoder_class, refuse_other_architecture, refuse_other_positions
 
 POOLER = {"pooler.dense.weight", "pooler.dense.bias"}
 FLOATS = {"F64", "F32", "F16", "BF16"}  # types of weights, as safetensors names them
@@ -61,6 +61,7 @@ def load_encoder(name: str | Path, dropout: float = 0.1, attention: str = "sdpa"
             raise UserError(
                 f"{where}: {problem} {len(keys)} weights of the encoder ({min(keys)}, ...), expected a whole one"
             )
+    refuse_other_positions(encoder)
     return encoder
 
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from data_utils.json_file import LARGEST
+
 
 def flag(default: object, help_text: str, **more: Any) -> Any:
     """Return a dataclass field that becomes a command-line flag.
@@ -23,15 +25,19 @@ def flag(default: object, help_text: str, **more: Any) -> Any:
 
 
 def number(kind: type[int] | type[float], low: float, high: float = math.inf, above: bool = False) -> Callable:
-    """Return an argparse type: a number from `low` (with `above`: greater than `low`) to `high`."""
+    """Return an argparse type: a number from `low` (with `above`: greater than `low`) to `high`.
+
+    It is written as a config.json can hold it: in ASCII digits, a whole number in 64 bits.
+    """
+    high = min(high, LARGEST) if kind is int else high
 
     def convert(text: str) -> int | float:
         try:
-            value = kind(text)
+            value = kind(text) if text.isascii() and "_" not in text else math.nan
         except ValueError:
             value = math.nan
         if not (low < value if above else low <= value) or not value <= high or math.isinf(value):
-            upper = "" if high == math.inf else f" up to {high}"
+            upper = f" up to {high}" if high < LARGEST or value > high else ""
             raise argparse.ArgumentTypeError(
                 f"{text[:80]!r}, expected {'a whole number' if kind is int else 'a number'} "
                 f"{'above' if above else 'from'} {low}{upper}"

@@ -6,7 +6,14 @@ import sys
 from typing import Any, NoReturn
 
 from data_utils.errors import UserError
-from mt_dnn.flags.advice import ALONE
+from mt_dnn.flags.commands import MaskOptions, PreproOptions, RewindOptions, TrainOptions
+
+# Groups of flags that one command alone has, and the variable of the scripts that passes them on.
+ALONE = {
+    "train.py": ("TRAIN_FLAGS", (TrainOptions, MaskOptions)),
+    "rewind.py": ("REWIND_FLAGS", (RewindOptions,)),
+    "prepro.py": ("PREPRO_FLAGS", (PreproOptions,)),
+}
 
 
 def parse_options(description: str | None, *groups: type) -> list[Any]:

@@ -6,6 +6,7 @@ from data_utils.check import (
     ANYTHING,
     NULL,
     TEXT,
+    both,
     check,
     either,
     fields,
@@ -16,39 +17,50 @@ from data_utils.check import (
     one_of,
 )
 from data_utils.errors import UserError
+from data_utils.metrics import average_score
 from data_utils.task_kinds import TASK_KINDS
-from mt_dnn.tickets.masks import KINDS, closed_units, ticket_from
+from mt_dnn.run_config import RUN_CONFIG
+from mt_dnn.tickets.masks import KINDS, SIZES, closed_units, ticket_from
 
 COUNT, SCORE, FRACTION = integer(0, name="a count"), number(-1, 1, name="a score"), number(0, 1)
 KNOWN_METRICS = one_of(*(metric for kind in TASK_KINDS.values() for metric in kind.metrics))
-METRICS = mapping_of(SCORE, KNOWN_METRICS, at_least=1, expected="a score from -1 to 1 by metric")
+SHARES = "accuracy", "f1"  # from 0; the other metrics are correlations
+METRICS = both(
+    mapping_of(SCORE, KNOWN_METRICS, at_least=1, expected="a score from -1 to 1 by metric"),
+    fields({}, dict.fromkeys(SHARES, number(0, 1, name="a score")), others=True),
+)
 TASK = fields(
     {
         "heads_closed": COUNT,
         "ffns_closed": COUNT,
-        "remaining_weights": fields({"by_formula": FRACTION}, others=True),
+        "remaining_weights": fields({"by_formula": FRACTION}, {"counted": FRACTION}, others=True),
         "dev_sets": mapping_of(integer(1, name="a number of rows"), at_least=1),
     },
-    {"criterion": either(TEXT, NULL), "tickets_of": TEXT},
+    {"criterion": either(TEXT, NULL), "tickets_of": TEXT, "training_rows": COUNT, "held_out_rows": COUNT},
     others=True,
 )
 RESULT = fields(
     {
         "kind": one_of(*KINDS),
         "seed": integer(0, name="a seed"),
-        "model": fields({"name": TEXT, "layers": integer(1), "heads": integer(1)}, others=True),
+        "model": fields(
+            {"name": TEXT, "layers": integer(1), "heads": integer(1)}, dict.fromkeys(SIZES, integer(1)), others=True
+        ),
         "tasks": mapping_of(TASK, at_least=1),
         "dev": mapping_of(METRICS, at_least=1),
         "average_score": SCORE,
         "seconds_per_epoch": number(0),
     },
-    {"held_out": mapping_of(METRICS)},
+    {"held_out": mapping_of(METRICS), "epochs": integer(1)},
     others=True,
 )
-OPTIONS = fields(
-    {"tickets": ANYTHING},
-    {"train_fraction": either(FRACTION, list_of(FRACTION, at_least=1))},
-    others=True,
+OPTIONS = both(
+    RUN_CONFIG,
+    fields(
+        {"tickets": ANYTHING, "kind": ANYTHING, "seed": ANYTHING},
+        {"train_fraction": either(FRACTION, list_of(FRACTION, at_least=1))},
+        others=True,
+    ),
 )
 
 
@@ -63,10 +75,29 @@ def check_run(result: dict[str, Any], place: str, options: dict[str, Any], optio
     check(fields(dict.fromkeys(dev_sets, ANYTHING)), result["dev"], place, "dev")
     if held_out:
         check(fields(dict.fromkeys(tasks, ANYTHING)), held_out, place, "held_out")
+    scores = {task: {name: result["dev"][name] for name in entry["dev_sets"]} for task, entry in tasks.items()}
+    if abs(result["average_score"] - average_score(scores)) > 1e-6:
+        raise UserError(
+            f"{place}: average_score: {result['average_score']}, expected {average_score(scores)}, the average of dev"
+        )
+    for key in ("kind", "seed"):
+        _refuse_difference(place, key, result[key], options_place, options[key])
     for task, entry in tasks.items():
-        heads, ffns = ticket_from(options["tickets"][task]).counts
-        if (entry["heads_closed"], entry["ffns_closed"]) != (heads, ffns):
-            raise UserError(
-                f"{place}: tasks.{task}: {entry['heads_closed']} heads and {entry['ffns_closed']} FFNs closed, "
-                f"expected {heads} and {ffns} as in the tickets of {options_place}"
-            )
+        ticket = ticket_from(options["tickets"][task])
+        for key, closed in zip(("heads_closed", "ffns_closed"), ticket.counts):
+            _refuse_difference(place, f"tasks.{task}.{key}", entry[key], options_place, closed)
+        for key, by_task in (("criterion", "criteria"), ("tickets_of", "tickets_of")):
+            if key in entry and by_task in options:
+                _refuse_difference(place, f"tasks.{task}.{key}", entry[key], options_place, options[by_task].get(task))
+
+
+def check_baseline(baseline: dict[str, Any], result: dict[str, Any], place: str) -> None:
+    """Raise UserError unless `baseline`, of a collected run, has the metrics of `result` for some of its dev sets."""
+    check(fields({}, dict.fromkeys(result["dev"], METRICS)), baseline, place, "baseline")
+    for dev_set, metrics in baseline.items():
+        check(fields(dict.fromkeys(result["dev"][dev_set], SCORE)), metrics, place, f"baseline.{dev_set}")
+
+
+def _refuse_difference(place: str, key: str, found: object, other_place: str, expected: object) -> None:
+    if found != expected:
+        raise UserError(f"{place}: {key}: {found!r}, expected {expected!r} as in {other_place}")

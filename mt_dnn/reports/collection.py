@@ -22,7 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from data_utils.check import ANYTHING, TEXT, check, either, fields, mapping_of, number
-from data_utils.errors import UserError
+from data_utils.errors import NoSuchFile, UserError
 from data_utils.files import write_whole
 from data_utils.json_file import parse_json_lines, read_json, read_json_lines, write_json
 from mt_dnn.reports.predictions import Predictions
@@ -88,7 +88,7 @@ class Collection:
     ) -> None:
         """Add a finished run, or replace it: its config.json without paths, result.json, and lines of metrics.jsonl."""
         shared = {key: value for key, value in options.items() if key not in OF_A_RUN}
-        fingerprint = hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:8]
+        fingerprint = _fingerprint(shared)
         self.options[fingerprint] = shared
         self.runs[name] = {
             "run": name,
@@ -125,6 +125,9 @@ def read_collection(folder: Path, whole: bool = False) -> Collection:
     collection = Collection(folder)
     if (folder / RUNS).exists():
         collection.options = read_json(folder / OPTIONS, "the options of collected runs")
+        for key, options in collection.options.items():
+            if not isinstance(options, dict) or _fingerprint(options) != key:
+                raise UserError(f"{folder / OPTIONS}: {key}: not the options with this fingerprint; collect them again")
         for place, line in read_json_lines(folder / RUNS, "a collected run"):
             check(LINE, line, place)
             if "options" in line and line["options"] not in collection.options:
@@ -134,14 +137,21 @@ def read_collection(folder: Path, whole: bool = False) -> Collection:
         for place, line in read_json_lines(folder / SCORES, "importance scores"):
             check(fields({"file": TEXT}, others=True), line, place)
             collection.scores[line["file"]] = line
-    if whole and (folder / METRICS).exists():
+    if whole and collection.runs:
         for place, line in parse_json_lines(_unpack(folder / METRICS), folder / METRICS, "metrics of a collected run"):
             check(fields({"run": TEXT, "metrics": ANYTHING}), line, place)
             collection.metrics[line["run"]] = line
+        for name, line in collection.runs.items():
+            if name not in collection.metrics and "failed" not in line:
+                raise UserError(f"{folder / METRICS}: no line of run {name!r}, expected one of every run in {RUNS}")
     if whole:
         for path in sorted(folder.glob(f"{PREDICTIONS}/*.tsv.gz")):
             collection.dev_sets[path.name.removesuffix(".tsv.gz")] = _dev_set(path)
     return collection
+
+
+def _fingerprint(options: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def in_order(names: Iterable[str]) -> list[str]:
@@ -181,6 +191,8 @@ def _write(path: Path, text: str) -> None:
 
 
 def _unpack(path: Path) -> str:
+    if not path.is_file():
+        raise NoSuchFile(path, "collected records")
     try:
         return gzip.decompress(path.read_bytes()).decode()
     except (OSError, EOFError, ValueError, zlib.error) as error:

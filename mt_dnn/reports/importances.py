@@ -7,23 +7,11 @@ from itertools import combinations
 import numpy as np
 from scipy import stats
 
-from data_utils.check import ANYTHING, TEXT, check, fields, list_of, number
-from data_utils.errors import UserError
+from data_utils.check import check, fields, integer
 from data_utils.run_folder import DEFAULT_CRITERION
+from mt_dnn.tickets.scores import check_importance
 
 Importance = tuple[np.ndarray, np.ndarray]  # normalised scores of heads (layers, heads); scores of FFNs (layers,)
-
-ROW = list_of(number(), at_least=1)
-SCORES = fields(
-    {
-        "task": ANYTHING,
-        "seed": ANYTHING,
-        "heads": fields({"normalised": list_of(ROW, at_least=1)}, others=True),
-        "ffns": fields({"raw": ROW}, others=True),
-    },
-    {"criterion": TEXT, "per": TEXT},
-    others=True,
-)
 
 
 def by_criterion(scores: Mapping[str, tuple[str, dict]]) -> dict[str, dict[tuple[str, str], Importance]]:
@@ -33,13 +21,10 @@ def by_criterion(scores: Mapping[str, tuple[str, dict]]) -> dict[str, dict[tuple
     """
     found: dict[str, dict[tuple[str, str], Importance]] = {}
     for place, content in scores.values():
-        check(SCORES, content, place)
-        heads, ffns = content["heads"]["normalised"], content["ffns"]["raw"]
-        if len({len(row) for row in heads}) != 1 or len(heads) != len(ffns):
-            raise UserError(f"{place}: heads.normalised: rows of several lengths, expected layers x heads")
+        importance = check_importance(content, place)
+        check(fields({"seed": integer(0)}, others=True), content, place)
         criterion = content.get("criterion", content.get("per", DEFAULT_CRITERION))
-        key = str(content["task"]), str(content["seed"])
-        found.setdefault(criterion, {}).setdefault(key, (np.array(heads, float), np.array(ffns, float)))
+        found.setdefault(criterion, {}).setdefault((content["task"], str(content["seed"])), importance)
     names = sorted(found, key=lambda name: (name != DEFAULT_CRITERION, name))
     return {name: dict(sorted(found[name].items())) for name in names}
 

@@ -17,7 +17,7 @@ from data_utils.errors import NoSuchFile, UserError
 from data_utils.files import find
 from data_utils.json_file import read_json
 from data_utils.run_folder import DEFAULT_CRITERION, RunFolder
-from mt_dnn.reports.checks import check_run
+from mt_dnn.reports.checks import check_baseline, check_run
 from mt_dnn.reports.collection import RUNS, SCORES, Collection, in_order, read_collection
 from mt_dnn.reports.predictions import read_predictions
 from mt_dnn.run_config import PATHS, read_run_config, with_younger_options
@@ -134,6 +134,7 @@ def collected_records(collection: Collection) -> Iterator[Record]:
         if "failed" not in line:
             place, options = f"{collection.folder / RUNS}:{at}", collection.options_of(name)
             check_run(line["result"], place, options, place)
+            check_baseline(line["baseline"], line["result"], place)
             yield Record(name, place, options, line["result"], line["baseline"])
 
 

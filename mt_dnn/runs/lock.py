@@ -8,10 +8,10 @@ import fcntl
 import time
 from collections.abc import Iterator
 
+from data_utils.advice import advice
 from data_utils.errors import UserError
-from data_utils.files import remove_left_overs
+from data_utils.files import make_folder, remove_left_overs
 from data_utils.run_folder import RunFolder
-from mt_dnn.flags.advice import advice
 from mt_dnn.runtime.distributed import on_main_process
 from mt_dnn.runtime.log import print_line
 
@@ -29,7 +29,7 @@ def locked(files: RunFolder, wait: bool = False) -> Iterator[bool]:
     held = contextlib.ExitStack()
 
     def claim() -> bool:
-        files.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(files.folder)
         with contextlib.ExitStack() as opened:
             log = opened.enter_context(open(files.log, "a"))
             try:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from data_utils.advice import advice
 from data_utils.batches import choose_rows, split_rows
 from data_utils.errors import UserError
 from data_utils.hub import load_tokenizer
@@ -20,7 +21,6 @@ from data_utils.tokenize_split import describe_tokenizer
 from data_utils.tokenized import TokenizedSplit
 from mt_dnn.encoders.families import longest_row, refuse_other_padding
 from mt_dnn.encoders.pretrained import lacks_pooler, load_encoder
-from mt_dnn.flags.advice import advice
 from mt_dnn.flags.training import DataOptions, MachineOptions, ModelOptions, OptimizationOptions
 from mt_dnn.model import (
     Model,

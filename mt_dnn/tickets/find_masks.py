@@ -4,6 +4,7 @@ import glob
 from collections.abc import Iterable
 from pathlib import Path
 
+from data_utils.advice import advice
 from data_utils.errors import UserError
 from mt_dnn.tickets.masks import Mask, tickets_for
 from mt_dnn.tickets.ticket import counts_at
@@ -45,7 +46,7 @@ def at_sparsities(masks: dict[Path, Mask], sparsities: Iterable[str], task: str)
         if not found:
             raise UserError(
                 f"--sparsities {sparsity}: none of the {len(others)} masks is at this level; "
-                f"make it with train.py --do_mask --sparsities {sparsity}"
+                f"make it with train.py --do_mask {advice(f'--sparsities {sparsity}')}"
             )
         chosen |= found
     return chosen

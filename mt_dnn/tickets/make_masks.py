@@ -84,6 +84,8 @@ def _read_scores(
     for key, value in wanted.items():
         if found.get(key, value) != value:  # scores from before do not say all of it
             raise UserError(f"{path}: {key}: {found[key]!r}, expected {value!r}; {SCORE_ANEW}")
+    if (name := importance["model"]["name"]) != found["encoder"]:
+        raise UserError(f"{path}: model.name: {name!r}, expected {found['encoder']!r}, the encoder; {SCORE_ANEW}")
     if not criterion_named(criterion).signed and min(heads.min(), ffns.min()) < 0:
         raise UserError(f"{path}: heads, ffns: a negative score, expected none by this criterion; {SCORE_ANEW}")
     return heads, ffns, fingerprint, importance

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data_utils.advice import advice
 from data_utils.check import (
     NULL,
     TEXT,
@@ -38,6 +39,7 @@ from data_utils.check import (
 from data_utils.errors import UserError
 from data_utils.json_file import read_json, write_json
 from data_utils.run_folder import DEFAULT_CRITERION, by_criterion
+from data_utils.tasks import NAME
 from mt_dnn.tickets.ticket import DENSE, RANKINGS, Shape, Ticket
 
 KINDS = ("dense", *RANKINGS)
@@ -46,11 +48,12 @@ MODEL = fields({"name": TEXT, **dict.fromkeys(SIZES, integer(1))})
 SOURCE = fields(  # of one task's ticket
     {},
     optional={
-        "criterion": either(TEXT, NULL),
+        "criterion": either(NAME, NULL),
         "scores": TEXT,
         "checkpoint": TEXT,
         "mask": TEXT,
         "drawn_from": TEXT,
+        "tickets_of": TEXT,
         "seed": integer(0),
         "holdout": number(0, 1),
         "min_heads_per_layer": integer(0),
@@ -89,7 +92,7 @@ class Mask:
         """
         if self.kind not in RANKINGS or not RANKINGS[self.kind].by_scores or self.tickets[task] == DENSE:
             return None
-        return self.provenance_of(task).get("criterion", DEFAULT_CRITERION)
+        return self.provenance_of(task).get("criterion") or DEFAULT_CRITERION
 
     def folder(self, tasks: Iterable[str]) -> Path:
         """The folder of masks of this kind and of the criteria of `tasks`, and of their runs: loss/winning."""
@@ -175,8 +178,8 @@ def tickets_for(mask: Mask, path: Path, tasks: Iterable[str]) -> dict[str, Ticke
     for task in tasks:
         if task not in mask.tickets:
             raise UserError(
-                f"{path}: tickets for {', '.join(mask.tickets)}, expected one for '{task}' (--train_datasets); "
-                "--tickets_of trains a task under another task's ticket"
+                f"{path}: tickets for {', '.join(mask.tickets)}, expected one for '{task}'; take another "
+                f"{advice('--train_datasets')}, or --tickets_of, which trains a task under another task's ticket"
             )
     return {task: mask.tickets[task] for task in tasks}
 
@@ -189,7 +192,10 @@ def refuse_other_model(mask: Mask, path: Path, model: dict[str, Any]) -> None:
         if mask.model[key] != model[key]
     ]
     if differing:
-        raise UserError(f"{path}: made for another model: {'; '.join(differing)} (--init_checkpoint)")
+        raise UserError(
+            f"{path}: made for another model: {'; '.join(differing)}; expected a mask for the encoder, "
+            f"or another {advice('--init_checkpoint')}"
+        )
 
 
 def refuse_other_holdout(mask: Mask, path: Path, holdout: float, tasks: Iterable[str]) -> None:
@@ -200,7 +206,7 @@ def refuse_other_holdout(mask: Mask, path: Path, holdout: float, tasks: Iterable
         if holdout and mask.criterion_of(task) and made != holdout:
             raise UserError(
                 f"{path}: tickets.{task}: made with --holdout {made}, so rows that --holdout {holdout} holds out "
-                f"helped to choose it; make the masks with --holdout {holdout}"
+                f"helped to choose it; make the masks with {advice(f'--holdout {holdout}')}"
             )
 
 

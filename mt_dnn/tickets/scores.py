@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from data_utils.check import TEXT, Expectation, both, check, fields, list_of, number, value_that
+from data_utils.check import TEXT, Expectation, both, check, fields, integer, list_of, number, value_that
 from data_utils.errors import UserError
 from data_utils.files import write_whole
 from data_utils.json_file import read_json, write_json
@@ -71,14 +71,23 @@ def read_importance(path: str | Path) -> tuple[np.ndarray, np.ndarray, str, dict
 
     The content always has "criterion"; files that were written when it was called "per" have that as well.
 
-    Raises UserError `path: key: found, expected ...` unless there is a number for every head and FFN of the model that
-    the file names, some of them are not zero, and the fingerprint is that of the content. Files from before
-    fingerprints have none.
+    Raises UserError as check_importance() does.
     """
     content = read_json(path, "importance scores")
-    model = fields({"model": MODEL}, others=True)
-    check(model, content, str(path))
-    check(_expected(content["model"]["layers"], content["model"]["heads"]), content, str(path))
+    heads, ffns = check_importance(content, str(path))
+    check(fields({"checkpoint": TEXT}, others=True), content, str(path))
+    return heads, ffns, fingerprint(content), {**content, "criterion": content.get("criterion", content.get("per"))}
+
+
+def check_importance(content: dict[str, Any], path: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return (normalised head scores (layers, heads), FFN scores (layers,)) of `content`, read from `path`.
+
+    Raises UserError `path: key: found, expected ...` unless there is a number for every head and FFN of the model that
+    it names, some of them are not zero, and the fingerprint is that of the content. Files from before fingerprints have
+    none.
+    """
+    check(fields({"model": MODEL}, others=True), content, path)
+    check(_expected(content["model"]["layers"], content["model"]["heads"]), content, path)
     heads, raw = (np.array(content["heads"][key], float) for key in ("normalised", "raw"))
     ffns = np.array(content["ffns"]["raw"], float)
     if content.get("sha256", fingerprint(content)) != fingerprint(content):
@@ -90,7 +99,7 @@ def read_importance(path: str | Path) -> tuple[np.ndarray, np.ndarray, str, dict
             f"{path}: heads, ffns: all zero, or not normalised from the raw ones, "
             f"expected scores as train.py wrote them; {SCORE_ANEW}"
         )
-    return heads, ffns, fingerprint(content), {**content, "criterion": content.get("criterion", content.get("per"))}
+    return heads, ffns
 
 
 def _expected(layers: int, n_heads: int) -> Expectation:
@@ -99,12 +108,16 @@ def _expected(layers: int, n_heads: int) -> Expectation:
     heads = _exactly(layers, _exactly(n_heads, score, f"a score for each of the {n_heads} heads"), f"{layers} layers")
     return fields(
         {
-            "checkpoint": TEXT,
             "task": TEXT,
             "heads": fields({"raw": heads, "normalised": heads}),
             "ffns": fields({"raw": _exactly(layers, score, f"a score for each of the {layers} layers")}),
         },
-        optional={"criterion": TEXT, "per": TEXT, "sha256": TEXT},
+        optional={
+            **dict.fromkeys(("criterion", "per", "encoder", "sha256"), TEXT),
+            "rows": integer(1),
+            "seed": integer(0),
+            **dict.fromkeys(("holdout", "train_fraction"), number(0, 1)),
+        },
         others=True,
     )
 

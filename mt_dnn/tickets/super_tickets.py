@@ -14,6 +14,7 @@ from typing import NamedTuple
 from data_utils.check import NULL, TEXT, check, either, fields, integer
 from data_utils.errors import UserError
 from data_utils.run_folder import DEFAULT_CRITERION, RunFolder
+from data_utils.tasks import NAME
 from data_utils.yaml_file import read_yaml
 from mt_dnn.tickets.masks import Mask, read_mask
 from mt_dnn.tickets.ticket import RANKINGS, average_counts, remaining_weights, remaining_weights_at
@@ -41,7 +42,8 @@ def read_super_tickets(paths: Iterable[str | Path]) -> dict[str, SuperTicket | N
     found = {}
     for path in paths:
         for task, entry in read_yaml(path, "`task: {heads: ..., ffns: ...}`").items():
-            check(ENTRY, entry, str(path), str(task))
+            check(NAME, task, str(path), task)
+            check(ENTRY, entry, str(path), task)
             if task in found:
                 raise UserError(f"{path}: {task} stands in an earlier file too, expected every task once")
             found[task] = SuperTicket(**entry) if entry else None

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import torch
 
+from data_utils.advice import advice
 from data_utils.errors import Diverged
-from mt_dnn.flags.advice import advice
 from mt_dnn.runtime.distributed import all_reduce_sum, is_main_process
 from mt_dnn.runtime.log import log
 from mt_dnn.training.checkpoint import Progress

@@ -6,7 +6,7 @@ import sys
 import pytest
 from calls import ROOT, options
 
-from mt_dnn.flags.advice import advice
+from data_utils.advice import advice
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,21 @@ def test_what_is_no_encoder_of_a_family_is_refused(tmp_path, family, change, com
         load_encoder(folder)
 
 
+def test_a_config_of_one_family_over_the_weights_of_another_is_refused(tmp_path):
+    def refused(folder, model_type):
+        config = json.loads((folder / "config.json").read_text())
+        del config["architectures"]
+        (folder / "config.json").write_text(json.dumps({**config, "model_type": model_type}))
+        with pytest.raises(UserError, match=f"{folder}: config.json: model_type '{model_type}'") as refusal:
+            load_encoder(folder)
+        return str(refusal.value)
+
+    bert = toy.save_encoder(tmp_path / "bert")
+    assert "pad_token_id 0, but the table of positions has numbers there" in refused(bert, "roberta")
+    transformers.RobertaModel(toy.config("roberta")).save_pretrained(tmp_path / "roberta")
+    assert "pad_token_id 1, but the table of positions is zero there" in refused(tmp_path / "roberta", "bert")
+
+
 def test_positions_of_mpnet_start_behind_1_whatever_its_config_says():
     config = toy.config("mpnet")
     config.pad_token_id = 0

@@ -225,7 +225,7 @@ def test_a_broken_score_on_held_out_rows_is_one_line(tmp_path, refused):
         ("kind", "lucky", "kind: 'lucky', expected one of dense, winning"),
         ("average_score", 1.5, "average_score: 1.5, expected a score from -1 to 1"),
         ("tasks.rte.heads_closed", -2, "tasks.rte.heads_closed: -2, expected a count from 0"),
-        ("tasks.rte.heads_closed", 3, "tasks.rte: 3 heads and 0 FFNs closed, expected 2 and 0 as in the tickets"),
+        ("tasks.rte.heads_closed", 3, "tasks.rte.heads_closed: 3, expected 2 as in"),
         ("tasks.rte.ffns_closed", 10**30, "expected one of at most 64 bits"),
         ("tasks.rte.dev_sets.rte", 0, "tasks.rte.dev_sets.rte: 0, expected a number of rows from 1"),
         ("tasks.rte.remaining_weights.by_formula", -0.5, "by_formula: -0.5, expected a number from 0 to 1"),

@@ -58,7 +58,7 @@ def with_provenance(**provenance):
         ({"kind": "winning"}, "model: missing, expected keys name, layers, heads, hidden, intermediate, parameters"),
         (with_provenance(seed="2018"), "provenance.seed: '2018', expected a whole number from 0"),
         (with_provenance(holdout=[0.1]), r"provenance.holdout: \[0.1\], expected a number from 0 to 1"),
-        (with_provenance(criterion=1), "provenance.criterion: 1, expected text or null"),
+        (with_provenance(criterion=1), "provenance.criterion: 1, expected a name of lower-case letters"),
         (with_provenance(min_heads_per_layer="1"), "provenance.min_heads_per_layer: '1', expected a whole number"),
         ({**content(), "provenance": []}, r"provenance: \[\], expected where the ticket comes from, by key"),
         (with_provenance(rte={"holdout": "0.1"}), "provenance.rte.holdout: '0.1', expected a number from 0 to 1"),

@@ -1,123 +1,16 @@
-"""A command that is killed and given again ends as if it had not been killed."""
+"""What a stopped run leaves, and how the next start takes it. (Kills at any moment: tests/campaign/test_kills.py.)"""
 
-import itertools
 import json
 import os
-import random
-import re
 import shutil
-import signal
-import subprocess
-import sys
-import time
 
 import pytest
-import toy
-from calls import QUICK, ROOT, files_up_to, options
+from calls import QUICK, files_up_to, options
 from safetensors import safe_open
 from safetensors.torch import save_file
 
 from data_utils.files import sha256
 from mt_dnn.training.pace import Pace
-
-STEPWISE = ("--epochs", 2, "--train_fraction", 0.1, "--holdout", 0.1, "--log_per_updates", 1, "--checkpoint_minutes", 0)
-
-
-@pytest.fixture(scope="module")
-def server():
-    process = subprocess.Popen(
-        [sys.executable, ROOT / "tests/fork_server.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    yield process
-    process.stdin.close()
-    process.wait()
-
-
-@pytest.fixture(scope="module")
-def call(server, workshop):
-    """Fine-tune, score, rewind a ticket and report, in a folder; return the status, and the seconds it took."""
-    data = [*options(workshop), *STEPWISE, "--task_def", ROOT / toy.TASK_DEF]
-    commands = [
-        ["train.py", *data, "--do_train", "--do_mask", "--sparsities", 0.5, "--output_dir", "out"],
-        ["rewind.py", *data, "--masks", "out/masks/winning", "--save_model", "--output_dir", "out/rewind"],
-        ["mt_dnn/reports/__main__.py", "out"],
-    ]
-
-    def call(folder, **end):
-        folder.mkdir(exist_ok=True)
-        started = time.monotonic()
-        server.stdin.write(
-            json.dumps({"commands": [list(map(str, command)) for command in commands], "folder": str(folder), **end})
-            + "\n"
-        )
-        server.stdin.flush()
-        return int(server.stdout.readline()), time.monotonic() - started
-
-    return call
-
-
-@pytest.fixture(scope="module")
-def whole(call, tmp_path_factory):
-    """(files of the uninterrupted run, its seconds)."""
-    folder = tmp_path_factory.mktemp("whole") / "run"
-    status, seconds = call(folder)
-    assert status == 0, (folder / "screen.txt").read_text()
-    return files_of(folder), seconds
-
-
-def files_of(folder):
-    """{file: its content, without what tells of time}."""
-    found = {}
-    for path in sorted((folder / "out").rglob("*")):
-        if path.is_file():
-            content = path.read_bytes()
-            if path.suffix in (".json", ".jsonl"):
-                content = re.sub(rb'"(seconds\w*|tokens_per_second)": [\d.]+', b"", content)
-            if path.name == "report.csv":
-                content = re.sub(rb",[\d.]+,([^,]*)\n", rb",\1\n", content)
-            if path.name in ("log.txt", "report.md", "report.html"):
-                content = b""
-            found[str(path.relative_to(folder))] = content
-    return found
-
-
-def end_as_if_not_killed(folder, whole):
-    files = files_of(folder)
-    assert files.keys() == whole.keys()
-    assert [name for name in files if files[name] != whole[name]] == []
-
-
-@pytest.mark.slow
-def test_killed_at_random_moments(call, whole, tmp_path):
-    files, seconds = whole
-    rng, kills = random.Random(1), 0
-    for attempt in itertools.count():
-        folder = tmp_path / str(attempt)
-        while True:
-            status, _ = call(folder, kill_after=rng.uniform(0, seconds))
-            if status == 0:
-                break
-            assert status == -signal.SIGKILL, (folder / "screen.txt").read_text()
-            kills += 1
-        end_as_if_not_killed(folder, files)
-        if kills >= 20:
-            break
-
-
-@pytest.mark.slow
-def test_killed_whenever_a_file_is_written_renamed_or_removed(call, whole, tmp_path):
-    deaths = 0
-    for die_at in itertools.count(1):  # more every time, as what follows the training is done anew from its start
-        status, _ = call(tmp_path / "run", die_at=die_at)
-        if status == 0:
-            break
-        assert status == -signal.SIGKILL, (tmp_path / "run/screen.txt").read_text()
-        deaths += 1
-    assert deaths >= 20
-    end_as_if_not_killed(tmp_path / "run", whole[0])
-
-
-# ---- what a stopped run leaves, and how the next start takes it ----
 
 
 @pytest.fixture

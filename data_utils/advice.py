@@ -1,14 +1,5 @@
 """What an error line advises: the flag to change, and where in a script it is set."""
 
-from mt_dnn.flags.commands import MaskOptions, PreproOptions, RewindOptions, TrainOptions
-
-# Groups of flags that one command alone has, and the variable of the scripts that passes them on.
-ALONE = {
-    "train.py": ("TRAIN_FLAGS", (TrainOptions, MaskOptions)),
-    "rewind.py": ("REWIND_FLAGS", (RewindOptions,)),
-    "prepro.py": ("PREPRO_FLAGS", (PreproOptions,)),
-}
-
 # Flags that the scripts set from a variable at their top.
 SCRIPT_VARIABLES = {
     "init_checkpoint": "ENCODER",

@@ -1,0 +1,165 @@
+"""Bad input is one line, whatever it is and wherever it comes in: bad_inputs.yml lists what is tried.
+
+The files are valid (valid_files.py), then one of them is edited (edits.py), or a flag is wrong. The command must say so
+in one line on standard error, with status 2, and leave the disk as it was.
+"""
+
+import fnmatch
+from pathlib import Path
+
+import pytest
+import yaml
+from edits import edit, every_key, parent, read, steps
+from fork_server import ForkServer
+from valid_files import DOORS, ValidFiles, tree
+
+pytestmark = pytest.mark.slow
+
+TABLE = yaml.safe_load((Path(__file__).parent / "bad_inputs.yml").read_text())
+REMOVED = object()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    server = ForkServer()
+    yield ValidFiles(tmp_path_factory.mktemp("campaign") / "files", server)
+    server.close()
+
+
+@pytest.fixture
+def files(made):
+    yield made
+    made.restore()
+
+
+def refused(files, ended, before, *pieces, status=2, made=""):
+    """Assert that a command ended with one line that has `pieces`, and changed nothing but the folder `made`."""
+    lines = ended.err.splitlines()
+    assert ended.status == status and len(lines) == 1, f"status {ended.status}\n{ended.out[-500:]}\n{ended.err[-3000:]}"
+    assert ": error: " in ended.err and "Traceback" not in ended.err, ended.err
+    assert len(ended.err) < 1000, ended.err
+    for piece in pieces:
+        assert piece in ended.err, (piece, ended.err)
+    after = tree(files.folder)
+    changed = {path for path in after.keys() | before.keys() if after.get(path, 0) != before.get(path, 0)}
+    assert {path.split("/")[0] for path in changed} <= {made}
+
+
+def test_the_files_are_valid_before_they_are_edited(files):
+    for door in DOORS:
+        ended = files.call(door)
+        assert ended.status == 0, (door, ended.err)
+        files.restore()
+
+
+# ---- edits of files ----
+
+
+def edits():
+    """(door, file, also, edit, piece of the line) for each row of the table."""
+    for group in TABLE["edits"]:
+        for row in group["rows"]:
+            *change, piece = row
+            name = f"{group['door']}: {group['file']}: {' '.join(map(repr, change))}"
+            yield pytest.param(group["door"], group["file"], group.get("also"), change, piece, id=printable(name))
+
+
+def printable(name):
+    return name.encode("ascii", "backslashreplace").decode().replace("[", "(").replace("]", ")")[:150]
+
+
+@pytest.mark.parametrize("door, file, also, change, piece", edits())
+def test_an_edited_file_is_one_line(files, door, file, also, change, piece):
+    if also:
+        edit(files.folder, *also)
+    edit(files.folder, file, *change)
+    before = tree(files.folder)
+    refused(files, files.call(door), before, piece)
+
+
+def keys(files, group):
+    """(key, name of the edit, edit) for each key of a file and each edit of it that is bad."""
+    content, taken = read(files.folder / group["file"]), group.get("taken", {})
+    for key in every_key(content):
+        if any(fnmatch.fnmatch(key, pattern) for pattern in group.get("but", ())):
+            continue
+        *above, last = steps(content, key)
+        for name, value in {**TABLE["every_key"]["values"], "removed": REMOVED}.items():
+            is_taken = any(fnmatch.fnmatch(key, pattern) and name in taken[pattern] for pattern in taken)
+            if not is_taken and parent(content, above)[last] != value:
+                yield key, name, ("remove", key) if value is REMOVED else ("set", key, value)
+
+
+@pytest.mark.parametrize("group", TABLE["every_key"]["files"], ids=lambda group: f"{group['door']}: {group['file']}")
+def test_every_key_of_a_file_is_checked(files, group):
+    faults, tried = [], 0
+    if "also" in group:
+        edit(files.folder, *group["also"])
+    changes = list(keys(files, group))
+    files.restore()
+    for key, name, change in changes:
+        if "also" in group:
+            edit(files.folder, *group["also"])
+        edit(files.folder, group["file"], *change)
+        before, ended = tree(files.folder), files.call(group["door"])
+        try:
+            refused(files, ended, before, naming(group["file"], key, change, ended.err))
+        except AssertionError as fault:
+            faults.append(f"{key}, {name}: {fault}")
+        tried += 1
+        files.restore()
+    assert not faults and tried, "\n".join(faults)
+
+
+def naming(file, key, change, line):
+    """What names the cause in `line`: the file, the key, or the value, which may be wrong only beside another file."""
+    pieces = Path(file).name, key.split(".")[-1], str(change[-1])
+    return next((piece for piece in pieces if piece in line), pieces[0])
+
+
+# ---- flags ----
+
+
+@pytest.mark.parametrize(
+    "door, flags, piece",
+    [pytest.param(*row, id=printable(f"{row[0]} {row[1]}")) for row in TABLE["flags"]],
+)
+def test_a_wrong_flag_is_one_line(files, door, flags, piece):
+    before = tree(files.folder)
+    refused(files, files.call(door, flags), before, piece)
+
+
+def values():
+    for group in TABLE["values"]:
+        for door in group["doors"]:
+            for flag, bad in group["flags"].items():
+                yield pytest.param(door, flag, bad, id=f"{door} {flag}")
+
+
+@pytest.mark.parametrize("door, flag, bad", values())
+def test_a_value_that_a_flag_does_not_take_is_one_line(files, door, flag, bad):
+    before = tree(files.folder)
+    for value in bad:
+        refused(files, files.call(door, [f"{flag}={value}"]), before, flag)
+
+
+def test_a_run_that_fails_is_one_line_in_its_folder_too(files):
+    before = tree(files.folder)
+    ended = files.call("train", "--learning_rate 1e30")
+    refused(files, ended, before, "the loss is ", "expected a number", status=1, made="new")
+    assert (files.folder / "new/failed.txt").read_text().strip() in ended.err
+
+
+# ---- scripts ----
+
+
+@pytest.mark.parametrize(
+    "script, arguments, piece",
+    [pytest.param(*row, id=printable(" ".join([row[0], *row[1]]))) for row in TABLE["scripts"]],
+)
+def test_a_script_that_is_called_wrongly_is_one_line(files, script, arguments, piece):
+    before = tree(files.folder)
+    ended = files.run_script(script, *arguments)
+    lines = ended.err.splitlines()
+    assert ended.status == 2 and len(lines) == 1 and piece in lines[0], ended
+    assert tree(files.folder) == before
