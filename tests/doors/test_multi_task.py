@@ -307,8 +307,9 @@ def test_tickets_sharing_learns_and_its_model_is_saved_with_every_ticket(
     shutil.copytree(run, tmp_path / "out/winning/other/seed_2018")
     assert "| Tickets-Share (other), tiny-bert |" in door("mt_dnn/reports/multi_task.py", tmp_path / "out").out
     shutil.copytree(baseline, tmp_path / "out/winning/other/seed_1", ignore=shutil.ignore_patterns("model"))
-    path = tmp_path / "out/winning/other/seed_1/result.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "seed": 1, "kind": "winning"}))
+    for name in ("result.json", "config.json"):
+        path = tmp_path / "out/winning/other/seed_1" / name
+        path.write_text(json.dumps({**json.loads(path.read_text()), "seed": 1, "kind": "winning"}))
     assert "tickets of other sizes" in refused("mt_dnn/reports/multi_task.py", tmp_path / "out")
     shutil.rmtree(tmp_path / "out/winning/other")
 
