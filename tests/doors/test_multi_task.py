@@ -10,8 +10,6 @@ import torch
 from calls import QUICK, options, result_of, rewind
 from safetensors.torch import load_file
 
-from data_utils.batches import mixed_batches
-from data_utils.metrics import average_score
 from data_utils.tokenized import TokenizedSplit
 from mt_dnn.model import load_model
 from mt_dnn.tickets.masks import Mask, read_mask, write_mask
@@ -20,49 +18,6 @@ from mt_dnn.training.checkpoint import Checkpoints
 from mt_dnn.training.evaluate import measure, predict
 
 TASKS = "sst,rte,stsb,mnli"
-
-
-def test_tasks_are_mixed_in_proportion_to_their_size_and_anew_every_epoch():
-    rng = np.random.default_rng(0)
-    lengths = {"large": rng.integers(3, 60, 3200), "small": rng.integers(3, 60, 325)}
-    epochs = [mixed_batches(lengths, 32, 2018, epoch) for epoch in (1, 2)]
-    for batches in epochs:
-        for task, own in lengths.items():
-            assert sorted(np.concatenate([rows for name, rows in batches if name == task])) == list(range(len(own)))
-        turns = [name for name, _ in batches]
-        assert 2 <= turns[:55].count("small") <= 9  # of 11 of 111, expected 5.5
-    assert [name for name, _ in epochs[0]] != [name for name, _ in epochs[1]]
-    assert not np.array_equal(
-        np.concatenate([rows for _, rows in epochs[0]]), np.concatenate([rows for _, rows in epochs[1]])
-    )
-    again = mixed_batches(lengths, 32, 2018, 1)
-    assert all(a[0] == b[0] and np.array_equal(a[1], b[1]) for a, b in zip(again, epochs[0]))
-
-
-@pytest.mark.parametrize(
-    "row, published",
-    [
-        ([84.6, 84.2, 90.5, 90.6, 87.4, 92.2, 80.6, 86.2, 54.0, 86.2, 86.4, 79.0], 82.4),
-        ([84.5, 84.1, 91.0, 90.7, 87.5, 92.7, 87.0, 90.5, 52.0, 87.7, 87.5, 81.2], 83.3),
-        ([86.5, 86.0, 92.2, 91.2, 88.1, 93.5, 85.2, 89.4, 56.2, 87.2, 86.9, 83.0], 84.4),
-        ([86.7, 86.0, 92.1, 91.3, 88.4, 93.2, 88.4, 91.5, 61.8, 89.2, 89.1, 80.5], 85.4),
-    ],
-)
-def test_average_score_is_that_of_the_papers_table(row, published):
-    matched, mismatched, qnli, qqp, qqp_f1, sst, mrpc, mrpc_f1, cola, pearson, spearman, rte = row
-    score = average_score(
-        {
-            "mnli": {"matched": {"accuracy": matched}, "mismatched": {"accuracy": mismatched}},
-            "qnli": {"qnli": {"accuracy": qnli}},
-            "qqp": {"qqp": {"accuracy": qqp, "f1": qqp_f1}},
-            "sst": {"sst": {"accuracy": sst}},
-            "mrpc": {"mrpc": {"accuracy": mrpc, "f1": mrpc_f1}},
-            "cola": {"cola": {"matthews": cola}},
-            "stsb": {"stsb": {"pearson": pearson, "spearman": spearman}},
-            "rte": {"rte": {"accuracy": rte}},
-        }
-    )
-    assert score == pytest.approx(published, abs=0.051)  # the cells are rounded
 
 
 # ---- train.py with several tasks ----
@@ -158,93 +113,6 @@ def test_a_shared_encoder_is_a_starting_point_for_another_task(workshop, baselin
     assert "name tiny-bert trained on" in refused(
         "rewind.py", *options(workshop, "rte"), "--masks", mask, "--output_dir", tmp_path / "no"
     )
-
-
-# ---- construct_mtl_mask.py ----
-
-SHAPES = {
-    "base": {
-        "name": "bert-base-uncased",
-        "layers": 12,
-        "heads": 12,
-        "hidden": 768,
-        "intermediate": 3072,
-        "parameters": 109_482_240,
-    },
-    "large": {
-        "name": "bert-large-uncased",
-        "layers": 24,
-        "heads": 16,
-        "hidden": 1024,
-        "intermediate": 4096,
-        "parameters": 335_141_888,
-    },
-}
-
-
-def write_published_masks(folder, model):
-    """Masks of BERT's shape at the published counts, as train.py writes them."""
-    for line in open(f"experiments/glue/super_tickets_{model}.yml"):
-        if found := re.match(r"(\w+): {heads: (\d+), ffns: (\d+)}", line):
-            task, n_heads, n_ffns = found[1], int(found[2]), int(found[3])
-            shape = SHAPES[model]
-            heads = [(i % shape["layers"], i // shape["layers"]) for i in range(n_heads)]
-            write_mask(
-                folder / task / "masks" / ("winning" if n_heads else "dense") / f"heads_{n_heads}_ffns_{n_ffns}.json",
-                Mask(
-                    "winning" if n_heads else "dense",
-                    shape,
-                    {task: Ticket(frozenset(heads), frozenset(range(n_ffns)))},
-                    {"scores": f"of {task}"},
-                ),
-            )
-
-
-@pytest.mark.parametrize(
-    "model, mnli, mrpc, average, published",
-    [("base", 100.0, 79.3, 92.3, (15, 1, 92.996)), ("large", 92.0, 76.0, 82.0, (85, 4, 83.339))],
-)
-def test_published_super_tickets_are_merged(tmp_path, door, model, mnli, mrpc, average, published):
-    write_published_masks(tmp_path, model)
-    ended = door("construct_mtl_mask.py", "--model", model, "--checkpoints", tmp_path)
-    assert ended.status == 0, ended.err
-    table = {line.split()[0]: line.split() for line in ended.out.splitlines() if line.endswith(" %")}
-    assert (float(table["mnli"][-2]), float(table["mrpc"][-2]), float(table["average"][-2])) == (mnli, mrpc, average)
-    assert tuple(map(float, table["paper's"][1:-1])) == published
-    mask = read_mask(tmp_path / "mtdnn/masks/winning/super_tickets.json")
-    assert mask.kind == "winning" and mask.model == SHAPES[model] and len(mask.tickets) == 8
-    assert mask.tickets["mrpc"].counts == ((43, 3) if model == "base" else (115, 6))
-    assert mask.provenance["mrpc"]["scores"] == "of mrpc" and "mrpc/masks/winning" in mask.provenance["mrpc"]["mask"]
-
-
-def test_masks_that_can_not_be_merged_are_one_line(tmp_path, refused):
-    def merge(*more):
-        return refused("construct_mtl_mask.py", "--checkpoints", tmp_path, *more)
-
-    write_published_masks(tmp_path, "base")
-    own = tmp_path / "own.yml"
-    own.write_text("rte: {heads: 14, ffns: 1}\nwnli: {heads: 3, ffns: 0}\n")
-    assert "wnli/masks/winning/heads_3_ffns_0.json: no such mask" in merge("--super_tickets", own)
-    own.write_text("rte: {heads: 14, ffns: 1}\nsst: 28\n")
-    assert f"{own}: sst: 28, expected {{heads: ..., ffns: ...}}" in merge("--super_tickets", own)
-    own.write_text("rte: {heads: 14, ffns: 1}\n")
-    assert "rte stands in an earlier file too" in merge("--super_tickets", own, own)
-    assert "no such file" in merge("--super_tickets", tmp_path / "none.yml")
-    shutil.copy(
-        tmp_path / "sst/masks/winning/heads_28_ffns_2.json", tmp_path / "rte/masks/winning/heads_14_ffns_1.json"
-    )
-    assert "tickets for sst, expected one for 'rte'" in merge()
-    write_mask(
-        tmp_path / "rte/masks/winning/heads_14_ffns_1.json",
-        Mask("winning", SHAPES["large"], {"rte": Ticket(frozenset((i, 0) for i in range(14)), frozenset({0}))}, {}),
-    )
-    line = merge()
-    assert (
-        "rte/masks/winning/heads_14_ffns_1.json and " in line
-        and "name bert-large-uncased and bert-base-uncased; layers 24 and 12" in line
-        and "expected masks of one model" in line
-    )
-    assert not (tmp_path / "mtdnn").exists()
 
 
 # ---- rewind.py with several tasks ----
@@ -362,6 +230,7 @@ def test_a_merged_mask_whose_tickets_saw_the_held_out_rows_is_refused(workshop, 
 
 
 # ---- exact sharing ----
+
 
 CLOSED_BY_BOTH, CLOSED_BY_SST = (1, 0), (0, 1)
 

@@ -1,0 +1,62 @@
+"""Batches: every row once, in parts, of one task or mixed; held-out rows and fractions."""
+
+import numpy as np
+import pytest
+
+from data_utils.batches import choose_rows, mixed_batches, sorted_batches, split_rows, training_batches
+
+
+def test_training_batches_hold_every_row_once_and_change_with_epoch_and_seed():
+    lengths = np.random.default_rng(0).integers(5, 200, 3001)
+    batches = training_batches(lengths, 32, seed=1, epoch=1)
+    assert sorted(np.concatenate(batches)) == list(range(3001)) and len(batches) == 94
+    again, next_epoch, other = (training_batches(lengths, 32, *key) for key in ((1, 1), (1, 2), (2, 1)))
+    assert all(np.array_equal(a, b) for a, b in zip(batches, again))
+    assert not np.array_equal(batches[0], next_epoch[0]) and not np.array_equal(batches[0], other[0])
+    padded = sum(len(rows) * lengths[rows].max() for rows in batches)
+    assert padded < 1.1 * lengths.sum()  # in random order it would be about twice as much
+    assert sorted(np.concatenate(sorted_batches(lengths, 64))) == list(range(3001))
+
+
+def test_smaller_fractions_lie_inside_larger_ones():
+    parts = [set(choose_rows(1000, fraction, seed=3).tolist()) for fraction in (0.001, 0.01, 0.1, 0.5, 1.0)]
+    assert [len(part) for part in parts] == [1, 10, 100, 500, 1000]
+    assert all(smaller < larger for smaller, larger in zip(parts, parts[1:]))
+    assert parts[2] != set(choose_rows(1000, 0.1, seed=4).tolist())
+
+
+@pytest.mark.parametrize("rows, holdout, held_out", [(1000, 0.1, 100), (1000, 0.0, 0), (7, 0.01, 1)])
+def test_held_out_rows_are_no_training_rows(rows, holdout, held_out):
+    training, out = split_rows(rows, holdout)
+    assert len(out) == held_out and sorted([*training, *out]) == list(range(rows))
+    assert len(out) < 10 or abs(np.mean(out) - rows / 2) < rows / 8  # from all over the file
+
+
+@pytest.mark.parametrize("tokens", [None, 1, 40, 300, 10**6])
+def test_batches_are_cut_into_parts_of_so_many_tokens(tokens):
+    lengths = np.random.default_rng(1).integers(3, 60, 500)
+    whole, parts = sorted_batches(lengths, 32), sorted_batches(lengths, 32, tokens)
+    assert np.array_equal(np.concatenate(parts), np.concatenate(whole))  # every row once, in the same order
+    if tokens is None or tokens > 32 * 60:
+        assert len(parts) == len(whole)
+    for part in parts:
+        assert len(part) <= 32 and (len(part) == 1 or tokens is None or len(part) * lengths[part].max() <= tokens)
+    starts = np.cumsum([0, *map(len, parts)])
+    assert set(range(0, 500, 32)) <= set(starts)  # no part has rows of two batches
+
+
+def test_tasks_are_mixed_in_proportion_to_their_size_and_anew_every_epoch():
+    rng = np.random.default_rng(0)
+    lengths = {"large": rng.integers(3, 60, 3200), "small": rng.integers(3, 60, 325)}
+    epochs = [mixed_batches(lengths, 32, 2018, epoch) for epoch in (1, 2)]
+    for batches in epochs:
+        for task, own in lengths.items():
+            assert sorted(np.concatenate([rows for name, rows in batches if name == task])) == list(range(len(own)))
+        turns = [name for name, _ in batches]
+        assert 2 <= turns[:55].count("small") <= 9  # of 11 of 111, expected 5.5
+    assert [name for name, _ in epochs[0]] != [name for name, _ in epochs[1]]
+    assert not np.array_equal(
+        np.concatenate([rows for _, rows in epochs[0]]), np.concatenate([rows for _, rows in epochs[1]])
+    )
+    again = mixed_batches(lengths, 32, 2018, 1)
+    assert all(a[0] == b[0] and np.array_equal(a[1], b[1]) for a, b in zip(again, epochs[0]))
