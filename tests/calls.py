@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -70,3 +71,16 @@ def files_up_to(n_bytes):
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+
+
+def copy_of_scripts(folder, python):
+    """Copy into `folder` what the scripts need, with the data fetched and the shell script `python` as their Python."""
+    for name in ("scripts", "experiments"):
+        shutil.copytree(ROOT / name, folder / name)
+    for name in ("train.py", "requirements.txt", "download.sh"):
+        shutil.copy(ROOT / name, folder)
+    (folder / ".venv/bin").mkdir(parents=True)
+    shutil.copy(ROOT / "requirements.txt", folder / ".venv/requirements.installed")
+    (folder / ".venv/bin/python").write_text(python)
+    (folder / ".venv/bin/python").chmod(0o755)
+    (folder / "data/quickstart/amazon").mkdir(parents=True)  # fetched before

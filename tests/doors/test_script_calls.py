@@ -6,7 +6,7 @@ import subprocess
 from types import SimpleNamespace
 
 import pytest
-from calls import ROOT, SCRIPTS_WITH_GPUID
+from calls import ROOT, SCRIPTS_WITH_GPUID, copy_of_scripts
 
 PYTHON = """#!/bin/sh
 for argument in "$@"; do printf '%s\\n' "$argument"; done >> calls.txt
@@ -20,15 +20,7 @@ def repository(tmp_path):
 
     The variables are set as a user sets them: at the script's top.
     """
-    for name in ("scripts", "experiments"):
-        shutil.copytree(ROOT / name, tmp_path / name)
-    for name in ("train.py", "requirements.txt", "download.sh"):
-        shutil.copy(ROOT / name, tmp_path)
-    (tmp_path / ".venv/bin").mkdir(parents=True)
-    shutil.copy(ROOT / "requirements.txt", tmp_path / ".venv/requirements.installed")
-    (tmp_path / ".venv/bin/python").write_text(PYTHON)
-    (tmp_path / ".venv/bin/python").chmod(0o755)
-    (tmp_path / "data/quickstart/amazon").mkdir(parents=True)  # fetched before
+    copy_of_scripts(tmp_path, PYTHON)
     mask = tmp_path / "checkpoints/bert-base-uncased/mtdnn/masks/winning/super_tickets.json"
     mask.parent.mkdir(parents=True)
     mask.touch()

@@ -1,10 +1,9 @@
 """What the scripts of experiments/phase_transition call, in a copy whose Python only notes its arguments."""
 
-import shutil
 import subprocess
 
 import pytest
-from calls import ROOT
+from calls import copy_of_scripts
 
 FOLDER = "experiments/phase_transition"
 PYTHON = '#!/bin/sh\necho "$@" >> calls.txt\n'
@@ -13,15 +12,7 @@ PYTHON = '#!/bin/sh\necho "$@" >> calls.txt\n'
 @pytest.fixture
 def call(tmp_path):
     """call("sweep") -> the command lines of that script on two CPU cores."""
-    for name in ("scripts", "experiments"):
-        shutil.copytree(ROOT / name, tmp_path / name)
-    for name in ("train.py", "requirements.txt"):
-        shutil.copy(ROOT / name, tmp_path)
-    (tmp_path / ".venv/bin").mkdir(parents=True)
-    shutil.copy(ROOT / "requirements.txt", tmp_path / ".venv/requirements.installed")
-    (tmp_path / ".venv/bin/python").write_text(PYTHON)
-    (tmp_path / ".venv/bin/python").chmod(0o755)
-    (tmp_path / "data/quickstart/amazon").mkdir(parents=True)  # fetched before
+    copy_of_scripts(tmp_path, PYTHON)
 
     def of(name):
         ended = subprocess.run(
