@@ -9,7 +9,8 @@ from typing import Any
 import limit
 import torch
 import transformers
-from by_us import ROOT, ByUs, Measured
+from by_us import ByUs, Measured
+from commands import ROOT
 from made_up import lengths_like, make_config
 
 from mt_dnn.tickets.ticket import DENSE
