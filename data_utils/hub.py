@@ -12,6 +12,7 @@ from safetensors import safe_open
 from transformers import PreTrainedTokenizerBase
 from transformers.utils.hub import cached_file, get_checkpoint_shard_files
 
+from data_utils.advice import advice
 from data_utils.errors import UserError
 
 transformers.utils.logging.disable_progress_bar()
@@ -29,7 +30,7 @@ def load_tokenizer(name: str | Path, flag: str = "--init_checkpoint") -> PreTrai
     if Path(name).is_dir() and not any((Path(name) / file).is_file() for file in TOKENIZERS):
         raise UserError(
             f"{f'{flag} {name}'.strip()}: no {', '.join(TOKENIZERS[:-1])} or {TOKENIZERS[-1]}, "
-            "expected a tokenizer beside the weights"
+            f"expected a tokenizer beside the weights{take_another(flag)}"
         )
     with hub_errors(name, "a tokenizer", flag):
         return transformers.AutoTokenizer.from_pretrained(name, trust_remote_code=False)
@@ -67,7 +68,7 @@ def hub_errors(name: str | Path, expected: str, flag: str = "--init_checkpoint")
     """
     where = f"{flag} {name}".strip()
     if flag:
-        expected += ": a hub name, or a local folder in the hub's format"
+        expected += f": a hub name, or a local folder in the hub's format{take_another(flag)}"
     if not Path(name).is_dir():
         if str(name).startswith((".", "/", "~")) or str(name).count("/") > 1:
             raise UserError(f"{where}: no such folder, expected {expected}")
@@ -81,6 +82,11 @@ def hub_errors(name: str | Path, expected: str, flag: str = "--init_checkpoint")
         if not Path(name).is_dir() and huggingface_hub.is_offline_mode():
             reason = f"no such folder, not fetched before, and {huggingface_hub.constants.ENDPOINT} can't be reached"
         raise UserError(f"{where}: {reason.rstrip('.')}; expected {expected}") from None
+
+
+def take_another(flag: str) -> str:
+    """Return the end of an error line: which flag to change, and where scripts set it; "" without a flag."""
+    return f"; take another {advice(flag)}" if flag else ""
 
 
 @functools.cache

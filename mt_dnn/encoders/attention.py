@@ -137,9 +137,9 @@ class RelativeLayer(nn.Module):
 def _context(
     attention: SelfAttention, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None
 ) -> torch.Tensor:
-    """The heads' attention-weighted values side by side; query, key, value: (batch, length, heads x size)."""
-    size = attention.attention_head_size
-    query, key, value = (projected.unflatten(-1, (-1, size)).transpose(1, 2) for projected in (query, key, value))
+    """The heads' attention-weighted values side by side; query, key, value: (batch, length, heads x head_size)."""
+    head_size = attention.attention_head_size
+    query, key, value = (projected.unflatten(-1, (-1, head_size)).transpose(1, 2) for projected in (query, key, value))
     name = attention.config._attn_implementation or "eager"
     function = ALL_ATTENTION_FUNCTIONS.get_interface(name, eager_attention_forward)
     context, _ = function(
@@ -149,7 +149,7 @@ def _context(
         value,
         mask,
         dropout=attention.dropout.p if attention.training else 0.0,
-        scaling=size**-0.5,
+        scaling=head_size**-0.5,
     )
     return context.flatten(2)
 
@@ -166,18 +166,18 @@ def attend(
 ) -> tuple[torch.Tensor, None]:
     """The library's scaled_dot_product_attention, except where there is dropout on a CPU.
 
-    query, key, value: (batch, heads, length, size); attention_mask: added to the scores, (batch, heads, length, length)
-    or with 1 in place of some of them, or None; scaling: of the scores, 1 / sqrt(size) if None. Returns
-    (batch, length, heads, size), None.
+    query, key, value: (batch, heads, length, head_size); attention_mask: added to the scores,
+    (batch, heads, length, length) or with 1 in place of some of them, or None; scaling: of the scores,
+    1 / sqrt(head_size) if None. Returns (batch, length, heads, head_size), None.
     """
     if not dropout or query.device.type != "cpu":
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **more
         )
-    batch, heads, _, size = query.shape
-    query, key, value = (states.reshape(batch * heads, -1, size) for states in (query, key, value))
+    batch, heads, _, head_size = query.shape
+    query, key, value = (states.reshape(batch * heads, -1, head_size) for states in (query, key, value))
     mask = query.new_zeros(1) if attention_mask is None else attention_mask.expand(batch, heads, -1, -1).flatten(0, 1)
-    scores = torch.baddbmm(mask, query, key.transpose(1, 2), alpha=size**-0.5 if scaling is None else scaling)
+    scores = torch.baddbmm(mask, query, key.transpose(1, 2), alpha=head_size**-0.5 if scaling is None else scaling)
     return (drop(scores.softmax(-1), dropout) @ value).unflatten(0, (batch, heads)).transpose(1, 2), None
 
 

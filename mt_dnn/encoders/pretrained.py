@@ -7,7 +7,7 @@ import transformers
 
 from data_utils.checksums import refuse_damaged_files
 from data_utils.errors import UserError
-from data_utils.hub import hub_errors, weight_types
+from data_utils.hub import hub_errors, take_another, weight_types
 from mt_dnn.encoders.encoder import Encoder
 from mt_dnn.encoders.families import encoder_class, refuse_other_architecture, refuse_other_positions
 
@@ -60,6 +60,7 @@ def load_encoder(name: str | Path, dropout: float = 0.1, attention: str = "sdpa"
         if keys:
             raise UserError(
                 f"{where}: {problem} {len(keys)} weights of the encoder ({min(keys)}, ...), expected a whole one"
+                f"{take_another('--init_checkpoint')}"
             )
     refuse_other_positions(encoder)
     return encoder

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mt_dnn.reports import figures
 from mt_dnn.reports.choice import DEV, HELD_OUT, Protocol, best, boundary, super_ticket
-from mt_dnn.reports.criteria import criteria_section
+from mt_dnn.reports.compare_criteria import criteria_section
 from mt_dnn.reports.decisions import decisions, left_out
 from mt_dnn.reports.findings import about, difference, findings, p_or_why
 from mt_dnn.reports.hypotheses import HOW_TESTED, Finding
@@ -20,6 +20,7 @@ from mt_dnn.tickets.ticket import RANKINGS
 
 FIGURE = "report.png"  # the phase transition of all tasks
 BARS = "Bars and the band of the dense model: standard deviation over seeds, where there are several."
+SECONDS = "s/epoch: seconds per epoch, the median over runs; whatever else the machine did meanwhile is in them."
 Failure = tuple[str, str, str]  # name of the run, its place, its line
 
 
@@ -121,13 +122,15 @@ def _task(transition: Transition, file: str) -> Iterator[Block]:
         file,
     )
     base = transition.base
-    note = f"Folders are below {base} where they do not begin with it." if base else ""
-    yield table_of(_point_columns(transition), transition.points, note)
+    folders = f" Folders are below {base} where they do not begin with it." if base else ""
+    yield table_of(_point_columns(transition), transition.points, SECONDS + folders)
 
 
 def _point_columns(transition: Transition) -> Columns:
     """The columns of a task's table, which has a row for each of its points."""
     compared = transition.to_dense
+    tested = any(comparison.corrected is not None for comparison in compared.values())
+    not_learnt = {point: transition.not_learnt(point) for point in transition.points}
 
     def seeds(point: Point) -> str:
         count = len(point.runs)
@@ -146,9 +149,14 @@ def _point_columns(transition: Transition) -> Columns:
         columns["score"] = lambda point: show(point.scores)
     if any(point.held_out for point in transition.points):
         columns[f"held-out {transition.score_name}"] = lambda point: show(point.held_out) if point.held_out else ""
+    columns["to dense [95 %]" if tested else "to dense"] = lambda point: (
+        difference(compared[point]) if point in compared else ""
+    )
+    if tested:
+        columns["p (Holm)"] = lambda point: p_or_why(compared[point]) if point in compared else ""
+    if any(not_learnt.values()):
+        columns["runs not above the baseline"] = lambda point: len(not_learnt[point]) or ""
     return columns | {
-        "to dense [95 %]": lambda point: difference(compared[point]) if point in compared else "",
-        "p (Holm)": lambda point: p_or_why(compared[point]) if point in compared else "",
         "seeds": seeds,
         "s/epoch": lambda point: f"{point.seconds:.1f}",
         "folder": lambda point: point.folder.removeprefix(f"{transition.base}/"),

@@ -159,6 +159,14 @@ class Transition:
             return True
         return self.baseline.is_beaten_by({key: mean(self.dense.values(*key)) for key in self.baseline.values})
 
+    def not_learnt(self, point: Point) -> list[int]:
+        """Return the seeds with which a point's run is not better than the baseline; [] where there is no baseline."""
+        if not self.baseline:
+            return []
+        values = {key: point.values(*key) for key in self.baseline.values}
+        of_seeds = {seed: {key: scores[seed] for key, scores in values.items()} for seed in point.runs}
+        return [seed for seed, of_seed in of_seeds.items() if not self.baseline.is_beaten_by(of_seed)]
+
     @property
     def base(self) -> str:
         """The folder that holds all its runs; "" where there is none."""

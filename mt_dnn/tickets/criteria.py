@@ -76,9 +76,12 @@ def gradient_per_token(model: TaskModel, data: TaskRows) -> Scores:
 
 
 def mean_gradient(
-    model: TaskModel, data: TaskRows, size: Callable[[Tensor], Tensor], per_token: bool = False
+    model: TaskModel, data: TaskRows, of_gradient: Callable[[Tensor], Tensor], per_token: bool = False
 ) -> Scores:
-    """Return the mean over rows of `size`, such as torch.abs, of the gradient of the row's loss by every gate."""
+    """Return the mean over rows of a function of the gradient of the row's loss by every gate.
+
+    `of_gradient`: that function, such as torch.abs; it takes each gradient alone.
+    """
     heads, ffns = _zeros(model)
     dtype, device = model.encoder.dtype, model.device
     for batch in data.batches(device):
@@ -89,8 +92,8 @@ def mean_gradient(
         with gated(model.encoder, head_gates, ffn_gates):
             loss = loss_per_row(model, data.task, batch).sum()
         head_gradients, ffn_gradients = torch.autograd.grad(loss, (head_gates, ffn_gates))
-        heads += size(head_gradients).sum((1, 2), dtype=torch.float64)
-        ffns += size(ffn_gradients).sum((1, 2), dtype=torch.float64)
+        heads += of_gradient(head_gradients).sum((1, 2), dtype=torch.float64)
+        ffns += of_gradient(ffn_gradients).sum((1, 2), dtype=torch.float64)
     return _mean_over_rows(heads, ffns, data)
 
 
@@ -122,14 +125,14 @@ def magnitude(model: TaskModel, data: TaskRows) -> Scores:
     """Root mean square of the weights and biases that go with the unit when it is pruned. Looks at no row."""
     heads, ffns = _zeros(model)
 
-    def size(ticket: Ticket) -> Tensor:
+    def root_mean_square(ticket: Ticket) -> Tensor:
         weights = torch.cat([part.flatten() for part in removed_weights(model.encoder, ticket)])
         return weights.double().square().mean().sqrt()
 
     for layer in range(len(ffns)):
-        ffns[layer] = size(Ticket(ffns=frozenset({layer})))
+        ffns[layer] = root_mean_square(Ticket(ffns=frozenset({layer})))
         for head in range(heads.shape[1]):
-            heads[layer, head] = size(Ticket(heads=frozenset({(layer, head)})))
+            heads[layer, head] = root_mean_square(Ticket(heads=frozenset({(layer, head)})))
     return heads.cpu().numpy(), ffns.cpu().numpy()
 
 

@@ -27,12 +27,12 @@ def gated(encoder: Encoder, heads: Tensor, ffns: Tensor) -> Iterator[None]:
     all. Gradients flow into the gates.
     """
     layers, output = encoder.encoder.layer, family_of(encoder.config).output
-    size = encoder.config.hidden_size // encoder.config.num_attention_heads
+    head_size = encoder.config.hidden_size // encoder.config.num_attention_heads
 
     def gate_context(gate: Tensor) -> Callable:
         def hook(module: nn.Module, inputs: tuple) -> tuple:
             context = inputs[0]
-            by_head = context.unflatten(-1, (-1, size)) * fit(gate, context).unsqueeze(-1)
+            by_head = context.unflatten(-1, (-1, head_size)) * fit(gate, context).unsqueeze(-1)
             return (by_head.flatten(-2), *inputs[1:])
 
         return hook

@@ -51,10 +51,10 @@ def closed_slices(encoder: Encoder, ticket: Ticket) -> Slices:
 
 def _slices(encoder: Encoder, ticket: Ticket, closed: bool) -> Slices:
     n_heads, family = encoder.config.num_attention_heads, family_of(encoder.config)
-    size, slices = encoder.config.hidden_size // n_heads, {}
+    head_size, slices = encoder.config.hidden_size // n_heads, {}
     for layer in sorted({layer for layer, _ in ticket.heads}):
         heads = [head for head in range(n_heads) if ((layer, head) in ticket.heads) == closed]
-        units = torch.cat([torch.arange(head * size, (head + 1) * size) for head in heads]).to(encoder.device)
+        units = torch.cat([torch.arange(head * head_size, (head + 1) * head_size) for head in heads]).to(encoder.device)
         prefix = f"encoder.layer.{layer}."
         for projection in (family.query, family.key, family.value):
             slices[f"{prefix}{projection}.weight"] = slices[f"{prefix}{projection}.bias"] = (0, units)

@@ -99,8 +99,8 @@ def _removed(counts: tuple[int, int], shape: Shape, biases: bool) -> int:
     """A head has its rows of query, key and value and its columns of the output projection: 4 x d x H weights
     (d = H / heads) and 3 x d biases. An FFN has 2 x I x H weights and I + H biases."""
     n_heads, n_ffns = counts
-    size = shape.hidden // shape.heads
-    per_head = 4 * size * shape.hidden + biases * 3 * size
+    head_size = shape.hidden // shape.heads
+    per_head = 4 * head_size * shape.hidden + biases * 3 * head_size
     per_ffn = 2 * shape.intermediate * shape.hidden + biases * (shape.intermediate + shape.hidden)
     return n_heads * per_head + n_ffns * per_ffn
 

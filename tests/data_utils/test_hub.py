@@ -15,3 +15,4 @@ def test_a_hub_name_without_a_network_is_one_line_at_once(workshop, tmp_path):
     )
     assert ended.returncode == 2 and len(ended.stderr.splitlines()) == 1  # a retry would be another line
     assert "tiny-bert: no such folder, not fetched before, and http://127.0.0.1:9 can't be reached" in ended.stderr
+    assert ended.stderr.endswith("in the hub's format; take another --init_checkpoint (ENCODER in the scripts)\n")

@@ -73,6 +73,11 @@ def test_a_task_that_is_not_learnt_has_no_boundary_and_no_super_ticket(tmp_path,
     assert "- H2, rte: the dense model is not better than the baseline" in page
     assert "| rte | accuracy | 55.0 | 56.5 ± 0.7 | 67.5 ± 10.6 |  |  |  |  |  |" in page
 
+    assert rte.not_learnt(rte.dense) == [1, 2] and sst.not_learnt(sst.dense) == []
+    assert [rte.not_learnt(point) for point in rte.of_kind("winning")] == [[], [1, 2]]
+    of_sst = page.split("## sst")[1]
+    assert "| runs not above the baseline |" in of_sst and "| winning | 4 | 1 |" in of_sst
+
     (tmp_path / "only_rte.yml").write_text("rte: null\n")
     assert "no super ticket for rte (see the report)" in refused(
         "construct_mtl_mask.py", "--super_tickets", tmp_path / "only_rte.yml", "--checkpoints", tmp_path

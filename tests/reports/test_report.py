@@ -119,7 +119,7 @@ def test_one_seed_has_differences_and_no_test(tmp_path, door):
     )
     assert "no test (1 shared seed)" in ended.out and "nan" not in ended.out
     markdown = (tmp_path / "report.md").read_text()
-    assert "| 85.0 | +5.0 | no test: 1 shared seed | 1 |" in markdown and "No importance.json" in markdown
+    assert "| 85.0 | +5.0 | 1 |" in markdown and "p (Holm)" not in markdown and "No importance.json" in markdown
     assert not (tmp_path / "super_tickets_held_out.yml").exists()
 
 
