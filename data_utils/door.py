@@ -60,10 +60,10 @@ def open_door(main: Callable[[], int | None]) -> NoReturn:
 
 def command_name() -> str:
     """What the reader called: "train.py", or "python -m mt_dnn.export"."""
-    script = Path(sys.argv[0])
-    if script.name == "__main__.py":
-        return f"python -m {script.parent.parent.name}.{script.parent.name}"
-    return script.name
+    module = sys.modules["__main__"].__spec__  # of what was called by python -m
+    if module and module.origin == sys.argv[0]:
+        return f"python -m {module.name.removesuffix('.__main__')}"
+    return Path(sys.argv[0]).name
 
 
 def _prepare_standard_streams() -> None:

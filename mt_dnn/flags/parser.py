@@ -5,6 +5,7 @@ import dataclasses
 import sys
 from typing import Any, NoReturn
 
+from data_utils.door import command_name
 from data_utils.errors import UserError
 from mt_dnn.flags.commands import MaskOptions, PreproOptions, RewindOptions, TrainOptions
 
@@ -23,9 +24,7 @@ def parse_options(description: str | None, *groups: type) -> list[Any]:
 
     Raises UserError for a flag or a value that is wrong.
     """
-    module = sys.modules["__main__"].__spec__  # of what was called by python -m
-    prog = f"python -m {module.name.removesuffix('.__main__')}" if module else None
-    parser = Parser(description=description, allow_abbrev=False, prog=prog)
+    parser = Parser(description=description, allow_abbrev=False, prog=command_name())
     for group in groups:
         section = parser.add_argument_group((group.__doc__ or "").split("\n")[0].rstrip("."))
         for field in dataclasses.fields(group):

@@ -1,6 +1,7 @@
 """A page made of headings, paragraphs, lists, tables and pictures, as Markdown and as one self-contained HTML file."""
 
 import base64
+import contextlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -116,10 +117,12 @@ def paragraphs(text: str) -> list[Paragraph]:
 
 
 def write_files(folder: Path, contents: Mapping[str, str | bytes]) -> None:
-    """Write {name: content} into `folder`, each file whole or not at all."""
-    for name, content in contents.items():
-        with write_whole(folder / name, "w" if isinstance(content, str) else "wb") as file:
+    """Write {name: content} into `folder`. If one can't be written, as on a full disk, none is."""
+    with contextlib.ExitStack() as all_written:
+        for name, content in contents.items():
+            file = all_written.enter_context(write_whole(folder / name, "w" if isinstance(content, str) else "wb"))
             file.write(content)
+            file.flush()
 
 
 def to_markdown(blocks: Sequence[Block]) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from calls import QUICK, ROOT, options, result_of, rewind
+from calls import QUICK, ROOT, files_up_to, options, result_of, rewind
 from fake_runs import MODEL, REPORT, write_line, write_run
 
 from mt_dnn.reports import records
@@ -231,3 +231,14 @@ def test_two_reports_at_the_same_moment_leave_whole_files(tmp_path, door):
         path.name for path in (tmp_path / "alone").iterdir()
     }
     assert (tmp_path / "both/report.png").read_bytes() == (tmp_path / "alone/report.png").read_bytes()
+
+
+def test_a_report_on_a_full_disk_leaves_the_older_one(tmp_path, door):
+    write_line(tmp_path, "dense", {(0, 0): [0.8]})
+    assert door(REPORT, tmp_path / "rte", "--output_dir", tmp_path / "report").status == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "report").iterdir()}
+    write_line(tmp_path, "winning", {(2, 0): [0.85]})
+    with files_up_to(len(before["report.html"]) - 1):  # enough for the table
+        ended = door(REPORT, tmp_path / "rte", "--output_dir", tmp_path / "report")
+    assert ended.status == 2 and ended.err == f"__main__.py: error: {tmp_path}/report/report.html: File too large\n"
+    assert {path.name: path.read_bytes() for path in (tmp_path / "report").iterdir()} == before
