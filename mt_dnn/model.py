@@ -20,7 +20,7 @@ from data_utils.saved_tasks import SavedTasks
 from data_utils.tasks import Task
 from mt_dnn.encoders.attention import save_work
 from mt_dnn.encoders.encoder import Encoder, TaskModel
-from mt_dnn.encoders.families import encoder_class, takes_token_types
+from mt_dnn.encoders.families import encoder_class, refuse_more_layers, takes_token_types
 from mt_dnn.encoders.float32 import Float32Linear, layers_alone_in_autocast
 from mt_dnn.encoders.pretrained import lacks_pooler
 from mt_dnn.tickets.masks import Mask, encoder_name, read_mask, refuse_other_model, saved_mask, tickets_for, write_mask
@@ -155,7 +155,9 @@ def load_model(
     mask = read_mask(saved_mask(folder))
     with hub_errors(folder, "a saved model", flag=""):
         config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
-        encoder, state = encoder_class(config)(config), load_file(folder / "model.safetensors")
+        kind, state = encoder_class(config), load_file(folder / "model.safetensors")
+        refuse_more_layers(config, state)
+        encoder = kind(config)
     encoder.config._attn_implementation = attention
     encoder.config.name_or_path = mask.model["name"]
     refuse_other_model(mask, saved_mask(folder), describe(encoder))

@@ -4,6 +4,8 @@ All are stacks of the same layer as BERT's: attention, LayerNorm, FFN, LayerNorm
 """
 
 import dataclasses
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import cast
 
@@ -124,6 +126,19 @@ def refuse_other_positions(encoder: Encoder) -> None:
         f"{config.name_or_path}: config.json: model_type '{config.model_type}' with pad_token_id {row}, but the table "
         f"of positions {problem}; expected the config.json of these weights"
     )
+
+
+def refuse_more_layers(config: transformers.PretrainedConfig, weights: Iterable[str]) -> None:
+    """Raise UserError if a config.json has more layers than the `weights` (names) of its checkpoint.
+
+    The library would build them all first. A number with some digits too many would fill the memory.
+    """
+    layers = {match[1] for name in weights if (match := re.search(r"encoder\.layer\.(\d+)\.", name))}
+    if config.num_hidden_layers > len(layers):
+        raise UserError(
+            f"{config.name_or_path}: config.json: num_hidden_layers {config.num_hidden_layers}, but the weights have "
+            f"{len(layers)} layers; expected the config.json of these weights"
+        )
 
 
 def takes_token_types(config: transformers.PretrainedConfig) -> bool:

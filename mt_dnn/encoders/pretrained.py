@@ -9,7 +9,12 @@ from data_utils.checksums import refuse_damaged_files
 from data_utils.errors import UserError
 from data_utils.hub import hub_errors, take_another, weight_types
 from mt_dnn.encoders.encoder import Encoder
-from mt_dnn.encoders.families import encoder_class, refuse_other_architecture, refuse_other_positions
+from mt_dnn.encoders.families import (
+    encoder_class,
+    refuse_more_layers,
+    refuse_other_architecture,
+    refuse_other_positions,
+)
 
 POOLER = {"pooler.dense.weight", "pooler.dense.bias"}
 FLOATS = {"F64", "F32", "F16", "BF16"}  # types of weights, as safetensors names them
@@ -31,6 +36,8 @@ def load_encoder(name: str | Path, dropout: float = 0.1, attention: str = "sdpa"
             name, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout, trust_remote_code=False
         )
         refuse_other_architecture(config)
+        types = weight_types(name)
+        refuse_more_layers(config, types)
         encoder, report = encoder_class(config).from_pretrained(
             name,
             config=config,
@@ -39,7 +46,6 @@ def load_encoder(name: str | Path, dropout: float = 0.1, attention: str = "sdpa"
             ignore_mismatched_sizes=True,
             output_loading_info=True,
         )  # pyright: ignore[reportGeneralTypeIssues]
-        types = weight_types(name)
     encoder.config._attn_implementation = attention
     parts, prefix = ("embeddings.", "embeddings_project.", "encoder.", "pooler."), f"{encoder.base_model_prefix}."
     more = [

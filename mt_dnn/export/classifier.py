@@ -13,13 +13,13 @@ from torch import Tensor
 
 from data_utils.checksums import refuse_damaged_files
 from data_utils.errors import UserError
-from data_utils.hub import hub_errors, load_tokenizer
+from data_utils.hub import hub_errors, load_tokenizer, weight_types
 from data_utils.tasks import Layout, Task
 from data_utils.tokenize_split import write_split
 from data_utils.tokenized import TokenizedSplit
 from data_utils.tsv import Row
 from mt_dnn.encoders.encoder import Encoder, TaskModel
-from mt_dnn.encoders.families import longest_row, takes_token_types
+from mt_dnn.encoders.families import longest_row, refuse_more_layers, takes_token_types
 from mt_dnn.export.saved_model import SavedModel, find_saved_model
 from mt_dnn.model import load_model, refuse_no_numbers
 from mt_dnn.runtime.machine import choose_device, choose_tokens_at_once
@@ -155,8 +155,11 @@ def load_dense(saved: SavedModel) -> HFClassifier:
     folder = saved.folder
     refuse_damaged_files(folder)
     with hub_errors(folder, "a classifier of the library", flag=""):
+        config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        refuse_more_layers(config, weight_types(folder))
         classifier, report = transformers.AutoModelForSequenceClassification.from_pretrained(
             folder,
+            config=config,
             use_safetensors=True,
             trust_remote_code=False,
             dtype=torch.float32,
