@@ -112,6 +112,12 @@ class MachineOptions:
         "compute the same in the simplest way, and more slowly: the library's own encoder, dropout and embedding, "
         "whole batches, torch's autocast and optimizers; to compare with",
     )
+    evaluate_every: int = flag(
+        1,
+        "evaluate dev sets and held-out rows after every so many epochs, and after the last. Where few rows are "
+        "trained on, evaluation takes much of the time",
+        type=COUNT,
+    )
     batch_size_eval: int = flag(64, "rows per batch in evaluation", type=COUNT)
     tokens_at_once: int = flag(
         0,

@@ -36,7 +36,7 @@ def fine_tune(
     seed: int,
     files: RunFolder,
 ) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
-    """Train `model` on `data`, evaluate every dev set after every epoch, write a line per epoch to `files.metrics`.
+    """Train `model` on `data`, evaluate every dev set, write a line per epoch to `files.metrics`.
 
     A batch has rows of one task; the tasks' batches are mixed. Several processes share the rows of every batch and make
     the updates that one process would make.
@@ -100,7 +100,9 @@ def fine_tune(
                 pace.resume()
 
         pace.write(progress)
-        evaluated, outputs = evaluate(model, data, machine.batch_size_eval, precision, tokens)
+        evaluated = {}
+        if epoch % machine.evaluate_every == 0 or epoch == optimization.epochs:
+            evaluated, outputs = evaluate(model, data, machine.batch_size_eval, precision, tokens)
         trained = describe_training(progress, data, f"epoch {epoch}")
         progress.end_epoch({"epoch": epoch, "step": scheduler.last_epoch, **trained, **evaluated})
         on_main_process(lambda: write_lines(files.metrics, progress.epochs))
@@ -129,14 +131,8 @@ def describe_training(progress: Progress, data: Sequence[TaskData], when: str) -
 
 def log_epoch(entry: dict[str, Any], epochs: int, n_tasks: int) -> None:
     """Log the end of an epoch, one of so many `epochs`; `entry` is what metrics.jsonl says of it."""
-    log.info(
-        "epoch %d/%d  loss %.4f  dev: %s  (%.1f s)",
-        entry["epoch"],
-        epochs,
-        entry["loss"],
-        show_metrics(entry, n_tasks),
-        entry["seconds"],
-    )
+    evaluated = f"dev: {show_metrics(entry, n_tasks)}" if "dev" in entry else "not evaluated"
+    log.info("epoch %d/%d  loss %.4f  %s  (%.1f s)", entry["epoch"], epochs, entry["loss"], evaluated, entry["seconds"])
 
 
 def write_lines(path: Path, entries: Sequence[dict[str, Any]]) -> None:

@@ -59,6 +59,17 @@ def test_training_learns_and_writes_what_a_person_reads(fine_tuned):
     assert (fine_tuned / "importance.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_evaluating_less_often_changes_nothing_else(workshop, tmp_path, door):
+    for every in (1, 2):
+        options_of_run = (*options(workshop), *QUICK, "--epochs", 3, "--evaluate_every", every, "--do_train")
+        assert door("train.py", *options_of_run, "--output_dir", tmp_path / str(every)).status == 0
+    epochs = [json.loads(line) for line in (tmp_path / "2/metrics.jsonl").read_text().splitlines()]
+    assert ["dev" in line for line in epochs] == [False, True, True]
+    assert (tmp_path / "2/log.txt").read_text().count("  not evaluated  ") == 1
+    weights = [(tmp_path / f"{every}/model/model.safetensors").read_bytes() for every in (1, 2)]
+    assert weights[0] == weights[1] and result_of(tmp_path / "1")["dev"] == result_of(tmp_path / "2")["dev"]
+
+
 def test_predictions_and_metrics_are_those_of_the_saved_model(workshop, fine_tuned):
     task = workshop.tasks["sst"]
     split = TokenizedSplit(workshop.data, task, "dev")
