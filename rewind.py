@@ -97,11 +97,11 @@ def plan(masks: "dict[Path, Mask]", options: RewindOptions, tasks: list[str], ou
                 tickets,
                 seed,
                 outcome,
-                options.keep_gates,
-                options.save_model,
-                options.exact_sharing,
-                {task: mask.criterion_of(owner) for task, owner in owners.items()},
-                owners,
+                keep_gates=options.keep_gates,
+                keep_model=options.save_model,
+                exact_sharing=options.exact_sharing,
+                criteria={task: mask.criterion_of(owner) for task, owner in owners.items()},
+                tickets_of=owners,
             )
             for seed in dict.fromkeys(options.seeds)
         ]

@@ -29,7 +29,7 @@ def main() -> None:
     from mt_dnn.runtime.log import print_line
     from mt_dnn.tickets.criteria import criterion_named
     from mt_dnn.tickets.make_masks import refuse_min_heads, write_masks
-    from mt_dnn.tickets.ticket import DENSE, RANKINGS, parse_sparsity
+    from mt_dnn.tickets.ticket import DENSE, parse_sparsity
 
     criterion_named(masks.criterion)  # what is wrong is refused now, not after the training
     for sparsity in masks.sparsities:
@@ -72,8 +72,9 @@ def main() -> None:
             else:
                 print_line(f"{files.folder}: {'fine-tuned and scored' if options.do_mask else 'fine-tuned'} before")
             if options.do_mask:
-                levels = on_main_process(lambda: write_masks(files, masks, made_from))
-                print_line(f"{files.masks}: {', '.join(RANKINGS)} masks at {levels} levels, by {masks.criterion}")
+                written = on_main_process(lambda: write_masks(files, masks, made_from))
+                folders = ", ".join(dict.fromkeys(str(path.parent) for path in written))
+                print_line(f"{len(written)} masks, scores by {masks.criterion}: {folders}")
 
 
 def remove_scores(files: RunFolder, criterion: str | None) -> None:

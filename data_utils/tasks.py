@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data_utils.advice import advice
 from data_utils.check import (
     ANYTHING,
     BOOLEAN,
@@ -137,7 +138,9 @@ def select_tasks(tasks: dict[str, Task], names: Iterable[str], path: str | Path)
     """Return [Task] for `names` in their order; raise UserError for a name that is not in the file `path`."""
     for name in names:
         if name not in tasks:
-            raise UserError(f"{path}: no task '{name}', expected one of: {', '.join(tasks)}")
+            raise UserError(
+                f"{path}: no task '{name}', expected one of: {', '.join(tasks)}; or take another {advice('--task_def')}"
+            )
     return [tasks[name] for name in names]
 
 

@@ -68,6 +68,6 @@ def refuse_other_config(folder: str | Path, saved: dict[str, Any], wanted: dict[
     ]
     if differing:
         raise UserError(
-            f"{folder}: made with {'; '.join(differing)}; take another {advice('--output_dir')}, or remove that folder "
-            "to run anew"
+            f"{folder}: made with {'; '.join(differing)}; give the old values, take another "
+            f"{advice('--output_dir')}, or remove that folder to run anew"
         )

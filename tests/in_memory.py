@@ -45,12 +45,8 @@ class Rows:
             ids[i, : self.lengths[row]] = torch.from_numpy(self.rows[row])
             types[i, self.seconds[row] : self.lengths[row]] = 1
             mask[i, : self.lengths[row]] = 1
-        return {
-            "input_ids": ids,
-            "token_type_ids": types,
-            "attention_mask": mask,
-            "labels": torch.from_numpy(self.labels[rows]),
-        }
+        padding = {} if mask.all() else {"attention_mask": mask}
+        return {"input_ids": ids, "token_type_ids": types, **padding, "labels": torch.from_numpy(self.labels[rows])}
 
 
 def make_model(task, attention="sdpa", family="bert"):

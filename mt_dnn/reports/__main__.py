@@ -14,6 +14,7 @@ def main() -> None:
     (options,) = parse_options(__doc__, ReportOptions)
 
     from mt_dnn.reports.choice import DEV, HELD_OUT, super_tickets_files
+    from mt_dnn.reports.compare_criteria import criteria_findings
     from mt_dnn.reports.contents import FIGURE, blocks
     from mt_dnn.reports.figures import as_png, phase_transitions
     from mt_dnn.reports.findings import about, findings, hypothesis_line, levels
@@ -22,6 +23,7 @@ def main() -> None:
     from mt_dnn.reports.page import to_html, to_markdown, write_files
     from mt_dnn.reports.records import read_failures, read_records, read_scores
     from mt_dnn.reports.table_csv import to_csv
+    from mt_dnn.reports.transfer import transfer_findings
 
     records = read_records(options.folders)
     single = [record for record in records if len(record.tasks) == 1]
@@ -47,7 +49,7 @@ def main() -> None:
 
     for transition in transitions:
         print("\n  ".join([f"{transition.title} ({about(transition)})", *findings(transition), *levels(transition)]))
-    for found in tested:
+    for found in [*tested, *criteria_findings(transitions), *transfer_findings(transitions)]:
         print(hypothesis_line(found))
     if more := len(records) - len(single):
         print(f"{more} runs of several tasks are left out; python -m mt_dnn.reports.multi_task shows them")

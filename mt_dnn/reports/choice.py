@@ -89,7 +89,8 @@ def _line(transition: Transition, protocol: Protocol) -> str:
     if point := super_ticket(transition, protocol):
         criterion = f", criterion: {point.criterion}" if point.criterion not in (None, DEFAULT_CRITERION) else ""
         entry = f"{{heads: {point.heads}, ffns: {point.ffns}{criterion}}}"
-        of = f"best of {len(candidates(transition))} over {len(point.runs)} seeds"
+        seeds = len(point.runs)
+        of = f"best of {len(candidates(transition))} candidates, {seeds} seed{'s' * (seeds > 1)}"
         return f"{transition.task}: {entry}   # {show(protocol.scores(point))} with {point.weights}, {of}"
     if not transition.has_learnt and any(protocol.scores(point) for point in transition.of_kind("winning")):
         return f"{transition.task}: null"

@@ -6,7 +6,7 @@ from data_utils.run_folder import DEFAULT_CRITERION
 from mt_dnn.reports.comparison import Comparison, compare, corrected
 from mt_dnn.reports.decisions import decisions
 from mt_dnn.reports.findings import difference, p_or_why
-from mt_dnn.reports.hypotheses import Claim, Pair, by_level, decide, over_items, sizes
+from mt_dnn.reports.hypotheses import Claim, Finding, Pair, by_level, decide, over_items, sizes
 from mt_dnn.reports.importances import Importance, agreements
 from mt_dnn.reports.page import Block, Columns, Heading, table_of
 from mt_dnn.reports.points import Point, Transition, show
@@ -16,10 +16,8 @@ def criteria_section(
     transitions: Sequence[Transition], scores: Mapping[str, Mapping[tuple[str, str], Importance]]
 ) -> Iterator[Block]:
     """Yield the blocks of the section; none where runs and `scores`, see by_criterion, have one criterion only."""
-    trained = dict.fromkeys(criterion for transition in transitions for criterion in transition.criteria)
-    others = [criterion for criterion in trained if criterion != DEFAULT_CRITERION]
-    agreeing = agreements(scores)
-    if not agreeing and len(trained) < 2:
+    agreeing, tested = agreements(scores), criteria_findings(transitions)
+    if not agreeing and not tested:
         return
     yield Heading("Which criterion?")
     if agreeing:
@@ -29,15 +27,28 @@ def criteria_section(
             "Spearman's rank correlation of the scores that two criteria give to the heads (as they are ranked, after "
             "normalisation within their layer) and to the FFNs: mean over seeds ± standard deviation.",
         )
-    if len(trained) > 1:
-        yield from decisions(decide([_claim(criterion) for criterion in others], transitions))
-        rows = [row for transition in transitions for row in _rows(transition, others)]
+    if tested:
+        yield from decisions(tested)
+        rows = [row for transition in transitions for row in _rows(transition, _others(transitions))]
         yield table_of(
             COMPARED,
             rows,
             f"Winning tickets of one size: those by a criterion minus those by `{DEFAULT_CRITERION}`. p is corrected "
             "for the criteria and sizes of a task.",
         )
+
+
+def criteria_findings(transitions: Sequence[Transition]) -> list[Finding]:
+    """Return what came out for every criterion but the default one; [] where the tickets have one criterion only."""
+    if len({criterion for transition in transitions for criterion in transition.criteria}) < 2:
+        return []
+    return decide([_claim(criterion) for criterion in _others(transitions)], transitions)
+
+
+def _others(transitions: Sequence[Transition]) -> list[str]:
+    """The criteria that chose tickets, but for the default one."""
+    trained = dict.fromkeys(criterion for transition in transitions for criterion in transition.criteria)
+    return [criterion for criterion in trained if criterion != DEFAULT_CRITERION]
 
 
 def _claim(criterion: str) -> Claim:
@@ -47,9 +58,8 @@ def _claim(criterion: str) -> Claim:
 
 def _against_default(criterion: str) -> Callable[[Transition], tuple[Pair, str]]:
     def pair(transition: Transition) -> tuple[Pair, str]:
-        found, levels = over_items(
-            _shared(transition, criterion), f"no tickets by {criterion} and {DEFAULT_CRITERION} of one size"
-        )
+        nothing = f"no tickets by {criterion} and {DEFAULT_CRITERION} that share size and seed"
+        found, levels = over_items(_shared(transition, criterion), nothing)
         return found, sizes(levels)
 
     return pair

@@ -39,6 +39,8 @@ class Comparison:
     @property
     def verdict(self) -> str:
         """What it decides about the claim that the difference is above zero."""
+        if self.corrected is None:
+            return "not tested"
         if not self.distinguishable:
             return "not told from noise"
         return "confirmed" if (self.difference or 0) > 0 else "refuted"

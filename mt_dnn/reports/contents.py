@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mt_dnn.reports import figures
 from mt_dnn.reports.choice import DEV, HELD_OUT, Protocol, best, boundary, super_ticket
-from mt_dnn.reports.compare_criteria import criteria_section
+from mt_dnn.reports.compare_criteria import criteria_findings, criteria_section
 from mt_dnn.reports.decisions import decisions, left_out
 from mt_dnn.reports.findings import about, difference, findings, p_or_why
 from mt_dnn.reports.hypotheses import HOW_TESTED, Finding
@@ -39,7 +39,8 @@ def blocks(
         page += _task(transition, FIGURE if len(transitions) == 1 else "")
     maps = by_criterion(scores)
     page += [*criteria_section(transitions, maps), *transfer_section(transitions)]
-    return [*page, *_tickets(transitions, maps), *_runs(transitions, failed)]
+    page += [*_tickets(transitions, maps), *_runs(transitions, failed)]
+    return [*page, Heading("Tests and their correction"), *paragraphs(HOW_TESTED)]
 
 
 # ---- all tasks ----
@@ -49,20 +50,23 @@ def _overview(transitions: Sequence[Transition], failed: Sequence[Failure]) -> I
     points = [point for transition in transitions for point in transition.points]
     encoders = dict.fromkeys(run.result["model"]["name"] for point in points for run in point.runs.values())
     runs, tasks = sum(len(point.runs) for point in points), len({transition.task for transition in transitions})
+    seeds = sorted({seed for point in points for seed in point.runs})
     kinds = [kind for kind in RANKINGS if any(point.kind == kind for point in points)]
     rewound = "rewound to the pre-trained weights and trained again, against the dense model"
     yield Paragraph(
-        f"{runs} runs of {', '.join(encoders)} on {tasks} task{'s' * (tasks > 1)}. Each task's "
+        f"{runs} runs of {', '.join(encoders)} on {tasks} task{'s' * (tasks > 1)}, seed{'s' * (len(seeds) > 1)} "
+        f"{', '.join(map(str, seeds))}. Each task's "
         + (f"{in_words(kinds)} tickets, {rewound}." if kinds else "dense model.")
         + f" Runs that failed: {len(failed)}, listed below." * bool(failed)
     )
+    held_out = _chosen(HELD_OUT) if any(point.held_out for point in points) else {}
     yield table_of(
-        OVERVIEW,
+        OVERVIEW | held_out,
         transitions,
         "Numbers are means over seeds ± their standard deviation, in points: 100 times the metric. The baseline gives "
         "every row the most frequent label, or the mean. Tickets stand by their remaining weights, and the heads + "
         "FFNs that they close. The dev score of a super ticket is biased upwards where it was chosen on dev, as the "
-        "best of several, and unbiased where it was chosen on held-out rows.",
+        "best of several, and unbiased where it was chosen on held-out rows." + _about_criteria(transitions),
     )
     if len(transitions) > 1:
         yield Picture(
@@ -70,6 +74,14 @@ def _overview(transitions: Sequence[Transition], failed: Sequence[Failure]) -> I
             f"All tasks: score on dev against remaining weights. {BARS}",
             FIGURE,
         )
+
+
+def _about_criteria(transitions: Sequence[Transition]) -> str:
+    """A sentence that says whose winning tickets these are, where there are several criteria."""
+    if not criteria_findings(transitions):
+        return ""
+    main = ", ".join(dict.fromkeys(f"`{transition.criteria[0]}`" for transition in transitions if transition.criteria))
+    return f" Winning and super tickets here, and in the hypotheses, are those by {main}; see Which criterion?"
 
 
 def _level(point: Point | None) -> str:
@@ -97,7 +109,6 @@ OVERVIEW: Columns = {
         _level(boundary(transition)[0]) if transition.dense else ""
     ),
     **_chosen(DEV),
-    **_chosen(HELD_OUT),
 }
 
 
@@ -105,8 +116,6 @@ def _hypotheses(tested: Sequence[Finding]) -> Iterator[Block]:
     yield Heading("Hypotheses")
     yield from decisions(tested)
     yield from left_out(tested)
-    yield Heading("Tests and their correction", 3)
-    yield from paragraphs(HOW_TESTED)
 
 
 # ---- one task ----
@@ -121,9 +130,7 @@ def _task(transition: Transition, file: str) -> Iterator[Block]:
         f"{transition.title}: {transition.score} on dev against remaining weights. {BARS}",
         file,
     )
-    base = transition.base
-    folders = f" Folders are below {base} where they do not begin with it." if base else ""
-    yield table_of(_point_columns(transition), transition.points, SECONDS + folders)
+    yield table_of(_point_columns(transition), transition.points, SECONDS)
 
 
 def _point_columns(transition: Transition) -> Columns:
@@ -159,7 +166,9 @@ def _point_columns(transition: Transition) -> Columns:
     return columns | {
         "seeds": seeds,
         "s/epoch": lambda point: f"{point.seconds:.1f}",
-        "folder": lambda point: point.folder.removeprefix(f"{transition.base}/"),
+        f"folder in {transition.base}" if transition.base else "folder": lambda point: (
+            "." if point.folder == transition.base else point.folder.removeprefix(f"{transition.base}/")
+        ),
     }
 
 
@@ -196,7 +205,7 @@ def _overlaps(tickets: Tickets) -> Iterator[Block]:
     overlapping = {"heads": overlaps(tickets, "heads"), "FFNs": overlaps(tickets, "ffns")}
     if not any(overlapping.values()):
         yield Paragraph(
-            f"Tickets of one task and one choice for {tickets.encoder}: no two whose overlap could be shown."
+            f"No overlap to show for {tickets.encoder}: it needs winning tickets of one size of two tasks or seeds."
         )
     for units, rows in overlapping.items():
         if levels := [level for level in tickets.levels if any(level in indices for indices in rows.values())]:

@@ -14,6 +14,7 @@ from mt_dnn.reports.choice import DEV, HELD_OUT, boundary, super_ticket
 from mt_dnn.reports.importances import Importance
 from mt_dnn.reports.overlap import Tickets, survivors
 from mt_dnn.reports.points import Transition, mean, spread
+from mt_dnn.tickets.ticket import RANKINGS
 
 matplotlib.rcdefaults()  # the same runs give the same figures, whatever settings the reader has
 matplotlib.rcParams["text.parse_math"] = False  # a $ in a task's name is no formula
@@ -64,7 +65,7 @@ def phase_transitions(transitions: Sequence[Transition]) -> Figure:
         _draw(next(axes), transition, style_of)
     for axis in axes:
         axis.set_axis_off()
-    _legend(figure, "outside lower center", columns=4)
+    _legend(figure, "outside lower center", columns=4 if columns > 1 or len(style_of) <= len(RANKINGS) + 1 else 2)
     return figure
 
 

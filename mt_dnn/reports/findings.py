@@ -12,6 +12,14 @@ from mt_dnn.reports.points import Point, Transition, mean, show
 def findings(transition: Transition) -> Iterator[str]:
     """Yield the findings of one task, a line each."""
     dense, winning = transition.dense, transition.of_kind("winning")
+    accuracies = [(dev_set, metric) for dev_set, metric in transition.metrics.values() if metric == "accuracy"]
+    if max(len(point.runs) for point in transition.points) == 1 and accuracies:
+        accuracy, rows = mean(transition.points[0].values(*accuracies[0])) / 100, transition.dev_rows[accuracies[0][0]]
+        error = 100 * sampling_error("accuracy", accuracy, rows)
+        yield (
+            f"one seed, so nothing here is told from noise; the standard error of one accuracy on {rows} rows is "
+            f"{error:.1f} points"
+        )
     yield (
         f"dense: {show(dense.scores)}"
         if dense
@@ -29,11 +37,6 @@ def findings(transition: Transition) -> Iterator[str]:
             yield from super_ticket_lines(transition)
         if dense:
             yield from noise_lines(transition)
-    accuracies = [(dev_set, metric) for dev_set, metric in transition.metrics.values() if metric == "accuracy"]
-    if max(len(point.runs) for point in transition.points) == 1 and accuracies:
-        accuracy, rows = mean(transition.points[0].values(*accuracies[0])) / 100, transition.dev_rows[accuracies[0][0]]
-        error = 100 * sampling_error("accuracy", accuracy, rows)
-        yield f"one seed; the sampling error of one accuracy on {rows} rows is {error:.1f} points"
 
 
 def levels(transition: Transition) -> Iterator[str]:
@@ -115,14 +118,17 @@ def noise_lines(transition: Transition) -> Iterator[str]:
     }
     if not compared:
         yield (
-            "gain and fall: winning tickets and the dense model have no seed in common; "
+            "largest gain and largest fall: winning tickets and the dense model have no seed in common; "
             "rewind masks/dense with the same --seeds"
         )
     elif not any(comparison.corrected is not None for comparison in compared.values()):
         why = "; ".join(dict.fromkeys(comparison.why for comparison in compared.values()))
-        yield f"gain and fall: not told from noise, as there is no test ({why}); more --seeds give one"
+        yield (
+            f"largest gain and largest fall: no test ({why}); a second seed, of the tickets and of the dense model, "
+            'gives one (SEEDS="2018 2019" in the scripts)'
+        )
     else:
-        for name, pick, sign in (("gain", max, 1), ("fall", min, -1)):
+        for name, pick, sign in (("largest gain", max, 1), ("largest fall", min, -1)):
             point = pick(compared, key=lambda point: compared[point].difference or 0)
             comparison = compared[point]
             if sign * (comparison.difference or 0) > ALIKE:
@@ -135,7 +141,8 @@ def noise_lines(transition: Transition) -> Iterator[str]:
 def hypothesis_line(found: Finding) -> str:
     """What came out for a hypothesis, in one sentence."""
     if not found.by_task:
-        return f"{found.name}, {found.claim}: not tested, as no task takes part"
+        why = "; ".join(f"{task}: {why}" for task, why in found.left_out.items())
+        return f"{found.name}, {found.claim}: not tested ({why})"
     tasks = f"mean of {len(found.by_task)} tasks " if len(found.by_task) > 1 else ""
     return f"{found.name}, {found.claim}: {found.overall.verdict} ({tasks}{tested(found.overall)})"
 

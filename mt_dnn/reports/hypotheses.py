@@ -152,7 +152,7 @@ def kind_and_kind(above: str, below: str) -> Callable[[Transition], tuple[Pair, 
     def pair(transition: Transition) -> tuple[Pair, str]:
         one, other = (by_level(transition.of_kind(kind)) for kind in (above, below))
         both = {level: (one[level], other[level]) for level in one if level in other}
-        found, levels = over_items(both, f"no {above} and {below} tickets of one size with one seed")
+        found, levels = over_items(both, f"no {above} and {below} tickets that share size and seed")
         return found, sizes(levels)
 
     return pair
@@ -168,7 +168,8 @@ HOW_TESTED = """
 Every test is a paired t-test over seeds, two-sided: is the mean of the differences zero? The runs of a seed are pairs,
 as they share the fine-tuned model, the masks and the first weights of the task head. With fewer than two shared seeds,
 or the same difference with every seed, there is no test. Tests and intervals cover what varies with the seed, not which
-rows happen to be in dev. Intervals are 95 % and not corrected; p-values are corrected by Holm's method, as follows.
+rows happen to be in dev. Seeds that rewound the same masks (`rewind.py --seeds`) do not vary what chose the tickets.
+Intervals are 95 % and not corrected; p-values are corrected by Holm's method, as follows.
 
 A ticket to the dense model: corrected for the sizes of one kind of ticket on one task.
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from mt_dnn.reports.comparison import Comparison, compare, corrected
 from mt_dnn.reports.decisions import decisions
 from mt_dnn.reports.findings import difference, p_value
-from mt_dnn.reports.hypotheses import Claim, Pair, by_level, decide, over_items, sizes
+from mt_dnn.reports.hypotheses import Claim, Finding, Pair, by_level, decide, over_items, sizes
 from mt_dnn.reports.page import Block, Heading, Table
 from mt_dnn.reports.points import Point, Transition, show
 
@@ -18,9 +18,14 @@ def transfer_section(transitions: Sequence[Transition]) -> Iterator[Block]:
     if not kinds:
         return
     yield Heading("Do tickets transfer?")
-    yield from decisions(decide(CLAIMS, transitions))
+    yield from decisions(transfer_findings(transitions))
     for kind in kinds:
         yield from _matrices(transitions, kind)
+
+
+def transfer_findings(transitions: Sequence[Transition]) -> list[Finding]:
+    """Return what came out for T1 and T2; [] where no task was trained under another task's ticket."""
+    return decide(CLAIMS, transitions) if any(transition.foreign for transition in transitions) else []
 
 
 def _kind(point: Point) -> Kind:
@@ -83,7 +88,7 @@ def _own_and_foreign(transition: Transition) -> tuple[Pair, str]:
         for point in transition.foreign
         if point.kind == "winning" and _kind(point) in own
     }
-    found, items = over_items(both, "no winning tickets of its own and of other tasks of one size with one seed")
+    found, items = over_items(both, "no winning tickets of its own and of other tasks that share size and seed")
     return found, _how(items)
 
 
@@ -95,7 +100,7 @@ def _foreign_and_random(transition: Transition) -> tuple[Pair, str]:
         for point in transition.foreign
         if point.kind == "winning" and point.level in control
     }
-    found, items = over_items(both, "no winning tickets of other tasks and random ones of one size with one seed")
+    found, items = over_items(both, "no winning tickets of other tasks and random ones that share size and seed")
     return found, _how(items)
 
 

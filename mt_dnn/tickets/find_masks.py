@@ -24,7 +24,10 @@ def find_masks(patterns: Iterable[str | Path]) -> list[Path]:
             paths = [path] if path.is_file() else [Path(name) for name in glob.glob(str(pattern), recursive=True)]
         files = [file for file in paths if file.is_file() and not file.name.startswith(".")]
         if not files:
-            raise UserError(f"--masks {pattern}: no mask found, expected a mask file, a folder of them, or a pattern")
+            raise UserError(
+                f"--masks {pattern}: no mask found, expected a mask file, a folder of them, or a pattern; train.py "
+                "--do_mask makes masks, with --criterion NAME those of another criterion"
+            )
         found.update(files)
     return sorted(found)
 
@@ -45,7 +48,7 @@ def at_sparsities(masks: dict[Path, Mask], sparsities: Iterable[str], task: str)
                 found[path] = mask
         if not found:
             raise UserError(
-                f"--sparsities {sparsity}: none of the {len(others)} masks is at this level; "
+                f"--sparsities {sparsity}: none of the {len(others)} masks is at this sparsity; "
                 f"make it with train.py --do_mask {advice(f'--sparsities {sparsity}')}"
             )
         chosen |= found

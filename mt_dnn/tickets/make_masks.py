@@ -15,12 +15,12 @@ from mt_dnn.tickets.scores import SCORE_ANEW, read_importance
 from mt_dnn.tickets.ticket import DENSE, RANKINGS, choose, counts_at, rankings
 
 
-def write_masks(files: RunFolder, options: MaskOptions, made_from: dict[str, Any]) -> int:
-    """Write the masks of all kinds at all levels of `options`, and the dense one; return the number of levels.
+def write_masks(files: RunFolder, options: MaskOptions, made_from: dict[str, Any]) -> list[Path]:
+    """Write the masks of all kinds at all sparsities of `options`, and the dense one; return their paths.
 
     They are chosen by the scores in the run folder `files`. `made_from`: entries that importance.json must have (task,
-    criterion, seed, ...); its seed draws the random masks. Levels that close the same numbers of heads and FFNs share a
-    file. Masks that this function made earlier from other scores are removed.
+    criterion, seed, ...); its seed draws the random masks. Sparsities that close the same numbers of heads and FFNs
+    share a file. Masks that this function made earlier from other scores are removed.
 
     Raises UserError, and writes nothing, where the scores are not those or min_heads_per_layer leaves nothing to close.
     """
@@ -41,7 +41,8 @@ def write_masks(files: RunFolder, options: MaskOptions, made_from: dict[str, Any
     levels = sorted(
         {counts_at(sparsity, layers, n_heads, options.min_heads_per_layer) for sparsity in options.sparsities}
     )
-    write_mask(files.mask("dense", 0, 0), Mask("dense", model, {task: DENSE}, common))
+    written = [files.mask("dense", 0, 0)]
+    write_mask(written[0], Mask("dense", model, {task: DENSE}, common))
     for kind, ranking in rankings(heads, ffns, seed, task).items():
         source, criterion = (by_scores, options.criterion) if RANKINGS[kind].by_scores else (at_random, None)
         _remove_others(
@@ -52,7 +53,8 @@ def write_masks(files: RunFolder, options: MaskOptions, made_from: dict[str, Any
             ticket = choose(head_scores, ffn_scores, *closed, min_heads_per_layer=options.min_heads_per_layer)
             path = files.mask(kind, *closed, criterion=criterion)
             write_mask(path, Mask(kind, model, {task: ticket}, {**source, **common}))
-    return len(levels)
+            written.append(path)
+    return written
 
 
 def refuse_min_heads(min_heads_per_layer: int, heads: int) -> None:

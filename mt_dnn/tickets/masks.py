@@ -178,7 +178,7 @@ def tickets_for(mask: Mask, path: Path, tasks: Iterable[str]) -> dict[str, Ticke
     for task in tasks:
         if task not in mask.tickets:
             raise UserError(
-                f"{path}: tickets for {', '.join(mask.tickets)}, expected one for '{task}'; take another "
+                f"{path}: tickets for {', '.join(mask.tickets)}, expected one for '{task}'; take another --masks or "
                 f"{advice('--train_datasets')}, or --tickets_of, which trains a task under another task's ticket"
             )
     return {task: mask.tickets[task] for task in tasks}

@@ -134,7 +134,7 @@ def choose(
     if not (np.isfinite(head_scores).all() and np.isfinite(ffn_scores).all()):
         raise ValueError("scores that are not finite rank nothing")
     layers, heads = head_scores.shape
-    may_go = np.argsort(head_scores, axis=1, kind="stable")[:, : heads - min_heads_per_layer]
+    may_go = np.argsort(head_scores, axis=1, kind="stable")[:, : max(0, heads - min_heads_per_layer)]
     ranking = sorted((head_scores[layer, head], layer, int(head)) for layer in range(layers) for head in may_go[layer])
     if not 0 <= n_heads <= len(ranking) or not 0 <= n_ffns <= layers:
         raise ValueError(
@@ -187,7 +187,8 @@ RANKINGS = {
 def rankings(head_scores: np.ndarray, ffn_scores: np.ndarray, seed: int, task: str) -> dict[str, Scores]:
     """Return {kind: (head scores, FFN scores)}; a ticket of the kind closes the lowest units of these.
 
-    Random numbers come from the seed and the task's name, so every task gets random tickets of its own.
+    Random numbers come from the seed and the task's name, so every task gets random tickets of its own. All kinds get
+    the same ones.
     """
     scores = np.asarray(head_scores), np.asarray(ffn_scores)
     return {kind: entry.rank(scores, np.random.default_rng([seed, *task.encode()])) for kind, entry in RANKINGS.items()}

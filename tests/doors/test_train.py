@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 import torch
 from calls import QUICK, options, result_of, rewind
+from fake_runs import REPORT
 from safetensors.torch import load_file, save_file
 
 from data_utils.batches import split_rows
 from data_utils.errors import UserError
+from data_utils.run_folder import DEFAULT_CRITERION
 from data_utils.tokenized import TokenizedSplit
 from mt_dnn.encoders.pretrained import load_encoder
 from mt_dnn.model import count_parameters, load_model
+from mt_dnn.tickets.criteria import CRITERIA
 from mt_dnn.tickets.masks import read_mask
 from mt_dnn.tickets.scores import fingerprint
 from mt_dnn.tickets.ticket import RANKINGS
@@ -126,6 +129,21 @@ def test_what_is_finished_is_not_done_again_and_other_options_are_refused(worksh
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert "made with learning_rate 0.005, now 0.001" in refused(*again, "--learning_rate", 1e-3)
     assert "--criterion lucky: no such criterion, expected one of example" in refused(*again, "--criterion", "lucky")
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_every_criterion_goes_from_scores_to_the_report(workshop, fine_tuned, tmp_path, door, criterion):
+    for name in ("model", "config.json", "result.json", "metrics.jsonl", "dev_predictions.tsv"):
+        (tmp_path / name).symlink_to(fine_tuned / name)
+    scoring = (*options(workshop), "--do_mask", "--criterion", criterion, "--sparsities", "0.5")
+    ended = door("train.py", *scoring, "--output_dir", tmp_path)
+    assert ended.status == 0, ended.err
+    masks = tmp_path / "masks" / ("" if criterion == DEFAULT_CRITERION else criterion) / "winning"
+    assert f"4 masks, scores by {criterion}: " in ended.out and f"{masks}," in ended.out
+    rewind(door, workshop, [masks], tmp_path / "rewind")
+    ended = door(REPORT, tmp_path, "--output_dir", tmp_path / "report")
+    assert ended.status == 0, ended.err
+    assert f"Importance by the criterion `{criterion}`" in (tmp_path / "report/report.md").read_text()
 
 
 def test_masks_come_from_a_model_fine_tuned_before(workshop, fine_tuned, tmp_path, door):
