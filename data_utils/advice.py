@@ -14,6 +14,7 @@ SCRIPT_VARIABLES = {
     "batch_size": "BATCH_SIZE",
     "learning_rate": "LEARNING_RATE",
     "optimizer": "OPTIMIZER",
+    "criterion": "CRITERION",
     "sparsities": "MASK_SPARSITIES",
     "seed": "SEEDS",
     "seeds": "SEEDS",

@@ -10,15 +10,22 @@ command -v use_gpu > /dev/null || . "$(dirname "$0")/common.sh"   # unless a scr
 : "${TRAIN_FRACTION:=1.0}"                           # part of the training rows
 : "${HOLDOUT:=0.0}"                                  # part of the training rows held out, to choose the super ticket on
 : "${ENCODER_DROPOUT:=0.1}"
+: "${CRITERION:=example}"                            # of importance: a name in mt_dnn/tickets/criteria.py
 : "${SAVE_MODEL:=no}"                                # yes: keep every rewound model, to export it or to predict with it
 : "${FLAGS:=}"                                       # more flags of train.py and rewind.py, such as "--warmup 0.06 --weight_decay 0"
-: "${TRAIN_FLAGS:=}"                                 # flags of train.py alone, such as "--criterion token"
+: "${TRAIN_FLAGS:=}"                                 # flags of train.py alone, such as "--min_heads_per_layer 2"
 : "${REWIND_FLAGS:=}"                                # flags of rewind.py alone, such as "--keep_gates"
 : "${PREPRO_FLAGS:=}"                                # flags of prepro.py, such as "--max_seq_len 128", where a script calls it
 : "${START:=$ENCODER}"                               # the weights to start from, where these are not the encoder's own
 : "${TASK_DEF:=experiments/glue/glue_task_def.yml}"
 : "${TOKENIZED:=data/tokenized/$(basename "$ENCODER")}"   # tokenized splits
 : "${CHECKPOINTS:=checkpoints/$(basename "$ENCODER")}"
+
+case " $FLAGS $TRAIN_FLAGS" in
+    *" --criterion"*)
+        echo "$0: error: --criterion in FLAGS or TRAIN_FLAGS, expected CRITERION=NAME: the folders of masks depend on it" >&2
+        exit 2 ;;
+esac
 
 # output: the folder of the task.
 output() { echo "${OUTPUT:-$CHECKPOINTS/$TASK}"; }
@@ -41,7 +48,8 @@ output_of() { if [ "$1" = "${SEEDS%% *}" ]; then output; else echo "$(output)/se
 
 # train_seed SEED: fine-tune, score heads and FFNs, write masks.
 train_seed() {
-    with_options train.py --do_train --do_mask --output_dir "$(output_of "$1")" --seed "$1" --sparsities $MASK_SPARSITIES
+    with_options train.py --do_train --do_mask --criterion "$CRITERION" --output_dir "$(output_of "$1")" --seed "$1" \
+        --sparsities $MASK_SPARSITIES
 }
 
 # train: the same with every seed.
@@ -58,11 +66,14 @@ train_all() {
     done
 }
 
+# masks FOLDER KIND: where the masks of this kind are; by another criterion than the default, in a folder of its own.
+masks() { if [ -d "$1/masks/$CRITERION/$2" ]; then echo "$1/masks/$CRITERION/$2"; else echo "$1/masks/$2"; fi; }
+
 # rewind_seed SEED KIND...: rewind a seed's tickets of these kinds. Several GPUs share the runs.
 rewind_seed() {
     seed=$1; shift
     folder=$(output_of "$seed")
-    for kind in "$@"; do shift; set -- "$@" "$folder/masks/$kind"; done
+    for kind in "$@"; do shift; set -- "$@" "$(masks "$folder" "$kind")"; done
     if [ "$SAVE_MODEL" = yes ]; then set -- "$@" --save_model; fi
     with_options rewind.py --parallel runs --masks "$@" --sparsities $SPARSITIES --seeds "$seed" --output_dir "$(output)/rewind"
 }

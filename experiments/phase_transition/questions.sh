@@ -10,9 +10,9 @@ for seed in $ALL_SEEDS; do
     of_seed "$seed"
     for task in $CRITERIA_TASKS; do
         of_task "$task"
-        for criterion in $CRITERIA; do
-            (PROCESSES=1 TRAIN_FLAGS="--criterion $criterion"; train_seed "$seed")
-            rewind_seed "$seed" "$criterion/winning"
+        for CRITERION in $CRITERIA; do
+            (PROCESSES=1; train_seed "$seed")
+            rewind_seed "$seed" winning
         done
     done
 done

@@ -45,7 +45,7 @@ def repository(tmp_path):
 def test_flags_are_passed_through_after_all_others_and_to_the_command_that_they_are_for(repository, name):
     flags = {
         "FLAGS": "--warmup 0.06 --weight_decay 0",
-        "TRAIN_FLAGS": "--criterion token",
+        "TRAIN_FLAGS": "--min_heads_per_layer 2",
         "REWIND_FLAGS": "--keep_gates",
         "PREPRO_FLAGS": "--max_seq_len 128",
     }
@@ -60,6 +60,23 @@ def test_flags_are_passed_through_after_all_others_and_to_the_command_that_they_
             assert arguments[-len(wanted) :] == wanted
         if script == "prepro.py":
             assert arguments[-2:] == ["--max_seq_len", "128"]
+
+
+def test_another_criterion_scores_and_its_masks_are_rewound(repository, tmp_path):
+    for kind in ("winning", "random", "token/winning"):  # as train.py leaves them
+        (tmp_path / "checkpoints/enc/mnli/masks" / kind).mkdir(parents=True)
+    ended = repository("rewind_mnli", "cpu", ENCODER="enc", CRITERION="token")
+    assert (ended.status, ended.err) == (0, "")
+    train, rewind, _ = ended.calls
+    assert train[train.index("--criterion") + 1] == "token"
+    masks = [argument for argument in rewind if "/masks/" in argument]
+    assert {path.split("/masks/")[1] for path in masks if "dense" not in path} >= {"token/winning", "random"}
+
+
+def test_a_criterion_in_the_flags_is_refused_as_its_masks_would_not_be_found(repository):
+    ended = repository("rewind_mnli", "cpu", TRAIN_FLAGS="--criterion token")
+    assert ended.status == 2 and not ended.calls
+    assert len(ended.err.splitlines()) == 1 and "expected CRITERION=NAME" in ended.err
 
 
 def test_paths_with_spaces_arrive_whole(repository):
