@@ -42,7 +42,7 @@ def main() -> int:
         masks = at_sparsities(masks, options.sparsities, options.tickets_of or data.train_datasets[0])
     runs = plan(masks, options, data.train_datasets, outcome)
     for path, mask in masks.items():
-        if not options.tickets_of:  # another task's ticket has seen none of this task's rows
+        if options.tickets_of in (None, *data.train_datasets):  # other tasks' tickets have seen none of these rows
             refuse_other_holdout(mask, path, data.holdout, data.train_datasets)
     with process_group(machine.device, options.parallel):
         left = on_main_process(lambda: sum(not run.is_finished() for run in runs))

@@ -41,7 +41,7 @@ class Model(TaskModel):
         super().__init__()
         self.encoder = encoder
         save_work(encoder, plain)
-        layers_alone_in_autocast(encoder)
+        layers_alone_in_autocast(encoder, encoder.encoder)
         self.token_types = takes_token_types(encoder.config)
         self.dropout = nn.ModuleDict({_key(task): nn.Dropout(task.head_dropout) for task in tasks})
         self.heads = nn.ModuleDict(

@@ -3,8 +3,6 @@
 import torch
 from torch import nn
 
-from mt_dnn.encoders.encoder import Encoder
-
 
 class Float32Linear(nn.Linear):
     """nn.Linear in the precision of its weights (float32, or float64 in tests), also where autocast is on.
@@ -17,8 +15,12 @@ class Float32Linear(nn.Linear):
             return super().forward(states.to(self.weight.dtype))
 
 
-def layers_alone_in_autocast(encoder: Encoder) -> None:
-    """Let all of `encoder` but its layers compute in float32, even within autocast; in place."""
-    encoder.pooler.dense.__class__ = Float32Linear
-    if hasattr(encoder, "embeddings_project"):  # ELECTRA's, from the embeddings' width to the layers'
-        encoder.get_submodule("embeddings_project").__class__ = Float32Linear
+def layers_alone_in_autocast(model: nn.Module, layers: nn.Module) -> None:
+    """Let the linear layers of `model` that are not in `layers` compute in float32, even within autocast; in place.
+
+    They are pooler and head, and ELECTRA's projection from the embeddings' width to the layers'.
+    """
+    inside = set(layers.modules())
+    for module in model.modules():
+        if type(module) is nn.Linear and module not in inside:
+            module.__class__ = Float32Linear

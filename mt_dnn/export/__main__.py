@@ -17,6 +17,7 @@ def main() -> None:
 
     from mt_dnn.export.formats import export, refuse_to_replace
     from mt_dnn.export.saved_model import find_saved_model
+    from mt_dnn.runtime.memory import memory_advice
 
     saved = find_saved_model(options.run)
     run = RunFolder(saved.folder.parent)
@@ -27,7 +28,8 @@ def main() -> None:
     for place in places.values():
         refuse_to_replace(place, saved)
     for name, place in places.items():
-        table = export(saved, name, options.file_format, place)
+        with memory_advice("end other programs that use it"):
+            table = export(saved, name, options.file_format, place)
         print(f"{place}: {name}, {options.file_format}\n\n{table}", flush=True)
 
 

@@ -20,6 +20,7 @@ from data_utils.tokenized import TokenizedSplit
 from data_utils.tsv import Row
 from mt_dnn.encoders.encoder import Encoder, TaskModel
 from mt_dnn.encoders.families import longest_row, refuse_more_layers, takes_token_types
+from mt_dnn.encoders.float32 import layers_alone_in_autocast
 from mt_dnn.export.saved_model import SavedModel, find_saved_model
 from mt_dnn.model import load_model, refuse_no_numbers
 from mt_dnn.runtime.machine import choose_device, choose_tokens_at_once
@@ -137,6 +138,7 @@ class HFClassifier(TaskModel):
     def __init__(self, classifier: transformers.PreTrainedModel) -> None:
         super().__init__()
         self.classifier = classifier
+        layers_alone_in_autocast(classifier, self.encoder.encoder)
         types = ["token_type_ids"] if takes_token_types(classifier.config) else []
         self.inputs = ["input_ids", "attention_mask", *types]
 

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 import toy
+import transformers
 from in_memory import HEADS, LAYERS, Rows, make_task
 
 from mt_dnn.encoders.families import FAMILIES
+from mt_dnn.export.classifier import HFClassifier
 from mt_dnn.loss import loss_per_row
 from mt_dnn.model import Model
 from mt_dnn.tickets.prune import prune
@@ -55,3 +57,15 @@ def test_gradients_of_pooler_and_head_are_in_float32(family):
     for linear in (*model.heads.values(), model.encoder.pooler.dense):
         gradient = linear.weight.grad
         assert gradient.dtype == torch.float32 and not torch.equal(gradient, gradient.bfloat16().float())
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_librarys_classifier_in_a_dense_export_does_the_same(family):
+    config = toy.config(family, layers=LAYERS, heads=HEADS, dropout=0.0)
+    config.num_labels = 1
+    torch.manual_seed(0)
+    model = HFClassifier(transformers.AutoModelForSequenceClassification.from_config(config)).eval()
+    batch = Rows(True, "regression", n=50).batch(np.arange(50))
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        outputs = model(make_task("regression"), batch)
+    assert outputs.dtype == torch.float32 and len(outputs.unique()) >= 48
