@@ -1,6 +1,7 @@
 """The figures of the report, each a matplotlib Figure."""
 
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle
 from typing import Literal
@@ -31,7 +32,14 @@ def as_svg(figure: Figure) -> bytes:
     file = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "report"}):
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
-    return file.getvalue()
+    return _numbered_ids(file.getvalue().decode()).encode()
+
+
+def _numbered_ids(svg: str) -> str:
+    """Number the ids of an SVG. Matplotlib's are hashes of coordinates, whose last digits differ from call to call."""
+    name = r"[A-Za-z_0-9]*[0-9a-f]{10}"
+    numbers = {found: str(at) for at, found in enumerate(dict.fromkeys(re.findall(rf'id="({name})"', svg)))}
+    return re.sub(rf'(id="|#)({name})(?=["\)])', lambda found: f"{found[1]}id{numbers[found[2]]}", svg)
 
 
 def as_png(figure: Figure) -> bytes:
