@@ -88,7 +88,7 @@ def phase_transition(transition: Transition) -> Figure:
 def _draw(axis: Axes, transition: Transition, style_of: Mapping[str, Style]) -> None:
     """Draw a line per kind of its own tickets and criterion, with bars for the standard deviation over seeds.
 
-    The dense model is dashed, the baseline dotted, the super tickets are ringed.
+    The dense model is dashed, the baseline dotted (or a number, where it is far below), the super tickets are ringed.
     """
     for name, line in transition.lines.items():
         if name not in style_of:  # tickets of another task
@@ -123,8 +123,12 @@ def _draw(axis: Axes, transition: Transition, style_of: Mapping[str, Style]) -> 
                 markeredgewidth=0.9,
                 label=f"super ticket, on {protocol.on}",
             )
-    if transition.baseline:
-        axis.axhline(transition.baseline.score, color="#555555", linestyle=":", linewidth=1, label="baseline")
+    if baseline := transition.baseline:
+        low, high = axis.get_ylim()
+        if baseline.score > low - (high - low):
+            axis.axhline(baseline.score, color="#555555", linestyle=":", linewidth=1, label="baseline")
+        else:  # a line so far below would squeeze the others
+            axis.annotate(f"baseline: {baseline.score:.1f}", (0.02, 0.03), xycoords="axes fraction", fontsize=8)
     if transition.dense and (sparsest := boundary(transition)[0]):
         axis.axvline(
             100 * sparsest.remaining,
