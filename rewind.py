@@ -34,17 +34,20 @@ def main() -> int:
     from mt_dnn.runtime.distributed import apart, first_start, on_main_process, process_group
     from mt_dnn.runtime.log import print_line
     from mt_dnn.tickets.find_masks import at_sparsities, find_masks
-    from mt_dnn.tickets.masks import read_mask, refuse_other_holdout, refuse_other_model
+    from mt_dnn.tickets.masks import read_mask, refuse_other_model
 
     outcome = outcome_options(data, model, optimization)
     masks = {path: read_mask(path) for path in find_masks(options.masks)}
     if options.sparsities:
         masks = at_sparsities(masks, options.sparsities, options.tickets_of or data.train_datasets[0])
     runs = plan(masks, options, data.train_datasets, outcome)
-    for path, mask in masks.items():
-        if options.tickets_of in (None, *data.train_datasets):  # other tasks' tickets have seen none of these rows
-            refuse_other_holdout(mask, path, data.holdout, data.train_datasets)
+    unknown = refuse_unfit(masks, options, data, outcome["encoder_weights"])
     with process_group(machine.device, options.parallel):
+        for path in unknown:
+            print_line(
+                f"{path}: does not say which rows were held out when its tickets were chosen; they may have seen rows "
+                f"that --holdout {data.holdout} holds out"
+            )
         left = on_main_process(lambda: sum(not run.is_finished() for run in runs))
         print_line(f"{options.output_dir}: {len(runs)} runs, {len(runs) - left} finished before")
         if not left:
@@ -76,7 +79,7 @@ def plan(masks: "dict[Path, Mask]", options: RewindOptions, tasks: list[str], ou
     from mt_dnn.runs.run import Run
     from mt_dnn.tickets.masks import tickets_for
 
-    owners = {task: options.tickets_of or task for task in tasks}
+    owners = owners_of(tasks, options)
     others = f"tickets_of_{options.tickets_of}" if options.tickets_of not in (None, *tasks) else ""
     runs, taken = [], {}
     for path, mask in masks.items():
@@ -106,6 +109,28 @@ def plan(masks: "dict[Path, Mask]", options: RewindOptions, tasks: list[str], ou
             for seed in dict.fromkeys(options.seeds)
         ]
     return runs
+
+
+def owners_of(tasks: list[str], options: RewindOptions) -> dict[str, str]:
+    """Return {task: the task whose ticket it trains}."""
+    return {task: options.tickets_of or task for task in tasks}
+
+
+def refuse_unfit(
+    masks: "dict[Path, Mask]", options: RewindOptions, data: DataOptions, encoder_weights: str | None
+) -> list[Path]:
+    """Raise UserError if the tickets to train were chosen in another encoder, or by rows that are to be held out.
+
+    Return the masks that do not say which rows were held out, if any are to be.
+    """
+    from mt_dnn.tickets.masks import refuse_other_holdout, refuse_other_weights, unknown_holdout
+
+    owners = owners_of(data.train_datasets, options)
+    own = [task for task, owner in owners.items() if task == owner]  # other tasks' tickets have seen none of these rows
+    for path, mask in masks.items():
+        refuse_other_weights(mask, path, encoder_weights, owners.values())
+        refuse_other_holdout(mask, path, data.holdout, own)
+    return [path for path, mask in masks.items() if data.holdout and unknown_holdout(mask, own)]
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""Fingerprints of a saved model's files, stored beside them, so that damage is noticed when the model is loaded.
+"""Fingerprints of a model: its weights', and those of all its files, stored beside them, so that damage is noticed.
 
 <model>/SHA256SUMS    a line per file, as `sha256sum` writes them and `sha256sum -c SHA256SUMS` checks them
 """
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -10,6 +11,17 @@ from data_utils.errors import UserError
 from data_utils.files import sha256
 
 NAME = "SHA256SUMS"
+
+
+def weights_fingerprint(model: str | Path) -> str | None:
+    """Return the SHA-256 of the weights in a model's folder; None where it has none, and for a hub name.
+
+    Large weights lie in several files: then it is that of the files' fingerprints, one after the other.
+    """
+    files = sorted(path for path in Path(model).glob("model*.safetensors") if path.is_file())
+    if len(files) <= 1:
+        return sha256(files[0]) if files else None
+    return hashlib.sha256("".join(map(sha256, files)).encode()).hexdigest()
 
 
 def write_checksums(folder: Path) -> None:

@@ -19,6 +19,7 @@ transformers.utils.logging.disable_progress_bar()
 transformers.utils.logging.set_verbosity_error()
 
 TOKENIZERS = "tokenizer.json", "vocab.txt", "vocab.json", "sentencepiece.bpe.model"
+FLOATS = {"F64", "F32", "F16", "BF16"}  # types of weights, as safetensors names them
 SECONDS = 5  # how long the hub may take to answer
 
 

@@ -15,7 +15,7 @@ from torch import nn
 from data_utils.checksums import refuse_damaged_files, write_checksums
 from data_utils.errors import UserError
 from data_utils.files import save_tensors, write_folder_whole
-from data_utils.hub import hub_errors, save_tokenizer
+from data_utils.hub import FLOATS, hub_errors, save_tokenizer, weight_types
 from data_utils.saved_tasks import SavedTasks
 from data_utils.tasks import Task
 from mt_dnn.encoders.attention import save_work
@@ -157,6 +157,7 @@ def load_model(
         config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
         kind, state = encoder_class(config), load_file(folder / "model.safetensors")
         refuse_more_layers(config, state)
+        refuse_integers(weight_types(folder), folder)
         encoder = kind(config)
     encoder.config._attn_implementation = attention
     encoder.config.name_or_path = mask.model["name"]
@@ -176,6 +177,15 @@ def load_model(
         ) from None
     refuse_no_numbers(state, folder)
     return model
+
+
+def refuse_integers(types: dict[str, str], folder: Path) -> None:
+    """Raise UserError if a weight of the model in `folder` is no floating-point number; `types`: of weight_types()."""
+    for name, kind in types.items():
+        if kind not in FLOATS:
+            raise UserError(
+                f"{folder}/model.safetensors: {name} has the type {kind}, expected floating-point numbers, as saved"
+            )
 
 
 def refuse_no_numbers(state: dict[str, torch.Tensor], folder: Path) -> None:

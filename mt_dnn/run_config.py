@@ -11,6 +11,7 @@ from data_utils.json_file import read_json
 from data_utils.run_folder import DEFAULT_CRITERION
 
 PATHS = {"data_dir", "task_def", "init_checkpoint"}
+MAY_BE_UNKNOWN = {"encoder_weights"}  # older runs and encoders by hub name have None
 RUN_CONFIG = fields(  # what is compared has no expectation: it must be what is asked for now
     {},
     optional={
@@ -20,6 +21,7 @@ RUN_CONFIG = fields(  # what is compared has no expectation: it must be what is 
         "tickets": mapping_of(mapping_of(ANYTHING)),
         "criteria": mapping_of(either(TEXT, NULL)),
         "tickets_of": mapping_of(TEXT),
+        "encoder_weights": either(TEXT, NULL),
     },
     others=True,
 )
@@ -51,9 +53,15 @@ def _before_they_were_options(content: dict[str, Any]) -> dict[str, Any]:
     scored = content.get("kind") in ("winning", "losing")  # of the kinds that there were
     return {
         "exact_sharing": False,
+        "encoder_weights": None,
         "criteria": {task: DEFAULT_CRITERION if scored and any_closed else None for task, any_closed in closed.items()},
         "tickets_of": {task: task for task in closed},
     }
+
+
+def differs(key: str, one: object, other: object) -> bool:
+    """Whether two values of an option differ, as far as both are known."""
+    return one != other and not (key in MAY_BE_UNKNOWN and None in (one, other))
 
 
 def refuse_other_config(folder: str | Path, saved: dict[str, Any], wanted: dict[str, Any]) -> None:
@@ -64,7 +72,7 @@ def refuse_other_config(folder: str | Path, saved: dict[str, Any], wanted: dict[
     differing = [
         f"{key} {saved.get(key)!r}, now {value!r}"
         for key, value in wanted.items()
-        if key not in PATHS and saved.get(key) != value
+        if key not in PATHS and differs(key, saved.get(key), value)
     ]
     if differing:
         raise UserError(

@@ -80,11 +80,17 @@ def family_of(config: transformers.PretrainedConfig) -> Family:
 
 
 def refuse_other_architecture(config: transformers.PretrainedConfig) -> None:
-    """Raise UserError if `architectures` in a config.json names a class of another family than its `model_type`.
+    """Raise UserError if `architectures` in a config.json names a class of another family than its `model_type`, or,
+    for ELECTRA, is missing.
 
     The weights of most families have the same names, so nothing else shows that a config lies over another's weights.
     """
     family = dataclasses.replace(family_of(config), model="")
+    if config.model_type == "electra" and not config.architectures:  # nothing else tells it from BERT
+        raise UserError(
+            f"{config.name_or_path}: config.json: model_type 'electra' without architectures, expected a class of "
+            'ELECTRA there, such as ["ElectraModel"], as its weights look like those of BERT'
+        )
     for architecture in config.architectures or ():
         for model_type, other in FAMILIES.items():
             prefix = other.model.removesuffix("Model").removesuffix("WithPooler")

@@ -7,7 +7,7 @@ import transformers
 
 from data_utils.checksums import refuse_damaged_files
 from data_utils.errors import UserError
-from data_utils.hub import hub_errors, take_another, weight_types
+from data_utils.hub import FLOATS, hub_errors, take_another, weight_types
 from mt_dnn.encoders.encoder import Encoder
 from mt_dnn.encoders.families import (
     encoder_class,
@@ -17,7 +17,6 @@ from mt_dnn.encoders.families import (
 )
 
 POOLER = {"pooler.dense.weight", "pooler.dense.bias"}
-FLOATS = {"F64", "F32", "F16", "BF16"}  # types of weights, as safetensors names them
 
 
 def load_encoder(name: str | Path, dropout: float = 0.1, attention: str = "sdpa") -> Encoder:

@@ -22,7 +22,7 @@ from mt_dnn.encoders.encoder import Encoder, TaskModel
 from mt_dnn.encoders.families import longest_row, refuse_more_layers, takes_token_types
 from mt_dnn.encoders.float32 import layers_alone_in_autocast
 from mt_dnn.export.saved_model import SavedModel, find_saved_model
-from mt_dnn.model import load_model, refuse_no_numbers
+from mt_dnn.model import load_model, refuse_integers, refuse_no_numbers
 from mt_dnn.runtime.machine import choose_device, choose_tokens_at_once
 from mt_dnn.training.evaluate import predict
 
@@ -158,7 +158,9 @@ def load_dense(saved: SavedModel) -> HFClassifier:
     refuse_damaged_files(folder)
     with hub_errors(folder, "a classifier of the library", flag=""):
         config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
-        refuse_more_layers(config, weight_types(folder))
+        types = weight_types(folder)
+        refuse_more_layers(config, types)
+        refuse_integers(types, folder)
         classifier, report = transformers.AutoModelForSequenceClassification.from_pretrained(
             folder,
             config=config,

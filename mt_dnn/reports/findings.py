@@ -27,6 +27,11 @@ def findings(transition: Transition) -> Iterator[str]:
     )
     if transition.baseline:
         yield baseline_line(transition, transition.baseline)
+    else:
+        yield (
+            "baseline: not known, as no run has its dev predictions any more; so the super ticket and the phase boundary "
+            "may be those of a model that has not learnt the task"
+        )
     if winning:
         highest = best(winning)
         assert highest

@@ -20,7 +20,7 @@ from data_utils.run_folder import DEFAULT_CRITERION, RunFolder
 from mt_dnn.reports.checks import check_baseline, check_run
 from mt_dnn.reports.collection import RUNS, SCORES, Collection, in_order, read_collection
 from mt_dnn.reports.predictions import read_predictions
-from mt_dnn.run_config import PATHS, read_run_config, with_younger_options
+from mt_dnn.run_config import PATHS, differs, read_run_config, with_younger_options
 from mt_dnn.tickets.masks import ticket_from
 from mt_dnn.tickets.ticket import Ticket
 
@@ -198,7 +198,8 @@ def refuse_difference(record: Record, other: Record, keys: Iterable[str] | None 
     """Raise UserError if two runs that a table shows as alike were made with other options (`keys`: only these)."""
     one, two = comparable(record), comparable(other)
     keys = one.keys() - MAY_DIFFER if keys is None else keys
-    differing = [f"{key} {one.get(key)!r} and {two.get(key)!r}" for key in sorted(keys) if one.get(key) != two.get(key)]
+    pairs = {key: (one.get(key), two.get(key)) for key in sorted(keys)}
+    differing = [f"{key} {values[0]!r} and {values[1]!r}" for key, values in pairs.items() if differs(key, *values)]
     if differing:
         raise UserError(
             f"{record.place} and {other.place}: {'; '.join(differing)}; expected the same, report them apart"

@@ -8,6 +8,7 @@ import shutil
 from dataclasses import dataclass, field
 from typing import Any
 
+from data_utils.checksums import weights_fingerprint
 from data_utils.errors import UserError
 from data_utils.run_folder import RunFolder
 from data_utils.tasks import Task, read_tasks, select_tasks
@@ -79,6 +80,7 @@ def outcome_options(data: DataOptions, model: ModelOptions, optimization: Optimi
     return {
         **to_dict(data, model, optimization),
         "encoder": encoder_name(model.init_checkpoint),
+        "encoder_weights": weights_fingerprint(model.init_checkpoint),
         "head_dropout": {task.name: task.head_dropout for task, _ in tasks},
         "data": fingerprints,
     }
@@ -94,6 +96,7 @@ def score_options(data: DataOptions, model: ModelOptions, criterion: str, seed: 
         "holdout": data.holdout,
         "seed": seed,
         "encoder": encoder_name(model.init_checkpoint),
+        "encoder_weights": weights_fingerprint(model.init_checkpoint),
         "data": data_fingerprints(data.data_dir, task, ["train"]),
     }
 

@@ -11,6 +11,7 @@ import torch
 
 from data_utils.advice import advice
 from data_utils.batches import choose_rows, split_rows
+from data_utils.checksums import weights_fingerprint
 from data_utils.errors import UserError
 from data_utils.hub import load_tokenizer
 from data_utils.json_file import write_json
@@ -40,7 +41,6 @@ from mt_dnn.runtime.machine import choose_device, choose_precision, choose_token
 from mt_dnn.runtime.memory import memory_advice
 from mt_dnn.tickets.criteria import TaskRows, criterion_named, score
 from mt_dnn.tickets.gates import gated, ticket_gates
-from mt_dnn.tickets.make_masks import weights_fingerprint
 from mt_dnn.tickets.prune import prune
 from mt_dnn.tickets.scores import draw_heat_map, normalise, write_importance
 from mt_dnn.tickets.ticket import remaining_weights
@@ -174,7 +174,7 @@ class Session:
             def write() -> None:
                 model_and_rows = {
                     "rows": n_rows,
-                    "weights": weights_fingerprint(files),
+                    "weights": weights_fingerprint(files.model),
                     "model": self.model_entry,
                     "checkpoint": str(files.model),
                 }

@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from data_utils.checksums import weights_fingerprint
 from data_utils.errors import UserError
 from data_utils.files import sha256
 from data_utils.run_folder import RunFolder
 from mt_dnn.flags.commands import MaskOptions
+from mt_dnn.run_config import differs
 from mt_dnn.tickets.criteria import criterion_named
 from mt_dnn.tickets.masks import Mask, read_mask, write_mask
 from mt_dnn.tickets.scores import SCORE_ANEW, read_importance
@@ -33,6 +35,7 @@ def write_masks(files: RunFolder, options: MaskOptions, made_from: dict[str, Any
         "checkpoint": importance["checkpoint"],
         "seed": seed,
         "holdout": made_from["holdout"],
+        **({"encoder_weights": weights} if (weights := importance.get("encoder_weights")) else {}),
         "min_heads_per_layer": options.min_heads_per_layer,
     }
     by_scores = {"criterion": options.criterion, "scores": f"{scores.name}, scores sha256 {fingerprint}"}
@@ -66,12 +69,6 @@ def refuse_min_heads(min_heads_per_layer: int, heads: int) -> None:
         )
 
 
-def weights_fingerprint(files: RunFolder) -> str | None:
-    """Return the SHA-256 of the saved model's weights; None where there is no model."""
-    path = files.model / "model.safetensors"
-    return sha256(path) if path.is_file() else None
-
-
 def _read_scores(
     files: RunFolder, criterion: str, made_from: dict[str, Any]
 ) -> tuple[np.ndarray, np.ndarray, str, dict[str, Any]]:
@@ -81,10 +78,10 @@ def _read_scores(
     """
     path = files.importance(criterion)
     heads, ffns, fingerprint, importance = read_importance(path)
-    wanted = {**made_from, "weights": weights_fingerprint(files) or importance.get("weights")}
+    wanted = {**made_from, "weights": weights_fingerprint(files.model) or importance.get("weights")}
     found = {"encoder": importance["model"]["name"], **importance}
     for key, value in wanted.items():
-        if found.get(key, value) != value:  # scores from before do not say all of it
+        if key in found and differs(key, found[key], value):  # scores from before do not say all of it
             raise UserError(f"{path}: {key}: {found[key]!r}, expected {value!r}; {SCORE_ANEW}")
     if (name := importance["model"]["name"]) != found["encoder"]:
         raise UserError(f"{path}: model.name: {name!r}, expected {found['encoder']!r}, the encoder; {SCORE_ANEW}")

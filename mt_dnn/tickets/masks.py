@@ -53,6 +53,7 @@ SOURCE = fields(  # of one task's ticket
         "checkpoint": TEXT,
         "mask": TEXT,
         "drawn_from": TEXT,
+        "encoder_weights": TEXT,
         "tickets_of": TEXT,
         "seed": integer(0),
         "holdout": number(0, 1),
@@ -198,9 +199,33 @@ def refuse_other_model(mask: Mask, path: Path, model: dict[str, Any]) -> None:
         )
 
 
+def refuse_other_weights(mask: Mask, path: Path, weights: str | None, tasks: Iterable[str]) -> None:
+    """Raise UserError if tickets of `tasks` in `mask` (read from `path`) were chosen in an encoder with other weights.
+
+    `weights`: from weights_fingerprint(), None where it is not known. Tickets that were drawn at random do not depend
+    on weights.
+    """
+    for task in tasks:
+        made = mask.provenance_of(task).get("encoder_weights", weights)
+        if weights and mask.criterion_of(task) and made != weights:
+            raise UserError(
+                f"{path}: tickets.{task}: chosen in an encoder whose weights have the SHA-256 {made[:12]}..., those of "
+                f"{advice('--init_checkpoint')} have {weights[:12]}...; take the encoder of the masks, or remove "
+                "`encoder_weights` from the mask if you want its tickets in another encoder"
+            )
+
+
+def unknown_holdout(mask: Mask, tasks: Iterable[str]) -> list[str]:
+    """Return those of `tasks` whose tickets scores chose, while `mask` does not say which rows were held out then."""
+    return [task for task in tasks if mask.criterion_of(task) and "holdout" not in mask.provenance_of(task)]
+
+
 def refuse_other_holdout(mask: Mask, path: Path, holdout: float, tasks: Iterable[str]) -> None:
-    """Raise UserError if training rows that are to be held out helped to choose tickets of `tasks` in `mask` (read from
-    `path`). Tickets that were drawn at random, and those that close nothing, were not chosen."""
+    """Raise UserError if training rows that are to be held out helped to choose tickets of `tasks` in `mask`.
+
+    `mask` was read from `path`. Tickets that were drawn at random, and those that close nothing, were not chosen. Masks
+    that do not say it pass: see unknown_holdout().
+    """
     for task in tasks:
         made = mask.provenance_of(task).get("holdout", holdout)
         if holdout and mask.criterion_of(task) and made != holdout:

@@ -48,7 +48,16 @@ def in_place_of(path, other):
     (shutil.copytree if other.is_dir() else shutil.copy)(other, path)
 
 
+def scores_of_before(path):
+    """Scores as they were written when there was one criterion, without a fingerprint."""
+    content = read(path)
+    content["per"] = content.pop("criterion")
+    del content["sha256"]
+    write(path, content)
+
+
 EDITS = {
+    "scores of before": scores_of_before,
     "set": set_key,
     "remove": remove_key,
     "replace": replace,

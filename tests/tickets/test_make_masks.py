@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pytest
 
+from data_utils.checksums import weights_fingerprint
 from data_utils.errors import UserError
 from data_utils.run_folder import RunFolder
 from mt_dnn.flags.commands import MaskOptions
-from mt_dnn.tickets.make_masks import weights_fingerprint, write_masks
+from mt_dnn.tickets.make_masks import write_masks
 from mt_dnn.tickets.masks import read_mask
 from mt_dnn.tickets.scores import fingerprint, write_importance
 from mt_dnn.tickets.ticket import RANKINGS
@@ -24,6 +25,7 @@ def made_from(criterion="example"):
         "holdout": 0.1,
         "seed": 7,
         "encoder": "tiny",
+        "encoder_weights": "0123",
         "data": {"rte_train": "abc"},
     }
 
@@ -33,7 +35,7 @@ def scored(folder, criterion="example", seed=0, shift=0.0):
     files, rng = RunFolder(folder), np.random.default_rng(seed)
     files.model.mkdir(parents=True, exist_ok=True)
     (files.model / "model.safetensors").write_bytes(b"weights")
-    more = {"rows": 9, "weights": weights_fingerprint(files), "model": MODEL, "checkpoint": str(files.model)}
+    more = {"rows": 9, "weights": weights_fingerprint(files.model), "model": MODEL, "checkpoint": str(files.model)}
     scores = rng.random((3, 4)) + shift, rng.random(3) + shift
     write_importance(files.importance(criterion), *scores, {**made_from(criterion), **more})
     return files
@@ -133,8 +135,21 @@ def test_scores_that_do_not_fit_are_refused_and_no_mask_is_written(tmp_path, cha
 def test_an_edited_score_does_not_have_the_fingerprint(tmp_path):
     files = scored(tmp_path)
     edit(files, lambda scores: scores.update(rows=10), renewed=False)
-    with pytest.raises(UserError, match="sha256: not that of the content"):
+    with pytest.raises(UserError, match="sha256: missing, or not that of the content"):
         write(files)
+    edit(files, lambda scores: scores.pop("sha256"), renewed=False)
+    with pytest.raises(UserError, match="sha256: missing, or not that of the content"):
+        write(files)
+
+
+def test_scores_of_an_encoder_with_other_weights_are_refused_where_both_are_known(tmp_path):
+    files = scored(tmp_path)
+    assert all(read_mask(path).provenance["encoder_weights"] == "0123" for path in write(files))
+    edit(files, lambda scores: scores.update(encoder_weights="4567"))
+    with pytest.raises(UserError, match="encoder_weights: '4567', expected '0123'"):
+        write(files)
+    edit(files, lambda scores: scores.update(encoder_weights=None))  # scored with an encoder by its hub name
+    assert all("encoder_weights" not in read_mask(path).provenance for path in write(files))
 
 
 def test_scores_of_another_model_than_the_one_beside_them_are_refused(tmp_path):
@@ -149,7 +164,7 @@ def test_scores_from_before_they_named_a_criterion_and_what_they_were_made_from_
 
     def as_before(scores):
         scores["per"] = scores.pop("criterion")
-        for key in ("sha256", "weights", "data", "encoder"):
+        for key in ("sha256", "weights", "data", "encoder", "encoder_weights"):
             del scores[key]
 
     edit(files, as_before, renewed=False)

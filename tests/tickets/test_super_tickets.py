@@ -6,7 +6,7 @@ import pytest
 
 from data_utils.errors import UserError
 from data_utils.run_folder import RunFolder
-from mt_dnn.tickets.masks import Mask, write_mask
+from mt_dnn.tickets.masks import Mask, unknown_holdout, write_mask
 from mt_dnn.tickets.super_tickets import SuperTicket, merge_masks, read_super_tickets
 from mt_dnn.tickets.ticket import Ticket
 
@@ -46,6 +46,15 @@ def test_a_mask_that_is_not_what_its_place_says_is_refused(tmp_path):
         path.write_text(json.dumps({**content, **change}))
         with pytest.raises(UserError, match=complaint):
             merge_masks(tmp_path, WANTED, "winning")
+
+
+def test_masks_that_do_not_say_what_was_held_out_are_merged_and_the_merged_one_does_not_say_it_either(tmp_path):
+    path = write_own_masks(tmp_path)
+    content = json.loads(path.read_text())
+    del content["provenance"]["holdout"]
+    path.write_text(json.dumps(content))
+    mask = merge_masks(tmp_path, WANTED, "winning")
+    assert unknown_holdout(mask, WANTED) == ["rte"]
 
 
 def test_super_tickets_name_a_criterion_where_it_is_not_the_default_one(tmp_path):
