@@ -6,7 +6,7 @@
                 "parameters": 109482240},
       "tickets": {"rte": {"heads": {"0": [3, 7], "5": [1]}, "ffns": [11]}},
       "provenance": {"criterion": "example", "scores": "importance.json, scores sha256 ...", "checkpoint": "...",
-                     "seed": 2018, "holdout": 0.0, "min_heads_per_layer": 1}
+                     "seed": 2018, "holdout": 0.0, "encoder_weights": "<SHA-256>", "min_heads_per_layer": 1}
     }
 
 heads: closed heads by layer; ffns: layers whose FFN is closed. Both count from 0. A mask that was merged from those of

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 import toy
-from calls import QUICK, options, result_of, rewind
+from calls import QUICK, files_up_to, options, result_of, rewind
 from safetensors.torch import load_file, save_file
 
 from data_utils.errors import UserError
@@ -319,3 +319,12 @@ def test_an_encoder_of_the_same_name_with_other_weights_is_told_apart(workshop, 
     assert "made with encoder_weights" in refused(*call, random)
     train = ("train.py", *options(workshop), "--do_train", "--do_mask", "--output_dir", fine_tuned)
     assert "made with encoder_weights" in refused(*train, *other)
+
+
+def test_a_full_disk_is_one_line_and_the_runs_are_done_later(workshop, fine_tuned, tmp_path, door, refused):
+    call = ("rewind.py", *options(workshop), *QUICK, "--masks", fine_tuned / "masks/winning", "--save_model")
+    with files_up_to(20_000):  # bytes in a file; the weights are more
+        line = refused(*call, "--output_dir", tmp_path)
+    assert "too large" in line.lower() and not list(tmp_path.rglob("result.json"))
+    ended = door(*call, "--output_dir", tmp_path)
+    assert ended.status == 0 and "3 runs: 3 finished, 0 failed" in ended.out

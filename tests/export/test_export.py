@@ -279,8 +279,21 @@ def test_an_export_with_nan_fails_its_comparison(family_run, tmp_path, monkeypat
     assert not find(tmp_path / "faulty", "*")
 
 
-def test_a_full_disk_is_one_line_and_leaves_no_export(family_run, tmp_path, refused):
+@pytest.mark.parametrize("file_format", ["dense", "compact", "onnx"])
+def test_a_full_disk_is_one_line_and_leaves_no_export(family_run, tmp_path, refused, file_format):
+    if file_format == "onnx":
+        pytest.importorskip("onnx"), pytest.importorskip("onnxscript"), pytest.importorskip("onnxruntime")
     run = family_run("bert")
     with files_up_to(2000):  # bytes in a file
-        line = refused("mt_dnn/export/__main__.py", run, "--output", tmp_path / "dense")
-    assert "File too large" in line and not find(tmp_path, "*")
+        line = refused("mt_dnn/export/__main__.py", run, "--format", file_format, "--output", tmp_path / "export")
+    assert "too large" in line.lower() and not find(tmp_path, "*")
+
+
+def test_a_full_memory_is_one_line_and_leaves_no_export(family_run, tmp_path, door, monkeypatch):
+    def full(*arguments):
+        raise RuntimeError("could not create a primitive")  # oneDNN
+
+    monkeypatch.setattr("mt_dnn.export.formats.dense_classifier", full)
+    ended = door("mt_dnn/export/__main__.py", family_run("bert"), "--output", tmp_path / "dense")
+    assert ended.status == 1 and len(ended.err.splitlines()) == 1 and "the memory is full; end other" in ended.err
+    assert not find(tmp_path, "*")
