@@ -6,6 +6,7 @@ With several tasks, each task trains its own ticket in the mask, inside one shar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data_utils.advice import advice
 from data_utils.door import open_door
 from data_utils.errors import UserError
 from data_utils.run_folder import RunFolder, ticket_name
@@ -25,9 +26,14 @@ def main() -> int:
     tasks, several = f"--train_datasets {','.join(data.train_datasets)}", len(data.train_datasets) > 1
     for flag in ("sparsities", "keep_gates", "tickets_of"):
         if several and getattr(options, flag):
-            raise UserError(f"--{flag} with {tasks}: expected one task")
+            raise UserError(
+                f"--{flag} with {tasks}: expected one task; change {advice('--train_datasets')} or leave out --{flag}"
+            )
     if options.exact_sharing and not several:
-        raise UserError(f"--exact_sharing with {tasks}: expected several tasks that share one encoder")
+        raise UserError(
+            f"--exact_sharing with {tasks}: expected several tasks that share one encoder; "
+            f"change {advice('--train_datasets')} or leave out {advice('--exact_sharing')}"
+        )
 
     from mt_dnn.runs.run import outcome_options
     from mt_dnn.runs.sweep import summarize, sweep
@@ -90,7 +96,7 @@ def plan(masks: "dict[Path, Mask]", options: RewindOptions, tasks: list[str], ou
         if folder in taken:
             raise UserError(
                 f"{taken[folder]} and {path} would both go to {folder}, expected one mask per kind and "
-                f"{'count' if len(tasks) == 1 else 'file name'}; rewind them into two --output_dir"
+                f"{'count' if len(tasks) == 1 else 'file name'}; rewind them into two {advice('--output_dir')}"
             )
         taken[folder] = path
         runs += [

@@ -19,8 +19,8 @@ def main() -> None:
         raise UserError("nothing to do, expected --do_train, --do_mask or both")
     if options.do_mask and len(data.train_datasets) > 1:
         raise UserError(
-            f"--do_mask with --train_datasets {','.join(data.train_datasets)}: expected one task; "
-            "masks of several are merged by construct_mtl_mask.py"
+            f"--do_mask with --train_datasets {','.join(data.train_datasets)}: expected one task "
+            "(TASK in the scripts); masks of several are merged by construct_mtl_mask.py"
         )
 
     from mt_dnn.runs.lock import locked

@@ -20,6 +20,14 @@ SCRIPT_VARIABLES = {
     "seeds": "SEEDS",
 }
 
+# Flags of one command alone, and the variable that passes its flags on.
+OF_ONE_COMMAND = {
+    "min_heads_per_layer": "TRAIN_FLAGS",
+    "exact_sharing": "REWIND_FLAGS",
+    "keep_gates": "REWIND_FLAGS",
+    "tickets_of": "REWIND_FLAGS",
+}
+
 
 def advice(flags: str) -> str:
     """Return a flag for an error line, with what to edit in a script: "--epochs" -> "--epochs (EPOCHS in the scripts)".
@@ -29,4 +37,4 @@ def advice(flags: str) -> str:
     name, _, value = flags.removeprefix("--").partition(" ")
     if name in SCRIPT_VARIABLES:
         return f"{flags} ({SCRIPT_VARIABLES[name]}{f'={value}' if value else ''} in the scripts)"
-    return f'{flags} (FLAGS="{flags}" in the scripts)'
+    return f'{flags} ({OF_ONE_COMMAND.get(name, "FLAGS")}="{flags}" in the scripts)'

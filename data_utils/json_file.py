@@ -15,7 +15,7 @@ LARGEST = 2**63 - 1  # of whole numbers, either sign: what other programs read a
 
 
 class Unusable(ValueError):
-    """A file holds something that we can not use: Unusable(what was found, what was expected)."""
+    """A file holds something that we cannot use: Unusable(what was found, what was expected)."""
 
     def line(self, path: str | Path) -> str:
         """Return the error line for the reader."""

@@ -25,7 +25,7 @@ def save_work(encoder: Encoder, plain: bool = False) -> None:
     The pooler's output stays the same up to rounding, and the weights keep their names. The last layer's hidden states
     are those of the first position only.
 
-    `plain`: leave all to the library, except MPNet's layers, whose own code can not lose a head.
+    `plain`: leave all to the library, except MPNet's layers, whose own code cannot lose a head.
     """
     layers = encoder.encoder.layer
     if family_of(encoder.config).relative_positions:

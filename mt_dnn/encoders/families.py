@@ -61,7 +61,7 @@ FAMILIES = {  # by the `model_type` of a config.json
 def family_of(config: transformers.PretrainedConfig) -> Family:
     """Return the Family of an encoder with this config.
 
-    Raises UserError if the config belongs to no family (the error lists all families), or if the library can not run it
+    Raises UserError if the config belongs to no family (the error lists all families), or if the library cannot run it
     as an encoder.
     """
     if config.model_type not in FAMILIES:

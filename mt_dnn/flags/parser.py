@@ -2,9 +2,11 @@
 
 import argparse
 import dataclasses
+import re
 import sys
 from typing import Any, NoReturn
 
+from data_utils.advice import advice
 from data_utils.door import command_name
 from data_utils.errors import UserError
 from mt_dnn.flags.commands import MaskOptions, PreproOptions, RewindOptions, TrainOptions
@@ -52,6 +54,8 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise UserError; where another command has the flag, name that command."""
         hint = "--help lists the flags"
+        if self.prog in ("train.py", "rewind.py") and (found := re.match(r"argument (--\w+): ", message)):
+            hint = f"change {advice(found[1])}"
         if message.startswith("unrecognized arguments: --"):
             name = message.split()[2].removeprefix("--").split("=")[0]
             for command, (variable, groups) in ALONE.items():

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from data_utils.advice import advice
 from mt_dnn.reports.baseline import Baseline, sampling_error
 from mt_dnn.reports.choice import DEV, HELD_OUT, best, boundary, candidates, super_ticket
 from mt_dnn.reports.comparison import ALIKE, Comparison
@@ -29,7 +30,7 @@ def findings(transition: Transition) -> Iterator[str]:
         yield baseline_line(transition, transition.baseline)
     else:
         yield (
-            "baseline: not known, as no run has its dev predictions any more; so the super ticket and the phase boundary "
+            "baseline: not known, as no run has its dev predictions any more; so super ticket and phase boundary "
             "may be those of a model that has not learnt the task"
         )
     if winning:
@@ -113,7 +114,10 @@ def super_ticket_lines(transition: Transition) -> Iterator[str]:
     if unbiased := super_ticket(transition, HELD_OUT):
         yield f"super ticket chosen on {HELD_OUT.on}: {named(unbiased)}; dev {show(unbiased.scores)}, unbiased"
     else:
-        yield f"super ticket chosen on {HELD_OUT.on}: these runs hold none out; runs made with --holdout 0.1 give it"
+        yield (
+            f"super ticket chosen on {HELD_OUT.on}: these runs hold none out; "
+            f"runs made with {advice('--holdout 0.1')} give it"
+        )
 
 
 def noise_lines(transition: Transition) -> Iterator[str]:
@@ -124,7 +128,7 @@ def noise_lines(transition: Transition) -> Iterator[str]:
     if not compared:
         yield (
             "largest gain and largest fall: winning tickets and the dense model have no seed in common; "
-            "rewind masks/dense with the same --seeds"
+            f"rewind masks/dense with the same {advice('--seeds')}"
         )
     elif not any(comparison.corrected is not None for comparison in compared.values()):
         why = "; ".join(dict.fromkeys(comparison.why for comparison in compared.values()))

@@ -8,6 +8,7 @@ import shutil
 from dataclasses import dataclass, field
 from typing import Any
 
+from data_utils.advice import advice
 from data_utils.checksums import weights_fingerprint
 from data_utils.errors import UserError
 from data_utils.run_folder import RunFolder
@@ -114,7 +115,7 @@ def tasks_and_dev_sets(data: DataOptions) -> list[tuple[Task, dict[str, str]]]:
         if name not in known:
             raise UserError(
                 f"--test_datasets: no dev set '{name}' of {', '.join(data.train_datasets)}, "
-                f"expected some of: {', '.join(known)}"
+                f"expected some of: {', '.join(known)}; change {advice('--test_datasets')}"
             )
     chosen = [
         (task, {name: split for name, split in task.dev_sets.items() if name in (data.test_datasets or known)})
@@ -125,6 +126,7 @@ def tasks_and_dev_sets(data: DataOptions) -> list[tuple[Task, dict[str, str]]]:
             raise UserError(f"{data.task_def}: {task.name}.splits: no dev split, expected `dev` to evaluate on")
         if not dev_sets:
             raise UserError(
-                f"--test_datasets: none of {task.name}, expected at least one of: {', '.join(task.dev_sets)}"
+                f"--test_datasets: none of {task.name}, expected at least one of: {', '.join(task.dev_sets)}; "
+                f"change {advice('--test_datasets')}"
             )
     return chosen

@@ -13,7 +13,7 @@ from data_utils.advice import advice
 from data_utils.batches import choose_rows, split_rows
 from data_utils.checksums import weights_fingerprint
 from data_utils.errors import UserError
-from data_utils.hub import load_tokenizer
+from data_utils.hub import load_tokenizer, take_another
 from data_utils.json_file import write_json
 from data_utils.run_folder import RunFolder
 from data_utils.saved_tasks import SavedTasks
@@ -87,7 +87,7 @@ class Session:
         if len(self.tokenizer) > self.pretrained.config.vocab_size:
             raise UserError(
                 f"--init_checkpoint {model_options.init_checkpoint}: a tokenizer of {len(self.tokenizer)} tokens, "
-                f"expected at most the encoder's {self.pretrained.config.vocab_size}"
+                f"expected at most the encoder's {self.pretrained.config.vocab_size}{take_another('--init_checkpoint')}"
             )
         refuse_other_padding(self.pretrained.config, self.tokenizer.pad_token_id)
         positions = longest_row(self.pretrained)

@@ -130,7 +130,7 @@ def all_reduce_gradients(parameters: "Iterable[Parameter]") -> None:
     """Sum the gradients of `parameters` over the processes, in place; all processes must have those of the same ones.
 
     Call it after the last part of a batch; it takes one exchange. DistributedDataParallel would hide a part of that
-    time behind the last backward pass, but it can not wait for gradients that are summed up elsewhere (vocabulary.py,
+    time behind the last backward pass, but it cannot wait for gradients that are summed up elsewhere (vocabulary.py,
     bfloat16.py).
     """
     if world_size() > 1:

@@ -15,7 +15,7 @@ def choose_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError(
             "--device cuda: no CUDA device is visible (see nvidia-smi and CUDA_VISIBLE_DEVICES), expected one, "
-            "or --device cpu"
+            "or --device cpu (cpu in place of a script's GPU id)"
         )
     return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from data_utils.advice import advice
 from data_utils.checksums import weights_fingerprint
 from data_utils.errors import UserError
 from data_utils.files import sha256
@@ -65,7 +66,8 @@ def refuse_min_heads(min_heads_per_layer: int, heads: int) -> None:
     if min_heads_per_layer >= heads:
         raise UserError(
             f"--min_heads_per_layer {min_heads_per_layer}: every layer of this encoder has {heads} heads, "
-            f"expected at most {heads - 1}, so that one can be closed"
+            f"expected at most {heads - 1}, so that one can be closed; "
+            f"change {advice(f'--min_heads_per_layer {heads - 1}')}"
         )
 
 

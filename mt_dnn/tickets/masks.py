@@ -209,9 +209,9 @@ def refuse_other_weights(mask: Mask, path: Path, weights: str | None, tasks: Ite
         made = mask.provenance_of(task).get("encoder_weights", weights)
         if weights and mask.criterion_of(task) and made != weights:
             raise UserError(
-                f"{path}: tickets.{task}: chosen in an encoder whose weights have the SHA-256 {made[:12]}..., those of "
-                f"{advice('--init_checkpoint')} have {weights[:12]}...; take the encoder of the masks, or remove "
-                "`encoder_weights` from the mask if you want its tickets in another encoder"
+                f"{path}: tickets.{task}: chosen in {mask.model['name']} with weights of the SHA-256 {made[:12]}..., "
+                f"those of {advice('--init_checkpoint')} have {weights[:12]}...; take the encoder of the mask, or, if "
+                "you want its tickets in another encoder, remove `encoder_weights` from it"
             )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from data_utils.advice import advice
 from data_utils.check import NULL, TEXT, check, either, fields, integer
 from data_utils.errors import UserError
 from data_utils.run_folder import DEFAULT_CRITERION, RunFolder
@@ -67,7 +68,7 @@ def merge_masks(checkpoints: Path, super_tickets: dict[str, SuperTicket], kind: 
         if not path.is_file():
             raise UserError(
                 f"{path}: no such mask, expected that of {task}'s super ticket; "
-                "make it with scripts/prepare_mtdnn_*.sh or train.py --do_mask --sparsities"
+                f"make it with scripts/prepare_mtdnn_*.sh, or with train.py --do_mask {advice('--sparsities')}"
             )
         mask = masks[task] = read_mask(path)
         if task not in mask.tickets:
@@ -100,7 +101,7 @@ def _refuse_differences(masks: dict[str, Mask], paths: dict[str, Path]) -> None:
         if held_out[task] != held_out[chosen[0]]:
             raise UserError(
                 f"{paths[task]} and {paths[chosen[0]]}: made with --holdout {held_out[task]} and "
-                f"{held_out[chosen[0]]}; expected the same, so that no ticket saw rows that are held out"
+                f"{held_out[chosen[0]]}; expected the same {advice('--holdout')}, so that no ticket saw held-out rows"
             )
 
 

@@ -71,7 +71,8 @@ def parse_sparsity(sparsity: str | float) -> tuple[Fraction, Fraction]:
         parts = []
     if len(parts) != str(sparsity).count(":") + 1 or len(parts) > 2 or not all(0 <= part <= 1 for part in parts):
         raise UserError(
-            f"--sparsities: '{sparsity}', expected a number from 0 to 1, or two for heads and FFNs such as 0.30:0.25"
+            f"--sparsities: '{sparsity}', expected a number from 0 to 1, or two for heads and FFNs such as 0.30:0.25 "
+            "(MASK_SPARSITIES and SPARSITIES in the scripts)"
         )
     return parts[0], parts[-1]
 

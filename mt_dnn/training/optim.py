@@ -12,6 +12,7 @@ import torch
 import transformers
 from torch import nn
 
+from data_utils.advice import advice
 from data_utils.errors import UserError
 from mt_dnn.flags.training import OptimizationOptions
 from mt_dnn.training.adamax import DecoupledAdamax
@@ -56,7 +57,10 @@ OPTIMIZERS = {
 def optimizer_named(name: str) -> Entry:
     """Return the entry of the table; raise UserError, with the names there are, for another name."""
     if name not in OPTIMIZERS:
-        raise UserError(f"--optimizer {name}: no such optimizer, expected one of {', '.join(OPTIMIZERS)}")
+        raise UserError(
+            f"--optimizer {name}: no such optimizer, expected one of {', '.join(OPTIMIZERS)}; "
+            f"change {advice('--optimizer')}"
+        )
     return OPTIMIZERS[name]
 
 

@@ -22,7 +22,11 @@ from data_utils.advice import advice
         ("train.py", ["--keep_gates"], "--keep_gates is a flag of rewind.py (REWIND_FLAGS in the scripts)"),
         ("train.py", ["--skip_bad_rows=1"], "--skip_bad_rows is a flag of prepro.py (PREPRO_FLAGS in the scripts)"),
         ("train.py", ["--warm_up", "0.1"], "unrecognized arguments: --warm_up 0.1; --help lists the flags"),
-        ("train.py", ["--epochs", "9" * 5000], "expected a whole number from 1"),
+        (
+            "train.py",
+            ["--epochs", "9" * 5000],
+            "from 1; change --epochs (EPOCHS in the scripts)",
+        ),
     ],
 )
 def test_a_flag_that_is_wrong_is_one_line(refused, command, flags, line):

@@ -110,7 +110,7 @@ def test_a_shared_encoder_is_a_starting_point_for_another_task(workshop, baselin
     mask = tmp_path / "out/masks/winning/heads_6_ffns_1.json"
     assert read_mask(mask).model["name"] == "tiny-bert trained on sst,rte,stsb,mnli (dense)"
     assert "fine-tuned and scored before" in door(*train(2018), "--output_dir", tmp_path / "out").out
-    assert "name tiny-bert trained on" in refused(
+    assert "tickets.rte: chosen in tiny-bert trained on" in refused(
         "rewind.py", *options(workshop, "rte"), "--masks", mask, "--output_dir", tmp_path / "no"
     )
 

@@ -311,7 +311,7 @@ def test_an_encoder_of_the_same_name_with_other_weights_is_told_apart(workshop, 
     save_file(weights, encoder / "model.safetensors", {"format": "pt"})
     call = ("rewind.py", *options(workshop), *QUICK, "--output_dir", tmp_path / "runs", "--masks")
     other = ("--init_checkpoint", encoder)
-    assert "winning/heads_6_ffns_1.json: tickets.sst: chosen in an encoder whose weights have the SHA-256" in refused(
+    assert "winning/heads_6_ffns_1.json: tickets.sst: chosen in tiny-bert with weights of the SHA-256" in refused(
         *call, fine_tuned / "masks/winning/heads_6_ffns_1.json", *other
     )
     random = fine_tuned / "masks/random/heads_6_ffns_1.json"  # does not depend on weights
