@@ -13,10 +13,10 @@ def main() -> None:
 
     from mt_dnn.tickets.masks import write_mask
     from mt_dnn.tickets.super_tickets import merge_masks, read_super_tickets, weights_table
-    from mt_dnn.tickets.ticket import RANKINGS
+    from mt_dnn.tickets.ticket import TICKET_KINDS
 
-    if options.kind not in RANKINGS:
-        raise UserError(f"--kind {options.kind}: no such kind of tickets, expected one of {', '.join(RANKINGS)}")
+    if options.kind not in TICKET_KINDS:
+        raise UserError(f"--kind {options.kind}: no such kind of tickets, expected one of {', '.join(TICKET_KINDS)}")
 
     checkpoints = Path(options.checkpoints or f"checkpoints/bert-{options.model}-uncased")
     found = read_super_tickets(options.super_tickets or [f"experiments/glue/super_tickets_{options.model}.yml"])

@@ -20,7 +20,7 @@ transformers.utils.logging.set_verbosity_error()
 
 TOKENIZERS = "tokenizer.json", "vocab.txt", "vocab.json", "sentencepiece.bpe.model"
 FLOATS = {"F64", "F32", "F16", "BF16"}  # types of weights, as safetensors names them
-SECONDS = 5  # how long the hub may take to answer
+TIMEOUT_SECONDS = 5  # how long the hub may take to answer
 
 
 def load_tokenizer(name: str | Path, flag: str = "--init_checkpoint") -> PreTrainedTokenizerBase:
@@ -96,7 +96,7 @@ def _go_offline_without_network(name: str) -> None:
     if huggingface_hub.is_offline_mode():
         return
     try:
-        huggingface_hub.get_hf_file_metadata(huggingface_hub.hf_hub_url(name, "config.json"), timeout=SECONDS)
+        huggingface_hub.get_hf_file_metadata(huggingface_hub.hf_hub_url(name, "config.json"), timeout=TIMEOUT_SECONDS)
     except (HfHubHTTPError, HFValidationError):
         pass  # there is a network; what is wrong with the name is told later
     except Exception:  # each of several libraries below has its own classes

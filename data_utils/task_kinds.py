@@ -20,14 +20,14 @@ LABEL = value_that(
 
 
 Label = TypeVar("Label", bound=int | float)  # a label as it is stored
-Answer = TypeVar("Answer")  # a prediction as a caller of a classifier gets it
+AnswerType = TypeVar("AnswerType")  # a prediction as a caller of a classifier gets it
 
 
 class BadLabel(ValueError):
     """A label that a raw file should not have: BadLabel(reason in short, what was expected)."""
 
 
-class TaskKind(ABC, Generic[Label, Answer]):
+class TaskKind(ABC, Generic[Label, AnswerType]):
     """One kind. Its methods get `labels`, the label names that the task's entry lists, in the order of their ids.
 
     `name`: as `kind` in a task file; `metrics`: those that a task can choose from; `label_type`: numpy's, of stored
@@ -78,11 +78,11 @@ class TaskKind(ABC, Generic[Label, Answer]):
         """Yield, for each row of outputs (rows, outputs), the prediction and what is known of it beside."""
 
     @abstractmethod
-    def answers(self, outputs: np.ndarray, labels: tuple[str, ...]) -> list[Answer]:
+    def answers(self, outputs: np.ndarray, labels: tuple[str, ...]) -> list[AnswerType]:
         """Return, for each row of outputs (rows, outputs), the prediction as a caller of a classifier gets it."""
 
     @abstractmethod
-    def answer_fields(self, answer: Answer) -> tuple[str, ...]:
+    def answer_fields(self, answer: AnswerType) -> tuple[str, ...]:
         """Write one of answers(), as many fields as `answer_columns`."""
 
 

@@ -147,7 +147,7 @@ def family_run(workshop, places, door):
 @pytest.fixture
 def exported(door, monkeypatch):
     """Call mt_dnn.export: exported(run, form, ...) -> what it prints. Timed for a moment only."""
-    monkeypatch.setattr("mt_dnn.export.export_table.SECONDS", 0.01)
+    monkeypatch.setattr("mt_dnn.export.export_table.TIMING_SECONDS", 0.01)
 
     def call(run, form, *more):
         ended = door("mt_dnn/export/__main__.py", run, "--format", form, *more)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import onnxruntime  # pyright: ignore[reportMissingImports]
 
 BATCH_SIZE = 64
-TOKENS = 2**14  # at once on a GPU
+TOKENS_AT_ONCE = 2**14  # at once on a GPU
 
 Answer = tuple[str, float] | float  # (label, its probability), or the value of a regression
 
@@ -121,7 +121,7 @@ class Classifier:
             place = Path(folder) / f"{self.task.name}_input"
             write_split(place, iter(rows), self.task, "input", self.tokenizer, self.max_seq_len, {}, {}, progress)
             split, device = TokenizedSplit(folder, self.task, "input"), self.model.device
-            tokens = choose_tokens_at_once(0, device) or TOKENS
+            tokens = choose_tokens_at_once(0, device) or TOKENS_AT_ONCE
             outputs = predict(self.model, self.task, split, BATCH_SIZE, self.precision, tokens)
         wrong = ~np.isfinite(outputs).all(1)
         if wrong.any():

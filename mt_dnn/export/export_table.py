@@ -12,9 +12,9 @@ from data_utils.tasks import Task
 from mt_dnn.export.classifier import Classifier, OnnxClassifier
 from mt_dnn.model import count_parameters
 
-TOKENS = 64  # of every row that is timed
+TOKENS_PER_ROW = 64  # of every row that is timed
 BATCHES = (1, 32)
-SECONDS = 1.0  # each is timed for, and at least three times
+TIMING_SECONDS = 1.0  # each is timed for, and at least three times
 
 
 @torch.no_grad()
@@ -28,8 +28,8 @@ def export_table(models: dict[str, nn.Module], original: Classifier) -> tuple[st
         model.eval()
     task, tokenizer, generator = original.task, original.tokenizer, torch.Generator().manual_seed(0)
     padding: Any = tokenizer.pad_token_id
-    rows = _rows(max(BATCHES), min(TOKENS, original.max_seq_len), len(tokenizer), generator)
-    ends = torch.randint(3, TOKENS, (max(BATCHES), 1), generator=generator)
+    rows = _rows(max(BATCHES), min(TOKENS_PER_ROW, original.max_seq_len), len(tokenizer), generator)
+    ends = torch.randint(3, TOKENS_PER_ROW, (max(BATCHES), 1), generator=generator)
     mask = (torch.arange(rows["input_ids"].shape[1]) < ends).long()
     padded = {**rows, "attention_mask": mask, "input_ids": rows["input_ids"].where(mask > 0, padding)}
     expected = original.model(task, padded)
@@ -60,7 +60,7 @@ def _milliseconds(models: dict[str, nn.Module], task: Task, batch: dict[str, Ten
     times: dict[str, list[float]] = {name: [] for name in models}
     for model in models.values():
         model(task, batch)
-    while min(map(sum, times.values())) < SECONDS or min(map(len, times.values())) < 3:
+    while min(map(sum, times.values())) < TIMING_SECONDS or min(map(len, times.values())) < 3:
         for name, model in models.items():
             started = time.perf_counter()
             model(task, batch)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from data_utils.run_folder import DEFAULT_CRITERION
-from mt_dnn.reports.comparison import Scores
+from mt_dnn.reports.comparison import SeedScores
 from mt_dnn.reports.points import Point, Transition, mean, show
 
 SAME = 9  # decimals of a mean in points; closer means are equal
@@ -15,7 +15,7 @@ class Protocol:
     """How super tickets are chosen: `on` which rows, by which `scores` of a Point; `file`: where they are written."""
 
     on: str
-    scores: Callable[[Point], Scores]
+    scores: Callable[[Point], SeedScores]
     file: str
 
 
@@ -33,7 +33,7 @@ def candidates(transition: Transition) -> list[Point]:
     return transition.of_kind("dense") + winning if winning and transition.has_learnt else []
 
 
-def best(points: Iterable[Point], scores: Callable[[Point], Scores] = DEV.scores) -> Point | None:
+def best(points: Iterable[Point], scores: Callable[[Point], SeedScores] = DEV.scores) -> Point | None:
     """The Point whose `scores` have the best mean over seeds, the sparser one of equals; None of none."""
     return max(points, key=lambda point: (round(mean(scores(point)), SAME), -point.remaining), default=None)
 

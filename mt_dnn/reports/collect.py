@@ -20,7 +20,7 @@ from mt_dnn.flags.parser import parse_options
 if TYPE_CHECKING:
     from mt_dnn.reports.collection import Collection
 
-LARGEST = 100_000  # bytes of a file of dev predictions that is kept
+LARGEST_PREDICTIONS = 100_000  # bytes of a file of dev predictions that is kept
 MACHINE = {"device", "precision"}  # options of a run that may change when it is done anew
 
 
@@ -41,7 +41,8 @@ def main() -> None:
         f"{len(collection.scores)} files of importance scores; {size / 1e6:.2f} MB"
     )
     if left_out:
-        print(f"predictions left out: {left_out}, as they are gone or a file has more than {LARGEST // 1000} KB")
+        limit = f"{LARGEST_PREDICTIONS // 1000} KB"
+        print(f"predictions left out: {left_out}, as they are gone or a file has more than {limit}")
 
 
 def add_runs(collection: "Collection", folders: list[str]) -> int:
@@ -75,7 +76,7 @@ def add_runs(collection: "Collection", folders: list[str]) -> int:
                 collection.add(record.name, record.options, record.result, record.baseline, epochs)
                 for dev_set, metrics in record.result["dev"].items():
                     file = record.predictions_file(dev_set)
-                    if file.exists() and file.stat().st_size <= LARGEST:
+                    if file.exists() and file.stat().st_size <= LARGEST_PREDICTIONS:
                         collection.add_predictions(dev_set, record.name, read_predictions(file, metrics))
                     else:
                         left_out += 1

@@ -42,7 +42,7 @@ FINISHED = fields(
 )
 LINE = either(FINISHED, fields({"run": TEXT, "failed": TEXT}), expected=f"{FINISHED.expected}, or run and failed")
 
-Line = dict[str, Any]
+Entry = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,10 @@ class Collection:
     """
 
     folder: Path
-    runs: dict[str, Line] = field(default_factory=dict)
+    runs: dict[str, Entry] = field(default_factory=dict)
     options: dict[str, dict[str, Any]] = field(default_factory=dict)
-    scores: dict[str, Line] = field(default_factory=dict)
-    metrics: dict[str, Line] = field(default_factory=dict)
+    scores: dict[str, Entry] = field(default_factory=dict)
+    metrics: dict[str, Entry] = field(default_factory=dict)
     dev_sets: dict[str, DevSet] = field(default_factory=dict)
 
     def options_of(self, name: str) -> dict[str, Any]:
@@ -82,9 +82,9 @@ class Collection:
         self,
         name: str,
         options: Mapping[str, Any],
-        result: Line,
+        result: Entry,
         baseline: dict[str, dict[str, float]],
-        metrics: list[Line],
+        metrics: list[Entry],
     ) -> None:
         """Add a finished run, or replace it: its config.json without paths, result.json, and lines of metrics.jsonl."""
         shared = {key: value for key, value in options.items() if key not in OF_A_RUN}
@@ -159,7 +159,7 @@ def in_order(names: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda name: PurePosixPath(name).parts)
 
 
-def _lines(lines: Mapping[str, Line]) -> str:
+def _lines(lines: Mapping[str, Entry]) -> str:
     return "".join(json.dumps(lines[name], ensure_ascii=False) + "\n" for name in in_order(lines))
 
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 from scipy import stats
 
-Scores = Mapping[int, float]  # {seed: score in points}
+SeedScores = Mapping[int, float]  # {seed: score in points}
 Key = TypeVar("Key", bound=Hashable)
 
 CONFIDENCE = 0.95
@@ -46,7 +46,7 @@ class Comparison:
         return "confirmed" if (self.difference or 0) > 0 else "refuted"
 
 
-def compare(values: Scores, reference: Scores) -> Comparison:
+def compare(values: SeedScores, reference: SeedScores) -> Comparison:
     """Compare {seed: score} with the reference's {seed: score}, paired over the seeds that stand in both.
 
     With n differences of mean m and standard deviation s, t = m / (s / sqrt(n)) has n - 1 degrees of freedom
@@ -67,7 +67,7 @@ def compare(values: Scores, reference: Scores) -> Comparison:
     return Comparison(len(shared), difference, float(interval.low), float(interval.high), float(test.pvalue))
 
 
-def compare_family(values: Mapping[Key, Scores], reference: Scores) -> dict[Key, Comparison]:
+def compare_family(values: Mapping[Key, SeedScores], reference: SeedScores) -> dict[Key, Comparison]:
     """Compare each of `values` with `reference`; return {key: Comparison}, corrected for all of them together."""
     return corrected({key: compare(scores, reference) for key, scores in values.items()})
 

@@ -16,11 +16,11 @@ from mt_dnn.reports.overlap import Tickets, overlaps, winning_tickets
 from mt_dnn.reports.page import Block, Bullets, Columns, Heading, Paragraph, Picture, Table, paragraphs, table_of
 from mt_dnn.reports.points import Point, Transition, in_words, show
 from mt_dnn.reports.transfer import transfer_section
-from mt_dnn.tickets.ticket import RANKINGS
+from mt_dnn.tickets.ticket import TICKET_KINDS
 
 FIGURE = "report.png"  # the phase transition of all tasks
 BARS = "Bars and the band of the dense model: standard deviation over seeds, where there are several."
-SECONDS = "s/epoch: seconds per epoch, the median over runs; whatever else the machine did meanwhile is in them."
+SECONDS_NOTE = "s/epoch: seconds per epoch, the median over runs; whatever else the machine did meanwhile is in them."
 Failure = tuple[str, str, str]  # name of the run, its place, its line
 
 
@@ -51,7 +51,7 @@ def _overview(transitions: Sequence[Transition], failed: Sequence[Failure]) -> I
     encoders = dict.fromkeys(run.result["model"]["name"] for point in points for run in point.runs.values())
     runs, tasks = sum(len(point.runs) for point in points), len({transition.task for transition in transitions})
     seeds = sorted({seed for point in points for seed in point.runs})
-    kinds = [kind for kind in RANKINGS if any(point.kind == kind for point in points)]
+    kinds = [kind for kind in TICKET_KINDS if any(point.kind == kind for point in points)]
     rewound = "rewound to the pre-trained weights and trained again, against the dense model"
     yield Paragraph(
         f"{runs} runs of {', '.join(encoders)} on {tasks} task{'s' * (tasks > 1)}, seed{'s' * (len(seeds) > 1)} "
@@ -130,7 +130,7 @@ def _task(transition: Transition, file: str) -> Iterator[Block]:
         f"{transition.title}: {transition.score} on dev against remaining weights. {BARS}",
         file,
     )
-    yield table_of(_point_columns(transition), transition.points, SECONDS)
+    yield table_of(_point_columns(transition), transition.points, SECONDS_NOTE)
 
 
 def _point_columns(transition: Transition) -> Columns:

@@ -15,7 +15,7 @@ from mt_dnn.reports.choice import DEV, HELD_OUT, boundary, super_ticket
 from mt_dnn.reports.importances import Importance
 from mt_dnn.reports.overlap import Tickets, survivors
 from mt_dnn.reports.points import Transition, mean, spread
-from mt_dnn.tickets.ticket import RANKINGS
+from mt_dnn.tickets.ticket import TICKET_KINDS
 
 matplotlib.rcdefaults()  # the same runs give the same figures, whatever settings the reader has
 matplotlib.rcParams["text.parse_math"] = False  # a $ in a task's name is no formula
@@ -24,7 +24,7 @@ COLOURS = {"dense": "#555555", "winning": "#1b7f5c", "random": "#d08a1d", "losin
 OTHER_COLOURS = ["#3b6fb6", "#8a4fa8", "#c2569a", "#4fa3a5", "#8c6d31", "#a3a32e"]  # of kinds that have none above
 LINES = [("-", "o"), ("--", "s"), ("-.", "^"), (":", "D")]  # line and marker of criteria, the main one first
 Style = tuple[str, str, str]  # colour, line, marker
-COLUMNS = 3  # panels side by side
+PANELS_PER_ROW = 3  # panels side by side
 
 
 def as_svg(figure: Figure) -> bytes:
@@ -64,7 +64,7 @@ def styles(transitions: Iterable[Transition]) -> dict[str, Style]:
 
 def phase_transitions(transitions: Sequence[Transition]) -> Figure:
     """The score against remaining weights, a panel per task."""
-    columns = min(COLUMNS, len(transitions))
+    columns = min(PANELS_PER_ROW, len(transitions))
     rows = -(-len(transitions) // columns)
     figure = Figure(figsize=(max(6.4, 4.8 * columns), 3.8 * rows + 0.4), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).flat
@@ -73,7 +73,7 @@ def phase_transitions(transitions: Sequence[Transition]) -> Figure:
         _draw(next(axes), transition, style_of)
     for axis in axes:
         axis.set_axis_off()
-    _legend(figure, "outside lower center", columns=4 if columns > 1 or len(style_of) <= len(RANKINGS) + 1 else 2)
+    _legend(figure, "outside lower center", columns=4 if columns > 1 or len(style_of) <= len(TICKET_KINDS) + 1 else 2)
     return figure
 
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from mt_dnn.reports.choice import best
-from mt_dnn.reports.comparison import Comparison, Scores, compare, corrected
+from mt_dnn.reports.comparison import Comparison, SeedScores, compare, corrected
 from mt_dnn.reports.points import Point, Transition
 
 Item = TypeVar("Item", bound=Hashable)
 Level = tuple[int, int]  # (heads, FFNs closed)
-Pair = tuple[Scores, Scores]  # {seed: score}, of what should be above and of what should be below
+Pair = tuple[SeedScores, SeedScores]  # {seed: score}, of what should be above and of what should be below
 
 
 @dataclass(frozen=True)

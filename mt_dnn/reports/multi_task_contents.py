@@ -10,7 +10,7 @@ from mt_dnn.reports.contents import Failure, failure_blocks
 from mt_dnn.reports.findings import difference, p_or_why, tested
 from mt_dnn.reports.page import Block, Bullets, Columns, Heading, Table, paragraphs, table_of
 from mt_dnn.reports.points import show
-from mt_dnn.reports.rows import Row
+from mt_dnn.reports.rows import ModelRow
 from mt_dnn.reports.score_table import score_cells, show_cell
 
 HOW_TESTED = """
@@ -29,8 +29,8 @@ winning tickets with the others of the same mask in the same way.
 class Decision:
     """One row against another: `average` compares their Avg Score, `by_task` their score on each task."""
 
-    row: Row
-    reference: Row
+    row: ModelRow
+    reference: ModelRow
     average: Comparison
     by_task: dict[str, Comparison]
 
@@ -44,7 +44,7 @@ class Decision:
         return f"control, winning tickets are above {self.reference.kind} ones: {self.average.verdict} ({outcome})"
 
 
-def decide(rows: Sequence[Row]) -> list[Decision]:
+def decide(rows: Sequence[ModelRow]) -> list[Decision]:
     """Compare every row with MT-DNN of its encoder, then winning tickets with the other ones of the same mask."""
     found = []
     for encoder in dict.fromkeys(row.encoder for row in rows):
@@ -57,7 +57,7 @@ def decide(rows: Sequence[Row]) -> list[Decision]:
     return found
 
 
-def _family(pairs: Sequence[tuple[Row, Row]]) -> list[Decision]:
+def _family(pairs: Sequence[tuple[ModelRow, ModelRow]]) -> list[Decision]:
     """Decide on each (row, reference), corrected for all of them together."""
     averages = corrected({pair: compare(pair[0].scores, pair[1].scores) for pair in pairs})
     by_task = {
@@ -69,7 +69,7 @@ def _family(pairs: Sequence[tuple[Row, Row]]) -> list[Decision]:
     return [Decision(*pair, averages[pair], by_task[pair]) for pair in pairs]
 
 
-def scores_table(rows: Sequence[Row]) -> Table:
+def scores_table(rows: Sequence[ModelRow]) -> Table:
     """The table of the paper: a row per model; its first row is the baseline, where the predictions are there."""
     headings, cells = score_cells({row.name: row.results for row in rows})
     several = max(len(row.runs) for row in rows) > 1
@@ -79,7 +79,7 @@ def scores_table(rows: Sequence[Row]) -> Table:
     return Table(["Model", *headings, *["Seeds"] * several], lines)
 
 
-def _baseline(rows: Sequence[Row]) -> list[str]:
+def _baseline(rows: Sequence[ModelRow]) -> list[str]:
     """What the most frequent label, or the mean, gives; [] where a dev set's predictions are gone."""
     for record in (run for row in rows for run in row.runs.values()):
         found = {task: baseline_of([record], task) for task in record.tasks}
@@ -98,7 +98,7 @@ def sentences(decided: Sequence[Decision]) -> Iterator[str]:
         yield decision.sentence
 
 
-def blocks(rows: Sequence[Row], decided: Sequence[Decision], failed: Sequence[Failure]) -> list[Block]:
+def blocks(rows: Sequence[ModelRow], decided: Sequence[Decision], failed: Sequence[Failure]) -> list[Block]:
     """Return the blocks of the page; `failed`: see read_failures."""
     page: list[Block] = [
         Heading("Multi-task benchmark", 1),

@@ -9,7 +9,7 @@ from typing import Any
 
 from data_utils.run_folder import DEFAULT_CRITERION
 from mt_dnn.reports.baseline import Baseline, baseline_of
-from mt_dnn.reports.comparison import Comparison, Scores, compare_family
+from mt_dnn.reports.comparison import Comparison, SeedScores, compare_family
 from mt_dnn.reports.records import Record
 
 
@@ -57,12 +57,12 @@ class Point:
         return f"{100 * self.remaining:.1f} % of the weights"
 
     @property
-    def scores(self) -> Scores:
+    def scores(self) -> SeedScores:
         """{seed: average score on dev}."""
         return {seed: 100 * run.result["average_score"] for seed, run in self.runs.items()}
 
     @property
-    def held_out(self) -> Scores:
+    def held_out(self) -> SeedScores:
         """{seed: mean of the metrics on the held-out training rows}; {} where none are held out."""
         return {
             seed: 100 * statistics.mean(run.result["held_out"][self.task].values())
@@ -70,7 +70,7 @@ class Point:
             if run.result.get("held_out")
         }
 
-    def values(self, dev_set: str, metric: str) -> Scores:
+    def values(self, dev_set: str, metric: str) -> SeedScores:
         """{seed: one metric on one dev set}."""
         return {seed: 100 * run.result["dev"][dev_set][metric] for seed, run in self.runs.items()}
 

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from data_utils.errors import UserError
 from data_utils.metrics import average_score
 from data_utils.run_folder import DEFAULT_CRITERION
-from mt_dnn.reports.comparison import Scores
+from mt_dnn.reports.comparison import SeedScores
 from mt_dnn.reports.records import MAY_DIFFER, Record, comparable, refuse_difference
 from mt_dnn.tickets.masks import KINDS
 
@@ -16,7 +16,7 @@ OF_A_ROW = {"encoder", "model", "data"}  # the same in all runs of a row
 
 
 @dataclass(eq=False)
-class Row:
+class ModelRow:
     """A model of the table.
 
     `encoder`; `kind` of tickets; `mask`: name of the mask, "" for MT-DNN; `variant`: what else is not as usual, such as
@@ -43,11 +43,11 @@ class Row:
         return list(self.results[0]["tasks"])
 
     @property
-    def scores(self) -> Scores:
+    def scores(self) -> SeedScores:
         """{seed: Avg Score in points}."""
         return {seed: 100 * run.result["average_score"] for seed, run in self.runs.items()}
 
-    def scores_of(self, task: str) -> Scores:
+    def scores_of(self, task: str) -> SeedScores:
         """{seed: average of one task's dev sets and metrics, in points}."""
 
         def score(result: dict) -> float:
@@ -56,7 +56,7 @@ class Row:
         return {seed: 100 * score(run.result) for seed, run in self.runs.items()}
 
 
-def gather_rows(records: Iterable[Record]) -> list[Row]:
+def gather_rows(records: Iterable[Record]) -> list[ModelRow]:
     """Return the rows of the table, MT-DNN first for each encoder; the same run found twice counts once.
 
     Each seed may have a mask of its own, whose tickets close as many heads and FFNs as those of the other seeds.
@@ -64,7 +64,7 @@ def gather_rows(records: Iterable[Record]) -> list[Row]:
     Raises UserError where runs of the table differ in more than encoder, tickets and seed, or runs of a row in more
     than which units their tickets close.
     """
-    rows: dict[tuple[str, int, str, str], Row] = {}
+    rows: dict[tuple[str, int, str, str], ModelRow] = {}
     first = None
     for record in records:
         first = first or record
@@ -73,7 +73,7 @@ def gather_rows(records: Iterable[Record]) -> list[Row]:
         mask = "" if record.kind == "dense" else PurePosixPath(record.name).parent.name
         variant = _variant(record)
         key = encoder, KINDS.index(record.kind), variant, mask
-        row = rows.setdefault(key, Row(encoder, record.kind, mask, variant, {}))
+        row = rows.setdefault(key, ModelRow(encoder, record.kind, mask, variant, {}))
         for other in row.runs.values():
             refuse_difference(other, record, OF_A_ROW)
             if _sizes(other) != _sizes(record):

@@ -5,20 +5,20 @@ import io
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from mt_dnn.reports.comparison import Comparison, Scores
+from mt_dnn.reports.comparison import Comparison, SeedScores
 from mt_dnn.reports.page import Columns
 from mt_dnn.reports.points import Point, Transition, mean, spread
 
 
 @dataclass(frozen=True)
-class Line:
+class CsvRow:
     """One metric of a Point: its `values`; `to_dense`: the comparison with the dense model, if it stands here."""
 
     transition: Transition
     point: Point
     dev_set: str
     metric: str
-    values: Scores
+    values: SeedScores
     to_dense: Comparison | None
 
 
@@ -26,7 +26,7 @@ def _digits(value: float | None, scale: int = 100) -> float | str:
     return "" if value is None else float(f"{value / scale:.6g}")
 
 
-def _compared(name: str, scale: int = 100) -> Callable[[Line], float | str]:
+def _compared(name: str, scale: int = 100) -> Callable[[CsvRow], float | str]:
     return lambda line: _digits(getattr(line.to_dense, name), scale) if line.to_dense else ""
 
 
@@ -61,12 +61,12 @@ def to_csv(transitions: Iterable[Transition]) -> str:
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(COLUMNS)
     for transition in transitions:
-        writer.writerows([show(line) for show in COLUMNS.values()] for line in _lines(transition))
+        writer.writerows([show(line) for show in COLUMNS.values()] for line in _rows(transition))
     return file.getvalue()
 
 
-def _lines(transition: Transition) -> Iterator[Line]:
-    """A Line per point and metric, and for the score where that is not the only metric.
+def _rows(transition: Transition) -> Iterator[CsvRow]:
+    """A CsvRow per point and metric, and for the score where that is not the only metric.
 
     The comparison with the dense model stands beside the score.
     """
@@ -79,4 +79,4 @@ def _lines(transition: Transition) -> Iterator[Line]:
             values["held-out rows", transition.score_name] = point.held_out
         for (dev_set, metric), of_seeds in values.items():
             compared = transition.to_dense.get(point) if (dev_set, metric) == score else None
-            yield Line(transition, point, dev_set, metric, of_seeds, compared)
+            yield CsvRow(transition, point, dev_set, metric, of_seeds, compared)

@@ -9,12 +9,12 @@ from mt_dnn.reports.hypotheses import Claim, Finding, Pair, by_level, decide, ov
 from mt_dnn.reports.page import Block, Heading, Table
 from mt_dnn.reports.points import Point, Transition, show
 
-Kind = tuple[str, str | None, tuple[int, int]]  # kind, criterion, (heads, FFNs closed)
+KindAndSize = tuple[str, str | None, tuple[int, int]]  # kind, criterion, (heads, FFNs closed)
 
 
 def transfer_section(transitions: Sequence[Transition]) -> Iterator[Block]:
     """Yield the blocks of the section; none where no task was trained under another task's ticket."""
-    kinds = sorted({_kind(point) for transition in transitions for point in transition.foreign}, key=str)
+    kinds = sorted({_kind_and_size(point) for transition in transitions for point in transition.foreign}, key=str)
     if not kinds:
         return
     yield Heading("Do tickets transfer?")
@@ -28,16 +28,21 @@ def transfer_findings(transitions: Sequence[Transition]) -> list[Finding]:
     return decide(CLAIMS, transitions) if any(transition.foreign for transition in transitions) else []
 
 
-def _kind(point: Point) -> Kind:
+def _kind_and_size(point: Point) -> KindAndSize:
     return point.kind, point.criterion, point.level
 
 
-def _matrices(transitions: Sequence[Transition], kind: Kind) -> Iterator[Block]:
+def _matrices(transitions: Sequence[Transition], kind: KindAndSize) -> Iterator[Block]:
     """Two tables of tasks and whose tickets they were trained under: scores, and differences to their own tickets."""
     name, criterion, (heads, ffns) = kind
-    rows = [transition for transition in transitions if any(_kind(point) == kind for point in transition.foreign)]
+    rows = [
+        transition for transition in transitions if any(_kind_and_size(point) == kind for point in transition.foreign)
+    ]
     points = {
-        (transition, point.owner): point for transition in rows for point in transition.points if _kind(point) == kind
+        (transition, point.owner): point
+        for transition in rows
+        for point in transition.points
+        if _kind_and_size(point) == kind
     }
     owners = sorted({owner for _, owner in points})
     by = f" by {criterion}" if criterion else ""
@@ -82,11 +87,11 @@ def _cell(comparison: Comparison | None) -> str:
 
 def _own_and_foreign(transition: Transition) -> tuple[Pair, str]:
     """For each seed the mean score of its own tickets, and of other tasks' tickets of the same kinds and sizes."""
-    own = {_kind(point): point for point in transition.own}
+    own = {_kind_and_size(point): point for point in transition.own}
     both = {
-        (point.owner, *_kind(point)): (own[_kind(point)], point)
+        (point.owner, *_kind_and_size(point)): (own[_kind_and_size(point)], point)
         for point in transition.foreign
-        if point.kind == "winning" and _kind(point) in own
+        if point.kind == "winning" and _kind_and_size(point) in own
     }
     found, items = over_items(both, "no winning tickets of its own and of other tasks that share size and seed")
     return found, _how(items)
@@ -96,7 +101,7 @@ def _foreign_and_random(transition: Transition) -> tuple[Pair, str]:
     """For each seed the mean score of other tasks' winning tickets, and of random ones of the same sizes."""
     control = by_level(transition.of_kind("random"))
     both = {
-        (point.owner, *_kind(point)): (point, control[point.level])
+        (point.owner, *_kind_and_size(point)): (point, control[point.level])
         for point in transition.foreign
         if point.kind == "winning" and point.level in control
     }

@@ -15,7 +15,7 @@ from data_utils.run_folder import RunFolder
 from mt_dnn.runtime.distributed import on_main_process
 from mt_dnn.runtime.log import print_line
 
-SECONDS = 2  # between two attempts to get the lock
+RETRY_SECONDS = 2  # between two attempts to get the lock
 
 
 @contextlib.contextmanager
@@ -51,6 +51,6 @@ def locked(files: RunFolder, wait: bool = False) -> Iterator[bool]:
         if wait and not got:
             print_line(f"{files.folder}: another process does this run; waiting for it")
             while not got:
-                time.sleep(SECONDS)  # in every process of a group: none may wait long for a message of another
+                time.sleep(RETRY_SECONDS)  # in every process of a group: none may wait long for a message of another
                 got = on_main_process(claim)
         yield got

@@ -15,7 +15,7 @@ from mt_dnn.run_config import differs
 from mt_dnn.tickets.criteria import criterion_named
 from mt_dnn.tickets.masks import Mask, read_mask, write_mask
 from mt_dnn.tickets.scores import SCORE_ANEW, read_importance
-from mt_dnn.tickets.ticket import DENSE, RANKINGS, choose, counts_at, rankings
+from mt_dnn.tickets.ticket import DENSE, TICKET_KINDS, choose, counts_at, rankings
 
 
 def write_masks(files: RunFolder, options: MaskOptions, made_from: dict[str, Any]) -> list[Path]:
@@ -48,7 +48,7 @@ def write_masks(files: RunFolder, options: MaskOptions, made_from: dict[str, Any
     written = [files.mask("dense", 0, 0)]
     write_mask(written[0], Mask("dense", model, {task: DENSE}, common))
     for kind, ranking in rankings(heads, ffns, seed, task).items():
-        source, criterion = (by_scores, options.criterion) if RANKINGS[kind].by_scores else (at_random, None)
+        source, criterion = (by_scores, options.criterion) if TICKET_KINDS[kind].by_scores else (at_random, None)
         _remove_others(
             files.mask(kind, 0, 0, criterion).parent, {*source.values(), *([as_before] if criterion else [])}
         )

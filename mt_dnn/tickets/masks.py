@@ -40,9 +40,9 @@ from data_utils.errors import UserError
 from data_utils.json_file import read_json, write_json
 from data_utils.run_folder import DEFAULT_CRITERION, by_criterion
 from data_utils.tasks import NAME
-from mt_dnn.tickets.ticket import DENSE, RANKINGS, Shape, Ticket
+from mt_dnn.tickets.ticket import DENSE, TICKET_KINDS, Shape, Ticket
 
-KINDS = ("dense", *RANKINGS)
+KINDS = ("dense", *TICKET_KINDS)
 SIZES = [field.name for field in dataclasses.fields(Shape)]
 MODEL = fields({"name": TEXT, **dict.fromkeys(SIZES, integer(1))})
 SOURCE = fields(  # of one task's ticket
@@ -91,7 +91,7 @@ class Mask:
 
         Masks do not name it that were made when there was one criterion.
         """
-        if self.kind not in RANKINGS or not RANKINGS[self.kind].by_scores or self.tickets[task] == DENSE:
+        if self.kind not in TICKET_KINDS or not TICKET_KINDS[self.kind].by_scores or self.tickets[task] == DENSE:
             return None
         return self.provenance_of(task).get("criterion") or DEFAULT_CRITERION
 

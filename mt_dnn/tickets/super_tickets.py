@@ -18,7 +18,7 @@ from data_utils.run_folder import DEFAULT_CRITERION, RunFolder
 from data_utils.tasks import NAME
 from data_utils.yaml_file import read_yaml
 from mt_dnn.tickets.masks import Mask, read_mask, unknown_holdout
-from mt_dnn.tickets.ticket import RANKINGS, average_counts, remaining_weights, remaining_weights_at
+from mt_dnn.tickets.ticket import TICKET_KINDS, average_counts, remaining_weights, remaining_weights_at
 
 ENTRY = either(
     fields({"heads": integer(0), "ffns": integer(0)}, optional={"criterion": TEXT}),
@@ -63,7 +63,7 @@ def merge_masks(checkpoints: Path, super_tickets: dict[str, SuperTicket], kind: 
     masks, paths = {}, {}
     for task, wanted in super_tickets.items():
         kind_here = kind if wanted.heads or wanted.ffns else "dense"
-        criterion = wanted.criterion if kind_here in RANKINGS and RANKINGS[kind_here].by_scores else None
+        criterion = wanted.criterion if kind_here in TICKET_KINDS and TICKET_KINDS[kind_here].by_scores else None
         path = paths[task] = RunFolder(checkpoints / task).mask(kind_here, wanted.heads, wanted.ffns, criterion)
         if not path.is_file():
             raise UserError(

@@ -168,7 +168,7 @@ def losing(scores: Scores, rng: np.random.Generator) -> Scores:
 
 
 @dataclass(frozen=True)
-class Kind:
+class TicketKind:
     """`rank`: from the importance scores (or from random numbers) to the scores whose lowest units are closed.
 
     `by_scores`: whether tickets of this kind depend on the importance scores, and so on the criterion.
@@ -178,10 +178,10 @@ class Kind:
     by_scores: bool = True
 
 
-RANKINGS = {
-    "winning": Kind(winning),
-    "random": Kind(random, by_scores=False),
-    "losing": Kind(losing),
+TICKET_KINDS = {
+    "winning": TicketKind(winning),
+    "random": TicketKind(random, by_scores=False),
+    "losing": TicketKind(losing),
 }
 
 
@@ -192,4 +192,6 @@ def rankings(head_scores: np.ndarray, ffn_scores: np.ndarray, seed: int, task: s
     the same ones.
     """
     scores = np.asarray(head_scores), np.asarray(ffn_scores)
-    return {kind: entry.rank(scores, np.random.default_rng([seed, *task.encode()])) for kind, entry in RANKINGS.items()}
+    return {
+        kind: entry.rank(scores, np.random.default_rng([seed, *task.encode()])) for kind, entry in TICKET_KINDS.items()
+    }

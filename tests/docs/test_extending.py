@@ -107,6 +107,19 @@ def test_the_new_task_runs_from_rows_to_the_report(extended, encoder):
 
 
 @pytest.mark.slow
+def test_the_new_kind_of_task_and_the_new_column_run_from_rows_to_the_report(extended, encoder):
+    toy.write_stsb(extended / "data/glue")
+    assert "stsb (score: mean of pearson and spearman" in follow(extended, "A new kind of task")
+    folder = extended / "checkpoints/extending/stsb"
+    tasks = json.loads((folder / "model/tasks.json").read_text())
+    assert tasks["tasks"]["stsb"]["kind"] == "robust_regression"
+    predicted = list(csv.DictReader(open(folder / "dev_predictions.tsv"), delimiter="\t"))
+    assert np.corrcoef(*([float(row[name]) for row in predicted] for name in ("label", "prediction")))[0, 1] != 0
+    (header,) = {line for line in (folder / "report.md").read_text().splitlines() if "| s/epoch |" in line}
+    assert "| s/epoch | speed |" in header
+
+
+@pytest.mark.slow
 def test_the_new_family_passes_the_tests_of_families(extended):
     printed = call(extended, sys.executable, "-m", "pytest", "-q", "tests/encoders", "tests/tickets", "-k", "camembert")
     assert " passed" in printed or "." in printed

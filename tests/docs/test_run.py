@@ -133,7 +133,7 @@ def test_the_log_on_the_page_looks_as_one_that_is_written(walked):
 
 
 def test_exports_and_predictions_run_as_the_page_says(walked, reader, monkeypatch):
-    monkeypatch.setattr("mt_dnn.export.export_table.SECONDS", 0.01)
+    monkeypatch.setattr("mt_dnn.export.export_table.TIMING_SECONDS", 0.01)
     run = next(command for command in commands_of("exports_and_predictions.md", "python -m mt_dnn.export"))[3]
     (walked / run).parent.mkdir(parents=True)
     (walked / run).symlink_to(walked / "out/rte")

@@ -20,7 +20,7 @@ from mt_dnn.model import count_parameters, load_model
 from mt_dnn.tickets.criteria import CRITERIA
 from mt_dnn.tickets.masks import read_mask
 from mt_dnn.tickets.scores import fingerprint
-from mt_dnn.tickets.ticket import RANKINGS
+from mt_dnn.tickets.ticket import TICKET_KINDS
 from mt_dnn.training.evaluate import measure, predict
 
 # ---- train.py ----
@@ -91,7 +91,7 @@ def test_masks_have_all_kinds_and_levels(fine_tuned):
         "dense/heads_0_ffns_0.json",
         *(
             f"{kind}/{name}.json"
-            for kind in RANKINGS
+            for kind in TICKET_KINDS
             for name in ("heads_2_ffns_0", "heads_6_ffns_1", "heads_9_ffns_1")
         ),
     }

@@ -12,7 +12,7 @@ from mt_dnn.flags.commands import MaskOptions
 from mt_dnn.tickets.make_masks import write_masks
 from mt_dnn.tickets.masks import read_mask
 from mt_dnn.tickets.scores import fingerprint, write_importance
-from mt_dnn.tickets.ticket import RANKINGS
+from mt_dnn.tickets.ticket import TICKET_KINDS
 
 MODEL = {"name": "tiny", "layers": 3, "heads": 4, "hidden": 32, "intermediate": 48, "parameters": 20000}
 
@@ -57,7 +57,7 @@ def test_masks_of_two_criteria_lie_beside_each_other_and_random_ones_are_shared(
     scored(tmp_path, "loss", seed=1, shift=-0.5)
     write(files, "loss")
     name = "heads_6_ffns_1.json"
-    by_scores = {f"{kind}/{name}" for kind, entry in RANKINGS.items() if entry.by_scores}
+    by_scores = {f"{kind}/{name}" for kind, entry in TICKET_KINDS.items() if entry.by_scores}
     assert by_scores >= {f"winning/{name}", f"losing/{name}"}
     assert set(first) == {"dense/heads_0_ffns_0.json", f"random/{name}", *by_scores}
     assert {**masks(files), **first} == masks(files)
