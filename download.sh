@@ -20,21 +20,31 @@ HUB_URL=${HF_ENDPOINT:-https://huggingface.co}
 TASKS="cola sst mrpc stsb qqp mnli qnli rte wnli ax snli scitail"
 DIR=${1:-data}
 case " $TASKS -h --help " in *" $DIR "*)
-    echo "usage: sh download.sh [DIR] [NAME...]    DIR: a folder, such as data; NAME: some of $TASKS, or an encoder's hub name" >&2
+    echo "usage: sh download.sh [DIR] [NAME...]    DIR: a folder, such as data;" \
+        "NAME: some of $TASKS, or an encoder's hub name" >&2
     exit 2
 esac
 [ $# -eq 0 ] || shift
 [ $# -gt 0 ] || set -- $TASKS bert-base-uncased
 command -v curl >/dev/null || { echo "download.sh: error: no curl found, expected it to download" >&2; exit 2; }
-PYTHON=$(command -v python3 || command -v python) || { echo "download.sh: error: no python3 found, expected one to unpack archives" >&2; exit 2; }
+PYTHON=$(command -v python3 || command -v python) || {
+    echo "download.sh: error: no python3 found, expected one to unpack archives" >&2
+    exit 2
+}
 
 main() {
     failed=""
     for name in "$@"; do
         get "$name" || failed="$failed $name"
     done
-    [ -z "$failed" ] || { echo "download.sh: not complete:$failed; the reasons stand above. Run the same command again to go on." >&2; exit 1; }
+    [ -z "$failed" ] && return
+    echo "download.sh: not complete:$failed; the reasons stand above. Run the same command again to go on." >&2
+    exit 1
 }
+
+MNLI_FILES="train.tsv dev_matched.tsv dev_mismatched.tsv test_matched.tsv test_mismatched.tsv"
+SNLI_FILES="snli_1.0_train.txt snli_1.0_dev.txt snli_1.0_test.txt"
+SCITAIL_FILES="scitail_1.0_train.tsv scitail_1.0_dev.tsv scitail_1.0_test.tsv"
 
 # get NAME: where each thing comes from, and which files it must bring. What fails must say so by its
 # status, command by command: below a `||` the shell does not end at a failure by itself.
@@ -44,12 +54,12 @@ get() {
         sst)     archive "$GLUE_URL/SST-2.zip"           SST-2   SST-2  "train.tsv dev.tsv test.tsv" ;;
         stsb)    archive "$GLUE_URL/STS-B.zip"           STS-B   STS-B  "train.tsv dev.tsv test.tsv" ;;
         qqp)     archive "$GLUE_URL/QQP-clean.zip"       QQP     QQP    "train.tsv dev.tsv test.tsv" ;;
-        mnli)    archive "$GLUE_URL/MNLI.zip"            MNLI    MNLI   "train.tsv dev_matched.tsv dev_mismatched.tsv test_matched.tsv test_mismatched.tsv" && get ax ;;
+        mnli)    archive "$GLUE_URL/MNLI.zip"            MNLI    MNLI   "$MNLI_FILES" && get ax ;;
         qnli)    archive "$GLUE_URL/QNLIv2.zip"          QNLI    QNLI   "train.tsv dev.tsv test.tsv" ;;
         rte)     archive "$GLUE_URL/RTE.zip"             RTE     RTE    "train.tsv dev.tsv test.tsv" ;;
         wnli)    archive "$GLUE_URL/WNLI.zip"            WNLI    WNLI   "train.tsv dev.tsv test.tsv" ;;
-        snli)    archive "$SNLI_URL/snli_1.0.zip"        SNLI    snli_1.0 "snli_1.0_train.txt snli_1.0_dev.txt snli_1.0_test.txt" ;;
-        scitail) archive "$SCITAIL_URL/SciTailV1.1.zip"  SciTail SciTailV1.1/tsv_format "scitail_1.0_train.tsv scitail_1.0_dev.tsv scitail_1.0_test.tsv" ;;
+        snli)    archive "$SNLI_URL/snli_1.0.zip"        SNLI    snli_1.0 "$SNLI_FILES" ;;
+        scitail) archive "$SCITAIL_URL/SciTailV1.1.zip"  SciTail SciTailV1.1/tsv_format "$SCITAIL_FILES" ;;
         mrpc)    mrpc ;;
         ax)      plain "$GLUE_URL/AX.tsv" "$DIR/glue/AX/AX.tsv" ;;
         *)       encoder "$1" ;;
@@ -71,7 +81,7 @@ fetch() {
     bar="-sS"; if [ -t 2 ]; then bar="--progress-bar"; fi
     status=0
     curl -fL $bar --retry 2 -C - -o "$2.part" "$1" || status=$?
-    case $status in 22 | 33 | 36)  # the server does not go on there: the part may be whole, damaged, or of an older file
+    case $status in 22 | 33 | 36)  # the server does not go on there: the part may be whole, damaged, or older
         if [ -e "$2.part" ]; then
             rm "$2.part"
             status=0
@@ -83,13 +93,15 @@ fetch() {
 
 # by_hand URL FOLDER "FILES": what to do where the network does not help.
 by_hand() {
-    echo "download.sh: error: $1: no usable download; by hand: get it in another way and put $(echo "$3" | sed 's/ /, /g') into $2" >&2
+    echo "download.sh: error: $1: no usable download; by hand: get it in another way and put" \
+        "$(echo "$3" | sed 's/ /, /g') into $2" >&2
     return 1
 }
 
 # plain URL FILE: a file as it is.
 plain() {
-    in_place "$(dirname "$2")" "$(basename "$2")" || fetch "$1" "$2" || by_hand "$1" "$(dirname "$2")" "$(basename "$2")"
+    folder=$(dirname "$2") file=$(basename "$2")
+    in_place "$folder" "$file" || fetch "$1" "$2" || by_hand "$1" "$folder" "$file"
 }
 
 # archive URL FOLDER INSIDE "FILES": the FILES of a zip archive, below INSIDE there, as DIR/glue/FOLDER.

@@ -3,32 +3,36 @@ set -eu
 cd "$(dirname "$0")"
 while [ ! -f train.py ]; do cd ..; done
 
+# fail MESSAGE: end with one line.
+fail() { echo "$0: error: $1" >&2; exit 2; }
+
 if [ -f .venv/requirements.installed ]; then   # made by scripts/venv.sh
     PYTHON=.venv/bin/python
 else
-    PYTHON=$(command -v python || command -v python3) || { echo "$0: error: no python found, expected one with the packages of requirements.txt" >&2; exit 2; }
+    PYTHON=$(command -v python || command -v python3) ||
+        fail "no python found, expected one with the packages of requirements.txt"
 fi
 
 # checkpoint NAME: a folder as it is; for a hub name the folder that download.sh made for it, if there is one.
 checkpoint() {
-    if [ ! -d "$1" ] && [ -d "data/encoders/$(basename "$1")" ]; then echo "data/encoders/$(basename "$1")"; else echo "$1"; fi
+    downloaded=data/encoders/$(basename "$1")
+    if [ ! -d "$1" ] && [ -d "$downloaded" ]; then echo "$downloaded"; else echo "$1"; fi
 }
 
 DEVICE=auto
 PROCESSES=1
 
-# use_gpu GPUID: let what is launched run on that GPU; on several (0,1,2,3), with a process on each; or on the CPU (cpu).
+# use_gpu GPUID: let what is launched run on that GPU, on several (0,1,2,3) with a process on each, or on the CPU (cpu).
 use_gpu() {
     if [ $# -ne 1 ]; then
-        echo "usage: $0 GPUID    (a number as nvidia-smi shows it, several as 0,1,2,3, or cpu); hyper-parameters are at the top of the script" >&2
+        echo "usage: $0 GPUID    (a number as nvidia-smi shows it, several as 0,1,2,3, or cpu);" \
+            "hyper-parameters are at the top of the script" >&2
         exit 2
     fi
     case $1 in
         '' | *[!0-9,]* | ,* | *, | *,,*)   # no numbers
-            if [ -n "$(printf ',%s' "$1" | sed 's/,cpu//g')" ]; then
-                echo "$0: error: GPUID '$1', expected a number as nvidia-smi shows it, several as 0,1,2,3, or cpu" >&2
-                exit 2
-            fi
+            [ -z "$(printf ',%s' "$1" | sed 's/,cpu//g')" ] ||
+                fail "GPUID '$1', expected a number as nvidia-smi shows it, several as 0,1,2,3, or cpu"
             DEVICE=cpu ;;
         *) DEVICE=cuda; export CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES="$1" ;;
     esac
@@ -39,7 +43,7 @@ use_gpu() {
 # For several machines put torchrun's flags for that into TORCHRUN.
 launch() {
     if [ "$PROCESSES" -gt 1 ] || [ -n "${TORCHRUN:-}" ]; then
-        export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"   # torchrun's own choice; set here, it prints no warning about it
+        export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"   # torchrun's choice, of which it warns else
         set -- -m mt_dnn.runtime.launch ${TORCHRUN:---standalone} --nproc-per-node "$PROCESSES" "$@"
     fi
     "$PYTHON" "$@"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Domain adaptation: a multi-task model as the starting point for SNLI and SciTail, with few or all of their training rows.
+# Domain adaptation: a multi-task model as the start for SNLI and SciTail, with few or all of their training rows.
 #
 #   ./scripts/domain_adaptation.sh GPUID      (after train_mtdnn.sh)
 TASKS="snli scitail"
@@ -9,7 +9,7 @@ EPOCHS=5
 LEARNING_RATE=5e-5
 BATCH_SIZE=32
 ENCODER=bert-base-uncased        # whose tokenized data to take
-START=checkpoints/$ENCODER/mtdnn/winning/super_tickets/seed_2018/model   # to compare: .../mtdnn/dense/seed_2018/model, or $ENCODER itself
+START=checkpoints/$ENCODER/mtdnn/winning/super_tickets/seed_2018/model   # to compare: below mtdnn/dense
 NAME=tickets_sharing             # of the folder for the results
 . "$(dirname "$0")/steps.sh"   # more settings are at its top; set one above this line to overrule it
 
@@ -19,7 +19,8 @@ for seeds in $SEEDS; do
         for TRAIN_FRACTION in $FRACTIONS; do
             SEEDS=$seeds OUTPUT=$CHECKPOINTS/domain_adaptation/$NAME/$TASK/rows_$TRAIN_FRACTION/seed_$seeds
             fine_tune
-            finished="${finished:-}$TASK, $TRAIN_FRACTION of the rows, seed $seeds: $(sed -n 's/.*finished: \(.*\); see.*/\1/p' "$OUTPUT/log.txt" | tail -n 1)
+            outcome=$(sed -n 's/.*finished: \(.*\); see.*/\1/p' "$OUTPUT/log.txt" | tail -n 1)
+            finished="${finished:-}$TASK, $TRAIN_FRACTION of the rows, seed $seeds: $outcome
 "
         done
     done

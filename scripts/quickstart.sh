@@ -5,7 +5,7 @@
 #   bash scripts/quickstart.sh [GPUID]      (without GPUID on the GPU if there is one, else on the CPU)
 #
 # What is finished is skipped. To start anew, remove checkpoints/quickstart.
-TASK=tweet             # whose phase transition is shown: tweet, movie or amazon (experiments/quickstart/quickstart_task_def.yml)
+TASK=tweet             # whose phase transition is shown: tweet, movie or amazon
 OTHER=amazon           # the task that then shares an encoder with it
 EPOCHS=2
 LEARNING_RATE=5e-4     # ten times BERT-base's: the encoder is small and the updates are few
@@ -23,8 +23,8 @@ if [ $# -gt 0 ]; then use_gpu "$@"; fi
 . scripts/venv.sh
 
 sh experiments/quickstart/fetch.sh
-"$PYTHON" prepro.py --raw_dir data/quickstart --data_dir "$TOKENIZED" --init_checkpoint "$ENCODER" --task_def "$TASK_DEF" \
-    --tasks "$TASK,$OTHER" $PREPRO_FLAGS
+"$PYTHON" prepro.py --raw_dir data/quickstart --data_dir "$TOKENIZED" --init_checkpoint "$ENCODER" \
+    --task_def "$TASK_DEF" --tasks "$TASK,$OTHER" $PREPRO_FLAGS
 
 # The phase transition of both tasks: fine-tune, score, rewind, find the super ticket.
 FIRST=$TASK
@@ -36,7 +36,8 @@ rewind winning
 # Both tasks in one encoder: every task trains the whole of it (MT-DNN), or its super ticket alone (tickets sharing).
 TASK=$FIRST,$OTHER
 SHARED=$CHECKPOINTS/${FIRST}_and_$OTHER
-"$PYTHON" construct_mtl_mask.py --super_tickets "$CHECKPOINTS/$FIRST/super_tickets.yml" "$CHECKPOINTS/$OTHER/super_tickets.yml" \
+"$PYTHON" construct_mtl_mask.py \
+    --super_tickets "$CHECKPOINTS/$FIRST/super_tickets.yml" "$CHECKPOINTS/$OTHER/super_tickets.yml" \
     --checkpoints "$CHECKPOINTS" --output "$SHARED/masks/super_tickets.json"
 for seed in $SEEDS; do
     with_options train.py --do_train --output_dir "$SHARED/dense/seed_$seed" --seed "$seed"
@@ -47,5 +48,6 @@ echo
 "$PYTHON" -m mt_dnn.reports "$CHECKPOINTS/$FIRST"
 echo
 "$PYTHON" -m mt_dnn.reports.multi_task "$SHARED"
-echo "masks:  $CHECKPOINTS/$FIRST/masks/winning/*.json (random, losing); scores: $CHECKPOINTS/$FIRST/importance.json, importance.png"
+echo "masks:  $CHECKPOINTS/$FIRST/masks/winning/*.json (random, losing)"
+echo "scores: $CHECKPOINTS/$FIRST/importance.json, importance.png"
 echo "logs:   $CHECKPOINTS/$FIRST/log.txt, $CHECKPOINTS/$FIRST/rewind/*/*/seed_*/log.txt"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The phase transition of MNLI with few training rows: rewind winning, random and losing tickets found on, and trained on,
-# 1 %, 10 % and 20 % of them.
+# The phase transition of MNLI with few training rows: find tickets on 1 %, 10 % and 20 % of them, and rewind winning,
+# random and losing ones on the same rows.
 #
 #   ./scripts/rewind_mnli_low_resource.sh GPUID
 TASK=mnli

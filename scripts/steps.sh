@@ -1,21 +1,22 @@
 # Sourced by the scripts that take a GPUID: the steps from fine-tuning to rewound tickets.
-# A script sets TASK (several, separated by commas, share one encoder), ENCODER, EPOCHS, LEARNING_RATE, BATCH_SIZE and SEEDS.
+# A script sets TASK (several, with commas between, share one encoder), ENCODER, EPOCHS, LEARNING_RATE, BATCH_SIZE, SEEDS.
 # Several SEEDS are "2018 2019 2020"; for each of them a model is fine-tuned, and its own masks are made and rewound.
 # What a script sets before this file goes before the defaults here.
 command -v use_gpu > /dev/null || . "$(dirname "$0")/common.sh"   # unless a script outside of scripts/ did so before
 
 : "${OPTIMIZER:=adamax}"
-: "${MASK_SPARSITIES:=0.05 0.10 0.15 0.20 0.25 0.30 0.35 0.40 0.45 0.50 0.55 0.60 0.65 0.70 0.75 0.80 0.85 0.90 0.95 1.00}"
+: "${MASK_SPARSITIES:=0.05 0.10 0.15 0.20 0.25 0.30 0.35 0.40 0.45 0.50
+                    0.55 0.60 0.65 0.70 0.75 0.80 0.85 0.90 0.95 1.00}"
 : "${SPARSITIES:=0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8}"   # those that are rewound
 : "${TRAIN_FRACTION:=1.0}"                           # part of the training rows
 : "${HOLDOUT:=0.0}"                                  # part of the training rows held out, to choose the super ticket on
 : "${ENCODER_DROPOUT:=0.1}"
 : "${CRITERION:=example}"                            # of importance: a name in mt_dnn/tickets/criteria.py
 : "${SAVE_MODEL:=no}"                                # yes: keep every rewound model, to export it or to predict with it
-: "${FLAGS:=}"                                       # more flags of train.py and rewind.py, such as "--warmup 0.06 --weight_decay 0"
+: "${FLAGS:=}"                                       # more flags of train.py and rewind.py, such as "--warmup 0.06"
 : "${TRAIN_FLAGS:=}"                                 # flags of train.py alone, such as "--min_heads_per_layer 2"
 : "${REWIND_FLAGS:=}"                                # flags of rewind.py alone, such as "--keep_gates"
-: "${PREPRO_FLAGS:=}"                                # flags of prepro.py, such as "--max_seq_len 128", where a script calls it
+: "${PREPRO_FLAGS:=}"                                # flags of prepro.py, where a script calls it
 : "${START:=$ENCODER}"                               # the weights to start from, where these are not the encoder's own
 : "${TASK_DEF:=experiments/glue/glue_task_def.yml}"
 : "${TOKENIZED:=data/tokenized/$(basename "$ENCODER")}"   # tokenized splits
@@ -23,19 +24,20 @@ command -v use_gpu > /dev/null || . "$(dirname "$0")/common.sh"   # unless a scr
 
 case " $FLAGS $TRAIN_FLAGS" in
     *" --criterion"*)
-        echo "$0: error: --criterion in FLAGS or TRAIN_FLAGS, expected CRITERION=NAME: the folders of masks depend on it" >&2
-        exit 2 ;;
+        fail "--criterion in FLAGS or TRAIN_FLAGS, expected CRITERION=NAME: the folders of masks depend on it" ;;
 esac
 
 # output: the folder of the task.
 output() { echo "${OUTPUT:-$CHECKPOINTS/$TASK}"; }
 
-# with_options COMMAND...: run train.py or rewind.py with everything that both must agree on. FLAGS come last, so they win.
+# with_options COMMAND...: run train.py or rewind.py with everything that both must agree on. FLAGS come last: they win.
 with_options() {
     case $1 in train.py) more=$TRAIN_FLAGS ;; rewind.py) more=$REWIND_FLAGS ;; esac
-    launch "$@" --device "$DEVICE" --data_dir "$TOKENIZED" --task_def "$TASK_DEF" --init_checkpoint "$(checkpoint "$START")" \
-        --train_datasets "$TASK" --holdout "$HOLDOUT" --train_fraction "$TRAIN_FRACTION" --encoder_dropout "$ENCODER_DROPOUT" \
-        --epochs "$EPOCHS" --batch_size "$BATCH_SIZE" --learning_rate "$LEARNING_RATE" --optimizer "$OPTIMIZER" $FLAGS $more
+    launch "$@" --device "$DEVICE" --data_dir "$TOKENIZED" --task_def "$TASK_DEF" \
+        --init_checkpoint "$(checkpoint "$START")" --encoder_dropout "$ENCODER_DROPOUT" \
+        --train_datasets "$TASK" --holdout "$HOLDOUT" --train_fraction "$TRAIN_FRACTION" \
+        --epochs "$EPOCHS" --batch_size "$BATCH_SIZE" --learning_rate "$LEARNING_RATE" --optimizer "$OPTIMIZER" \
+        $FLAGS $more
 }
 
 # fine_tune: fine-tune with the first seed.
@@ -75,7 +77,8 @@ rewind_seed() {
     folder=$(output_of "$seed")
     for kind in "$@"; do shift; set -- "$@" "$(masks "$folder" "$kind")"; done
     if [ "$SAVE_MODEL" = yes ]; then set -- "$@" --save_model; fi
-    with_options rewind.py --parallel runs --masks "$@" --sparsities $SPARSITIES --seeds "$seed" --output_dir "$(output)/rewind"
+    with_options rewind.py --parallel runs --masks "$@" --sparsities $SPARSITIES --seeds "$seed" \
+        --output_dir "$(output)/rewind"
 }
 
 # rewind KIND...: rewind the tickets of these kinds and report. Fine-tunes first where that was not done.

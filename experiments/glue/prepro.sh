@@ -3,11 +3,12 @@
 #
 #   sh experiments/glue/prepro.sh [--tasks TASK,TASK...]      (flags go to prepro.py)
 #
-# Splits that are up to date are skipped. Where files of a task are missing, the others are tokenized; the last line lists
-# what is missing.
+# Splits that are up to date are skipped. Where files of a task are missing, the others are tokenized; the last line
+# lists what is missing.
 ENCODER=bert-base-uncased   # whose tokenizer; a hub name, or a folder below data/encoders
 MAX_SEQ_LEN=512
 FLAGS=""                    # more flags of prepro.py, such as "--skip_bad_rows"
 . "$(dirname "$0")/../../scripts/common.sh"
-"$PYTHON" prepro.py --raw_dir data/glue --data_dir "data/tokenized/$(basename "$ENCODER")" --init_checkpoint "$(checkpoint "$ENCODER")" \
-    --task_def experiments/glue/glue_task_def.yml --max_seq_len "$MAX_SEQ_LEN" $FLAGS "$@"
+"$PYTHON" prepro.py --raw_dir data/glue --data_dir "data/tokenized/$(basename "$ENCODER")" \
+    --init_checkpoint "$(checkpoint "$ENCODER")" --task_def experiments/glue/glue_task_def.yml \
+    --max_seq_len "$MAX_SEQ_LEN" $FLAGS "$@"

@@ -13,6 +13,7 @@ for seed in $ALL_SEEDS; do
             --checkpoints "$RUNS/single/seed_$seed" --kind $kind \
             --output "$RUNS/sharing/masks/seed_$seed/$kind/super_tickets.json"
     done
-    with_options rewind.py --parallel runs --masks "$RUNS/sharing/masks/seed_$seed" --seeds "$seed" --output_dir "$RUNS/sharing"
+    with_options rewind.py --parallel runs --masks "$RUNS/sharing/masks/seed_$seed" --seeds "$seed" \
+        --output_dir "$RUNS/sharing"
     "$PYTHON" -m mt_dnn.reports.multi_task "$RUNS/sharing"
 done

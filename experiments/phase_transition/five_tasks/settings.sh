@@ -39,5 +39,6 @@ fraction_of() {
 # prepare: fetch the encoder and `movie`, and tokenize. The four tasks of GLUE: sh download.sh data mrpc cola stsb sst
 prepare() {
     sh experiments/quickstart/fetch.sh
-    "$PYTHON" prepro.py --raw_dir data --data_dir "$TOKENIZED" --task_def $TASK_DEF --init_checkpoint $START $PREPRO_FLAGS
+    "$PYTHON" prepro.py --raw_dir data --data_dir "$TOKENIZED" --task_def $TASK_DEF --init_checkpoint $START \
+        $PREPRO_FLAGS
 }
