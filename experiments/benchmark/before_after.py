@@ -3,24 +3,18 @@
 Both are benchmark.json of benchmark.py; for the first one, --checkout names a checkout of the earlier commit.
 """
 
-import sys
-from pathlib import Path
-
-# The repository and this folder, wherever this script is called or loaded from.
-sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
-
 from data_utils.door import open_door
 from data_utils.json_file import read_json
 from mt_dnn.flags.parser import Parser
 
 
 def main() -> None:
-    parser = Parser(description=__doc__)
+    parser = Parser(__doc__)
     parser.add_argument("before", help="benchmark.json of the earlier commit")
     parser.add_argument("after", help="benchmark.json of the later commit")
     options = parser.parse_args()
 
-    from table import side_by_side
+    from experiments.benchmark.table import side_by_side
 
     print(side_by_side(*(read_json(path, "a measurement") for path in (options.before, options.after))), end="")
 

@@ -4,11 +4,7 @@ Every number is that of a whole epoch, in a process that has seen none of its ba
 it as benchmark.md, and all numbers as benchmark.json. Texts and weights are made up, with the shapes of real ones.
 """
 
-import sys
 from pathlib import Path
-
-# The repository and this folder, wherever this script is called or loaded from.
-sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
 
 from data_utils.door import open_door
 from data_utils.files import write_whole
@@ -21,7 +17,7 @@ ROWS = {"minilm:rte": (960, 480), "minilm:sst": (1920, 960), "minilm:mnli": (960
 
 
 def main() -> None:
-    parser = Parser(description=__doc__)
+    parser = Parser(__doc__)
     parser.add_argument(
         "--device",
         default="auto",
@@ -56,9 +52,8 @@ def main() -> None:
     )
     options = parser.parse_args()
 
-    from compare import compare, machine
-    from table import to_markdown
-
+    from experiments.benchmark.compare import compare, machine
+    from experiments.benchmark.table import to_markdown
     from mt_dnn.runtime.machine import choose_device
 
     device = choose_device(options.device)

@@ -5,19 +5,14 @@ AdamW.
 """
 
 import argparse
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-# The repository and this folder, wherever this script is called or loaded from.
-sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
-
 import numpy as np
 import torch
 import transformers
-from limit import wait
 from torch.utils.data import Dataset, SequentialSampler
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
@@ -25,6 +20,7 @@ from data_utils.batches import POOL
 from data_utils.json_file import write_json
 from data_utils.tasks import read_tasks
 from data_utils.tokenized import TokenizedSplit
+from experiments.benchmark.limit import wait
 
 BATCH_SIZE, BATCH_SIZE_EVAL = 32, 64  # train.py's defaults
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from commands import ROOT, timed
-from made_up import make_encoder, make_tokenizer, write_texts
 from transformers import PretrainedConfig
 
+from experiments.benchmark.commands import ROOT, timed
+from experiments.benchmark.made_up import make_encoder, make_tokenizer, write_texts
 from mt_dnn.model import describe
 from mt_dnn.tickets.masks import Mask, write_mask
 from mt_dnn.tickets.ticket import Ticket, choose, counts_at
@@ -87,7 +87,7 @@ class ByUs:
         """The same rows by transformers.Trainer: by_trainer.py."""
         output = self.folder / f"{precision}_trainer.json"
         how = ("--output", output, "--precision", precision, "--device", self.device, "--task", TASK)
-        _, peak = timed("experiments/benchmark/by_trainer.py", *how, *self._data("--init_checkpoint"))
+        _, peak = timed("-m", "experiments.benchmark.by_trainer", *how, *self._data("--init_checkpoint"))
         seconds = json.loads(output.read_text())
         return [
             self._measured("fine-tuning, Trainer", precision, seconds["fine-tuning"], self.tokens, peak),

@@ -17,14 +17,14 @@ _PEAK = (
 
 
 def timed(*command: object, checkout: Path = ROOT) -> tuple[float, float]:
-    """Run a Python script of a checkout of this repository; return (seconds, peak memory in MB).
+    """Run a Python script, or `-m` a module, of a checkout of this repository; return (seconds, peak memory in MB).
 
     Raises RunFailed with the script's last line if it fails.
     """
-    script, *arguments = map(str, command)
+    words = list(map(str, command))
     started = time.perf_counter()
     ended = subprocess.run(
-        [sys.executable, "-c", _PEAK, sys.executable, checkout / script, *arguments],
+        [sys.executable, "-c", _PEAK, sys.executable, *words],
         cwd=checkout,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -32,7 +32,7 @@ def timed(*command: object, checkout: Path = ROOT) -> tuple[float, float]:
     )
     *said, peak = ended.stdout.splitlines()
     if ended.returncode:
-        raise RunFailed(f"{checkout / script} {' '.join(arguments)}: {said[-1] if said else ended.returncode}")
+        raise RunFailed(f"{checkout}: {' '.join(words)}: {said[-1] if said else ended.returncode}")
     return time.perf_counter() - started, int(peak) * 1024 / 1e6
 
 
@@ -41,13 +41,13 @@ def seconds_until(text: str, *command: object) -> float:
 
     Raises RunFailed if the command ends without it.
     """
-    script, *arguments = map(str, command)
+    words = list(map(str, command))
     started, line = time.perf_counter(), ""
     with subprocess.Popen(
-        [sys.executable, ROOT / script, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [sys.executable, *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         for line in process.stdout or ():
             if text in line:
                 process.kill()
                 return time.perf_counter() - started
-    raise RunFailed(f"{script} {' '.join(arguments)}: {line.strip()}")
+    raise RunFailed(f"{' '.join(words)}: {line.strip()}")

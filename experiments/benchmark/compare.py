@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import limit
 import torch
 import transformers
-from by_us import ByUs, Measured
-from commands import ROOT
-from made_up import lengths_like, make_config
 
+from experiments.benchmark import limit
+from experiments.benchmark.by_us import ByUs, Measured
+from experiments.benchmark.commands import ROOT
+from experiments.benchmark.made_up import lengths_like, make_config
 from mt_dnn.tickets.ticket import DENSE
 
 TOKENS = {"cpu": 2048, "cuda": 8192}  # of the products whose rate is measured, by device

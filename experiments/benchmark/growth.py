@@ -3,13 +3,9 @@
 Writes growth.json and growth.png. The weights have the shape of MiniLM; weights and texts are made up.
 """
 
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-# The repository and this folder, wherever this script is called or loaded from.
-sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
 
 from data_utils.door import open_door
 from data_utils.files import write_whole
@@ -24,7 +20,7 @@ Growth = dict[str, tuple[list[float], list[float]]]  # what: (x, seconds)
 
 
 def main() -> None:
-    parser = Parser(description=__doc__)
+    parser = Parser(__doc__)
     parser.add_argument(
         "--device",
         default="auto",
@@ -56,10 +52,10 @@ def measure(device_name: str, precision_name: str, repeats: int) -> Growth:
     in all and a ticket at sparsity 0.2 for each task, in one encoder.
     """
     import numpy as np
-    from by_us import random_ticket
-    from made_up import Rows, make_encoder, make_task
 
     from data_utils.run_folder import RunFolder
+    from experiments.benchmark.by_us import random_ticket
+    from experiments.benchmark.made_up import Rows, make_encoder, make_task
     from mt_dnn.flags.training import MachineOptions, OptimizationOptions
     from mt_dnn.model import Model, place_tickets
     from mt_dnn.runtime.machine import choose_device, choose_precision, save_time

@@ -3,13 +3,9 @@
 Prints the numbers and writes them as starts.json. Texts and weights are made up.
 """
 
-import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-
-# The repository and this folder, wherever this script is called or loaded from.
-sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
 
 from data_utils.door import open_door
 from data_utils.json_file import write_json
@@ -27,7 +23,7 @@ DOORS = [
 
 
 def main() -> None:
-    parser = Parser(description=__doc__)
+    parser = Parser(__doc__)
     parser.add_argument("--repeats", type=COUNT, default=3, help="times that each is measured (default: 3)")
     parser.add_argument(
         "--output_dir", default="checkpoints/benchmark", help="folder for starts.json (default: checkpoints/benchmark)"
@@ -42,8 +38,9 @@ def main() -> None:
 def measure(repeats: int) -> dict[str, float]:
     """Return {what: value}: seconds are medians over `repeats`, memory is the largest."""
     import numpy as np
-    from commands import seconds_until, timed
-    from made_up import lengths_like, make_encoder, make_tokenizer, write_texts
+
+    from experiments.benchmark.commands import seconds_until, timed
+    from experiments.benchmark.made_up import lengths_like, make_encoder, make_tokenizer, write_texts
 
     def median(rounds: Iterable[tuple[float, float]]) -> float:
         return float(np.median([seconds for seconds, _ in rounds]))

