@@ -180,6 +180,8 @@ def _tickets(
 ) -> Iterator[Block]:
     yield Heading("What the tickets are")
     found = winning_tickets(transitions)
+    if len({criterion for transition in transitions for criterion in transition.criteria}) > 1:
+        yield Paragraph("Winning tickets by each task's main criterion (the default one where it has runs).")
     if not found:
         yield Paragraph("No winning tickets among the runs, so nothing about what they close.")
     for tickets in found:

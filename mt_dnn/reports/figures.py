@@ -22,7 +22,7 @@ matplotlib.rcParams["text.parse_math"] = False  # a $ in a task's name is no for
 
 COLOURS = {"dense": "#555555", "winning": "#1b7f5c", "random": "#d08a1d", "losing": "#b33a3a"}
 OTHER_COLOURS = ["#3b6fb6", "#8a4fa8", "#c2569a", "#4fa3a5", "#8c6d31", "#a3a32e"]  # of kinds that have none above
-LINES = [("-", "o"), ("--", "s"), ("-.", "^"), (":", "D")]  # line and marker of criteria, the main one first
+LINES, MARKERS = ["-", "--", "-.", ":"], ["o", "s", "^", "D", "v"]  # of criteria, the main one first; 20 pairs
 Style = tuple[str, str, str]  # colour, line, marker
 PANELS_PER_ROW = 3  # panels side by side
 
@@ -52,13 +52,13 @@ def as_png(figure: Figure) -> bytes:
 def styles(transitions: Iterable[Transition]) -> dict[str, Style]:
     """Return {name of a line: Style}: the kind has a colour, the criterion a line and a marker.
 
-    A kind without a colour of its own gets the next of OTHER_COLOURS; criteria take LINES in their order.
+    A kind without a colour of its own gets the next of OTHER_COLOURS; criteria take LINES and MARKERS in their order.
     """
     points = [point for transition in transitions for point in transition.own]
     others = cycle(OTHER_COLOURS)
     colours = {kind: COLOURS.get(kind) or next(others) for kind in dict.fromkeys(point.kind for point in points)}
     criteria = dict.fromkeys(criterion for transition in transitions for criterion in transition.criteria)
-    lines = {None: LINES[0], **dict(zip(criteria, cycle(LINES)))}
+    lines = {None: (LINES[0], MARKERS[0]), **dict(zip(criteria, zip(cycle(LINES), cycle(MARKERS))))}
     return {point.name: (colours[point.kind], *lines[point.criterion]) for point in points}
 
 

@@ -83,6 +83,7 @@ def test_every_line_has_a_style_and_is_drawn(tmp_path):
     (transition,) = transitions_of(tmp_path)
     found = styles([transition])
     assert found.keys() == transition.lines.keys()
+    assert len(set(found.values())) == len(found)
     assert found["winning"][0] == found["winning by loss"][0] and found["winning"][1:] != found["winning by loss"][1:]
     labels = [text.get_text() for text in phase_transitions([transition]).legends[0].get_texts()]
     assert {"dense model", *list(transition.lines)[1:]} <= set(labels)
