@@ -40,14 +40,16 @@ def main() -> int:
     from mt_dnn.runtime.distributed import apart, first_start, on_main_process, process_group
     from mt_dnn.runtime.log import print_line
     from mt_dnn.tickets.find_masks import at_sparsities, find_masks
-    from mt_dnn.tickets.masks import read_mask, refuse_other_model
+    from mt_dnn.tickets.fitting import refuse_other_model, refuse_unfit
+    from mt_dnn.tickets.masks import read_mask
 
     outcome = outcome_options(data, model, optimization)
     masks = {path: read_mask(path) for path in find_masks(options.masks)}
     if options.sparsities:
         masks = at_sparsities(masks, options.sparsities, options.tickets_of or data.train_datasets[0])
-    runs = plan(masks, options, data.train_datasets, outcome)
-    unknown = refuse_unfit(masks, options, data, outcome["encoder_weights"])
+    owners = {task: options.tickets_of or task for task in data.train_datasets}
+    runs = plan(masks, owners, options, outcome)
+    unknown = refuse_unfit(masks, owners, outcome["encoder_weights"], data.holdout)
     with process_group(machine.device, options.parallel):
         for path in unknown:
             print_line(
@@ -74,10 +76,13 @@ def main() -> int:
     return int(failed)
 
 
-def plan(masks: "dict[Path, Mask]", options: RewindOptions, tasks: list[str], outcome: dict[str, Any]) -> "list[Run]":
+def plan(
+    masks: "dict[Path, Mask]", owners: dict[str, str], options: RewindOptions, outcome: dict[str, Any]
+) -> "list[Run]":
     """Return a Run per mask and seed, each in its own folder; raise UserError if two would share one.
 
-    `masks`: by their files; `tasks`: the names of the tasks to train; `outcome`: from outcome_options().
+    `masks`: by their files; `owners`: {task to train: the task whose ticket it trains}; `outcome`: from
+    outcome_options().
 
     Folders are named after kind and criterion, and after what a single task's ticket closes, or the file of a mask for
     several tasks: winning/heads_14_ffns_1/seed_2018, loss/winning/..., tickets_of_mnli/winning/...
@@ -85,7 +90,7 @@ def plan(masks: "dict[Path, Mask]", options: RewindOptions, tasks: list[str], ou
     from mt_dnn.runs.run import Run
     from mt_dnn.tickets.masks import tickets_for
 
-    owners = owners_of(tasks, options)
+    tasks = list(owners)
     others = f"tickets_of_{options.tickets_of}" if options.tickets_of not in (None, *tasks) else ""
     runs, taken = [], {}
     for path, mask in masks.items():
@@ -115,28 +120,6 @@ def plan(masks: "dict[Path, Mask]", options: RewindOptions, tasks: list[str], ou
             for seed in dict.fromkeys(options.seeds)
         ]
     return runs
-
-
-def owners_of(tasks: list[str], options: RewindOptions) -> dict[str, str]:
-    """Return {task: the task whose ticket it trains}."""
-    return {task: options.tickets_of or task for task in tasks}
-
-
-def refuse_unfit(
-    masks: "dict[Path, Mask]", options: RewindOptions, data: DataOptions, encoder_weights: str | None
-) -> list[Path]:
-    """Raise UserError if the tickets to train were chosen in another encoder, or by rows that are to be held out.
-
-    Return the masks that do not say which rows were held out, if any are to be.
-    """
-    from mt_dnn.tickets.masks import refuse_other_holdout, refuse_other_weights, unknown_holdout
-
-    owners = owners_of(data.train_datasets, options)
-    own = [task for task, owner in owners.items() if task == owner]  # other tasks' tickets have seen none of these rows
-    for path, mask in masks.items():
-        refuse_other_weights(mask, path, encoder_weights, owners.values())
-        refuse_other_holdout(mask, path, data.holdout, own)
-    return [path for path, mask in masks.items() if data.holdout and unknown_holdout(mask, own)]
 
 
 if __name__ == "__main__":

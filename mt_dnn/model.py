@@ -23,7 +23,8 @@ from mt_dnn.encoders.encoder import Encoder, TaskModel
 from mt_dnn.encoders.families import encoder_class, refuse_more_layers, takes_token_types
 from mt_dnn.encoders.float32 import Float32Linear, layers_alone_in_autocast
 from mt_dnn.encoders.pretrained import lacks_pooler
-from mt_dnn.tickets.masks import Mask, encoder_name, read_mask, refuse_other_model, saved_mask, tickets_for, write_mask
+from mt_dnn.tickets.fitting import refuse_other_model
+from mt_dnn.tickets.masks import Mask, encoder_name, read_mask, saved_mask, tickets_for, write_mask
 from mt_dnn.tickets.prune import prune
 from mt_dnn.tickets.sharing import SharedTicket, closed_heads_kept
 from mt_dnn.tickets.ticket import DENSE, Shape, Ticket

@@ -185,56 +185,6 @@ def tickets_for(mask: Mask, path: Path, tasks: Iterable[str]) -> dict[str, Ticke
     return {task: mask.tickets[task] for task in tasks}
 
 
-def refuse_other_model(mask: Mask, path: Path, model: dict[str, Any]) -> None:
-    """Raise UserError unless `mask` (read from `path`) was made for the encoder that `model` describes."""
-    differing = [
-        f"{key} {mask.model[key]}, the encoder has {model[key]}"
-        for key in (*SIZES, "name")
-        if mask.model[key] != model[key]
-    ]
-    if differing:
-        raise UserError(
-            f"{path}: made for another model: {'; '.join(differing)}; expected a mask for the encoder, "
-            f"or another {advice('--init_checkpoint')}"
-        )
-
-
-def refuse_other_weights(mask: Mask, path: Path, weights: str | None, tasks: Iterable[str]) -> None:
-    """Raise UserError if tickets of `tasks` in `mask` (read from `path`) were chosen in an encoder with other weights.
-
-    `weights`: from weights_fingerprint(), None where it is not known. Tickets that were drawn at random do not depend
-    on weights.
-    """
-    for task in tasks:
-        made = mask.provenance_of(task).get("encoder_weights", weights)
-        if weights and mask.criterion_of(task) and made != weights:
-            raise UserError(
-                f"{path}: tickets.{task}: chosen in {mask.model['name']} with weights of the SHA-256 {made[:12]}..., "
-                f"those of {advice('--init_checkpoint')} have {weights[:12]}...; take the encoder of the mask, or, if "
-                "you want its tickets in another encoder, remove `encoder_weights` from it"
-            )
-
-
-def unknown_holdout(mask: Mask, tasks: Iterable[str]) -> list[str]:
-    """Return those of `tasks` whose tickets scores chose, while `mask` does not say which rows were held out then."""
-    return [task for task in tasks if mask.criterion_of(task) and "holdout" not in mask.provenance_of(task)]
-
-
-def refuse_other_holdout(mask: Mask, path: Path, holdout: float, tasks: Iterable[str]) -> None:
-    """Raise UserError if training rows that are to be held out helped to choose tickets of `tasks` in `mask`.
-
-    `mask` was read from `path`. Tickets that were drawn at random, and those that close nothing, were not chosen. Masks
-    that do not say it pass: see unknown_holdout().
-    """
-    for task in tasks:
-        made = mask.provenance_of(task).get("holdout", holdout)
-        if holdout and mask.criterion_of(task) and made != holdout:
-            raise UserError(
-                f"{path}: tickets.{task}: made with --holdout {made}, so rows that --holdout {holdout} holds out "
-                f"helped to choose it; make the masks with {advice(f'--holdout {holdout}')}"
-            )
-
-
 def saved_mask(folder: str | Path) -> Path:
     """Return the mask file of a saved model."""
     return Path(folder) / "mask.json"

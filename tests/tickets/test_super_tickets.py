@@ -6,7 +6,8 @@ import pytest
 
 from data_utils.errors import UserError
 from data_utils.run_folder import RunFolder
-from mt_dnn.tickets.masks import Mask, unknown_holdout, write_mask
+from mt_dnn.tickets.fitting import unknown_holdout
+from mt_dnn.tickets.masks import Mask, write_mask
 from mt_dnn.tickets.super_tickets import SuperTicket, merge_masks, read_super_tickets
 from mt_dnn.tickets.ticket import Ticket
 

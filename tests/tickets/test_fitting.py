@@ -1,0 +1,54 @@
+"""A mask that was made for another encoder, or by rows that are to be held out, is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from data_utils.errors import UserError
+from mt_dnn.tickets.fitting import refuse_other_model, refuse_unfit
+from mt_dnn.tickets.masks import Mask
+from mt_dnn.tickets.ticket import DENSE, Ticket
+
+MODEL = {"name": "tiny", "layers": 3, "heads": 4, "hidden": 32, "intermediate": 48, "parameters": 20000}
+PATH = Path("m.json")
+
+
+def mask(kind="winning", task="rte", **provenance):
+    ticket = DENSE if kind == "dense" else Ticket(frozenset({(0, 3)}))
+    return Mask(kind, MODEL, {task: ticket}, provenance)
+
+
+def unfit(mask, owner="rte", weights="0123", holdout=0.1):
+    return refuse_unfit({PATH: mask}, {"rte": owner}, weights, holdout)
+
+
+def test_a_mask_of_another_model_is_refused():
+    refuse_other_model(mask(), PATH, MODEL)
+    for key in MODEL:
+        value = "bert-base-uncased" if key == "name" else 12
+        with pytest.raises(UserError, match=f"m.json: made for another model: {key}"):
+            refuse_other_model(mask(), PATH, {**MODEL, key: value})
+
+
+def test_tickets_that_other_weights_chose_are_refused_where_both_are_known():
+    with pytest.raises(UserError, match="m.json: tickets.rte: chosen in tiny with weights of the SHA-256 4567"):
+        unfit(mask(holdout=0.1, encoder_weights="4567"))
+    assert unfit(mask(holdout=0.1, encoder_weights="0123")) == []
+    assert unfit(mask(holdout=0.1, encoder_weights="4567"), weights=None) == []
+    assert unfit(mask("random", encoder_weights="4567")) == []
+    with pytest.raises(UserError, match="tickets.mnli: chosen in tiny"):
+        unfit(mask(task="mnli", holdout=0.1, encoder_weights="4567"), owner="mnli")
+
+
+def test_tickets_that_saw_rows_to_be_held_out_are_refused_unless_they_are_another_tasks():
+    with pytest.raises(UserError, match="m.json: tickets.rte: made with --holdout 0.0, so rows that --holdout 0.1"):
+        unfit(mask(holdout=0.0))
+    for other in (mask("random", holdout=0.0), mask("dense", holdout=0.0)):
+        assert unfit(other) == []
+    assert unfit(mask(holdout=0.0), holdout=0.0) == []
+    assert unfit(mask(task="mnli", holdout=0.0), owner="mnli") == []
+
+
+def test_a_mask_that_does_not_say_what_was_held_out_is_returned():
+    assert unfit(mask()) == [PATH]
+    assert unfit(mask(), holdout=0.0) == unfit(mask("random")) == unfit(mask(task="mnli"), owner="mnli") == []
