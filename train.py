@@ -44,15 +44,17 @@ def main() -> None:
         keep_model=True,
     )
 
+    made_from = score_options(data, model, masks.criterion, options.seed) if options.do_mask else {}
+
     def what_is_left() -> tuple[bool, bool]:
         """Whether to fine-tune, and whether to score."""
         train = options.do_train and not run.is_finished()
         if options.do_mask and files.result.exists():
-            refuse_other_config(files.folder, read_run_config(files.config), {"holdout": data.holdout})
+            scored_with = {key: made_from[key] for key in ("encoder", "encoder_weights", "holdout")}
+            refuse_other_config(files.folder, read_run_config(files.config), scored_with)
         scores = files.importance(masks.criterion), files.heat_map(masks.criterion)
         return train, options.do_mask and (train or not all(path.exists() for path in scores))
 
-    made_from = score_options(data, model, masks.criterion, options.seed) if options.do_mask else {}
     with process_group(machine.device):
         if any(on_main_process(what_is_left)):
             from mt_dnn.runs.session import Session

@@ -1,7 +1,7 @@
 # Sourced by the scripts that take a GPUID: the steps from fine-tuning to rewound tickets.
-# A script sets TASK (several, with commas between, share one encoder), ENCODER, EPOCHS, LEARNING_RATE, BATCH_SIZE, SEEDS.
+# A script sets TASK, ENCODER, EPOCHS, LEARNING_RATE, BATCH_SIZE and SEEDS. Tasks with commas between share one encoder.
 # Several SEEDS are "2018 2019 2020"; for each of them a model is fine-tuned, and its own masks are made and rewound.
-# What a script sets before this file goes before the defaults here.
+# A variable that a script sets above the line that sources this file keeps its value; the others get the defaults.
 command -v use_gpu > /dev/null || . "$(dirname "$0")/common.sh"   # unless a script outside of scripts/ did so before
 
 : "${OPTIMIZER:=adamax}"

@@ -13,7 +13,7 @@ install() {
 if ! cmp -s requirements.txt .venv/requirements.installed; then
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
         fail "$(python3 --version 2>&1), expected Python 3.11 or newer as python3"
-    python3 -m venv .venv
+    .venv/bin/python -m pip --version > /dev/null 2>&1 || python3 -m venv .venv   # it may be a link to one
     install requirements.txt
 fi
 PYTHON=.venv/bin/python

@@ -17,8 +17,8 @@ DOORS = [
     "train.py",
     "rewind.py",
     "construct_mtl_mask.py",
-    "mt_dnn/reports/__main__.py",
-    "mt_dnn/reports/multi_task.py",
+    "-m mt_dnn.reports",
+    "-m mt_dnn.reports.multi_task",
 ]
 
 
@@ -58,7 +58,9 @@ def measure(repeats: int) -> dict[str, float]:
             task = ("--task_def", folder / f"{name}.yml")
             return timed("prepro.py", "--raw_dir", folder, "--data_dir", folder / data, *task, *encoder)
 
-        found = {f"{door} --help, seconds": median(timed(door, "--help") for _ in range(repeats)) for door in DOORS}
+        found = {
+            f"{door} --help, seconds": median(timed(*door.split(), "--help") for _ in range(repeats)) for door in DOORS
+        }
         rounds = [(prepro("all", f"data_{number}"), prepro("quarter", f"data_{number}")) for number in range(repeats)]
         found["prepro.py, 67349 rows like SST-2's, seconds"] = median(whole for whole, _ in rounds)
         found["prepro.py, 67349 rows like SST-2's, peak MB"] = max(peak for (_, peak), _ in rounds)

@@ -7,8 +7,8 @@
 # lists what is missing.
 ENCODER=bert-base-uncased   # whose tokenizer; a hub name, or a folder below data/encoders
 MAX_SEQ_LEN=512
-FLAGS=""                    # more flags of prepro.py, such as "--skip_bad_rows"
+PREPRO_FLAGS=""             # more flags of prepro.py, such as "--skip_bad_rows"
 . "$(dirname "$0")/../../scripts/common.sh"
 "$PYTHON" prepro.py --raw_dir data/glue --data_dir "data/tokenized/$(basename "$ENCODER")" \
     --init_checkpoint "$(checkpoint "$ENCODER")" --task_def experiments/glue/glue_task_def.yml \
-    --max_seq_len "$MAX_SEQ_LEN" $FLAGS "$@"
+    --max_seq_len "$MAX_SEQ_LEN" $PREPRO_FLAGS "$@"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from data_utils.run_folder import DEFAULT_CRITERION
-from mt_dnn.reports.points import Point, Transition
+from mt_dnn.reports.points import Point, Transition, section_title
 from mt_dnn.reports.records import Record, refuse_difference
 from mt_dnn.tickets.masks import KINDS
 
@@ -51,6 +51,6 @@ def gather(records: Iterable[Record]) -> list[Transition]:
             )
             for (_, owner, _, kind, remaining, heads, ffns), runs in sorted(points.items())
         ]
-        title = f"{task}, {100 * fraction:g} % of the training rows" if tasks.count(task) > 1 else task
+        title = section_title(task, fraction, several=tasks.count(task) > 1)
         transitions.append(Transition(task, title, fraction, made))
     return transitions

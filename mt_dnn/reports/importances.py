@@ -9,6 +9,7 @@ from scipy import stats
 
 from data_utils.check import check, fields, integer
 from data_utils.run_folder import DEFAULT_CRITERION
+from mt_dnn.reports.points import section_title
 from mt_dnn.tickets.scores import check_importance
 
 Importance = tuple[np.ndarray, np.ndarray]  # normalised scores of heads (layers, heads); scores of FFNs (layers,)
@@ -17,14 +18,22 @@ Importance = tuple[np.ndarray, np.ndarray]  # normalised scores of heads (layers
 def by_criterion(scores: Mapping[str, tuple[str, dict]]) -> dict[str, dict[tuple[str, str], Importance]]:
     """Return {criterion: {(task, seed): Importance}} from what read_scores returns, the default criterion first.
 
+    Where a task was scored on several parts of its rows, its name is followed by the part.
+
     Raises UserError, naming the file, for scores that are not as write_importance writes them.
     """
     found: dict[str, dict[tuple[str, str], Importance]] = {}
+    checked = []
     for place, content in scores.values():
         importance = check_importance(content, place)
         check(fields({"seed": integer(0)}, others=True), content, place)
+        checked.append((content, importance, content.get("train_fraction", 1.0)))
+    sections = {(content["task"], fraction) for content, _, fraction in checked}
+    tasks = [task for task, _ in sections]
+    for content, importance, fraction in checked:
         criterion = content.get("criterion", content.get("per", DEFAULT_CRITERION))
-        found.setdefault(criterion, {}).setdefault((content["task"], str(content["seed"])), importance)
+        title = section_title(content["task"], fraction, several=tasks.count(content["task"]) > 1)
+        found.setdefault(criterion, {}).setdefault((title, str(content["seed"])), importance)
     names = sorted(found, key=lambda name: (name != DEFAULT_CRITERION, name))
     return {name: dict(sorted(found[name].items())) for name in names}
 

@@ -197,6 +197,11 @@ class Transition:
         return f"score: mean of {in_words(self.metrics)}" if len(self.metrics) > 1 else self.score_name
 
 
+def section_title(task: str, train_fraction: float, several: bool) -> str:
+    """What a section is called: the task, and the part of its training rows where there are `several`."""
+    return f"{task}, {100 * train_fraction:g} % of the training rows" if several else task
+
+
 def mean(values: Mapping[Any, float]) -> float:
     """Mean of {seed: value}."""
     return statistics.mean(values.values())

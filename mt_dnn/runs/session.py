@@ -15,7 +15,7 @@ from data_utils.checksums import weights_fingerprint
 from data_utils.errors import UserError
 from data_utils.hub import load_tokenizer, take_another
 from data_utils.json_file import write_json
-from data_utils.run_folder import RunFolder
+from data_utils.run_folder import RunFolder, by_criterion
 from data_utils.saved_tasks import SavedTasks
 from data_utils.tasks import Task
 from data_utils.tokenize_split import describe_tokenizer
@@ -227,9 +227,11 @@ class Session:
                 f", {len(task_data.held_out)} held out" if task_data.held_out else "",
                 ", ".join(f"{name} {len(split)} rows" for name, split in task_data.dev.items()),
             )
+            criterion = run.criteria.get(task_data.task.name)
             log.info(
-                "%s ticket: %d of %d heads and %d of %d FFNs closed%s, %.1f %% of the weights remain",
+                "%s ticket%s: %d of %d heads and %d of %d FFNs closed%s, %.1f %% of the weights remain",
                 run.kind,
+                f" by {criterion}" if by_criterion(criterion) else "",
                 len(ticket.heads),
                 shape.layers * shape.heads,
                 len(ticket.ffns),

@@ -134,6 +134,23 @@ def test_rank_correlations_are_spearmans_over_seeds(tmp_path, door):
     assert page.count("Importance by the criterion `") == 3
 
 
+def test_scores_on_several_parts_of_the_rows_are_told_apart(tmp_path):
+    rng = np.random.default_rng(0)
+    for fraction in (0.1, 0.5):
+        for name in ("", "_token")[: 1 + (fraction == 0.5)]:
+            more = {"task": "rte", "seed": 1, "model": MODEL, "checkpoint": "model", "train_fraction": fraction}
+            write_importance(
+                tmp_path / f"rows_{fraction}/importance{name}.json",
+                rng.random((MODEL["layers"], MODEL["heads"])),
+                rng.random(MODEL["layers"]),
+                {**more, "criterion": name[1:] or "example"},
+            )
+    found = by_criterion(read_scores([tmp_path]))
+    parts = [f"rte, {percent} % of the training rows" for percent in (10, 50)]
+    assert [task for task, _ in found["example"]] == parts
+    assert [agreement.task for agreement in agreements(found)] == parts[1:]
+
+
 def test_scores_that_rank_nothing_agree_with_nothing():
     flat, other = (np.ones((2, 3)), np.ones(2)), (np.arange(6.0).reshape(2, 3), np.arange(2.0))
     (found,) = agreements({"a": {("rte", "1"): flat}, "b": {("rte", "1"): other}})
