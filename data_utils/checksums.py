@@ -10,7 +10,7 @@ from pathlib import Path
 from data_utils.errors import UserError
 from data_utils.files import sha256
 
-NAME = "SHA256SUMS"
+SUMS_FILE = "SHA256SUMS"
 
 
 def weights_fingerprint(model: str | Path) -> str | None:
@@ -26,8 +26,8 @@ def weights_fingerprint(model: str | Path) -> str | None:
 
 def write_checksums(folder: Path) -> None:
     """Write the fingerprints of all files in `folder` to its SHA256SUMS."""
-    files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != NAME)
-    (folder / NAME).write_text("".join(f"{sha256(path)}  {path.name}\n" for path in files), encoding="utf-8")
+    files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != SUMS_FILE)
+    (folder / SUMS_FILE).write_text("".join(f"{sha256(path)}  {path.name}\n" for path in files), encoding="utf-8")
 
 
 def refuse_damaged_files(folder: Path) -> None:
@@ -35,7 +35,7 @@ def refuse_damaged_files(folder: Path) -> None:
 
     A model without SHA256SUMS, which an earlier version saved, passes. So does a file that was added later.
     """
-    sums = folder / NAME
+    sums = folder / SUMS_FILE
     if not sums.exists():
         return
     for number, line in enumerate(sums.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
@@ -46,9 +46,9 @@ def refuse_damaged_files(folder: Path) -> None:
             )
         path = folder / found[2]
         if not path.is_file():
-            raise UserError(f"{path}: no such file, expected the one that {NAME} names")
+            raise UserError(f"{path}: no such file, expected the one that {SUMS_FILE} names")
         if sha256(path) != found[1]:
             raise UserError(
-                f"{path}: damaged or changed, expected the file with the fingerprint in {NAME}; copy the model again, "
-                f"or remove {NAME} if you changed the file yourself"
+                f"{path}: damaged or changed, expected the file with the fingerprint in {SUMS_FILE}; "
+                f"copy the model again, or remove {SUMS_FILE} if you changed the file yourself"
             )

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from data_utils.errors import RunFailed, UserError
 
-# torchrun sets all of them. One that is left in a shell from an earlier call does not mean that torchrun started us.
+# torchrun sets all of these. A shell may still hold one of them from an earlier call, so we ask for all.
 TORCHRUN = ("TORCHELASTIC_RUN_ID", "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 

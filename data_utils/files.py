@@ -90,7 +90,10 @@ def _place(path: str | Path) -> Path:
 
 @contextlib.contextmanager
 def folder_for(place: Path) -> Iterator[None]:
-    """Within the block the folder above `place` is there. What was made for it goes after an exception, if empty."""
+    """Within the block the folder above `place` exists.
+
+    After an exception, folders that were made for it are removed if they are empty.
+    """
     made = [folder for folder in place.parents if not folder.exists()]
     make_folder(place.parent)
     try:

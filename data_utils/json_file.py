@@ -136,7 +136,7 @@ def refuse_unusable(content: object) -> None:
             raise Unusable(*TOO_DEEP)
         if isinstance(value, str):
             if any("\ud800" <= letter <= "\udfff" for letter in value):
-                raise Unusable(repr(value[:80]), "text that UTF-8 has (half of a surrogate pair is none)")
+                raise Unusable(repr(value[:80]), "text that UTF-8 can encode (half of a surrogate pair can't be)")
         elif isinstance(value, float):
             _finite(str(value))
         elif type(value) is int:

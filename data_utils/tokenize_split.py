@@ -55,8 +55,8 @@ def up_to_date_header(folder: Path, task: Task, split: str, made_from: dict[str,
     found = header["task"], header["split"]
     if found != (task.name, split) and split_name(*found) == folder.name:
         raise UserError(
-            f"{folder}: split '{found[1]}' of task '{found[0]}', expected to be free for '{split}' of '{task.name}'; "
-            f"rename one of them, or take another {advice('--data_dir')}"
+            f"{folder}: holds split '{found[1]}' of task '{found[0]}', expected '{split}' of '{task.name}' or nothing; "
+            f"rename one of the tasks or splits, or take another {advice('--data_dir')}"
         )
     if found != (task.name, split) or header["made_from"] != made_from:
         return None

@@ -156,10 +156,10 @@ def load_model(
     mask = read_mask(saved_mask(folder))
     with hub_errors(folder, "a saved model", flag=""):
         config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
-        kind, state = encoder_class(config), load_file(folder / "model.safetensors")
+        encoder_type, state = encoder_class(config), load_file(folder / "model.safetensors")
         refuse_more_layers(config, state)
         refuse_integers(weight_types(folder), folder)
-        encoder = kind(config)
+        encoder = encoder_type(config)
     encoder.config._attn_implementation = attention
     encoder.config.name_or_path = mask.model["name"]
     refuse_other_model(mask, saved_mask(folder), describe(encoder))
@@ -182,10 +182,10 @@ def load_model(
 
 def refuse_integers(types: dict[str, str], folder: Path) -> None:
     """Raise UserError if a weight of the model in `folder` is no floating-point number; `types`: of weight_types()."""
-    for name, kind in types.items():
-        if kind not in FLOATS:
+    for name, dtype in types.items():
+        if dtype not in FLOATS:
             raise UserError(
-                f"{folder}/model.safetensors: {name} has the type {kind}, expected floating-point numbers, as saved"
+                f"{folder}/model.safetensors: {name} has the type {dtype}, expected floating-point numbers, as saved"
             )
 
 

@@ -70,7 +70,7 @@ def refuse_other_config(folder: str | Path, saved: dict[str, Any], wanted: dict[
     Where data and encoder lie may differ; what they are is compared by name and fingerprint.
     """
     differing = [
-        f"{key} {saved.get(key)!r}, now {value!r}"
+        _difference(key, saved.get(key), value)
         for key, value in wanted.items()
         if key not in PATHS and differs(key, saved.get(key), value)
     ]
@@ -79,3 +79,11 @@ def refuse_other_config(folder: str | Path, saved: dict[str, Any], wanted: dict[
             f"{folder}: made with {'; '.join(differing)}; give the old values, take another "
             f"{advice('--output_dir')}, or remove that folder to run anew"
         )
+
+
+def _difference(key: str, saved: object, wanted: object) -> str:
+    """Say how an option differs. Splits that differ are named, as fingerprints tell a reader nothing."""
+    if key == "data" and isinstance(saved, dict) and isinstance(wanted, dict):
+        splits = sorted(name for name in wanted if saved.get(name) != wanted[name])
+        return f"other rows, or another tokenization, of {', '.join(splits) or 'other splits'}"
+    return f"{key} {saved!r}, now {wanted!r}"

@@ -43,7 +43,7 @@ use_gpu() {
 # For several machines put torchrun's flags for that into TORCHRUN.
 launch() {
     if [ "$PROCESSES" -gt 1 ] || [ -n "${TORCHRUN:-}" ]; then
-        export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"   # torchrun's choice, of which it warns else
+        export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"   # torchrun would also choose 1, and print a warning
         set -- -m mt_dnn.runtime.launch ${TORCHRUN:---standalone} --nproc-per-node "$PROCESSES" "$@"
     fi
     "$PYTHON" "$@"

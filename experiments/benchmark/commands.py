@@ -9,7 +9,7 @@ from data_utils.errors import RunFailed
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# A process counts the memory that the one it came from had when they parted, so a small one starts what is measured.
+# Linux counts a parent's memory for its child, so a small process starts the one that is measured.
 _PEAK = (
     "import resource, subprocess, sys; status = subprocess.call(sys.argv[1:]); "
     "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(status)"

@@ -13,7 +13,7 @@ class ElectraWithPooler(ElectraModel):
 
     def __init__(self, config: ElectraConfig) -> None:
         super().__init__(config)
-        self.pooler = Pooler(config.hidden_size)
+        self.pooler = ElectraPooler(config.hidden_size)
         self.post_init()
 
     def forward(self, **inputs: Any) -> BaseModelOutputWithPooling:
@@ -21,7 +21,7 @@ class ElectraWithPooler(ElectraModel):
         return BaseModelOutputWithPooling(last_hidden_state=states, pooler_output=self.pooler(states))
 
 
-class Pooler(nn.Module):
+class ElectraPooler(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.dense = nn.Linear(width, width)

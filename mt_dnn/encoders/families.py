@@ -114,8 +114,8 @@ def refuse_other_positions(encoder: Encoder) -> None:
     """Raise UserError if the position table shows that the weights are another family's than the config.json says.
 
     Where positions are counted from the padding token's id on, that row of the table stands for no position and stays
-    zero; elsewhere it is a position like any other. (Weights that were trained with Flax may have numbers there, too,
-    but in row 1: these families' padding token is not 0, as it is in BERT's vocabulary.)
+    zero; elsewhere it is a position like any other. (Checkpoints trained with Flax can have numbers in this row, but
+    only for a padding token of id 1, never 0.)
     """
     config, table = encoder.config, encoder.embeddings.position_embeddings
     row = config.pad_token_id if table.padding_idx is None else table.padding_idx

@@ -72,5 +72,5 @@ def load_encoder(name: str | Path, dropout: float = 0.1, attention: str = "sdpa"
 
 
 def lacks_pooler(encoder: Encoder) -> bool:
-    """Whether an encoder's checkpoint had no pooler: every run then draws its own from its seed, as the task's head."""
+    """Whether the checkpoint had no pooler. Every run then draws one from its seed, as it draws the task's head."""
     return getattr(encoder, "lacks_pooler", False)

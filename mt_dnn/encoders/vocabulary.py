@@ -1,4 +1,4 @@
-"""Saves work on the embedding table: rows that no text uses wait aside; the gradient is zero-filled once per update.
+"""Saves work on the embedding table: rows that no text uses stay out of the training, and its gradient is made once.
 
 A small task uses a third of the table, and the table is half of a small model. A row that no text uses gets no
 gradient: all that an optimizer does to it is decay. So gradients, their norm, the optimizer's state and the checkpoints

@@ -2,9 +2,9 @@
 
 import dataclasses
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -110,7 +110,7 @@ class Classifier:
         """Return what __call__ does, for any number of rows, at least one."""
         return self.task.kind.answers(self.outputs(rows), self.task.labels)
 
-    def outputs(self, rows: Iterable[Row], progress: Callable[[int], Any] = lambda n: None) -> np.ndarray:
+    def outputs(self, rows: Iterable[Row]) -> np.ndarray:
         """Return the outputs, (rows, outputs) float32, for any number of rows.
 
         Tokens lie on the disk meanwhile, so that memory does not grow with the texts.
@@ -119,7 +119,7 @@ class Classifier:
         """
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder) / f"{self.task.name}_input"
-            write_split(place, iter(rows), self.task, "input", self.tokenizer, self.max_seq_len, {}, {}, progress)
+            write_split(place, iter(rows), self.task, "input", self.tokenizer, self.max_seq_len, {}, {}, lambda n: None)
             split, device = TokenizedSplit(folder, self.task, "input"), self.model.device
             tokens = choose_tokens_at_once(0, device) or TOKENS_AT_ONCE
             outputs = predict(self.model, self.task, split, BATCH_SIZE, self.precision, tokens)

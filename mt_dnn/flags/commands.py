@@ -108,7 +108,9 @@ class MergeOptions:
     """Super tickets and output of construct_mtl_mask.py."""
 
     model: str = flag(
-        "base", "BERT-base or BERT-large: whose published super tickets and whose folders", choices=["base", "large"]
+        "base",
+        "BERT-base or BERT-large: sets the defaults of --super_tickets and --checkpoints",
+        choices=["base", "large"],
     )
     super_tickets: list[str] | None = flag(
         None,
@@ -143,7 +145,8 @@ class ExportOptions:
     file_format: str = flag(
         "dense",
         "dense: a checkpoint for plain transformers, in which closed heads and FFNs are zero. compact: a smaller and "
-        "faster one without them, for load_classifier of mt_dnn.classifier. onnx: the compact model for onnxruntime",
+        "faster one without them, for load_classifier of mt_dnn.export.classifier. onnx: the compact model for "
+        "onnxruntime",
         name="format",
         choices=["dense", "compact", "onnx"],
     )

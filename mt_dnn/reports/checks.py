@@ -24,10 +24,10 @@ from mt_dnn.tickets.masks import KINDS, SIZES, closed_units, ticket_from
 
 COUNT, SCORE, FRACTION = integer(0, name="a count"), number(-1, 1, name="a score"), number(0, 1)
 KNOWN_METRICS = one_of(*(metric for kind in TASK_KINDS.values() for metric in kind.metrics))
-SHARES = "accuracy", "f1"  # from 0; the other metrics are correlations
+FROM_ZERO = "accuracy", "f1"  # the other metrics are correlations
 METRICS = both(
     mapping_of(SCORE, KNOWN_METRICS, at_least=1, expected="a score from -1 to 1 by metric"),
-    fields({}, dict.fromkeys(SHARES, number(0, 1, name="a score")), others=True),
+    fields({}, dict.fromkeys(FROM_ZERO, number(0, 1, name="a score")), others=True),
 )
 TASK = fields(
     {
@@ -36,7 +36,13 @@ TASK = fields(
         "remaining_weights": fields({"by_formula": FRACTION}, {"counted": FRACTION}, others=True),
         "dev_sets": mapping_of(integer(1, name="a number of rows"), at_least=1),
     },
-    {"criterion": either(TEXT, NULL), "tickets_of": TEXT, "training_rows": COUNT, "held_out_rows": COUNT},
+    {
+        "task_kind": one_of(*TASK_KINDS),
+        "criterion": either(TEXT, NULL),
+        "tickets_of": TEXT,
+        "training_rows": COUNT,
+        "held_out_rows": COUNT,
+    },
     others=True,
 )
 RESULT = fields(

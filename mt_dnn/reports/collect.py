@@ -51,7 +51,6 @@ def add_runs(collection: "Collection", folders: list[str]) -> int:
     Raises UserError where two folders have the same name, as their runs are told apart by it, and where a run of the
     collection has the name of another one.
     """
-    from mt_dnn.reports.predictions import read_predictions
     from mt_dnn.reports.records import (
         collected_records,
         names_of,
@@ -74,10 +73,10 @@ def add_runs(collection: "Collection", folders: list[str]) -> int:
             with removed_meanwhile(files.result):
                 epochs = [line for _, line in read_json_lines(files.metrics, "metrics of an epoch")]
                 collection.add(record.name, record.options, record.result, record.baseline, epochs)
-                for dev_set, metrics in record.result["dev"].items():
+                for dev_set in record.result["dev"]:
                     file = record.predictions_file(dev_set)
                     if file.exists() and file.stat().st_size <= LARGEST_PREDICTIONS:
-                        collection.add_predictions(dev_set, record.name, read_predictions(file, metrics))
+                        collection.add_predictions(dev_set, record.name, record.predictions(dev_set))
                     else:
                         left_out += 1
             found = True

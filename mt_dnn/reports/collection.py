@@ -1,8 +1,8 @@
 """The records of many runs in one folder: small, for people and for reports. collect.py makes them.
 
-    runs.jsonl            a line per run: its result.json, baseline, and what of its config.json is its own, such as
-                          the tickets; or why it failed
-    options.json          all else in the runs' config.json, without paths: each set of options once, by fingerprint
+    runs.jsonl            a line per run: its result.json, baseline, and the options that differ from run to run, such
+                          as the tickets; or why it failed
+    options.json          the other options of the runs, without paths: each set of options once, by fingerprint
     importance.jsonl      a line per file of importance scores
     metrics.jsonl.gz      a line per run: the lines of its metrics.jsonl, one for each epoch
     predictions/*.tsv.gz  a file per dev set: names of the labels, the labels of the rows, the predictions of every run
@@ -12,7 +12,6 @@ packed.
 """
 
 import gzip
-import hashlib
 import io
 import json
 import zlib
@@ -25,6 +24,8 @@ from data_utils.check import ANYTHING, TEXT, check, either, fields, mapping_of, 
 from data_utils.errors import NoSuchFile, UserError
 from data_utils.files import write_whole
 from data_utils.json_file import parse_json_lines, read_json, read_json_lines, write_json
+from data_utils.task_kinds import TaskKind
+from data_utils.tokenized import fingerprint_of
 from mt_dnn.reports.predictions import Predictions
 
 RUNS, OPTIONS, SCORES = "runs.jsonl", "options.json", "importance.jsonl"
@@ -42,7 +43,7 @@ FINISHED = fields(
 )
 LINE = either(FINISHED, fields({"run": TEXT, "failed": TEXT}), expected=f"{FINISHED.expected}, or run and failed")
 
-Entry = dict[str, Any]
+RecordLine = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,9 @@ class DevSet:
     gold: list[str]
     predicted: dict[str, list[str]]
 
-    def predictions(self, name: str) -> Predictions:
-        """Those of one run."""
-        return Predictions(self.labels, self.gold, self.predicted[name])
+    def predictions(self, name: str, kind: TaskKind) -> Predictions:
+        """Those of one run; `kind`: of its task."""
+        return Predictions(kind, self.labels, self.gold, self.predicted[name])
 
 
 @dataclass
@@ -67,10 +68,10 @@ class Collection:
     """
 
     folder: Path
-    runs: dict[str, Entry] = field(default_factory=dict)
+    runs: dict[str, RecordLine] = field(default_factory=dict)
     options: dict[str, dict[str, Any]] = field(default_factory=dict)
-    scores: dict[str, Entry] = field(default_factory=dict)
-    metrics: dict[str, Entry] = field(default_factory=dict)
+    scores: dict[str, RecordLine] = field(default_factory=dict)
+    metrics: dict[str, RecordLine] = field(default_factory=dict)
     dev_sets: dict[str, DevSet] = field(default_factory=dict)
 
     def options_of(self, name: str) -> dict[str, Any]:
@@ -82,9 +83,9 @@ class Collection:
         self,
         name: str,
         options: Mapping[str, Any],
-        result: Entry,
+        result: RecordLine,
         baseline: dict[str, dict[str, float]],
-        metrics: list[Entry],
+        metrics: list[RecordLine],
     ) -> None:
         """Add a finished run, or replace it: its config.json without paths, result.json, and lines of metrics.jsonl."""
         shared = {key: value for key, value in options.items() if key not in OF_A_RUN}
@@ -151,7 +152,7 @@ def read_collection(folder: Path, whole: bool = False) -> Collection:
 
 
 def _fingerprint(options: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()[:8]
+    return fingerprint_of(options)[:8]
 
 
 def in_order(names: Iterable[str]) -> list[str]:
@@ -159,7 +160,7 @@ def in_order(names: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda name: PurePosixPath(name).parts)
 
 
-def _lines(lines: Mapping[str, Entry]) -> str:
+def _lines(lines: Mapping[str, RecordLine]) -> str:
     return "".join(json.dumps(lines[name], ensure_ascii=False) + "\n" for name in in_order(lines))
 
 

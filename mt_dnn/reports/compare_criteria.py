@@ -52,7 +52,7 @@ def _others(transitions: Sequence[Transition]) -> list[str]:
 
 
 def _claim(criterion: str) -> Claim:
-    words = f"winning tickets by `{criterion}` are above those by `{DEFAULT_CRITERION}`"
+    words = f"its winning tickets are above those by `{DEFAULT_CRITERION}`"
     return Claim(f"criterion {criterion}", words, _against_default(criterion))
 
 

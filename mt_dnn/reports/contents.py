@@ -64,8 +64,8 @@ def _overview(transitions: Sequence[Transition], failed: Sequence[Failure]) -> I
         OVERVIEW | held_out,
         transitions,
         "Numbers are means over seeds ± their standard deviation, in points: 100 times the metric. The baseline gives "
-        "every row the most frequent label, or the mean. Tickets stand by their remaining weights, and the heads + "
-        "FFNs that they close. The dev score of a super ticket is biased upwards where it was chosen on dev, as the "
+        "every row the most frequent label, or the mean. A ticket is shown as its remaining weights, and how many "
+        "heads + FFNs it closes. The dev score of a super ticket is biased upwards where it was chosen on dev, as the "
         "best of several, and unbiased where it was chosen on held-out rows." + _about_criteria(transitions),
     )
     if len(transitions) > 1:

@@ -71,8 +71,8 @@ def baseline_line(transition: Transition, baseline: Baseline) -> str:
         return f"{line}; the dense model is better"
     errors = ", ".join(f"{name} {baseline.errors[key]:.1f}" for name, key in transition.metrics.items())
     return (
-        f"{line}; the dense model is not better by more than the sampling error ({errors}), so there is no phase "
-        "boundary and no super ticket: train it longer, on more rows, or at another learning rate"
+        f"{line}; the dense model is not better by more than the baseline's sampling error ({errors}), so there is no "
+        "phase boundary and no super ticket: train it longer, on more rows, or at another learning rate"
     )
 
 
@@ -140,7 +140,9 @@ def noise_lines(transition: Transition) -> Iterator[str]:
         for name, pick, sign in (("largest gain", max, 1), ("largest fall", min, -1)):
             point = pick(compared, key=lambda point: compared[point].difference or 0)
             comparison = compared[point]
-            if sign * (comparison.difference or 0) > ALIKE:
+            if sign * (comparison.difference or 0) > ALIKE and comparison.corrected is None:
+                yield f"{name}: {difference(comparison)} at {point.weights}; no test, as {comparison.why}"
+            elif sign * (comparison.difference or 0) > ALIKE:
                 verdict = f"{'' if comparison.distinguishable else 'not '}distinguishable from noise"
                 yield f"{name}: {difference(comparison)} at {point.weights}, {_tests(comparison)}: {verdict}"
             else:

@@ -6,10 +6,9 @@ from typing import TypeVar
 
 from mt_dnn.reports.choice import best
 from mt_dnn.reports.comparison import Comparison, SeedScores, compare, corrected
-from mt_dnn.reports.points import Point, Transition
+from mt_dnn.reports.points import Level, Point, Transition
 
 Item = TypeVar("Item", bound=Hashable)
-Level = tuple[int, int]  # (heads, FFNs closed)
 Pair = tuple[SeedScores, SeedScores]  # {seed: score}, of what should be above and of what should be below
 
 
@@ -81,8 +80,8 @@ def over_tasks(pairs: Mapping[str, Pair]) -> Pair:
 def complete(available: Mapping[int, Collection[Item]]) -> tuple[list[int], list[Item]]:
     """Return the seeds and the items to compare them on, from {seed: items that it has}.
 
-    Every seed must have every item. Where seeds differ in what they have, the items of one of them are taken so that
-    most runs remain; of equals, those with more seeds.
+    Every seed must have every item. If seeds have different items, the items of the seed that keeps most runs are
+    taken; of equals, the choice with more seeds.
     """
     choices = [
         (seeds, list(items))
@@ -123,8 +122,8 @@ def sizes(levels: Iterable[Level]) -> str:
 def chosen_and_dense(transition: Transition) -> tuple[Pair, str]:
     """H1: for each seed the winning ticket of the size that the other seeds choose on their held-out rows.
 
-    Chosen on its own held-out rows, the best of several runs would be above the dense model by its luck in training
-    alone. With one seed there are no others, and no test; it chooses itself.
+    If a seed chose by its own held-out rows, it would pick its luckiest run. With one seed there is no other, so it
+    chooses itself and there is no test.
     """
     dense, winning = transition.dense, [point for point in transition.of_kind("winning") if point.held_out]
     if not dense:

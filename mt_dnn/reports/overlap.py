@@ -7,10 +7,8 @@ from itertools import combinations, product
 import numpy as np
 from scipy import stats
 
-from mt_dnn.reports.points import Transition
+from mt_dnn.reports.points import Level, Transition
 from mt_dnn.tickets.ticket import Ticket
-
-Level = tuple[int, int]  # (heads closed, FFNs closed)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from mt_dnn.reports.baseline import Baseline, baseline_of
 from mt_dnn.reports.comparison import Comparison, SeedScores, compare_family
 from mt_dnn.reports.records import Record
 
+Level = tuple[int, int]  # a ticket's size: (heads closed, FFNs closed)
+
 
 @dataclass(eq=False)
 class Point:
@@ -39,7 +41,7 @@ class Point:
         return self.kind + criterion + (f" of {self.owner}" if self.owner != self.task else "")
 
     @property
-    def level(self) -> tuple[int, int]:
+    def level(self) -> Level:
         """(heads closed, FFNs closed)."""
         return self.heads, self.ffns
 
@@ -93,7 +95,7 @@ class Transition:
     """The phase transition of one task, trained on one part of its rows.
 
     `title`: the task, and the part where there are several; `train_fraction`: the part; `points`: the dense model
-    first, then line by line with ever fewer weights; tickets of other criteria and of other tasks come last.
+    first, then the points of each line, from most weights to fewest; other criteria and other tasks' tickets come last.
     """
 
     task: str
@@ -129,7 +131,7 @@ class Transition:
 
     @property
     def lines(self) -> dict[str, list[Point]]:
-        """{name of the points: [Point]}: those that one line of the figure joins, the dense model first."""
+        """{name: [Point]}: the points of one line in the figure, the dense model first."""
         lines: dict[str, list[Point]] = {}
         for point in self.points:
             lines.setdefault(point.name, []).append(point)

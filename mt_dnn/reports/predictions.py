@@ -15,41 +15,43 @@ from data_utils.task_kinds import TASK_KINDS, BadLabel, TaskKind
 class Predictions:
     """A file of dev predictions.
 
-    `labels`: the names of the classes in the task's order, () where it has none; `gold` and `predicted`: the label and
-    the prediction of every row, as the file writes them.
+    `kind`: of the task; `labels`: the names of the classes in the task's order, () where it has none; `gold` and
+    `predicted`: the label and the prediction of every row, as the file writes them.
     """
 
+    kind: TaskKind
     labels: tuple[str, ...]
     gold: list[str]
     predicted: list[str]
 
     def metrics(self, names: Iterable[str]) -> dict[str, float]:
         """Return {metric: value} of the predictions against the labels."""
-        kind = kind_of(names)
-        return self._compute(kind, names, [kind.parse(field, self.labels) for field in self.predicted])
+        return self._compute(names, [self.kind.parse(field, self.labels) for field in self.predicted])
 
     def baseline(self, names: Iterable[str]) -> dict[str, float]:
         """Return {metric: value} of giving every row the same answer, without a model; see TaskKind.constant."""
-        kind = kind_of(names)
-        return self._compute(kind, names, [kind.constant(self._gold(kind))] * len(self.gold))
+        return self._compute(names, [self.kind.constant(self._gold())] * len(self.gold))
 
-    def _gold(self, kind: TaskKind) -> np.ndarray:
-        return np.array([kind.parse(field, self.labels) for field in self.gold])
+    def _gold(self) -> np.ndarray:
+        return np.array([self.kind.parse(field, self.labels) for field in self.gold])
 
-    def _compute(self, kind: TaskKind, names: Iterable[str], predicted: list[int | float]) -> dict[str, float]:
-        return compute({name: kind.metrics[name] for name in names}, self._gold(kind), np.array(predicted))
+    def _compute(self, names: Iterable[str], predicted: list[int | float]) -> dict[str, float]:
+        return compute({name: self.kind.metrics[name] for name in names}, self._gold(), np.array(predicted))
 
 
-def kind_of(metrics: Iterable[str]) -> TaskKind:
-    """Return the kind of task that has these metrics; raise KeyError if none has."""
+def kind_with(metrics: Iterable[str]) -> TaskKind:
+    """Return the first kind of task that has these metrics: results of earlier versions do not name the kind.
+
+    Raises KeyError if none has.
+    """
     for kind in TASK_KINDS.values():
         if set(metrics) <= kind.metrics.keys():
             return kind
     raise KeyError(f"no kind of task has the metrics {', '.join(metrics)}")
 
 
-def read_predictions(path: Path, metrics: Iterable[str]) -> Predictions:
-    """Read what mt_dnn.training.evaluate.write_predictions wrote for a task with these metrics.
+def read_predictions(path: Path, kind: TaskKind) -> Predictions:
+    """Read what mt_dnn.training.evaluate.write_predictions wrote for a task of this kind.
 
     Raises UserError with file and line if it is not as written there, and FileNotFoundError if there is no such file.
     """
@@ -58,7 +60,7 @@ def read_predictions(path: Path, metrics: Iterable[str]) -> Predictions:
     if header[:3] != ["row", "label", "prediction"] or len(lines) < 2:
         raise UserError(f"{path}:1: not the dev predictions of a run, expected row, label, prediction and more rows")
     labels = tuple(name[2:-1] for name in header[3:] if name.startswith("p(") and name.endswith(")"))
-    read, kind = Predictions(labels, [], []), kind_of(metrics)
+    read = Predictions(kind, labels, [], [])
     for number, line in enumerate(lines[1:], 2):
         cells = line.split("\t")
         if len(cells) != len(header):

@@ -17,9 +17,10 @@ from data_utils.errors import NoSuchFile, UserError
 from data_utils.files import find
 from data_utils.json_file import read_json
 from data_utils.run_folder import DEFAULT_CRITERION, RunFolder
+from data_utils.task_kinds import TASK_KINDS
 from mt_dnn.reports.checks import check_baseline, check_run
 from mt_dnn.reports.collection import RUNS, SCORES, Collection, in_order, read_collection
-from mt_dnn.reports.predictions import read_predictions
+from mt_dnn.reports.predictions import Predictions, kind_with, read_predictions
 from mt_dnn.run_config import PATHS, differs, read_run_config, with_younger_options
 from mt_dnn.tickets.masks import ticket_from
 from mt_dnn.tickets.ticket import Ticket
@@ -81,8 +82,14 @@ class Record:
         found = {}
         for dev_set, metrics in self.result["dev"].items():
             with contextlib.suppress(FileNotFoundError):
-                found[dev_set] = read_predictions(self.predictions_file(dev_set), metrics).baseline(metrics)
+                found[dev_set] = self.predictions(dev_set).baseline(metrics)
         return found
+
+    def predictions(self, dev_set: str) -> Predictions:
+        """Read the predictions of a dev set from the folder of the run; see read_predictions()."""
+        (entry,) = (entry for entry in self.result["tasks"].values() if dev_set in entry["dev_sets"])
+        named = TASK_KINDS.get(entry.get("task_kind"))
+        return read_predictions(self.predictions_file(dev_set), named or kind_with(self.result["dev"][dev_set]))
 
     def predictions_file(self, dev_set: str) -> Path:
         """Where the folder of the run has its predictions of a dev set."""

@@ -29,6 +29,7 @@ def result_of(run: Run, data: Sequence[TaskData], epochs: Sequence[dict[str, Any
         ticket = mask.tickets[name]
         n_heads, n_ffns = ticket.counts
         return {
+            "task_kind": task_data.task.kind.name,
             **run.source_of(name),
             "heads_closed": n_heads,
             "ffns_closed": n_ffns,

@@ -83,7 +83,8 @@ def process_group(device: str, parallel: str = "batches") -> Iterator[None]:
             raise UserError("another process ended, and said why") from None
         raise
     torch.distributed.barrier()  # a process that leaves while another still receives can abort that one
-    torch.distributed.destroy_process_group()  # not after an error: it would wait for the others, who may still wait
+    # Not after an error: it waits for the other processes, and they may be waiting for us.
+    torch.distributed.destroy_process_group()
 
 
 @contextlib.contextmanager

@@ -37,7 +37,7 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
 def choose_tokens_at_once(tokens: int, device: torch.device) -> int | None:
     """Return how many tokens are computed at once, for --tokens_at_once (0: choose); None is all of a batch.
 
-    On a CPU so many that what a layer computes stays in its cache: 2048 is fastest there, and needs little memory.
+    On a CPU it is 2048: a layer's values then stay in the cache, and memory stays small.
     """
     return tokens or (2048 if device.type == "cpu" else None)
 
@@ -50,7 +50,7 @@ def to_device(batch: dict[str, torch.Tensor], device: torch.device) -> dict[str,
 
 
 def save_time() -> None:
-    """Set up the process, before its first computation: what it computes stays the same, but is done sooner.
+    """Make the process faster without changing what it computes. Call it before the first computation.
 
     Memory: C's allocator hands large blocks back to the system as soon as they are free, and every batch has to get
     them anew, page by page. Here it keeps them.

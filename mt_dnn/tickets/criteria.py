@@ -189,6 +189,8 @@ def score(model: TaskModel, data: TaskRows, name: str) -> Scores:
 
     Dropout is off, weights get no gradient, and autocast is not used: the scores are computed in float32. With several
     processes all of them return the same scores.
+
+    Raises ValueError if the criterion does not return a score for every head and FFN.
     """
     criterion = criterion_named(name)
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -197,8 +199,13 @@ def score(model: TaskModel, data: TaskRows, name: str) -> Scores:
     for parameter in trainable:
         parameter.requires_grad_(False)
     try:
-        return criterion.score(model, data.sample(criterion.at_most))
+        heads, ffns = criterion.score(model, data.sample(criterion.at_most))
     finally:
         model.train(was_training)
         for parameter in trainable:
             parameter.requires_grad_(True)
+    config = model.encoder.config
+    expected = (config.num_hidden_layers, config.num_attention_heads), (config.num_hidden_layers,)
+    if (heads.shape, ffns.shape) != expected:
+        raise ValueError(f"criterion {name}: scores of the shapes {heads.shape} and {ffns.shape}, expected {expected}")
+    return heads, ffns

@@ -88,7 +88,10 @@ def _read_scores(
     if (name := importance["model"]["name"]) != found["encoder"]:
         raise UserError(f"{path}: model.name: {name!r}, expected {found['encoder']!r}, the encoder; {SCORE_ANEW}")
     if not criterion_named(criterion).signed and min(heads.min(), ffns.min()) < 0:
-        raise UserError(f"{path}: heads, ffns: a negative score, expected none by this criterion; {SCORE_ANEW}")
+        raise UserError(
+            f"{path}: heads, ffns: a negative score, expected none by this criterion (signed=True in "
+            f"mt_dnn/tickets/criteria.py allows them); {SCORE_ANEW}"
+        )
     return heads, ffns, fingerprint, importance
 
 

@@ -45,8 +45,7 @@ def write_importance(path: Path, heads: np.ndarray, ffns: np.ndarray, made_from:
             )
         if not scores.any():
             raise UserError(
-                f"{path}: all {name} scores are zero, expected some above; "
-                f"the loss does not move with the gates, {NO_MASK}"
+                f"{path}: all {name} scores are zero, expected some above zero; they rank nothing, {NO_MASK}"
             )
     scores = {
         "heads": {"raw": _digits(heads), "normalised": _digits(normalise(heads))},

@@ -57,7 +57,7 @@ def closed_heads_kept(
     of the optimizer's state of these heads are what they were before it. FFNs that all tickets close need no such care:
     they have no gradient, so the optimizer leaves them alone.
 
-    An optimizer corrects the bias of its moments by the number of updates. It counts those of the matrix, not the head.
+    The optimizer's bias correction counts the updates of the whole matrix, also those in which a head was kept.
     """
     ticket = closed_by_all(tickets)
     entries = []

@@ -77,11 +77,6 @@ def parse_sparsity(sparsity: str | float) -> tuple[Fraction, Fraction]:
     return parts[0], parts[-1]
 
 
-def removed_parameters(ticket: Ticket, shape: Shape, biases: bool = True) -> int:
-    """Parameters that go when `ticket` is taken out of an encoder."""
-    return _removed(ticket.counts, shape, biases)
-
-
 def remaining_weights(ticket: Ticket, shape: Shape, biases: bool = False) -> float:
     """Part of the encoder's parameters that remains, from 0 to 1.
 
@@ -93,11 +88,13 @@ def remaining_weights(ticket: Ticket, shape: Shape, biases: bool = False) -> flo
 
 def remaining_weights_at(counts: tuple[int, int], shape: Shape, biases: bool = False) -> float:
     """remaining_weights() of a ticket that closes (heads, FFNs)."""
-    return 1 - _removed(counts, shape, biases) / shape.parameters
+    return 1 - removed_parameters(counts, shape, biases) / shape.parameters
 
 
-def _removed(counts: tuple[int, int], shape: Shape, biases: bool) -> int:
-    """A head has its rows of query, key and value and its columns of the output projection: 4 x d x H weights
+def removed_parameters(counts: tuple[int, int], shape: Shape, biases: bool = True) -> int:
+    """Return how many parameters go when a ticket that closes (heads, FFNs) is taken out of an encoder.
+
+    A head has its rows of query, key and value and its columns of the output projection: 4 x d x H weights
     (d = H / heads) and 3 x d biases. An FFN has 2 x I x H weights and I + H biases."""
     n_heads, n_ffns = counts
     head_size = shape.hidden // shape.heads

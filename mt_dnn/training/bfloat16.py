@@ -23,10 +23,10 @@ class Bfloat16Copies:
         self.model = model
         layers = {f"encoder.encoder.{name}": module for name, module in model.encoder.encoder.named_modules()}
         self.weights = {
-            f"{name}.{kind}": parameter
+            f"{name}.{part}": parameter
             for name, module in layers.items()
             if enabled and isinstance(module, nn.Linear)
-            for kind, parameter in module.named_parameters(recurse=False)
+            for part, parameter in module.named_parameters(recurse=False)
         }
         self.copies = {
             name: torch.empty_like(weight, dtype=dtype).requires_grad_() for name, weight in self.weights.items()

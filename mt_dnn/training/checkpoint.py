@@ -132,7 +132,7 @@ class Checkpoints:
                 f"{folder}: weights or entries of other names or shapes, expected a checkpoint that this version "
                 f"wrote; remove {self.folder} to start anew"
             ) from None
-        log.info("goes on from %s: epoch %d, %d batches done", folder, len(progress.epochs) + 1, progress.batches)
+        log.info("resumes from %s: epoch %d, %d batches done", folder, len(progress.epochs) + 1, progress.batches)
         return progress
 
     def _put_back(self, folder: Path) -> Progress:

@@ -24,7 +24,7 @@ BETAS, EPS = (0.9, 0.999), 1e-6
 
 
 @dataclass(frozen=True)
-class Entry:
+class OptimizerEntry:
     """How an optimizer is made. `fast`: what trains; `plain`: the simplest code for the same updates, for --plain
     (None: the same code)."""
 
@@ -49,12 +49,14 @@ def _from_torch(optimizer: Callable[..., torch.optim.Optimizer], **settings: Any
 
 
 OPTIMIZERS = {
-    "adamax": Entry(_adamax),
-    "adamw": Entry(_from_torch(torch.optim.AdamW, fused=True), plain=_from_torch(torch.optim.AdamW, fused=False)),
+    "adamax": OptimizerEntry(_adamax),
+    "adamw": OptimizerEntry(
+        _from_torch(torch.optim.AdamW, fused=True), plain=_from_torch(torch.optim.AdamW, fused=False)
+    ),
 }
 
 
-def optimizer_named(name: str) -> Entry:
+def optimizer_named(name: str) -> OptimizerEntry:
     """Return the entry of the table; raise UserError, with the names there are, for another name."""
     if name not in OPTIMIZERS:
         raise UserError(
@@ -83,7 +85,7 @@ def make_scheduler(optimizer: torch.optim.Optimizer, updates: int, warmup: float
 def decay_factors(
     scheduler: torch.optim.lr_scheduler.LambdaLR, options: OptimizationOptions, updates: int
 ) -> list[float]:
-    """Return, for each of so many updates, what it multiplies a decaying weight by that has no gradient."""
+    """Return a factor for each of so many updates: the update multiplies a decaying weight without a gradient by it."""
     rate, schedule = float(scheduler.base_lrs[0]), scheduler.lr_lambdas[0]
     return [1 - rate * schedule(update) * options.weight_decay for update in range(updates)]
 

@@ -116,6 +116,12 @@ def test_the_new_kind_of_task_and_the_new_column_run_from_rows_to_the_report(ext
     assert tasks["tasks"]["stsb"]["kind"] == "robust_regression"
     predicted = list(csv.DictReader(open(folder / "dev_predictions.tsv"), delimiter="\t"))
     assert np.corrcoef(*([float(row[name]) for row in predicted] for name in ("label", "prediction")))[0, 1] != 0
+    prints_the_loss = (
+        "import torch; from mt_dnn.loss import LOSSES; "
+        "print(LOSSES['robust_regression'](torch.tensor([[3.0], [1.0]]), torch.tensor([1.0, 4.0])).tolist())"
+    )
+    assert call(extended, sys.executable, "-c", prints_the_loss) == "[2.0, 3.0]\n"
+    assert json.loads((folder / "result.json").read_text())["tasks"]["stsb"]["task_kind"] == "robust_regression"
     (header,) = {line for line in (folder / "report.md").read_text().splitlines() if "| s/epoch |" in line}
     assert "| s/epoch | speed |" in header
 

@@ -303,13 +303,3 @@ def test_a_saved_model_carries_its_ticket(workshop, fine_tuned, tmp_path, door):
         load_model(run / "model", [task])
     with pytest.raises(UserError, match="has another shape|lacks"):  # a pruned encoder is no pre-trained one
         load_encoder(run / "model")
-
-
-def test_scoring_is_refused_where_the_model_was_trained_from_another_encoder(fine_tuned, workshop, tmp_path, refused):
-    other = tmp_path / "other" / workshop.encoder.name
-    shutil.copytree(workshop.encoder, other)
-    weights = load_file(other / "model.safetensors")
-    save_file({name: 2 * value for name, value in weights.items()}, other / "model.safetensors", {"format": "pt"})
-    call = "train.py", *options(workshop), "--do_mask", "--criterion", "magnitude", "--output_dir", fine_tuned
-    assert "made with encoder_weights '" in refused(*call, "--init_checkpoint", other)
-    assert not (fine_tuned / "importance_magnitude.json").exists()

@@ -9,6 +9,7 @@ import pytest
 from calls import QUICK, ROOT, result_of, rewind
 from fake_runs import COLLECT, MODEL, MULTI_TASK, REPORT, write_dev_predictions, write_line, write_run, write_shared_run
 
+from data_utils.task_kinds import TASK_KINDS
 from mt_dnn.reports.collection import read_collection
 from mt_dnn.reports.records import read_records
 from mt_dnn.tickets.scores import write_importance
@@ -128,7 +129,7 @@ def test_records_of_real_runs_hold_their_scores_predictions_and_tickets(workshop
     collection = read_collection(tmp_path / "runs", whole=True)
     assert collection.dev_sets["sst"].predicted.keys() == collection.runs.keys() and len(collection.runs) == 5
     for name, line in collection.runs.items():
-        predictions = collection.dev_sets["sst"].predictions(name)
+        predictions = collection.dev_sets["sst"].predictions(name, TASK_KINDS["classification"])
         assert predictions.metrics(["accuracy"]) == pytest.approx(line["result"]["dev"]["sst"])
         assert collection.metrics[name]["metrics"][-1]["dev"] == line["result"]["dev"]
     assert collection.runs["sst"]["result"] == result_of(fine_tuned)
@@ -162,7 +163,7 @@ def test_committed_pages_are_made_anew_from_committed_records(runs, tmp_path, do
         if wanted:
             ended = door(report, runs, "--output_dir", tmp_path)
             assert ended.status == 0, ended.err
-    committed = files_in(runs.parent / "report")
-    assert committed == files_in(tmp_path)
+    committed, made = files_in(runs.parent / "report"), files_in(tmp_path)
+    assert committed == {name: content for name, content in made.items() if not name.endswith(".html")}  # too large
     size = sum(map(len, [*committed.values(), *files_in(runs).values()]))
     assert size < 5e6, f"{size / 1e6:.1f} MB, expected less than 5 MB"

@@ -64,7 +64,7 @@ def test_criteria_are_compared_at_equal_sizes(tmp_path, door):
         assert f"| {level[0]} + {level[1]} | {100 * np.mean(LOSS[level]):.1f} ± " in section
         assert f"| {difference} | {p:.3f} | 4 |" in section
     overall = stats.ttest_1samp(np.mean(list(gains.values()), axis=0), 0)
-    assert "winning tickets by `loss` are above those by `example`: " in section
+    assert "its winning tickets are above those by `example`: " in section
     assert f"p {overall.pvalue:.3f})" in section and "sizes: 2 + 0, 4 + 1 |" in section
 
 

@@ -12,7 +12,7 @@ from data_utils.errors import UserError
 from data_utils.run_folder import DEFAULT_CRITERION
 from mt_dnn.encoders.families import FAMILIES
 from mt_dnn.loss import loss_per_row
-from mt_dnn.tickets.criteria import CRITERIA, TaskRows, criterion_named, score
+from mt_dnn.tickets.criteria import CRITERIA, Criterion, TaskRows, criterion_named, score
 from mt_dnn.tickets.gates import gated, ticket_gates
 from mt_dnn.tickets.masks import KINDS
 from mt_dnn.tickets.prune import prune
@@ -170,3 +170,15 @@ def test_scoring_leaves_the_model_as_it_was(criterion):
     for name, value in model.named_parameters():
         assert torch.equal(value, before[name][0]) and value.requires_grad == before[name][1] and value.grad is None
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.encoder.encoder.modules())
+
+
+def test_a_criterion_that_leaves_units_out_is_an_error_and_the_model_is_as_before(monkeypatch):
+    def first_layer_alone(model, data):
+        return np.ones((1, HEADS)), np.ones(1)
+
+    monkeypatch.setitem(CRITERIA, "mine", Criterion(first_layer_alone))
+    task, split = make_task(), Rows()
+    model = make_model(task).train()
+    with pytest.raises(ValueError, match="criterion mine: scores of the shapes"):
+        score(model, TaskRows(task, split, np.arange(len(split)), batch_size=4), "mine")
+    assert model.training and all(parameter.requires_grad for parameter in model.parameters())
