@@ -177,7 +177,7 @@ def test_a_criterion_that_leaves_units_out_is_an_error_and_the_model_is_as_befor
         return np.ones((1, HEADS)), np.ones(1)
 
     monkeypatch.setitem(CRITERIA, "mine", Criterion(first_layer_alone))
-    task, split = make_task(), Rows()
+    task, split = make_task("classification"), Rows(False, "classification")
     model = make_model(task).train()
     with pytest.raises(ValueError, match="criterion mine: scores of the shapes"):
         score(model, TaskRows(task, split, np.arange(len(split)), batch_size=4), "mine")
