@@ -35,16 +35,9 @@ def main() -> None:
     for sparsity in masks.sparsities:
         parse_sparsity(sparsity)
     files = RunFolder(options.output_dir)
-    run = Run(
-        files,
-        "dense",
-        dict.fromkeys(data.train_datasets, DENSE),
-        options.seed,
-        outcome_options(data, model, optimization),
-        keep_model=True,
-    )
-
-    made_from = score_options(data, model, masks.criterion, options.seed) if options.do_mask else {}
+    outcome = outcome_options(data, model, optimization)
+    run = Run(files, "dense", dict.fromkeys(data.train_datasets, DENSE), options.seed, outcome, keep_model=True)
+    made_from = score_options(data, outcome, masks.criterion, options.seed) if options.do_mask else {}
 
     def what_is_left() -> tuple[bool, bool]:
         """Whether to fine-tune, and whether to score."""

@@ -13,7 +13,7 @@ import torch
 
 from data_utils.run_folder import RunFolder
 from mt_dnn.flags.training import DataOptions, MachineOptions, ModelOptions, OptimizationOptions
-from mt_dnn.runs.run import Run, score_options
+from mt_dnn.runs.run import Run, outcome_options, score_options
 from mt_dnn.runs.session import Session
 from mt_dnn.runtime.distributed import process_group
 from mt_dnn.tickets.masks import read_mask
@@ -23,10 +23,11 @@ with process_group("cpu"):
     for run in json.loads(Path(sys.argv[1]).read_text()):
         data = DataOptions(run["data"], run["task_def"], run["tasks"], None, 0.3)
         encoder = ModelOptions(run["encoder"], 0.0)
+        optimization = OptimizationOptions(**run["optimization"])
         session = Session(
             data,
             encoder,
-            OptimizationOptions(**run["optimization"]),
+            optimization,
             MachineOptions("cpu", "float32", tokens_at_once=60),
         )
         session.pretrained.double()
@@ -43,4 +44,4 @@ with process_group("cpu"):
             )
         )
         if len(run["tasks"]) == 1:
-            session.score(files, model, score_options(data, encoder, "example", 7))
+            session.score(files, model, score_options(data, outcome_options(data, encoder, optimization), "example", 7))

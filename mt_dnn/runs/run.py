@@ -12,7 +12,7 @@ from data_utils.advice import advice
 from data_utils.checksums import weights_fingerprint
 from data_utils.errors import UserError
 from data_utils.run_folder import RunFolder
-from data_utils.tasks import Task, read_tasks, select_tasks
+from data_utils.tasks import Task, read_tasks, select_tasks, split_name
 from data_utils.tokenized import data_fingerprints
 from mt_dnn.flags.training import DataOptions, ModelOptions, OptimizationOptions
 from mt_dnn.run_config import read_run_config, refuse_other_config, to_dict
@@ -87,18 +87,20 @@ def outcome_options(data: DataOptions, model: ModelOptions, optimization: Optimi
     }
 
 
-def score_options(data: DataOptions, model: ModelOptions, criterion: str, seed: int) -> dict[str, Any]:
-    """Return the entries of importance.json that say what the scores of the one task of `data` are made from."""
-    (task,) = select_tasks(read_tasks(data.task_def), data.train_datasets, data.task_def)
+def score_options(data: DataOptions, outcome: dict[str, Any], criterion: str, seed: int) -> dict[str, Any]:
+    """Return the entries of importance.json that say what the scores of the one task of `data` are made from.
+
+    `outcome`: from outcome_options().
+    """
+    (task,) = data.train_datasets
+    train = split_name(task, "train")
     return {
-        "task": task.name,
+        "task": task,
         "criterion": criterion,
-        "train_fraction": data.fraction_of(task.name),
-        "holdout": data.holdout,
+        "train_fraction": data.fraction_of(task),
+        **{key: outcome[key] for key in ("holdout", "encoder", "encoder_weights")},
         "seed": seed,
-        "encoder": encoder_name(model.init_checkpoint),
-        "encoder_weights": weights_fingerprint(model.init_checkpoint),
-        "data": data_fingerprints(data.data_dir, task, ["train"]),
+        "data": {train: outcome["data"][train]},
     }
 
 
