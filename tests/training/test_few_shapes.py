@@ -2,13 +2,13 @@
 
 from types import SimpleNamespace
 
-import made_up
 import numpy as np
 import pytest
 import torch
 import transformers
 
 from data_utils.batches import batches_of_few_shapes, padded_length, sorted_batches, training_batches
+from experiments.benchmark import made_up
 from mt_dnn.training.parts import Parts
 
 TOKENS = 2048  # at once on a CPU

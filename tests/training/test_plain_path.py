@@ -25,7 +25,14 @@ from mt_dnn.runtime.machine import save_time
 from mt_dnn.tickets.ticket import DENSE, Ticket
 from mt_dnn.training import evaluate, trainer
 from mt_dnn.training.bfloat16 import Bfloat16Copies
-from mt_dnn.training.optim import OPTIMIZERS, Entry, decay_factors, make_optimizer, make_scheduler, spares_unused_rows
+from mt_dnn.training.optim import (
+    OPTIMIZERS,
+    OptimizerEntry,
+    decay_factors,
+    make_optimizer,
+    make_scheduler,
+    spares_unused_rows,
+)
 from mt_dnn.training.task_data import TaskData
 from mt_dnn.training.trainer import fine_tune
 
@@ -228,7 +235,7 @@ class Coupled(torch.optim.SGD):
 
 
 def test_an_optimizer_that_moves_unused_rows_gets_the_whole_table(tmp_path, monkeypatch):
-    monkeypatch.setitem(OPTIMIZERS, "coupled", Entry(Coupled, Coupled))
+    monkeypatch.setitem(OPTIMIZERS, "coupled", OptimizerEntry(Coupled, Coupled))
     assert spares_unused_rows("adamax") and spares_unused_rows("adamw") and not spares_unused_rows("coupled")
     task, split = dataclasses.replace(make_task(), head_dropout=0.0), Split(30, seed=1)
     options = OptimizationOptions(epochs=2, batch_size=8, optimizer="coupled", learning_rate=0.1, weight_decay=0.5)
