@@ -122,7 +122,7 @@ def _errors_name(path: str | Path, beside: Path) -> Iterator[None]:
         yield
     except UnicodeEncodeError as error:
         unknown = error.object[error.start : error.end]
-        raise UserError(f"{path}: {unknown!r} can't be written, expected text that UTF-8 has") from None
+        raise UserError(f"{path}: {unknown!r} can't be written, expected text that UTF-8 can encode") from None
     except OSError as error:
         if error.filename is None:  # that of a full disk names no file
             error.filename = str(path)

@@ -6,6 +6,7 @@
 . "$(dirname "$0")/steps.sh"
 
 SUPER_TICKETS=$RUNS/report/super_tickets_held_out.yml
+[ -f "$SUPER_TICKETS" ] || fail "$SUPER_TICKETS: no such file, expected the super tickets that sweep.sh's report chose"
 if ! grep -q 'heads: [1-9]' "$SUPER_TICKETS"; then   # the dense model everywhere: sparsity 0.1, as the protocol says
     SUPER_TICKETS=$RUNS/sharing/super_tickets_at_0.1.yml
     mkdir -p "$RUNS/sharing"

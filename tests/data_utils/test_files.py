@@ -106,7 +106,7 @@ def test_a_full_disk_is_an_error_that_names_the_file(tmp_path, workshop):
 
 
 def test_text_that_utf_8_does_not_have_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"a.json: '\\ud800' can't be written, expected text that UTF-8 has"):
+    with pytest.raises(UserError, match=r"a.json: '\\ud800' can't be written, expected text that UTF-8 can encode"):
         write_json(tmp_path / "a.json", {"label": "x\ud800"})
     assert list(tmp_path.iterdir()) == []
 

@@ -232,7 +232,7 @@ def test_two_tasks_whose_splits_would_share_a_folder_are_refused(tmp_path, works
         command = ("--task_def", path, "--raw_dir", tmp_path, "--data_dir", tmp_path / "out")
         if other == "a":
             assert door("prepro.py", *command, "--init_checkpoint", workshop.encoder).status == 0
-    assert "a_b_dev: split 'b_dev' of task 'a', expected to be free for 'dev' of 'a_b'" in refused(
+    assert "a_b_dev: holds split 'b_dev' of task 'a', expected 'dev' of 'a_b' or nothing" in refused(
         "prepro.py", *command, "--init_checkpoint", workshop.encoder
     )
 

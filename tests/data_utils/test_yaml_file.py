@@ -23,7 +23,7 @@ from data_utils.yaml_file import read_yaml
         ("a: 1:30", ":1: not readable as YAML: 1:30 stands for the number 90, expected that number, or quotes"),
         ("a: .nan", ": nan, expected a finite number"),
         ("a: [-.inf]", ": -inf, expected a finite number"),
-        ('a: ["\\ud800"]', r": '\ud800', expected text that UTF-8 has"),
+        ('a: ["\\ud800"]', r": '\ud800', expected text that UTF-8 can encode"),
         ("a: [", ":1: not readable as YAML: "),
         ("a: !!python/object:os.system x", ":1: not readable as YAML: could not determine a constructor"),
         ("- a", ": no entries, expected `name: {}`"),

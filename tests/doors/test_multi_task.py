@@ -296,7 +296,7 @@ def test_exact_sharing_goes_on_to_the_same_bytes_after_a_stop(workshop, fine_tun
         patched.setattr(Checkpoints, "save", stop)
         assert door(*call, tmp_path / "stopped").status == 130
     ended = door(*call, tmp_path / "stopped")
-    assert ended.status == 0 and "goes on from" in ended.out
+    assert ended.status == 0 and "resumes from" in ended.out
     for file in ("model/model.safetensors", "dev_predictions_sst.tsv"):
         whole, stopped = (tmp_path / name / "winning/shared/seed_2018" / file for name in ("whole", "stopped"))
         assert stopped.read_bytes() == whole.read_bytes()

@@ -52,9 +52,16 @@ def test_the_grid_takes_every_task_at_every_rate_and_number_of_epochs(call):
     assert [level[1:] for level in levels if "," in level[0]] == [["6", "1e-4"], ["6", "2e-4"], ["6", "5e-4"]]
 
 
-def test_tickets_are_shared_by_masks_of_the_seed_and_its_random_control(call):
+@pytest.mark.parametrize("heads, shared", [(14, "report/super_tickets_held_out"), (0, "sharing/super_tickets_at_0.1")])
+def test_tickets_are_shared_by_masks_of_the_seed_and_its_random_control(call, tmp_path, heads, shared):
+    """Where the dense model is every task's super ticket, tickets at sparsity 0.1 are shared."""
+    report = tmp_path / "checkpoints/five_tasks/report/super_tickets_held_out.yml"
+    report.parent.mkdir(parents=True)
+    report.write_text(f"mrpc: {{heads: {heads}, ffns: 0}}\ncola: {{heads: 0, ffns: 0}}\n")
     lines = [line for line in call("sharing") if "seed_2019" in line]
     assert ["train.py" in lines[0], "--kind winning" in lines[1], "--kind random" in lines[2]] == [True] * 3
+    assert flag(lines[1], "super_tickets") == f"checkpoints/five_tasks/{shared}.yml"
+    assert (tmp_path / flag(lines[1], "super_tickets")).read_text().count("heads: 7") == (0 if heads else 5)
     assert flag(lines[1], "checkpoints") == "checkpoints/five_tasks/single/seed_2019"
     assert {flag(line, "output").rsplit("/", 2)[0] for line in lines[1:3]} == {flag(lines[3], "masks")}
 

@@ -85,7 +85,7 @@ def test_scores_give_masks_at_other_sparsities(kept, door):
 def test_a_stopped_training_resumes(kept, door):
     train = ("train.py", *OPTIONS, "--do_train", "--output_dir", "stopped")
     ended = door(*train, "--seed", 1)
-    assert ended.status == 0 and "goes on from stopped/checkpoint/update_7: epoch 2, 1 batches done" in ended.out
+    assert ended.status == 0 and "resumes from stopped/checkpoint/update_7: epoch 2, 1 batches done" in ended.out
     lines = [(folder / "stopped/metrics.jsonl").read_text().splitlines() for folder in (kept, KEPT)]
     assert lines[0][0] == lines[1][0] and len(lines[0]) == 12
 
