@@ -13,7 +13,8 @@ from mt_dnn.flags.flag import COUNT
 from mt_dnn.flags.parser import Parser
 
 # By encoder shape and task: rows to train on and dev rows. BERT-base gets fewer, as it takes ten times as long.
-ROWS = {"minilm:rte": (960, 480), "minilm:sst": (1920, 960), "minilm:mnli": (960, 480), "base:rte": (96, 96)}
+ROWS = {"minilm:rte": (960, 480), "minilm:sst": (960, 480), "minilm:mnli": (960, 480), "base:rte": (96, 96)}
+ON = ["minilm:rte", "minilm:sst", "base:rte"]  # by default, so that it takes less than 15 minutes on two cores
 
 
 def main() -> None:
@@ -34,10 +35,10 @@ def main() -> None:
     parser.add_argument(
         "--on",
         nargs="+",
-        default=list(ROWS),
+        default=ON,
         metavar="SHAPE:LENGTHS",
         choices=list(ROWS),
-        help="encoder shapes (minilm, base) with rows as long as a task's (rte, sst, mnli) (default: all)",
+        help=f"encoder shapes (minilm, base) with rows as long as a task's (rte, sst, mnli) (default: {' '.join(ON)})",
     )
     parser.add_argument("--rows", type=COUNT, help="rows to train on, and half as many dev rows (default: by shape)")
     parser.add_argument(
