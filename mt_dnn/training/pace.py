@@ -34,8 +34,11 @@ class Pace:
     def start_epoch(self, epoch: int, progress: Progress) -> None:
         """Continue from `progress` in this epoch; start the clock."""
         self.epoch, self.seconds = epoch, progress.seconds
+        # In float64: after a checkpoint several processes sum in another order, which must not show in metrics.jsonl.
         self.losses = {
-            task: torch.tensor(progress.losses.get(task, 0.0) * is_main_process(), device=self.device)
+            task: torch.tensor(
+                progress.losses.get(task, 0.0) * is_main_process(), dtype=torch.float64, device=self.device
+            )
             for task in self.tasks
         }
         self.resume()
