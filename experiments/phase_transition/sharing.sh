@@ -2,7 +2,7 @@
 # Tickets sharing, after sweep.sh: MT-DNN, the super tickets that sweep.sh chose on held-out rows, and random tickets of
 # the same sizes.
 #
-#   ./experiments/phase_transition/sharing.sh NAME GPUID
+#   ./experiments/phase_transition/sharing.sh NAME GPUID [SEED...]
 . "$(dirname "$0")/steps.sh"
 
 SUPER_TICKETS=$RUNS/report/super_tickets_held_out.yml

@@ -1,9 +1,10 @@
 # Sourced by the commands of an experiment: NAME is a folder here that has settings.sh (encoder, tasks, rows, seeds,
 # tickets) and hyper_parameters.sh (what grid.sh chose). Its runs lie in checkpoints/NAME: grid/, single/seed_*/TASK/,
-# sharing/, report/. The steps of a seed are those of scripts/steps.sh.
+# sharing/, criteria/seed_*/TASK/, and the reports. The steps of a seed are those of scripts/steps.sh.
+# With SEED... only these seeds are run, so that several machines can share an experiment.
 . "$(dirname "$0")/../../scripts/common.sh"
-if [ $# -ne 2 ] || [ ! -f "experiments/phase_transition/$1/settings.sh" ]; then
-    echo "usage: $0 NAME GPUID    (NAME: a folder of experiments/phase_transition that has settings.sh)" >&2
+if [ $# -lt 2 ] || [ ! -f "experiments/phase_transition/$1/settings.sh" ]; then
+    echo "usage: $0 NAME GPUID [SEED...]    (NAME: a folder of experiments/phase_transition that has settings.sh)" >&2
     exit 2
 fi
 NAME=$1
@@ -13,12 +14,14 @@ TOKENIZED=data/tokenized/$NAME
 . "experiments/phase_transition/$NAME/hyper_parameters.sh"
 . scripts/steps.sh
 use_gpu "$2"
+shift 2
+if [ $# -gt 0 ]; then ALL_SEEDS=$*; fi
 prepare
 
-# of_seed SEED: what follows is run with this seed, in its folder.
+# of_seed SEED PART: what follows is run with this seed, in its folder of this part of the experiment.
 of_seed() {
     SEEDS=$1
-    CHECKPOINTS=$RUNS/single/seed_$1
+    CHECKPOINTS=$RUNS/$2/seed_$1
 }
 
 # of_task TASK: what follows is run on this task, with its rows and hyper-parameters.

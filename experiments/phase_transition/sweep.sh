@@ -1,12 +1,12 @@
 #!/bin/sh
 # The phase transition: every seed fine-tunes each task, scores, makes its own masks and rewinds them.
 #
-#   ./experiments/phase_transition/sweep.sh NAME GPUID      (cpu,cpu: two runs side by side on two cores)
+#   ./experiments/phase_transition/sweep.sh NAME GPUID [SEED...]      (cpu,cpu: two runs side by side on two cores)
 . "$(dirname "$0")/steps.sh"
 MASK_SPARSITIES=$WINNING
 
 for seed in $ALL_SEEDS; do
-    of_seed "$seed"
+    of_seed "$seed" single
     for task in $TASKS; do
         of_task "$task"
         (PROCESSES=1; train_seed "$seed")   # two that share its batches train a small model no faster

@@ -1,9 +1,12 @@
 """What the scripts of experiments/phase_transition call, in a copy whose Python only notes its arguments."""
 
+import json
+import shutil
 import subprocess
 
 import pytest
 from calls import copy_of_scripts
+from fake_runs import COLLECT
 
 FOLDER = "experiments/phase_transition"
 PYTHON = '#!/bin/sh\necho "$@" >> calls.txt\n'
@@ -11,13 +14,12 @@ PYTHON = '#!/bin/sh\necho "$@" >> calls.txt\n'
 
 @pytest.fixture
 def call(tmp_path):
-    """call("sweep") -> the command lines of that script on two CPU cores."""
+    """call("sweep") -> the command lines of that script on two CPU cores; call("collect", []): without a GPU id."""
     copy_of_scripts(tmp_path, PYTHON)
 
-    def of(name):
-        ended = subprocess.run(
-            ["sh", f"{FOLDER}/{name}.sh", "five_tasks", "cpu,cpu"], cwd=tmp_path, capture_output=True, text=True
-        )
+    def of(name, arguments=("cpu,cpu",)):
+        command = ["sh", f"{FOLDER}/{name}.sh", "five_tasks", *arguments]
+        ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
         assert (ended.returncode, ended.stderr) == (0, "")
         return (tmp_path / "calls.txt").read_text().splitlines()
 
@@ -42,6 +44,19 @@ def test_a_seed_of_the_sweep_trains_each_task_and_rewinds_its_own_masks_with_the
         assert f"--masks {folder}/masks/random {folder}/masks/losing --sparsities 0.2 0.4 0.6 " in controls
         for name in ("epochs", "learning_rate", "train_fraction", "holdout", "precision"):
             assert len({flag(line, name) for line in (trained, winning, controls)}) == 1
+
+
+@pytest.mark.parametrize("name", ["sweep", "sharing", "questions"])
+def test_seeds_on_the_command_line_are_run_alone(call, tmp_path, name):
+    report = tmp_path / "checkpoints/five_tasks/report/super_tickets_held_out.yml"
+    report.parent.mkdir(parents=True)
+    report.write_text("mrpc: {heads: 14, ffns: 0}\n")
+    seeds = {
+        flag(line, "seed" if "train.py" in line else "seeds")
+        for line in call(name, ["cpu", "2020", "2022"])[1:]
+        if "train.py" in line or "rewind.py" in line
+    }
+    assert seeds == {"2020", "2022"}
 
 
 def test_the_grid_takes_every_task_at_every_rate_and_number_of_epochs(call):
@@ -71,3 +86,46 @@ def test_every_task_is_trained_under_the_tickets_of_every_other_one_with_three_s
     pairs = {(flag(line, "seeds"), flag(line, "train_datasets"), flag(line, "tickets_of")) for line in lines}
     assert len(lines) == len(pairs) == 3 * 5 * 4
     assert all(f"/{flag(line, 'tickets_of')}/masks/winning" in flag(line, "masks") for line in lines)
+
+
+def test_each_criterion_has_the_masks_of_one_model_and_its_own(call):
+    lines = [line for line in call("questions") if "/criteria/seed_2019/movie" in line]
+    trained = [line for line in lines if "train.py" in line]
+    assert {flag(line, "output_dir") for line in trained} == {"checkpoints/five_tasks/criteria/seed_2019/movie"}
+    assert [flag(line, "criterion") for line in trained] == ["example", "token", "loss", "magnitude"]
+    assert len(lines) == 2 * len(trained)
+
+
+def test_records_are_collected_from_the_parts_that_have_finished_runs(call, tmp_path):
+    records = tmp_path / FOLDER / "five_tasks"
+    for name in ("runs", "grid_records"):
+        shutil.rmtree(records / name)
+    for part in ("single/seed_2018/mrpc", "sharing/dense/seed_2018"):
+        (tmp_path / "checkpoints/five_tasks" / part).mkdir(parents=True)
+        (tmp_path / "checkpoints/five_tasks" / part / "result.json").touch()
+    for name in ("runs", "sharing_records"):  # as the first two commands write them
+        (records / name).mkdir(parents=True)
+        (records / name / "runs.jsonl").touch()
+    assert [line.split()[1] for line in call("collect", [])] == [
+        "mt_dnn.reports.collect",
+        "mt_dnn.reports.collect",
+        "mt_dnn.reports",
+        "mt_dnn.reports.multi_task",
+    ]
+
+
+def test_masks_restored_from_records_are_those_that_train_wrote(fine_tuned, tmp_path, door, refused):
+    assert door(COLLECT, fine_tuned, "--output", tmp_path / "records").status == 0
+    restore = "experiments/phase_transition/restore_masks.py"
+    ended = door(restore, tmp_path / "records", tmp_path)
+    assert ended.status == 0, ended.err
+    restored = tmp_path / fine_tuned.name
+    written = [path.relative_to(fine_tuned) for path in fine_tuned.glob("masks/**/*.json")]
+    alike = [name for name in written if (restored / name).exists()]  # it writes those at the default sparsities
+    assert {name.parts[1] for name in alike} == {"dense", "winning", "random", "losing"}
+    for name in alike:
+        masks = [json.loads((folder / name).read_text()) for folder in (fine_tuned, restored)]
+        for mask in masks:
+            del mask["provenance"]["checkpoint"]  # a path
+        assert masks[0] == masks[1], name
+    assert "no importance scores" in refused(restore, tmp_path / "none", tmp_path)

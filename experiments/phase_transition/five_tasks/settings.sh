@@ -18,7 +18,7 @@ GRID_EPOCHS="3 6"
 TOGETHER_RATES="1e-4 2e-4 5e-4"
 TOGETHER_EPOCHS=6
 
-CRITERIA="token loss magnitude"
+CRITERIA="example token loss magnitude"
 CRITERIA_TASKS="stsb movie"
 CRITERIA_SPARSITIES="0.2 0.4"
 TRANSFER_SEEDS="2018 2019 2020"

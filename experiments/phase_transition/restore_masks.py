@@ -1,0 +1,37 @@
+"""Write importance scores and masks again, as train.py left them, from the records of a sweep.
+
+With them, sharing.sh and questions.sh run on a machine that has not run the sweep.
+
+    python -m experiments.phase_transition.restore_masks RECORDS OUTPUT     (OUTPUT: checkpoints/NAME)
+"""
+
+import sys
+from pathlib import Path
+
+from data_utils.door import open_door
+from data_utils.errors import UserError
+from data_utils.json_file import write_json
+from data_utils.run_folder import RunFolder
+from mt_dnn.flags.commands import MaskOptions
+from mt_dnn.reports.records import read_scores
+from mt_dnn.tickets.make_masks import write_masks
+
+
+def main() -> None:
+    if len(sys.argv) != 3:
+        raise UserError("expected two folders: the records of a sweep, and where its runs were")
+    records, output = sys.argv[1:]
+    scores = read_scores([records])
+    if not scores:
+        raise UserError(
+            f"{records}: no importance scores, expected records that mt_dnn.reports.collect made of a sweep"
+        )
+    for name, (_, content) in scores.items():
+        files = RunFolder(Path(output, name).parent)
+        write_json(files.importance(content["criterion"]), {**content, "checkpoint": str(files.model)})
+        write_masks(files, MaskOptions(criterion=content["criterion"]), content)
+    print(f"{output}: masks by {len(scores)} files of importance scores")
+
+
+if __name__ == "__main__":
+    open_door(main)
