@@ -49,7 +49,7 @@ def value_that(expected: str, holds: Callable[[Any], bool]) -> Expectation:
 
     def misfits(key: str, value: object) -> Iterator[Misfit]:
         if not holds(value):
-            yield key, show(value), expected
+            yield key, as_text(value), expected
 
     return Expectation(expected, misfits)
 
@@ -94,12 +94,12 @@ def list_of(item: Expectation, at_least: int = 0, distinct: bool = False, expect
 
     def misfits(key: str, value: object) -> Iterator[Misfit]:
         if not isinstance(value, list) or len(value) < at_least:
-            yield key, show(value), expected
+            yield key, as_text(value), expected
             return
         for i, element in enumerate(value):
             yield from item.misfits(f"{key}[{i}]", element)
             if distinct and element in value[:i]:
-                yield f"{key}[{i}]", f"{show(element)} a second time", "every value once"
+                yield f"{key}[{i}]", f"{as_text(element)} a second time", "every value once"
 
     return Expectation(expected, misfits)
 
@@ -110,7 +110,7 @@ def mapping_of(item: Expectation, name: Expectation = TEXT, at_least: int = 0, e
 
     def misfits(key: str, value: object) -> Iterator[Misfit]:
         if not isinstance(value, dict) or len(value) < at_least:
-            yield key, show(value), expected
+            yield key, as_text(value), expected
             return
         for entry_name, entry in value.items():
             yield from name.misfits(key, entry_name)
@@ -131,7 +131,7 @@ def fields(
 
     def misfits(key: str, value: object) -> Iterator[Misfit]:
         if not isinstance(value, dict):
-            yield key, show(value), expected
+            yield key, as_text(value), expected
             return
         for name in value:
             if name not in known and not others:
@@ -167,7 +167,7 @@ def _below(key: str, name: object) -> str:
     return f"{key}.{name}" if key else str(name)
 
 
-def show(value: object) -> str:
+def as_text(value: object) -> str:
     """`value` as an error line shows it: as Python writes it, long ones cut."""
     return _SHORT.repr(value)
 

@@ -14,22 +14,24 @@ def main() -> None:
         raise UserError("expected the folder of the grid's runs, or their records")
     scores: dict[str, dict[tuple[float, int], float]] = {}
     for record in read_records([sys.argv[1]]):
-        level = float(record.options["learning_rate"]), record.options["epochs"]
+        setting = float(record.options["learning_rate"]), record.options["epochs"]
         by_task = [mean(metrics.values()) for metrics in record.result["held_out"].values()]
-        scores.setdefault(" + ".join(record.tasks), {})[level] = 100 * mean(by_task)
+        scores.setdefault(" + ".join(record.tasks), {})[setting] = 100 * mean(by_task)
     print(to_markdown(scores))
 
 
 def to_markdown(scores: dict[str, dict[tuple[float, int], float]]) -> str:
     """Return a table with a row per task and a column per (epochs, rate); the best of a row is bold."""
-    levels = sorted({level for own in scores.values() for level in own}, key=lambda level: (level[1], level[0]))
+    settings = sorted(
+        {setting for own in scores.values() for setting in own}, key=lambda setting: (setting[1], setting[0])
+    )
     rows = []
     for task, own in sorted(scores.items()):
         best = max(own.values())
-        shown = [f"{own[level]:.1f}" if level in own else "" for level in levels]
-        bold = [f"**{text}**" if own.get(level) == best else text for level, text in zip(levels, shown)]
+        shown = [f"{own[setting]:.1f}" if setting in own else "" for setting in settings]
+        bold = [f"**{text}**" if own.get(setting) == best else text for setting, text in zip(settings, shown)]
         rows.append([task, *bold])
-    return markdown_table(["task", *(f"{epochs} epochs, {rate:g}" for rate, epochs in levels)], rows)
+    return markdown_table(["task", *(f"{epochs} epochs, {rate:g}" for rate, epochs in settings)], rows)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def write_submission(
     rules, files = read_rules(), {}
     for file, (classifier, rows) in _plan(classifiers, rules, raw_dir, task_def).items():
         predicted = classifier.answers(rows())
-        lines = [HEADER, *(f"{index}\t{show(answer, rules[file])}" for index, answer in enumerate(predicted))]
+        lines = [HEADER, *(f"{index}\t{as_text(answer, rules[file])}" for index, answer in enumerate(predicted))]
         files[file] = "".join(f"{line}\n" for line in lines)
         say(f"{file}: {len(predicted)} rows")
     content = io.BytesIO()
@@ -90,7 +90,7 @@ def _refuse_other_size(rows: int, rule: Rule, where: str) -> None:
         raise UserError(f"{where}: {rows} rows, expected the {rule['rows']} of the benchmark's test set")
 
 
-def show(answer: Answer, rule: Rule) -> str:
+def as_text(answer: Answer, rule: Rule) -> str:
     """Return an answer, from Classifier.answers, as the file has it: the label, or the number, within the range."""
     if isinstance(answer, tuple):
         return answer[0]

@@ -17,7 +17,7 @@ def main() -> None:
     from mt_dnn.reports.compare_criteria import criteria_findings
     from mt_dnn.reports.contents import FIGURE, blocks
     from mt_dnn.reports.figures import as_png, phase_transitions
-    from mt_dnn.reports.findings import about, findings, hypothesis_line, levels
+    from mt_dnn.reports.findings import about, findings, hypothesis_line, size_lines
     from mt_dnn.reports.gather import gather
     from mt_dnn.reports.hypotheses import CLAIMS, decide
     from mt_dnn.reports.page import to_html, to_markdown, write_files
@@ -48,7 +48,9 @@ def main() -> None:
             path.unlink(missing_ok=True)  # that of other runs
 
     for transition in transitions:
-        print("\n  ".join([f"{transition.title} ({about(transition)})", *findings(transition), *levels(transition)]))
+        print(
+            "\n  ".join([f"{transition.title} ({about(transition)})", *findings(transition), *size_lines(transition)])
+        )
     for found in [*tested, *criteria_findings(transitions), *transfer_findings(transitions)]:
         print(hypothesis_line(found))
     if more := len(records) - len(single):

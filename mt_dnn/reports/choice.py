@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from data_utils.run_folder import DEFAULT_CRITERION
 from mt_dnn.reports.comparison import SeedScores
-from mt_dnn.reports.points import Point, Transition, mean, show
+from mt_dnn.reports.points import Point, Transition, mean, mean_std
 
 SAME = 9  # decimals of a mean in points; closer means are equal
 
@@ -91,7 +91,7 @@ def _line(transition: Transition, protocol: Protocol) -> str:
         entry = f"{{heads: {point.heads}, ffns: {point.ffns}{criterion}}}"
         seeds = len(point.runs)
         of = f"best of {len(candidates(transition))} candidates, {seeds} seed{'s' * (seeds > 1)}"
-        return f"{transition.task}: {entry}   # {show(protocol.scores(point))} with {point.weights}, {of}"
+        return f"{transition.task}: {entry}   # {mean_std(protocol.scores(point))} with {point.weights}, {of}"
     if not transition.has_learnt and any(protocol.scores(point) for point in transition.of_kind("winning")):
         return f"{transition.task}: null"
     return ""

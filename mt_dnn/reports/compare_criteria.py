@@ -6,10 +6,10 @@ from data_utils.run_folder import DEFAULT_CRITERION
 from mt_dnn.reports.comparison import Comparison, compare, corrected
 from mt_dnn.reports.decisions import decisions
 from mt_dnn.reports.findings import difference, p_or_why
-from mt_dnn.reports.hypotheses import Claim, Finding, Pair, by_level, decide, over_items, sizes
+from mt_dnn.reports.hypotheses import Claim, Finding, Pair, by_size, decide, in_sizes, over_items
 from mt_dnn.reports.importances import Importance, agreements
 from mt_dnn.reports.page import Block, Columns, Heading, table_of
-from mt_dnn.reports.points import Point, Transition, show
+from mt_dnn.reports.points import Point, Transition, mean_std
 
 
 def criteria_section(
@@ -59,18 +59,18 @@ def _claim(criterion: str) -> Claim:
 def _against_default(criterion: str) -> Callable[[Transition], tuple[Pair, str]]:
     def pair(transition: Transition) -> tuple[Pair, str]:
         nothing = f"no tickets by {criterion} and {DEFAULT_CRITERION} that share size and seed"
-        found, levels = over_items(_shared(transition, criterion), nothing)
-        return found, sizes(levels)
+        found, sizes = over_items(_shared(transition, criterion), nothing)
+        return found, in_sizes(sizes)
 
     return pair
 
 
 def _shared(transition: Transition, criterion: str) -> dict[tuple[int, int], tuple[Point, Point]]:
-    """{level: (winning ticket by `criterion`, by the default one)}, where the task has both."""
+    """{size: (winning ticket by `criterion`, by the default one)}, where the task has both."""
     if DEFAULT_CRITERION not in transition.criteria:
         return {}
-    one, other = (by_level(transition.of_kind("winning", name)) for name in (criterion, DEFAULT_CRITERION))
-    return {level: (one[level], other[level]) for level in one if level in other}
+    one, other = (by_size(transition.of_kind("winning", name)) for name in (criterion, DEFAULT_CRITERION))
+    return {size: (one[size], other[size]) for size in one if size in other}
 
 
 def _rows(transition: Transition, criteria: Sequence[str]) -> list[tuple[Transition, Point, Comparison]]:
@@ -83,8 +83,8 @@ def _rows(transition: Transition, criteria: Sequence[str]) -> list[tuple[Transit
 AGREEMENTS: Columns = {
     "task": lambda agreement: agreement.task,
     "criteria": lambda agreement: f"{agreement.one} and {agreement.other}",
-    "heads": lambda agreement: show(agreement.heads, 2),
-    "FFNs": lambda agreement: show(agreement.ffns, 2),
+    "heads": lambda agreement: mean_std(agreement.heads, 2),
+    "FFNs": lambda agreement: mean_std(agreement.ffns, 2),
     "seeds": lambda agreement: len(agreement.heads),
 }
 
@@ -92,7 +92,7 @@ COMPARED: Columns = {
     "task": lambda row: row[0].title,
     "ticket": lambda row: row[1].name,
     "heads + FFNs closed": lambda row: f"{row[1].heads} + {row[1].ffns}",
-    "score": lambda row: show(row[1].scores),
+    "score": lambda row: mean_std(row[1].scores),
     "difference [95 %]": lambda row: difference(row[2]),
     "p (Holm)": lambda row: p_or_why(row[2]),
     "seeds": lambda row: row[2].seeds,

@@ -14,7 +14,7 @@ from mt_dnn.reports.hypotheses import HOW_TESTED, Finding
 from mt_dnn.reports.importances import Importance, by_criterion
 from mt_dnn.reports.overlap import Tickets, overlaps, winning_tickets
 from mt_dnn.reports.page import Block, Bullets, Columns, Heading, Paragraph, Picture, Table, paragraphs, table_of
-from mt_dnn.reports.points import Point, Transition, in_words, show
+from mt_dnn.reports.points import Point, Transition, in_words, mean_std
 from mt_dnn.reports.transfer import transfer_section
 from mt_dnn.tickets.ticket import TICKET_KINDS
 
@@ -89,7 +89,7 @@ def _level(point: Point | None) -> str:
 
 
 def _score(point: Point | None) -> str:
-    return show(point.scores) if point else ""
+    return mean_std(point.scores) if point else ""
 
 
 def _chosen(protocol: Protocol) -> Columns:
@@ -151,11 +151,11 @@ def _point_columns(transition: Transition) -> Columns:
         "weights": lambda point: f"{100 * point.remaining:.1f} %",
     }
     for name, metric in transition.metrics.items():
-        columns[name] = lambda point, metric=metric: show(point.values(*metric))
+        columns[name] = lambda point, metric=metric: mean_std(point.values(*metric))
     if len(transition.metrics) > 1:
-        columns["score"] = lambda point: show(point.scores)
+        columns["score"] = lambda point: mean_std(point.scores)
     if any(point.held_out for point in transition.points):
-        columns[f"held-out {transition.score_name}"] = lambda point: show(point.held_out) if point.held_out else ""
+        columns[f"held-out {transition.score_name}"] = lambda point: mean_std(point.held_out) if point.held_out else ""
     columns["to dense [95 %]" if tested else "to dense"] = lambda point: (
         difference(compared[point]) if point in compared else ""
     )
@@ -210,12 +210,12 @@ def _overlaps(tickets: Tickets) -> Iterator[Block]:
             f"No overlap to show for {tickets.encoder}: it needs winning tickets of one size of two tasks or seeds."
         )
     for units, rows in overlapping.items():
-        if levels := [level for level in tickets.levels if any(level in indices for indices in rows.values())]:
+        if sizes := [size for size in tickets.sizes if any(size in indices for indices in rows.values())]:
             yield Heading(f"Overlap of closed {units}, winning tickets of {tickets.encoder}", 3)
             yield Table(
-                ["heads + FFNs closed", *(f"{heads} + {ffns}" for heads, ffns in levels)],
+                ["heads + FFNs closed", *(f"{heads} + {ffns}" for heads, ffns in sizes)],
                 [
-                    [pair, *(f"{indices[level]:.2f}" if level in indices else "" for level in levels)]
+                    [pair, *(f"{indices[size]:.2f}" if size in indices else "" for size in sizes)]
                     for pair, indices in rows.items()
                 ],
                 f"Jaccard index: closed {units} that two tickets share, by those that either closes; means over all "

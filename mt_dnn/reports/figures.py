@@ -150,17 +150,17 @@ def _legend(figure: Figure, place: Literal["outside lower center", "outside righ
 
 
 def layers_that_survive(tickets: Tickets, task: str) -> Figure:
-    """Open heads and FFNs of a task's winning tickets, by layer and level; means over seeds."""
-    levels, heads, ffns = survivors(tickets, task)
-    figure = Figure(figsize=(2.4 + 0.9 * len(levels), 1.2 + 0.22 * tickets.layers), layout="constrained")
+    """Open heads and FFNs of a task's winning tickets, by layer and size; means over seeds."""
+    sizes, heads, ffns = survivors(tickets, task)
+    figure = Figure(figsize=(2.4 + 0.9 * len(sizes), 1.2 + 0.22 * tickets.layers), layout="constrained")
     axes = figure.subplots(1, 2)
     for axis, counts, most, name in ((axes[0], heads, tickets.heads, "open heads"), (axes[1], ffns, 1, "open FFNs")):
         axis.imshow(counts, cmap="Greens", vmin=0, vmax=1.7 * most, aspect="auto", origin="lower")
-        for layer, level in np.ndindex(counts.shape):
+        for layer, size in np.ndindex(counts.shape):
             axis.text(
-                level, layer, f"{counts[layer, level]:.1f}".removesuffix(".0"), ha="center", va="center", fontsize=6.5
+                size, layer, f"{counts[layer, size]:.1f}".removesuffix(".0"), ha="center", va="center", fontsize=6.5
             )
-        axis.set_xticks(range(len(levels)), [f"{n_heads} + {n_ffns}" for n_heads, n_ffns in levels], fontsize=6.5)
+        axis.set_xticks(range(len(sizes)), [f"{n_heads} + {n_ffns}" for n_heads, n_ffns in sizes], fontsize=6.5)
         axis.set_yticks(range(tickets.layers), map(str, range(tickets.layers)), fontsize=6.5)
         axis.set_title(f"{task}: {name}", fontsize=9)
         axis.spines[:].set_visible(False)

@@ -7,7 +7,7 @@ from mt_dnn.reports.baseline import Baseline, sampling_error
 from mt_dnn.reports.choice import DEV, HELD_OUT, best, boundary, candidates, super_ticket
 from mt_dnn.reports.comparison import ALIKE, Comparison
 from mt_dnn.reports.hypotheses import Finding
-from mt_dnn.reports.points import Point, Transition, mean, show
+from mt_dnn.reports.points import Point, Transition, mean, mean_std
 
 
 def findings(transition: Transition) -> Iterator[str]:
@@ -22,7 +22,7 @@ def findings(transition: Transition) -> Iterator[str]:
             f"{error:.1f} points"
         )
     yield (
-        f"dense: {show(dense.scores)}"
+        f"dense: {mean_std(dense.scores)}"
         if dense
         else "dense: no such run, so no differences to it; train.py --do_train makes one"
     )
@@ -36,7 +36,7 @@ def findings(transition: Transition) -> Iterator[str]:
     if winning:
         highest = best(winning)
         assert highest
-        yield f"best winning ticket: {show(highest.scores)} with {highest.weights} ({highest.closed})"
+        yield f"best winning ticket: {mean_std(highest.scores)} with {highest.weights} ({highest.closed})"
         if dense and transition.has_learnt:
             yield boundary_line(transition)
         if transition.has_learnt:
@@ -45,12 +45,12 @@ def findings(transition: Transition) -> Iterator[str]:
             yield from noise_lines(transition)
 
 
-def levels(transition: Transition) -> Iterator[str]:
-    """Yield a line per sparsity: what each kind of ticket scores."""
+def size_lines(transition: Transition) -> Iterator[str]:
+    """Yield a line per size: what each kind of ticket scores."""
     tickets = [point for point in transition.own if point.kind != "dense"]
-    for level in dict.fromkeys(point.level for point in sorted(tickets, key=lambda point: -point.remaining)):
-        same = [point for point in tickets if point.level == level]
-        yield f"at {same[0].weights}: " + ", ".join(f"{point.name} {show(point.scores)}" for point in same)
+    for size in dict.fromkeys(point.size for point in sorted(tickets, key=lambda point: -point.remaining)):
+        same = [point for point in tickets if point.size == size]
+        yield f"at {same[0].weights}: " + ", ".join(f"{point.name} {mean_std(point.scores)}" for point in same)
 
 
 def about(transition: Transition) -> str:
@@ -109,10 +109,11 @@ def super_ticket_lines(transition: Transition) -> Iterator[str]:
     chosen = super_ticket(transition, DEV)
     assert chosen
     yield (
-        f"super ticket chosen on dev: {named(chosen)}; dev {show(chosen.scores)}, biased upwards as the best of several"
+        f"super ticket chosen on dev: {named(chosen)}; dev {mean_std(chosen.scores)}, "
+        "biased upwards as the best of several"
     )
     if unbiased := super_ticket(transition, HELD_OUT):
-        yield f"super ticket chosen on {HELD_OUT.on}: {named(unbiased)}; dev {show(unbiased.scores)}, unbiased"
+        yield f"super ticket chosen on {HELD_OUT.on}: {named(unbiased)}; dev {mean_std(unbiased.scores)}, unbiased"
     else:
         yield (
             f"super ticket chosen on {HELD_OUT.on}: these runs hold none out; "

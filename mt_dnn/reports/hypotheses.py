@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from mt_dnn.reports.choice import best
 from mt_dnn.reports.comparison import Comparison, SeedScores, compare, corrected
-from mt_dnn.reports.points import Level, Point, Transition
+from mt_dnn.reports.points import Point, Size, Transition
 
 Item = TypeVar("Item", bound=Hashable)
 Pair = tuple[SeedScores, SeedScores]  # {seed: score}, of what should be above and of what should be below
@@ -109,14 +109,14 @@ def over_items(points: Mapping[Item, tuple[Point, Point]], nothing: str) -> tupl
     return (means[0], means[1]), items
 
 
-def by_level(points: Iterable[Point]) -> dict[Level, Point]:
+def by_size(points: Iterable[Point]) -> dict[Size, Point]:
     """{(heads, FFNs closed): Point}."""
-    return {point.level: point for point in points}
+    return {point.size: point for point in points}
 
 
-def sizes(levels: Iterable[Level]) -> str:
+def in_sizes(sizes: Iterable[Size]) -> str:
     """Sizes of tickets in words."""
-    return "sizes: " + ", ".join(f"{heads} + {ffns}" for heads, ffns in sorted(set(levels)))
+    return "sizes: " + ", ".join(f"{heads} + {ffns}" for heads, ffns in sorted(set(sizes)))
 
 
 def chosen_and_dense(transition: Transition) -> tuple[Pair, str]:
@@ -149,10 +149,10 @@ def kind_and_kind(above: str, below: str) -> Callable[[Transition], tuple[Pair, 
     """H2, H3: for each seed the mean score of two kinds of tickets over the sizes at which it has both."""
 
     def pair(transition: Transition) -> tuple[Pair, str]:
-        one, other = (by_level(transition.of_kind(kind)) for kind in (above, below))
-        both = {level: (one[level], other[level]) for level in one if level in other}
-        found, levels = over_items(both, f"no {above} and {below} tickets that share size and seed")
-        return found, sizes(levels)
+        one, other = (by_size(transition.of_kind(kind)) for kind in (above, below))
+        both = {size: (one[size], other[size]) for size in one if size in other}
+        found, sizes = over_items(both, f"no {above} and {below} tickets that share size and seed")
+        return found, in_sizes(sizes)
 
     return pair
 

@@ -9,7 +9,7 @@ from mt_dnn.reports.comparison import Comparison, compare, corrected
 from mt_dnn.reports.contents import Failure, failure_blocks
 from mt_dnn.reports.findings import difference, p_or_why, tested
 from mt_dnn.reports.page import Block, Bullets, Columns, Heading, Table, paragraphs, table_of
-from mt_dnn.reports.points import show
+from mt_dnn.reports.points import mean_std
 from mt_dnn.reports.rows import ModelRow
 from mt_dnn.reports.score_table import score_cells, show_cell
 
@@ -124,7 +124,7 @@ DIFFERENCES: Columns = {
     "model": lambda line: line[0].row.name,
     "to": lambda line: line[0].reference.name,
     "task": lambda line: line[1] or "Avg Score",
-    "score": lambda line: show(line[0].row.scores_of(line[1]) if line[1] else line[0].row.scores),
+    "score": lambda line: mean_std(line[0].row.scores_of(line[1]) if line[1] else line[0].row.scores),
     "difference [95 %]": lambda line: difference(_of(line)),
     "p (Holm)": lambda line: p_or_why(_of(line)),
     "seeds": lambda line: _of(line).seeds,

@@ -7,7 +7,7 @@ from itertools import combinations, product
 import numpy as np
 from scipy import stats
 
-from mt_dnn.reports.points import Level, Transition
+from mt_dnn.reports.points import Size, Transition
 from mt_dnn.tickets.ticket import Ticket
 
 
@@ -21,20 +21,20 @@ class Tickets:
     encoder: str
     layers: int
     heads: int
-    by_run: dict[tuple[str, int], dict[Level, Ticket]]
+    by_run: dict[tuple[str, int], dict[Size, Ticket]]
 
     @property
     def tasks(self) -> list[str]:
         return list(dict.fromkeys(task for task, _ in self.by_run))
 
-    def of_task(self, task: str) -> list[dict[Level, Ticket]]:
+    def of_task(self, task: str) -> list[dict[Size, Ticket]]:
         """{(heads, FFNs closed): Ticket} of every seed of a task."""
         return [tickets for (name, _), tickets in self.by_run.items() if name == task]
 
     @property
-    def levels(self) -> list[Level]:
-        """Levels, ascending."""
-        return sorted({level for tickets in self.by_run.values() for level in tickets})
+    def sizes(self) -> list[Size]:
+        """Sizes, ascending."""
+        return sorted({size for tickets in self.by_run.values() for size in tickets})
 
 
 def winning_tickets(transitions: Iterable[Transition]) -> list[Tickets]:
@@ -42,13 +42,13 @@ def winning_tickets(transitions: Iterable[Transition]) -> list[Tickets]:
 
     Seeds of a task that trained the same tickets, as `rewind.py --seeds 1 2` does, count as one.
     """
-    found: dict[tuple[str, int, int], dict[tuple[str, int], dict[Level, Ticket]]] = {}
+    found: dict[tuple[str, int, int], dict[tuple[str, int], dict[Size, Ticket]]] = {}
     for transition in transitions:
-        by_seed: dict[int, dict[Level, Ticket]] = {}
+        by_seed: dict[int, dict[Size, Ticket]] = {}
         for point in transition.of_kind("winning"):
             for seed, run in point.runs.items():
-                by_seed.setdefault(seed, {})[point.level] = run.ticket(transition.task)
-        kept: dict[int, dict[Level, Ticket]] = {}
+                by_seed.setdefault(seed, {})[point.size] = run.ticket(transition.task)
+        kept: dict[int, dict[Size, Ticket]] = {}
         for seed, tickets in sorted(by_seed.items()):
             if not any(_agree(tickets, other) for other in kept.values()):
                 kept[seed] = tickets
@@ -59,10 +59,10 @@ def winning_tickets(transitions: Iterable[Transition]) -> list[Tickets]:
     return [Tickets(*encoder, runs) for encoder, runs in found.items()]
 
 
-def _agree(one: dict[Level, Ticket], other: dict[Level, Ticket]) -> bool:
-    """Whether two seeds have the same ticket at each level that both have, and have one in common."""
+def _agree(one: dict[Size, Ticket], other: dict[Size, Ticket]) -> bool:
+    """Whether two seeds have the same ticket at each size that both have, and have one in common."""
     shared = one.keys() & other.keys()
-    return bool(shared) and all(one[level] == other[level] for level in shared)
+    return bool(shared) and all(one[size] == other[size] for size in shared)
 
 
 def jaccard(one: Set, other: Set) -> float:
@@ -80,11 +80,11 @@ def chance(units: int, one: int, other: int) -> float:
     return float(np.sum(stats.hypergeom.pmf(shared, units, one, other) * shared / (one + other - shared)))
 
 
-def overlaps(tickets: Tickets, unit: str) -> dict[str, dict[Level, float]]:
-    """Return {pair in words: {level: mean Jaccard index}} of the closed `unit`s ("heads" or "ffns"), chance first.
+def overlaps(tickets: Tickets, unit: str) -> dict[str, dict[Size, float]]:
+    """Return {pair in words: {size: mean Jaccard index}} of the closed `unit`s ("heads" or "ffns"), chance first.
 
     A pair of tasks takes every ticket of the one with every ticket of the other; the seeds of a task are taken two by
-    two. Levels at which nothing is closed, or that one of a pair lacks, are left out.
+    two. Sizes at which nothing is closed, or that one of a pair lacks, are left out.
     """
     runs = {task: tickets.of_task(task) for task in tickets.tasks}
     pairs = {
@@ -93,37 +93,37 @@ def overlaps(tickets: Tickets, unit: str) -> dict[str, dict[Level, float]]:
     pairs |= {f"{task}, between seeds": list(combinations(seeds, 2)) for task, seeds in runs.items() if len(seeds) > 1}
     if not pairs:
         return {}
-    size, at = (tickets.layers * tickets.heads, 0) if unit == "heads" else (tickets.layers, 1)
-    rows = {"chance": {level: chance(size, level[at], level[at]) for level in tickets.levels if level[at]}}
+    units, at = (tickets.layers * tickets.heads, 0) if unit == "heads" else (tickets.layers, 1)
+    rows = {"chance": {size: chance(units, size[at], size[at]) for size in tickets.sizes if size[at]}}
     for name, both in pairs.items():
         values = {
-            level: [
-                jaccard(getattr(one[level], unit), getattr(other[level], unit))
+            size: [
+                jaccard(getattr(one[size], unit), getattr(other[size], unit))
                 for one, other in both
-                if level in one and level in other
+                if size in one and size in other
             ]
-            for level in tickets.levels
-            if level[at]
+            for size in tickets.sizes
+            if size[at]
         }
-        rows[name] = {level: float(np.mean(found)) for level, found in values.items() if found}
+        rows[name] = {size: float(np.mean(found)) for size, found in values.items() if found}
     return rows
 
 
-def survivors(tickets: Tickets, task: str) -> tuple[list[Level], np.ndarray, np.ndarray]:
-    """Return (levels, open heads, open FFNs) of a task's tickets, both (layers, levels), means over its seeds."""
+def survivors(tickets: Tickets, task: str) -> tuple[list[Size], np.ndarray, np.ndarray]:
+    """Return (sizes, open heads, open FFNs) of a task's tickets, both (layers, sizes), means over its seeds."""
     seeds = tickets.of_task(task)
-    levels = [level for level in tickets.levels if any(level in of_seed for of_seed in seeds)]
+    sizes = [size for size in tickets.sizes if any(size in of_seed for of_seed in seeds)]
 
     def over_seeds(count: Callable[[Ticket, int], float]) -> np.ndarray:
         return np.array(
             [
-                [np.mean([count(of_seed[level], layer) for of_seed in seeds if level in of_seed]) for level in levels]
+                [np.mean([count(of_seed[size], layer) for of_seed in seeds if size in of_seed]) for size in sizes]
                 for layer in range(tickets.layers)
             ]
         )
 
     return (
-        levels,
+        sizes,
         over_seeds(lambda ticket, layer: tickets.heads - len(ticket.heads_of(layer))),
         over_seeds(lambda ticket, layer: layer not in ticket.ffns),
     )

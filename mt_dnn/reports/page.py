@@ -108,7 +108,7 @@ Columns = dict[str, Callable[[Any], Any]]  # {heading: what the column shows of 
 
 def table_of(columns: Columns, items: Iterable[Any], note: str = "") -> Table:
     """Return a Table with a row per item. Another column in a report is one more entry of `columns`."""
-    return Table(list(columns), [[str(show(item)) for show in columns.values()] for item in items], note)
+    return Table(list(columns), [[str(cell(item)) for cell in columns.values()] for item in items], note)
 
 
 def paragraphs(text: str) -> list[Paragraph]:

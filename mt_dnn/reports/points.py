@@ -12,7 +12,7 @@ from mt_dnn.reports.baseline import Baseline, baseline_of
 from mt_dnn.reports.comparison import Comparison, SeedScores, compare_family
 from mt_dnn.reports.records import Record
 
-Level = tuple[int, int]  # a ticket's size: (heads closed, FFNs closed)
+Size = tuple[int, int]  # a ticket's size: (heads closed, FFNs closed)
 
 
 @dataclass(eq=False)
@@ -41,7 +41,7 @@ class Point:
         return self.kind + criterion + (f" of {self.owner}" if self.owner != self.task else "")
 
     @property
-    def level(self) -> Level:
+    def size(self) -> Size:
         """(heads closed, FFNs closed)."""
         return self.heads, self.ffns
 
@@ -214,7 +214,7 @@ def spread(values: Mapping[Any, float]) -> float | None:
     return statistics.stdev(values.values()) if len(values) > 1 else None
 
 
-def show(values: Mapping[Any, float], decimals: int = 1) -> str:
+def mean_std(values: Mapping[Any, float], decimals: int = 1) -> str:
     """{seed: value} in words: mean ± standard deviation."""
     return f"{mean(values):.{decimals}f}" + (f" ± {spread(values):.{decimals}f}" if len(values) > 1 else "")
 

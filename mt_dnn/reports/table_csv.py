@@ -61,7 +61,7 @@ def to_csv(transitions: Iterable[Transition]) -> str:
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(COLUMNS)
     for transition in transitions:
-        writer.writerows([show(line) for show in COLUMNS.values()] for line in _rows(transition))
+        writer.writerows([cell(line) for cell in COLUMNS.values()] for line in _rows(transition))
     return file.getvalue()
 
 

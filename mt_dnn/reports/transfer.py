@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from mt_dnn.reports.comparison import Comparison, compare, corrected
 from mt_dnn.reports.decisions import decisions
 from mt_dnn.reports.findings import difference, p_value
-from mt_dnn.reports.hypotheses import Claim, Finding, Pair, by_level, decide, over_items, sizes
+from mt_dnn.reports.hypotheses import Claim, Finding, Pair, by_size, decide, in_sizes, over_items
 from mt_dnn.reports.page import Block, Heading, Table
-from mt_dnn.reports.points import Point, Transition, show
+from mt_dnn.reports.points import Point, Transition, mean_std
 
 KindAndSize = tuple[str, str | None, tuple[int, int]]  # kind, criterion, (heads, FFNs closed)
 
@@ -29,7 +29,7 @@ def transfer_findings(transitions: Sequence[Transition]) -> list[Finding]:
 
 
 def _kind_and_size(point: Point) -> KindAndSize:
-    return point.kind, point.criterion, point.level
+    return point.kind, point.criterion, point.size
 
 
 def _matrices(transitions: Sequence[Transition], kind: KindAndSize) -> Iterator[Block]:
@@ -48,16 +48,22 @@ def _matrices(transitions: Sequence[Transition], kind: KindAndSize) -> Iterator[
     by = f" by {criterion}" if criterion else ""
     yield Heading(f"{name} tickets{by} of {heads} heads and {ffns} FFNs closed", 3)
 
+    def score(transition: Transition, owner: str) -> str:
+        return mean_std(points[transition, owner].scores) if (transition, owner) in points else ""
+
     def controls(transition: Transition) -> list[str]:
-        control = by_level(transition.of_kind("random")).get((heads, ffns))
-        return [show(point.scores) if point else "" for point in (control, transition.dense)]
+        control = by_size(transition.of_kind("random")).get((heads, ffns))
+        return [mean_std(point.scores) if point else "" for point in (control, transition.dense)]
 
     yield Table(
         ["task", *(f"ticket of {owner}" for owner in owners), "random ticket", "dense model"],
         [
             [
                 transition.title,
-                *(show(points[transition, owner].scores) if (transition, owner) in points else "" for owner in owners),
+                *(
+                    mean_std(points[transition, owner].scores) if (transition, owner) in points else ""
+                    for owner in owners
+                ),
                 *controls(transition),
             ]
             for transition in rows
@@ -99,11 +105,11 @@ def _own_and_foreign(transition: Transition) -> tuple[Pair, str]:
 
 def _foreign_and_random(transition: Transition) -> tuple[Pair, str]:
     """For each seed the mean score of other tasks' winning tickets, and of random ones of the same sizes."""
-    control = by_level(transition.of_kind("random"))
+    control = by_size(transition.of_kind("random"))
     both = {
-        (point.owner, *_kind_and_size(point)): (point, control[point.level])
+        (point.owner, *_kind_and_size(point)): (point, control[point.size])
         for point in transition.foreign
-        if point.kind == "winning" and point.level in control
+        if point.kind == "winning" and point.size in control
     }
     found, items = over_items(both, "no winning tickets of other tasks and random ones that share size and seed")
     return found, _how(items)
@@ -111,7 +117,7 @@ def _foreign_and_random(transition: Transition) -> tuple[Pair, str]:
 
 def _how(items: Sequence[tuple[str, str, str | None, tuple[int, int]]]) -> str:
     owners = dict.fromkeys(owner for owner, *_ in items)
-    return f"tickets of {', '.join(owners)}; {sizes(level for *_, level in items)}"
+    return f"tickets of {', '.join(owners)}; {in_sizes(size for *_, size in items)}"
 
 
 CLAIMS = [

@@ -42,7 +42,7 @@ def write_masks(files: RunFolder, options: MaskOptions, made_from: dict[str, Any
     by_scores = {"criterion": options.criterion, "scores": f"{scores.name}, scores sha256 {fingerprint}"}
     at_random = {"drawn_from": f"the seed {seed} and the task's name, {task}"}
     as_before = f"{scores.name} sha256 {sha256(scores)}"  # how masks named their scores before
-    levels = sorted(
+    sizes = sorted(
         {counts_at(sparsity, layers, n_heads, options.min_heads_per_layer) for sparsity in options.sparsities}
     )
     written = [files.mask("dense", 0, 0)]
@@ -52,7 +52,7 @@ def write_masks(files: RunFolder, options: MaskOptions, made_from: dict[str, Any
         _remove_others(
             files.mask(kind, 0, 0, criterion).parent, {*source.values(), *([as_before] if criterion else [])}
         )
-        for closed in levels:
+        for closed in sizes:
             head_scores, ffn_scores = ranking
             ticket = choose(head_scores, ffn_scores, *closed, min_heads_per_layer=options.min_heads_per_layer)
             path = files.mask(kind, *closed, criterion=criterion)

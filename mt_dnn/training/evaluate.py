@@ -85,15 +85,15 @@ def evaluate(
 def show_metrics(epoch: dict[str, Any], tasks: int = 1) -> str:
     """{"dev": {"rte": {"accuracy": 0.61}}, ...} -> "rte accuracy 61.00", and the average score of several tasks."""
 
-    def show(by_name: dict[str, dict[str, float]]) -> list[str]:
+    def in_words(by_name: dict[str, dict[str, float]]) -> list[str]:
         return [
             f"{name} " + ", ".join(f"{metric} {100 * value:.2f}" for metric, value in values.items())
             for name, values in by_name.items()
         ]
 
-    held_out = [f"held out: {'; '.join(show(epoch['held_out']))}"] if "held_out" in epoch else []
+    held_out = [f"held out: {'; '.join(in_words(epoch['held_out']))}"] if "held_out" in epoch else []
     average = [f"average score {100 * epoch['average_score']:.2f}"] if tasks > 1 else []
-    return "; ".join(show(epoch["dev"]) + average + held_out)
+    return "; ".join(in_words(epoch["dev"]) + average + held_out)
 
 
 def write_predictions(path: Path, task: Task, split: TokenizedSplit, outputs: np.ndarray) -> None:

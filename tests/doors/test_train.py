@@ -85,7 +85,7 @@ def test_predictions_and_metrics_are_those_of_the_saved_model(workshop, fine_tun
     )
 
 
-def test_masks_have_all_kinds_and_levels(fine_tuned):
+def test_masks_have_all_kinds_and_sizes(fine_tuned):
     found = {str(path.relative_to(fine_tuned / "masks")) for path in (fine_tuned / "masks").rglob("*.json")}
     assert found == {
         "dense/heads_0_ffns_0.json",

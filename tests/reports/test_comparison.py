@@ -178,7 +178,7 @@ def test_tickets_are_compared_between_tasks_and_seeds(tmp_path, monkeypatch):
         monkeypatch.setattr("fake_runs.ticket_of", lambda *_, ticket=ticket: ticket)
         write_run(tmp_path, "winning", (2, 1), seed, 0.7, task=task)
     (tickets,) = winning_tickets(transitions_of(tmp_path))
-    assert tickets.levels == [(2, 1)] and tickets.tasks == ["mrpc", "rte"]
+    assert tickets.sizes == [(2, 1)] and tickets.tasks == ["mrpc", "rte"]
     assert list(tickets.by_run) == [("mrpc", 1), ("rte", 1), ("rte", 2)]  # seed 3 rewound the tickets of seed 1
     heads, ffns = overlaps(tickets, "heads"), overlaps(tickets, "ffns")
     assert heads["mrpc and rte"] == {(2, 1): pytest.approx(1 / 3)} and heads["rte, between seeds"] == {
@@ -188,8 +188,8 @@ def test_tickets_are_compared_between_tasks_and_seeds(tmp_path, monkeypatch):
     assert heads["chance"] == {(2, 1): pytest.approx(chance(12, 2, 2))} and ffns["chance"] == {
         (2, 1): pytest.approx(1 / 3)
     }
-    levels, open_heads, open_ffns = survivors(tickets, "rte")
-    assert levels == [(2, 1)] and open_heads.tolist() == [[3], [3], [4]] and open_ffns.tolist() == [[0], [1], [1]]
+    sizes, open_heads, open_ffns = survivors(tickets, "rte")
+    assert sizes == [(2, 1)] and open_heads.tolist() == [[3], [3], [4]] and open_ffns.tolist() == [[0], [1], [1]]
 
 
 # ---- gathering ----

@@ -32,9 +32,9 @@ def test_criteria_lie_beside_each_other_and_the_default_is_the_main_one(tmp_path
     (transition,) = transitions_of(tmp_path)
     assert list(transition.lines) == ["dense", "winning", "random", "winning by loss", "losing by loss"]
     assert transition.criteria == ["example", "loss"]
-    assert [point.level for point in transition.of_kind("winning")] == list(EXAMPLE)
-    assert [point.level for point in transition.of_kind("winning", "loss")] == list(LOSS)
-    assert super_ticket(transition, DEV).criterion == "example" and boundary(transition)[0].level == (2, 0)
+    assert [point.size for point in transition.of_kind("winning")] == list(EXAMPLE)
+    assert [point.size for point in transition.of_kind("winning", "loss")] == list(LOSS)
+    assert super_ticket(transition, DEV).criterion == "example" and boundary(transition)[0].size == (2, 0)
     for name, scores in (("winning", EXAMPLE), ("winning by loss", LOSS)):  # each line is a family of its own
         own = [transition.to_dense[point] for point in transition.lines[name]]
         assert [comparison.corrected for comparison in own] == pytest.approx(holm([comparison.p for comparison in own]))
@@ -203,7 +203,7 @@ def test_tickets_of_other_tasks_are_no_candidates_and_no_line(tmp_path):
     write_line(tmp_path, "winning", {(2, 0): [1.0, 1.0, 1.0]}, task="rte", owner="sst")
     transition = transitions_of(tmp_path)[1]
     assert {point.owner for point in transition.foreign} == {"mrpc", "sst"} and len(transition.foreign) == 3
-    assert super_ticket(transition, DEV).level == (4, 1) and len(transition.of_kind("winning")) == 1
+    assert super_ticket(transition, DEV).size == (4, 1) and len(transition.of_kind("winning")) == 1
     assert "winning of sst" in transition.lines and "winning of sst" not in styles([transition])
 
 
