@@ -18,11 +18,11 @@ from data_utils.files import save_tensors, write_folder_whole
 from data_utils.hub import FLOATS, hub_errors, save_tokenizer, weight_types
 from data_utils.saved_tasks import SavedTasks
 from data_utils.tasks import Task
-from mt_dnn.encoders.attention import save_work
 from mt_dnn.encoders.encoder import Encoder, TaskModel
 from mt_dnn.encoders.families import encoder_class, refuse_more_layers, takes_token_types
 from mt_dnn.encoders.float32 import Float32Linear, layers_alone_in_autocast
 from mt_dnn.encoders.pretrained import lacks_pooler
+from mt_dnn.encoders.saved_work import save_work
 from mt_dnn.tickets.fitting import refuse_other_model
 from mt_dnn.tickets.masks import Mask, encoder_name, read_mask, saved_mask, tickets_for, write_mask
 from mt_dnn.tickets.prune import prune
@@ -38,7 +38,7 @@ class Model(TaskModel):
     """
 
     def __init__(self, encoder: Encoder, tasks: Sequence[Task], plain: bool = False) -> None:
-        """`encoder`: is made to save work (attention.py), in place, unless `plain`."""
+        """`encoder`: is made to save work (saved_work.py), in place, unless `plain`."""
         super().__init__()
         self.encoder = encoder
         save_work(encoder, plain)

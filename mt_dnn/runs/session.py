@@ -41,8 +41,9 @@ from mt_dnn.runtime.machine import choose_device, choose_precision, choose_token
 from mt_dnn.runtime.memory import memory_advice
 from mt_dnn.tickets.criteria import TaskRows, criterion_named, score
 from mt_dnn.tickets.gates import gated, ticket_gates
+from mt_dnn.tickets.heat_map import draw_heat_map
 from mt_dnn.tickets.prune import prune
-from mt_dnn.tickets.scores import draw_heat_map, normalise, write_importance
+from mt_dnn.tickets.scores import normalise, write_importance
 from mt_dnn.tickets.ticket import remaining_weights
 from mt_dnn.training.evaluate import show_metrics, write_predictions
 from mt_dnn.training.optim import optimizer_named

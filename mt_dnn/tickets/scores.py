@@ -1,4 +1,4 @@
-"""Importance scores on disk: importance.json, for people and for choosing tickets, and its heat map.
+"""Importance scores on disk: importance.json, for people and for choosing tickets.
 
 {
   "task": "rte", "criterion": "example", "rows": 2490, "train_fraction": 1.0, "holdout": 0.0, "seed": 2018,
@@ -19,7 +19,6 @@ import numpy as np
 
 from data_utils.check import TEXT, Expectation, both, check, fields, integer, list_of, number, value_that
 from data_utils.errors import UserError
-from data_utils.files import write_whole
 from data_utils.json_file import read_json, write_json
 from mt_dnn.tickets.masks import MODEL
 
@@ -124,27 +123,3 @@ def _expected(layers: int, n_heads: int) -> Expectation:
 
 def _exactly(n: int, item: Expectation, expected: str) -> Expectation:
     return both(value_that(expected, lambda value: isinstance(value, list) and len(value) == n), list_of(item))
-
-
-def draw_heat_map(path: Path, heads: np.ndarray, ffns: np.ndarray, title: str) -> None:
-    """Draw the normalised head scores, (layers, heads), and the FFN scores, (layers,), side by side as a picture."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    layers, n_heads = heads.shape
-    figure, axes = pyplot.subplots(
-        1, 2, figsize=(2.6 + 0.45 * n_heads, 1.6 + 0.34 * layers), width_ratios=[n_heads, 1.4], layout="constrained"
-    )
-    for axis, scores, name in ((axes[0], heads, "heads (L2-normalised per layer)"), (axes[1], ffns[:, None], "FFNs")):
-        picture = axis.imshow(scores, cmap="viridis", aspect="auto", origin="lower", vmin=min(0, scores.min()))
-        axis.set(title=name, xticks=range(scores.shape[1]), yticks=range(layers))
-        axis.title.set_size(9)
-        figure.colorbar(picture, ax=axis, aspect=12, fraction=0.15 if axis is axes[0] else 0.5)
-    axes[0].set(xlabel="head", ylabel="layer")
-    axes[1].set(xticks=[])
-    figure.suptitle(title, fontsize=10)
-    with write_whole(path, "wb") as file:
-        figure.savefig(file, format="png", dpi=130)
-    pyplot.close(figure)

@@ -1,0 +1,68 @@
+"""MPNet's layers, which can lose heads here: the library's own code takes the biases by distance of all heads."""
+
+from typing import Any, cast
+
+import torch
+from torch import nn
+from transformers import PretrainedConfig
+
+from mt_dnn.encoders.attention import context_of
+from mt_dnn.encoders.encoder import SelfAttention
+
+
+class RelativeSelfAttention(SelfAttention):
+    q: nn.Linear
+    k: nn.Linear
+    v: nn.Linear
+    o: nn.Linear
+    open_heads: torch.Tensor  # (open heads,) indices
+
+
+class RelativeAttention(nn.Module):
+    attn: RelativeSelfAttention
+    LayerNorm: nn.LayerNorm
+    dropout: nn.Dropout
+
+
+class RelativeLayer(nn.Module):
+    """A layer of MPNet, whose heads add biases by distance to their scores; here only its open heads do.
+
+    `first_position_only`: as in first_position.py.
+    """
+
+    attention: RelativeAttention
+    intermediate: nn.Module
+    output: nn.Module
+    first_position_only: bool
+
+    @classmethod
+    def take_over(cls, layer: nn.Module, config: PretrainedConfig, first_position_only: bool) -> None:
+        """Make the library's `layer`, of an encoder with that `config`, one of these, in place."""
+        layer.__class__ = cls
+        layer = cast(RelativeLayer, layer)
+        layer.first_position_only = first_position_only
+        attention = layer.attention.attn
+        attention.config = config
+        heads = torch.arange(config.num_attention_heads, device=attention.q.weight.device)
+        attention.register_buffer("open_heads", heads, persistent=False)
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        position_bias: torch.Tensor | None = None,
+        **others: Any,
+    ) -> tuple[torch.Tensor]:
+        assert position_bias is not None  # MPNet's encoder always gives it
+        attention = self.attention.attn
+        queries = hidden_states[:, :1] if self.first_position_only else hidden_states
+        bias = position_bias[:1, :, : queries.shape[1]].index_select(1, attention.open_heads)  # the same for all rows
+        context = context_of(
+            attention,
+            attention.q(queries),
+            attention.k(hidden_states),
+            attention.v(hidden_states),
+            bias if attention_mask is None else bias + attention_mask,
+        )
+        output = self.attention.LayerNorm(self.attention.dropout(attention.o(context)) + queries)
+        return (self.output(self.intermediate(output), output),)
