@@ -305,6 +305,7 @@ def test_exact_sharing_goes_on_to_the_same_bytes_after_a_stop(workshop, fine_tun
 # ---- super tickets of the report ----
 
 
+@pytest.mark.slow
 def test_the_report_writes_super_tickets_that_can_be_merged(workshop, fine_tuned, tmp_path, door):
     rewind(door, workshop, [fine_tuned / "masks"], tmp_path, "--sparsities", 0.2, 0.5)
     ended = door("mt_dnn/reports/__main__.py", tmp_path)

@@ -190,6 +190,7 @@ def test_onnx_without_its_packages_is_one_line(family_run, tmp_path, refused, mo
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_run_of_several_tasks_exports_a_model_for_each_with_its_ticket_taken_out(
     workshop, fine_tuned, tmp_path, door, exported, refused
 ):
@@ -266,6 +267,7 @@ def test_what_can_not_be_exported_is_one_line_and_leaves_nothing(
     assert not find(tmp_path / "faulty", "*")
 
 
+@pytest.mark.slow
 def test_an_export_with_nan_fails_its_comparison(family_run, tmp_path, monkeypatch):
     def faulty(saved, model, task, ticket):
         made = dense_classifier(saved, model, task, ticket)

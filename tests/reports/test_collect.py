@@ -153,6 +153,7 @@ def test_large_predictions_are_left_out_and_the_baseline_is_not(tmp_path, door):
 COMMITTED = sorted(path for path in ROOT.glob("experiments/phase_transition/*/runs") if path.is_dir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runs", COMMITTED, ids=lambda path: path.parent.name)
 def test_committed_pages_are_made_anew_from_committed_records(runs, tmp_path, door):
     records = read_records([runs])

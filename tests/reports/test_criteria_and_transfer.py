@@ -215,6 +215,7 @@ def test_a_task_with_nothing_but_tickets_of_others_is_reported(tmp_path, door):
     assert "| winning of sst | 4 | 1 | " in page and "## Do tickets transfer?" in page
 
 
+@pytest.mark.slow
 def test_records_keep_criteria_and_owners(tmp_path, door):
     write_criteria(tmp_path / "sweep")
     write_transfer(tmp_path / "sweep/more")

@@ -46,6 +46,7 @@ def test_report_shows_every_ticket_with_mean_and_spread(workshop, fine_tuned, tm
     assert not (tmp_path / "no").exists()
 
 
+@pytest.mark.slow
 def test_held_out_scores_of_real_runs_choose_a_super_ticket(workshop, tmp_path, door):
     more = ("--sparsities", "0.2", "0.5", "--holdout", 0.2)
     assert door("train.py", *options(workshop), *more, "--do_train", "--do_mask", "--output_dir", tmp_path).status == 0
@@ -200,6 +201,7 @@ def test_a_run_that_is_removed_while_it_is_read_is_passed_over(tmp_path, door, m
     assert "baseline, " in ended.out
 
 
+@pytest.mark.slow
 def test_a_report_while_runs_come_and_go_has_no_traceback(tmp_path, door):
     fill(tmp_path)
     done = threading.Event()
@@ -219,6 +221,7 @@ def test_a_report_while_runs_come_and_go_has_no_traceback(tmp_path, door):
     assert [(end.status, end.err) for end in ended] == [(0, "")] * 4
 
 
+@pytest.mark.slow
 def test_two_reports_at_the_same_moment_leave_whole_files(tmp_path, door):
     fill(tmp_path)
     assert door(REPORT, tmp_path, "--output_dir", tmp_path / "alone").status == 0
