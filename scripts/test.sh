@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The tests, in .venv (made if missing), in two processes.
+# The tests, in .venv (made if missing), in two processes. Each takes the next file of tests, in order: the longest come
+# early.
 #
 #   bash scripts/test.sh             the quick tests, about three minutes on two cores
 #   bash scripts/test.sh --all       all tests, up to 20 minutes: the slow ones too, the ONNX export (its packages are
@@ -8,4 +9,4 @@
 . "$(dirname "$0")/common.sh"
 . scripts/venv.sh
 case " $* " in *" --all "*) install requirements-onnx.txt ;; esac
-exec "$PYTHON" -m pytest -n 2 --dist loadfile "$@"
+exec "$PYTHON" -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@"
