@@ -19,7 +19,7 @@ collect() {
 
 # report MODULE RECORDS OUTPUT: make a report, if there are such records.
 report() {
-    if [ -n "$(find "$HERE/$2" -name runs.jsonl 2> /dev/null)" ]; then
+    if [ -f "$HERE/$2/runs.jsonl" ]; then
         "$PYTHON" -m "$1" "$HERE/$2" --output_dir "$HERE/$3"
     fi
 }

@@ -32,4 +32,5 @@ for seed in $TRANSFER_SEEDS; do
         done
     done
 done
-"$PYTHON" -m mt_dnn.reports "$RUNS/single" --output_dir "$RUNS/report"
+# Not over the report that chose the super tickets: this machine may not have all runs of the sweep.
+"$PYTHON" -m mt_dnn.reports "$RUNS/single" --output_dir "$RUNS/report_transfer"

@@ -1,6 +1,6 @@
 """Write importance scores and masks again, as train.py left them, from the records of a sweep.
 
-With them, sharing.sh and questions.sh run on a machine that has not run the sweep.
+With them, sharing.sh and questions.sh run on a machine that has not run the sweep. Scores that are there stay.
 
     python -m experiments.phase_transition.restore_masks RECORDS OUTPUT     (OUTPUT: checkpoints/NAME)
 """
@@ -8,6 +8,7 @@ With them, sharing.sh and questions.sh run on a machine that has not run the swe
 import sys
 from pathlib import Path
 
+from data_utils.check import TEXT, check, fields, integer, number
 from data_utils.door import open_door
 from data_utils.errors import UserError
 from data_utils.json_file import write_json
@@ -15,6 +16,8 @@ from data_utils.run_folder import RunFolder
 from mt_dnn.flags.commands import MaskOptions
 from mt_dnn.reports.records import read_scores
 from mt_dnn.tickets.make_masks import write_masks
+
+SCORES = fields({"task": TEXT, "criterion": TEXT, "seed": integer(0), "holdout": number(0, 1)}, others=True)
 
 
 def main() -> None:
@@ -26,11 +29,17 @@ def main() -> None:
         raise UserError(
             f"{records}: no importance scores, expected records that mt_dnn.reports.collect made of a sweep"
         )
-    for name, (_, content) in scores.items():
+    written = 0
+    for name, (place, content) in scores.items():
+        check(SCORES, content, f"{place}: {name}")
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise UserError(f"{place}: file: {name!r}, expected a path below the folder of the runs")
         files = RunFolder(Path(output, name).parent)
-        write_json(files.importance(content["criterion"]), {**content, "checkpoint": str(files.model)})
-        write_masks(files, MaskOptions(criterion=content["criterion"]), content)
-    print(f"{output}: masks by {len(scores)} files of importance scores")
+        if not files.importance(content["criterion"]).exists():
+            write_json(files.importance(content["criterion"]), {**content, "checkpoint": str(files.model)})
+            write_masks(files, MaskOptions(criterion=content["criterion"]), content)
+            written += 1
+    print(f"{output}: masks by {written} of {len(scores)} files of importance scores; the others are there")
 
 
 if __name__ == "__main__":

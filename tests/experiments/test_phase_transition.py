@@ -53,7 +53,7 @@ def test_seeds_on_the_command_line_are_run_alone(call, tmp_path, name):
     report.write_text("mrpc: {heads: 14, ffns: 0}\n")
     seeds = {
         flag(line, "seed" if "train.py" in line else "seeds")
-        for line in call(name, ["cpu", "2020", "2022"])[1:]
+        for line in call(name, ["cpu", "2020", "2022"])
         if "train.py" in line or "rewind.py" in line
     }
     assert seeds == {"2020", "2022"}
@@ -128,4 +128,16 @@ def test_masks_restored_from_records_are_those_that_train_wrote(fine_tuned, tmp_
         for mask in masks:
             del mask["provenance"]["checkpoint"]  # a path
         assert masks[0] == masks[1], name
+    (restored / "importance.json").write_text("another sweep's")
+    assert "masks by 0 of 1 files" in door(restore, tmp_path / "records", tmp_path).out
+    assert (restored / "importance.json").read_text() == "another sweep's"
+    scores = tmp_path / "records/importance.jsonl"
+    good = scores.read_text()
+    for edit, complaint in (
+        (("sst/importance", "../importance"), "file: '../importance.json', expected a path below"),
+        (('"criterion"', '"per"'), "criterion: missing"),
+    ):
+        scores.write_text(good.replace(*edit))
+        assert complaint in refused(restore, tmp_path / "records", tmp_path / "other")
+    assert not (tmp_path / "other").exists()
     assert "no importance scores" in refused(restore, tmp_path / "none", tmp_path)
