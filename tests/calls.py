@@ -35,6 +35,8 @@ EACH_FAMILY = [
     family if family in ("bert", "mpnet") else pytest.param(family, marks=pytest.mark.slow) for family in FAMILIES
 ]
 
+TOGETHER = "sst,rte,stsb,mnli"  # the tasks of the toy MT-DNN
+
 
 def options(workshop, task="sst", *more):
     return ("--data_dir", workshop.data, "--init_checkpoint", workshop.encoder, "--train_datasets", task, *FAST, *more)
@@ -84,3 +86,28 @@ def copy_of_scripts(folder, python):
     (folder / ".venv/bin/python").write_text(python)
     (folder / ".venv/bin/python").chmod(0o755)
     (folder / "data/quickstart/amazon").mkdir(parents=True)  # fetched before
+
+
+def table(text):
+    """The cells of tab-separated text, by line."""
+    return [line.split("\t") for line in text.splitlines()]
+
+
+def renamed(run, folder, name):
+    """A copy of a run's model whose task has another name."""
+    folder.mkdir()
+    for file in (run / "model").iterdir():
+        if file.name == "SHA256SUMS":
+            continue
+        content = file.read_bytes()
+        if file.name in ("tasks.json", "mask.json"):
+            content = content.replace(b'"sst"', f'"{name}"'.encode())
+        if file.name == "model.safetensors":
+            from safetensors.torch import load, save
+
+            content = save(
+                {key.replace("task_sst", f"task_{name}"): value for key, value in load(content).items()},
+                {"format": "pt"},
+            )
+        (folder / file.name).write_bytes(content)
+    return folder

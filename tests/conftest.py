@@ -13,7 +13,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 torch.set_num_threads(1)  # on models this tiny threads wait for each other
 
 import toy
-from calls import QUICK, options, rewind
+import toy_tasks
+from calls import QUICK, TOGETHER, options, rewind
 
 from data_utils.door import open_door
 from mt_dnn.encoders.families import FAMILIES
@@ -72,12 +73,12 @@ def workshop(tmp_path_factory):
 
     base = tmp_path_factory.mktemp("workshop")
     made = SimpleNamespace(encoder=toy.save_encoder(base / "tiny-bert"), raw=base / "glue", data=base / "tokenized")
-    toy.write_glue(made.raw)
+    toy_tasks.write_glue(made.raw)
     options = PreproOptions(
         raw_dir=str(made.raw), data_dir=str(made.data), init_checkpoint=str(made.encoder), max_seq_len=64
     )
     tokenizer = load_tokenizer(made.encoder)
-    made.tasks = read_tasks(toy.TASK_DEF)
+    made.tasks = read_tasks(toy_tasks.TASK_DEF)
     made.tokenizer = tokenizer
     for name in ("sst", "rte", "stsb", "mnli"):
         for split in made.tasks[name].splits:
@@ -155,3 +156,36 @@ def exported(door, monkeypatch):
         return ended.out
 
     return call
+
+
+@pytest.fixture(scope="session")
+def other_runs(tmp_path_factory):
+    return tmp_path_factory.mktemp("other")
+
+
+@pytest.fixture
+def runs(workshop, fine_tuned, other_runs, door):
+    """{task: the folder of train.py}"""
+    for task in ("stsb", "rte"):
+        if not (other_runs / task).exists():
+            assert (
+                door(
+                    "train.py", *options(workshop, task, *QUICK), "--do_train", "--output_dir", other_runs / task
+                ).status
+                == 0
+            )
+    return {"sst": fine_tuned, "stsb": other_runs / "stsb", "rte": other_runs / "rte"}
+
+
+@pytest.fixture(scope="session")
+def baseline_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("mtdnn") / "dense"
+
+
+@pytest.fixture
+def baseline(workshop, baseline_folder, door):
+    """train.py's folder of the toy MT-DNN; made by the first test that asks for it."""
+    if not baseline_folder.exists():
+        ended = door("train.py", *options(workshop, TOGETHER), "--do_train", "--output_dir", baseline_folder)
+        assert ended.status == 0, ended.err
+    return baseline_folder

@@ -55,3 +55,16 @@ def make_model(task, attention="sdpa", family="bert"):
     with torch.no_grad():
         model.heads[f"task_{task.name}"].weight.mul_(30)  # outputs that matter, so the loss has slopes
     return model.double().eval()
+
+
+class Split(Rows):
+    """Rows as fine_tune takes them; a batch pads all of its rows to one length. Some tokens are never used."""
+
+    header = {"pad_id": 0}
+
+    def __init__(self, n, seed):
+        super().__init__(True, "classification", n, seed)
+        self.rows = [np.where(row < 12, 12, row) for row in self.rows]
+
+    def tokens_in_parts(self):
+        yield np.concatenate(self.rows)

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 import pytest
-import toy
+import toy_tasks
 from calls import ROOT, options
 from fork_server import ForkServer
 
@@ -38,7 +38,7 @@ def prepared(server, workshop, tmp_path_factory):
 
     The command is done once undisturbed.
     """
-    data = [*options(workshop), *STEPWISE, "--task_def", ROOT / toy.TASK_DEF]
+    data = [*options(workshop), *STEPWISE, "--task_def", ROOT / toy_tasks.TASK_DEF]
     train = ["train.py", *data, "--do_train", "--do_mask", "--sparsities", 0.2, 0.5, "--output_dir", "out"]
     rewind = ["rewind.py", *data, "--masks", "out/masks", "--save_model", "--output_dir", "out/rewind"]
     longer = [*train, "--epochs", 8]
@@ -137,7 +137,7 @@ def test_killed_under_torchrun(prepared, tmp_path):
 
 def test_killed_whenever_a_file_is_written_renamed_or_removed(server, workshop, tmp_path):
     """Training, scoring, rewinding and reporting."""
-    data = [*options(workshop), *STEPWISE, "--task_def", ROOT / toy.TASK_DEF]
+    data = [*options(workshop), *STEPWISE, "--task_def", ROOT / toy_tasks.TASK_DEF]
     commands = [
         ["train.py", *data, "--do_train", "--do_mask", "--sparsities", 0.5, "--output_dir", "out"],
         ["rewind.py", *data, "--masks", "out/masks/winning", "--save_model", "--output_dir", "out/rewind"],

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import toy
+import toy_tasks
 from calls import ROOT
 
 TASKS = """
@@ -102,10 +103,10 @@ ALONE = {  # without flags
 def write_files(folder, server):
     """Fill `folder`: encoder, raw rows, task file, and all that the commands make of them."""
     toy.save_encoder(folder / "encoder")
-    toy.write_sst(folder / "raw", rows=96)
-    toy.write_rte(folder / "raw", rows=64)
-    toy.write_stsb(folder / "raw", rows=40)
-    toy.write_cola(folder / "raw", rows=40)
+    toy_tasks.write_sst(folder / "raw", rows=96)
+    toy_tasks.write_rte(folder / "raw", rows=64)
+    toy_tasks.write_stsb(folder / "raw", rows=40)
+    toy_tasks.write_cola(folder / "raw", rows=40)
     (folder / "tasks.yml").write_text(TASKS)
     (folder / "rows.tsv").write_text("sentence\na lovely film\na dull day\n")
     (folder / "pairs.tsv").write_text("sentence1\tsentence2\na lovely film\twe saw boats\na dull day\tbirds at sea\n")

@@ -1,12 +1,12 @@
 """Entries of a task file."""
 
 import pytest
-import toy
+import toy_tasks
 
 from data_utils.errors import UserError
 from data_utils.tasks import read_tasks
 
-TASKS = read_tasks(toy.TASK_DEF)
+TASKS = read_tasks(toy_tasks.TASK_DEF)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,13 @@
 """Raw rows: the official layouts of GLUE, and bad rows."""
 
 import pytest
-import toy
+import toy_tasks
 
 from data_utils.errors import UserError
 from data_utils.tasks import read_tasks
 from data_utils.tsv import Row, read_rows
 
-TASKS = read_tasks(toy.TASK_DEF)
+TASKS = read_tasks(toy_tasks.TASK_DEF)
 
 
 def rows_of(path, task, split="train", skip_bad_rows=False):
@@ -85,7 +85,7 @@ def test_unusable_files_are_refused_also_when_bad_rows_are_skipped(tmp_path, con
 
 
 def test_prepro_leaves_nothing_half_written(workshop, tmp_path, refused, door):
-    toy.write_sst(tmp_path / "glue")
+    toy_tasks.write_sst(tmp_path / "glue")
     with open(tmp_path / "glue/SST-2/dev.tsv", "a") as file:
         file.write("a film\t7\n")
     arguments = (

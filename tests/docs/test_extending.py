@@ -13,6 +13,7 @@ import numpy as np
 import pages
 import pytest
 import toy
+import toy_tasks
 from pages import ROOT
 
 PAGE = ROOT / "docs/extending.md"
@@ -81,7 +82,7 @@ def encoder(extended):
 
 @pytest.mark.slow
 def test_the_new_criterion_and_the_new_kind_run_from_rows_to_one_report(extended, encoder):
-    toy.write_rte(extended / "data/glue")
+    toy_tasks.write_rte(extended / "data/glue")
     call(extended, "sh", "experiments/glue/prepro.sh", "--tasks", "rte")
     assert "best winning ticket" in follow(extended, "A new criterion")
     follow(extended, "A new kind of ticket")
@@ -109,7 +110,7 @@ def test_the_new_task_runs_from_rows_to_the_report(extended, encoder):
 
 @pytest.mark.slow
 def test_the_new_kind_of_task_and_the_new_column_run_from_rows_to_the_report(extended, encoder):
-    toy.write_stsb(extended / "data/glue")
+    toy_tasks.write_stsb(extended / "data/glue")
     assert "stsb (score: mean of pearson and spearman" in follow(extended, "A new kind of task")
     folder = extended / "checkpoints/extending/stsb"
     tasks = json.loads((folder / "model/tasks.json").read_text())

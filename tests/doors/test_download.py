@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import toy
+import toy_tasks
 from calls import ROOT
 
 ARCHIVES = {
@@ -56,7 +57,7 @@ class Server(http.server.SimpleHTTPRequestHandler):
 def site(tmp_path_factory):
     """A folder served on a local port, with everything download.sh asks for: `.folder`, `.url`."""
     raw, folder = tmp_path_factory.mktemp("raw"), tmp_path_factory.mktemp("site")
-    toy.write_glue(raw)
+    toy_tasks.write_glue(raw)
     for task, archive in ARCHIVES.items():
         with zipfile.ZipFile(folder / archive, "w", zipfile.ZIP_DEFLATED) as file:
             for path in sorted((raw / task).iterdir()):

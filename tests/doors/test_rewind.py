@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
-import toy
+import toy_tasks
 from calls import QUICK, files_up_to, options, result_of, rewind
 from safetensors.torch import load_file
 
@@ -81,7 +81,7 @@ def test_a_model_asked_for_later_is_made(workshop, fine_tuned, tmp_path, door):
 
 def test_accumulated_batches_train_like_one_large_batch(workshop, fine_tuned, tmp_path, door):
     tasks = tmp_path / "tasks.yml"
-    tasks.write_text(open(toy.TASK_DEF).read().replace("sst:\n", "sst:\n  head_dropout: 0.0\n"))
+    tasks.write_text(open(toy_tasks.TASK_DEF).read().replace("sst:\n", "sst:\n  head_dropout: 0.0\n"))
     trained, losses = [], []
     for name, sizes in (
         ("large", ("--batch_size", 192)),
@@ -124,7 +124,7 @@ def test_bfloat16_trains_too(workshop, fine_tuned, tmp_path, door):
 
 
 def test_changed_data_is_noticed(workshop, fine_tuned, tmp_path, door, refused):
-    toy.write_sst(tmp_path / "glue", rows=32, seed=7)
+    toy_tasks.write_sst(tmp_path / "glue", rows=32, seed=7)
     arguments = (
         "prepro.py",
         "--raw_dir",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import toy
+import toy_tasks
 from calls import ROOT, SCRIPTS_WITH_GPUID, result_of
 
 from mt_dnn.tickets.super_tickets import read_super_tickets
@@ -59,7 +60,7 @@ def copy(tmp_path_factory):
     """A copy of the repository with toy GLUE, tokenized, and a tiny bert-base-uncased."""
     folder = tmp_path_factory.mktemp("scripts") / "repository"
     shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(".*", "data", "checkpoints", "tests", "__pycache__"))
-    toy.write_glue(folder / "data/glue")
+    toy_tasks.write_glue(folder / "data/glue")
     toy.save_encoder(folder / "data/encoders/bert-base-uncased")
     ended = call(folder, "sh", "experiments/glue/prepro.sh")
     assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -2,11 +2,11 @@
 
 import json
 
-import toy
+import toy_tasks
 
 
 def compare(door, workshop, run):
-    data = ("--task_def", toy.TASK_DEF, "--data_dir", workshop.data, "--device", "cpu")
+    data = ("--task_def", toy_tasks.TASK_DEF, "--data_dir", workshop.data, "--device", "cpu")
     return door("experiments/precision/compare.py", run, "--task", "sst", *data)
 
 
@@ -24,7 +24,7 @@ def test_the_score_in_float32_is_that_of_the_run(workshop, fine_tuned, door):
 def test_a_run_without_its_model_is_one_line(workshop, tmp_path, refused):
     (tmp_path / "result.json").write_text("{}")
     line = refused(
-        "experiments/precision/compare.py", tmp_path, "--task", "sst", "--task_def", toy.TASK_DEF,
+        "experiments/precision/compare.py", tmp_path, "--task", "sst", "--task_def", toy_tasks.TASK_DEF,
         "--data_dir", workshop.data,
     )  # fmt: skip
     assert "a run without its model" in line

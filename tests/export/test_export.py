@@ -7,7 +7,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 import toy
 from calls import EACH_FAMILY, QUICK, files_up_to, options, result_of, rewind
 from safetensors.torch import load_file
@@ -23,14 +22,6 @@ from mt_dnn.model import count_parameters
 from mt_dnn.tickets.masks import Mask, read_mask, write_mask
 from mt_dnn.tickets.ticket import DENSE, Ticket, removed_parameters
 
-SENTENCES = [
-    "the film was lovely",
-    "a dull day",
-    'boats "quoted" it \'s and some birds at sea , we saw',
-    "unheard words",
-    "poor",
-]
-ROWS = [Row((text,), None) for text in SENTENCES]
 STOCK = """
 import json, sys, torch, transformers
 found = {}
@@ -49,7 +40,7 @@ print(json.dumps(found))
 def by_stock_transformers(folder, *exports):
     """What a process that knows none of our code gets from these exports."""
     ended = subprocess.run(
-        [sys.executable, "-c", STOCK, json.dumps(SENTENCES), *map(str, exports)],
+        [sys.executable, "-c", STOCK, json.dumps(toy.SENTENCES), *map(str, exports)],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -64,7 +55,7 @@ def test_dense_exports_are_checkpoints_for_plain_transformers(family_run, family
     table = exported(run, "dense", "--output", dense)
     assert (dense / "export.md").read_text() in table
     stock = by_stock_transformers(tmp_path, dense)[str(dense)]
-    expected = load_classifier(run).outputs(ROWS)
+    expected = load_classifier(run).outputs(toy.ROWS)
     np.testing.assert_allclose(stock["logits"], expected, rtol=0, atol=1e-5)
     assert np.ptp(expected[:, 0]) > 1e-4  # rows differ
     assert (
@@ -72,7 +63,7 @@ def test_dense_exports_are_checkpoints_for_plain_transformers(family_run, family
         and stock["kind"] == "single_label_classification"
         and "ForSequenceClassification" in stock["class"]
     )
-    np.testing.assert_allclose(load_classifier(dense).outputs(ROWS), expected, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(load_classifier(dense).outputs(toy.ROWS), expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("family", EACH_FAMILY)
@@ -99,12 +90,12 @@ def test_compact_exports_are_small_and_give_the_same_outputs(family_run, family,
     run = family_run(family)
     exported(run, "compact", "--output", tmp_path / "compact")
     compact, original = load_classifier(tmp_path / "compact"), load_classifier(run)
-    np.testing.assert_array_equal(compact.outputs(ROWS), original.outputs(ROWS))
+    np.testing.assert_array_equal(compact.outputs(toy.ROWS), original.outputs(toy.ROWS))
     mask = read_mask(tmp_path / "compact/mask.json")
     removed = removed_parameters(mask.tickets["sst"].counts, mask.shape)
     assert count_parameters(compact.model.encoder) == mask.shape.parameters - removed
-    labels = compact(SENTENCES)
-    assert len(labels) == len(SENTENCES)
+    labels = compact(toy.SENTENCES)
+    assert len(labels) == len(toy.SENTENCES)
     assert all(label in "01" and 0.5 <= probability <= 1 for label, probability in labels)
 
 
@@ -126,45 +117,6 @@ def test_the_table_says_what_is_there(family_run, tmp_path, exported):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", FAMILIES)
-def test_onnx_exports_give_the_outputs_of_torch_for_any_number_and_length_of_rows(
-    family_run, family, tmp_path, exported
-):
-    pytest.importorskip("onnxruntime"), pytest.importorskip("onnxscript")
-    table = exported(family_run(family), "onnx", "--output", tmp_path / "onnx")
-    assert "| onnx |" in table
-    original, onnx = load_classifier(family_run(family)), load_classifier(tmp_path / "onnx")
-    np.testing.assert_allclose(onnx.outputs(ROWS), original.outputs(ROWS), rtol=0, atol=1e-5)
-    generator = torch.Generator().manual_seed(0)
-    for rows, length in ((1, 2), (1, 61), (5, 3), (33, 17)):
-        ids = torch.randint(5, len(toy.VOCABULARY), (rows, length), generator=generator)
-        mask = (torch.arange(length) < torch.randint(1, length + 1, (rows, 1), generator=generator)).long()
-        batch = {
-            "input_ids": ids.where(mask > 0, toy.PADDING[family]),
-            "attention_mask": mask,
-            "token_type_ids": torch.zeros_like(ids),
-        }
-        with torch.no_grad():
-            torch.testing.assert_close(
-                onnx.model(onnx.task, batch), original.model(original.task, batch), rtol=0, atol=1e-5
-            )
-
-
-@pytest.mark.slow
-def test_weights_too_large_for_one_onnx_file_go_beside_it(family_run, tmp_path, exported, monkeypatch):
-    pytest.importorskip("onnxruntime"), pytest.importorskip("onnxscript")
-    monkeypatch.setattr("mt_dnn.export.formats.ONE_FILE", 1000)
-    exported(family_run("bert"), "onnx", "--output", tmp_path / "onnx")
-    assert (tmp_path / "onnx/model.onnx.data").is_file()
-    np.testing.assert_allclose(
-        load_classifier(tmp_path / "onnx").outputs(ROWS),
-        load_classifier(family_run("bert")).outputs(ROWS),
-        rtol=0,
-        atol=1e-5,
-    )
-
-
-@pytest.mark.slow
 def test_token_types_that_an_encoder_has_no_use_for_are_no_input_of_its_exports(workshop, tmp_path, door, exported):
     encoder = toy.save_encoder(tmp_path / "tiny-bert", types=1)
     its_own = SimpleNamespace(data=workshop.data, encoder=encoder)
@@ -172,7 +124,7 @@ def test_token_types_that_an_encoder_has_no_use_for_are_no_input_of_its_exports(
         door("train.py", *options(its_own, "rte", *QUICK), "--do_train", "--output_dir", tmp_path / "rte").status == 0
     )
     exported(tmp_path / "rte", "dense")
-    pairs = [Row((first, second), None) for first, second in zip(SENTENCES, SENTENCES[1:])]
+    pairs = [Row((first, second), None) for first, second in zip(toy.SENTENCES, toy.SENTENCES[1:])]
     np.testing.assert_allclose(
         load_classifier(tmp_path / "rte/export/dense").outputs(pairs),
         load_classifier(tmp_path / "rte").outputs(pairs),
@@ -180,14 +132,6 @@ def test_token_types_that_an_encoder_has_no_use_for_are_no_input_of_its_exports(
         atol=1e-5,
     )
     assert by_stock_transformers(tmp_path, tmp_path / "rte/export/dense")
-
-
-def test_onnx_without_its_packages_is_one_line(family_run, tmp_path, refused, monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert "onnx, onnxscript, onnxruntime not installed" in refused(
-        "mt_dnn/export/__main__.py", family_run("bert"), "--format", "onnx", "--output", tmp_path / "out"
-    )
-    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow
@@ -205,11 +149,11 @@ def test_a_run_of_several_tasks_exports_a_model_for_each_with_its_ticket_taken_o
     )
     rewind(door, workshop, [tmp_path / "shared.json"], tmp_path / "out", "--save_model", *QUICK, task="sst,rte,stsb")
     run = tmp_path / "out/winning/shared/seed_2018"
-    pairs = [Row((first, second), None) for first, second in zip(SENTENCES, SENTENCES[1:])]
+    pairs = [Row((first, second), None) for first, second in zip(toy.SENTENCES, toy.SENTENCES[1:])]
     for form in ("dense", "compact"):
         exported(run, form)
         for name, ticket in tickets.items():
-            rows, own = ROWS if name == "sst" else pairs, load_classifier(run / "export" / form / name)
+            rows, own = toy.ROWS if name == "sst" else pairs, load_classifier(run / "export" / form / name)
             np.testing.assert_allclose(own.outputs(rows), load_classifier(run, name).outputs(rows), rtol=0, atol=1e-5)
             mask = read_mask(run / "export" / form / name / "mask.json")
             assert mask.tickets == {name: ticket}
@@ -253,7 +197,7 @@ def test_what_can_not_be_exported_is_one_line_and_leaves_nothing(
     assert "there is something else already" in refused(
         "mt_dnn/export/__main__.py", tmp_path / "compact", "--output", tmp_path / "compact"
     )
-    assert sorted(find(family_run("bert"), "*")) == before and load_classifier(tmp_path / "compact")(SENTENCES)
+    assert sorted(find(family_run("bert"), "*")) == before and load_classifier(tmp_path / "compact")(toy.SENTENCES)
     exported(tmp_path / "compact", "dense", "--output", tmp_path / "dense")  # an earlier export is replaced
 
     def faulty(saved, model, task, ticket):

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-import toy
+import toy_tasks
 from calls import ROOT, launch, options, result_of
 from safetensors.torch import load_file
 
@@ -48,7 +48,7 @@ def runs(workshop, tmp_path_factory):
     tasks.write_text(
         "".join(
             f"{line}  head_dropout: 0.0\n" if line.rstrip() in ("sst:", "rte:", "stsb:") else line
-            for line in open(toy.TASK_DEF)
+            for line in open(toy_tasks.TASK_DEF)
         )
     )
     write_mask(mask, Mask("winning", describe(load_encoder(workshop.encoder)), TICKETS, {}))

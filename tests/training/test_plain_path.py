@@ -11,17 +11,15 @@ import pytest
 import torch
 import toy
 import transformers
-from in_memory import HEADS, LAYERS, Rows, make_task
+from in_memory import HEADS, LAYERS, Split, make_task
 
 from data_utils.batches import training_batches
 from data_utils.run_folder import RunFolder
-from mt_dnn.encoders.attention import attend
-from mt_dnn.encoders.dropout import LEVELS, Dropout, _Dropout, drop
+from mt_dnn.encoders.dropout import _Dropout
 from mt_dnn.encoders.families import FAMILIES
 from mt_dnn.encoders.vocabulary import UsedRows, used_tokens
 from mt_dnn.flags.training import MachineOptions, OptimizationOptions
 from mt_dnn.model import Model, place_tickets
-from mt_dnn.runtime.machine import save_time
 from mt_dnn.tickets.ticket import DENSE, Ticket
 from mt_dnn.training import evaluate, trainer
 from mt_dnn.training.bfloat16 import Bfloat16Copies
@@ -35,19 +33,6 @@ from mt_dnn.training.optim import (
 )
 from mt_dnn.training.task_data import TaskData
 from mt_dnn.training.trainer import fine_tune
-
-
-class Split(Rows):
-    """Rows as fine_tune takes them; a batch pads all of its rows to one length. Some tokens are never used."""
-
-    header = {"pad_id": 0}
-
-    def __init__(self, n, seed):
-        super().__init__(True, "classification", n, seed)
-        self.rows = [np.where(row < 12, 12, row) for row in self.rows]
-
-    def tokens_in_parts(self):
-        yield np.concatenate(self.rows)
 
 
 def librarys_training(encoder, head, split, task, options, seed):
@@ -280,71 +265,3 @@ def test_training_the_used_rows_gives_bit_for_bit_the_table_of_training_them_all
     put_back = some.put_back(decay_factors(schedules[1], options, 30))
     assert torch.equal(put_back.weight, whole.weight) and put_back.padding_idx == 3
     assert not torch.equal(put_back.weight[~torch.from_numpy(used)], target[~torch.from_numpy(used)])
-
-
-@pytest.mark.parametrize("attention", ["sdpa", "eager"])
-@pytest.mark.parametrize("family", FAMILIES)
-def test_the_encoder_made_to_save_work_gives_the_librarys_outputs_and_gradients(family, attention):
-    encoder, other = (toy.encoder(family, attention=code, layers=LAYERS, heads=HEADS) for code in ("eager", attention))
-    task, batch = make_task(), Split(9, seed=2).batch(np.arange(9))
-    model = Model(other, [task]).double()
-    taken = ["input_ids", "attention_mask", *(["token_type_ids"] if FAMILIES[family].token_types else [])]
-    pooled = encoder(**{name: batch[name] for name in taken}).pooler_output
-    (model.heads[f"task_{task.name}"](pooled) ** 2).sum().backward()
-    expected = [parameter.grad for parameter in encoder.parameters()]
-    outputs = model.eval()(task, batch)
-    (outputs**2).sum().backward()
-    torch.testing.assert_close(outputs, model.heads[f"task_{task.name}"](pooled), rtol=0, atol=1e-12)
-    for (name, parameter), gradient in zip(model.encoder.named_parameters(), expected, strict=True):
-        torch.testing.assert_close(parameter.grad, gradient, rtol=0, atol=1e-12, msg=name)
-
-
-def test_dropout_drops_each_value_with_its_probability_and_keeps_the_mean():
-    torch.manual_seed(3)
-    values = torch.randn(999, 1001).requires_grad_()
-    for p in (0.1, 0.5, 1 / LEVELS):
-        values.grad = None
-        out = drop(values, p)
-        kept = out != 0
-        spread = math.sqrt(p * (1 - p) / values.numel())
-        assert float((~kept).double().mean()) == pytest.approx(p, abs=5 * spread + 0.5 / LEVELS)
-        for axis in (0, 1):  # no row and no column has more than its share
-            assert float((~kept).double().sum(axis).max()) < 999 * p + 7 * math.sqrt(999 * p) + 3
-        torch.testing.assert_close(out, values * kept / (1 - p))
-        out.backward(torch.ones_like(out) * 2)
-        torch.testing.assert_close(values.grad, kept * 2 / (1 - p))  # the same ones
-
-
-def test_dropout_follows_torchs_seed_and_is_off_in_evaluation():
-    module, values = Dropout(0.3), torch.ones(50, 7)
-
-    def draw(seed):
-        torch.manual_seed(seed)
-        return torch.stack([module(values), module(values)])
-
-    assert torch.equal(draw(1), draw(1)) and not torch.equal(draw(1), draw(2)) and not torch.equal(*draw(1))
-    assert module.eval()(values) is values
-
-
-@pytest.mark.parametrize("mask_shape", [(2, 1, 1, 5), (1, 3, 5, 5), (2, 3, 5, 5)])
-@pytest.mark.parametrize("scaling", [0.5, None])  # None: 1 / sqrt(4)
-def test_attention_with_dropout_is_its_formula(mask_shape, scaling):
-    torch.manual_seed(0)
-    query, key, value = (torch.randn(2, 3, 5, 4, dtype=torch.float64) for _ in range(3))
-    mask = torch.zeros(mask_shape, dtype=torch.float64)
-    mask[0, ..., 3:] = -math.inf
-    torch.manual_seed(1)
-    context, _ = attend(None, query, key, value, mask, dropout=0.25, scaling=scaling)
-    torch.manual_seed(1)
-    kept = drop(torch.ones(2, 3, 5, 5, dtype=torch.float64), 0.25)
-    expected = (torch.softmax(query @ key.mT * 0.5 + mask, -1) * kept) @ value
-    torch.testing.assert_close(context, expected.transpose(1, 2), rtol=0, atol=1e-12)
-    assert 0 < (kept == 0).sum() < kept.numel()
-
-
-def test_numbers_too_small_to_matter_become_zero():
-    save_time()
-    try:
-        assert float(torch.full((3,), 1e-38).mul_(0.1).sum()) == 0
-    finally:
-        torch.set_flush_denormal(False)
