@@ -30,4 +30,7 @@ of_task() {
     TRAIN_FRACTION=$(fraction_of "$1")
     EPOCHS=$(epochs_of "$1")
     LEARNING_RATE=$(rate_of "$1")
+    [ -n "$EPOCHS" ] && [ -n "$LEARNING_RATE" ] ||
+        fail "experiments/phase_transition/$NAME/hyper_parameters.sh: no epochs or no learning rate for $1, expected \
+what grid.sh found to be best"
 }

@@ -50,12 +50,13 @@ class Baseline:
     def is_beaten_by(self, values: dict[tuple[str, str], float]) -> bool:
         """Whether a model with these values is better than the baseline.
 
-        It is if at least one metric is above by more than the sampling error, and none is that much below. F1 alone
-        would say too much: if the most frequent label is the negative one, its baseline is 0, and most guesses are
-        above 0.
+        It is if at least one metric is above by more than the sampling error, and none is that much below. A metric
+        whose baseline has no sampling error counts only where it is alone: F1 is 0 if the most frequent label is the
+        negative one, and most guesses are above 0.
         """
         gains = [(values[key] - self.values[key], self.errors[key]) for key in self.values]
-        return any(gain > error for gain, error in gains) and not any(gain < -error for gain, error in gains)
+        counting = [(gain, error) for gain, error in gains if error] or gains
+        return any(gain > error for gain, error in counting) and not any(gain < -error for gain, error in gains)
 
 
 def baseline_of(records: list[Record], task: str) -> Baseline | None:

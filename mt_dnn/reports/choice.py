@@ -42,7 +42,7 @@ def super_ticket(transition: Transition, protocol: Protocol) -> Point | None:
     """Return the best of the candidates; None where there are none, or no held-out rows to choose on.
 
     Choosing on dev is the paper's protocol: the dev score of the chosen ticket is the best of several, thus biased
-    upwards. Chosen on held-out training rows, it is not biased by these rows.
+    upwards. Chosen on held-out training rows, it is free of the luck of the dev rows, but not of that of the runs.
     """
     return best([point for point in candidates(transition) if protocol.scores(point)], protocol.scores)
 

@@ -42,7 +42,7 @@ class Comparison:
         if self.corrected is None:
             return "not tested"
         if not self.distinguishable:
-            return "not told from noise"
+            return "not distinguishable from noise"
         return "confirmed" if (self.difference or 0) > 0 else "refuted"
 
 
@@ -73,10 +73,15 @@ def compare_family(values: Mapping[Key, SeedScores], reference: SeedScores) -> d
 
 
 def corrected(family: Mapping[Key, Comparison]) -> dict[Key, Comparison]:
-    """Return the comparisons of a family with their p-values corrected for all that have one, by Holm's method."""
-    tested = {key: comparison.p for key, comparison in family.items() if comparison.p is not None}
-    p_values = dict(zip(tested, holm(list(tested.values()))))
-    return {key: replace(comparison, corrected=p_values.get(key)) for key, comparison in family.items()}
+    """Return the comparisons of a family with their p-values corrected by Holm's method for all of the family.
+
+    One without a test counts as p = 1, so a missing run makes no other result look better.
+    """
+    p_values = holm([1.0 if comparison.p is None else comparison.p for comparison in family.values()])
+    return {
+        key: comparison if comparison.p is None else replace(comparison, corrected=p)
+        for (key, comparison), p in zip(family.items(), p_values)
+    }
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -65,8 +65,9 @@ def _overview(transitions: Sequence[Transition], failed: Sequence[Failure]) -> I
         transitions,
         "Numbers are means over seeds ± their standard deviation, in points: 100 times the metric. The baseline gives "
         "every row the most frequent label, or the mean. A ticket is shown as its remaining weights, and how many "
-        "heads + FFNs it closes. The dev score of a super ticket is biased upwards where it was chosen on dev, as the "
-        "best of several, and unbiased where it was chosen on held-out rows." + _about_criteria(transitions),
+        "heads + FFNs it closes. The dev score of a super ticket that was chosen on dev is biased upwards, as the best "
+        "of several. Chosen on held-out rows, it is free of the luck of the dev rows, but not of the luck of the runs "
+        "that were chosen (H1 is free of both)." + _about_criteria(transitions),
     )
     if len(transitions) > 1:
         yield Picture(

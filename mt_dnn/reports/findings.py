@@ -18,8 +18,8 @@ def findings(transition: Transition) -> Iterator[str]:
         accuracy, rows = mean(transition.points[0].values(*accuracies[0])) / 100, transition.dev_rows[accuracies[0][0]]
         error = 100 * sampling_error("accuracy", accuracy, rows)
         yield (
-            f"one seed, so nothing here is told from noise; the standard error of one accuracy on {rows} rows is "
-            f"{error:.1f} points"
+            "one seed, so nothing here is distinguishable from noise; the standard error of one accuracy on "
+            f"{rows} rows is {error:.1f} points"
         )
     yield (
         f"dense: {mean_std(dense.scores)}"
@@ -112,8 +112,8 @@ def super_ticket_lines(transition: Transition) -> Iterator[str]:
         f"super ticket chosen on dev: {named(chosen)}; dev {mean_std(chosen.scores)}, "
         "biased upwards as the best of several"
     )
-    if unbiased := super_ticket(transition, HELD_OUT):
-        yield f"super ticket chosen on {HELD_OUT.on}: {named(unbiased)}; dev {mean_std(unbiased.scores)}, unbiased"
+    if chosen := super_ticket(transition, HELD_OUT):
+        yield f"super ticket chosen on {HELD_OUT.on}: {named(chosen)}; dev {mean_std(chosen.scores)}"
     else:
         yield (
             f"super ticket chosen on {HELD_OUT.on}: these runs hold none out; "
@@ -122,7 +122,7 @@ def super_ticket_lines(transition: Transition) -> Iterator[str]:
 
 
 def noise_lines(transition: Transition) -> Iterator[str]:
-    """Whether the largest gain and the deepest fall of winning tickets are more than noise between seeds."""
+    """The largest gain and the deepest fall of winning tickets, and which differences are more than noise."""
     compared = {
         point: transition.to_dense[point] for point in transition.of_kind("winning") if transition.to_dense[point].seeds
     }
@@ -148,6 +148,8 @@ def noise_lines(transition: Transition) -> Iterator[str]:
                 yield f"{name}: {difference(comparison)} at {point.weights}, {_tests(comparison)}: {verdict}"
             else:
                 yield f"{name}: none, no winning ticket is {'above' if sign > 0 else 'below'} the dense model"
+        told = [f"{point.weights} {tested(compared[point])}" for point in compared if compared[point].distinguishable]
+        yield f"winning tickets whose difference is distinguishable from noise: {'; '.join(told) or 'none'}"
 
 
 def hypothesis_line(found: Finding) -> str:
@@ -165,8 +167,9 @@ def named(point: Point) -> str:
 
 
 def tested(comparison: Comparison) -> str:
-    """A Comparison in words: difference, interval and corrected p-value."""
-    return ", ".join(part for part in (difference(comparison), _tests(comparison)) if part)
+    """A Comparison in words: difference, interval, corrected p-value and number of seeds."""
+    seeds = f"{comparison.seeds} seeds" if comparison.corrected is not None else ""
+    return ", ".join(part for part in (difference(comparison), _tests(comparison), seeds) if part)
 
 
 def _tests(comparison: Comparison) -> str:

@@ -1,7 +1,7 @@
 """The hypotheses about tickets, each decided by one paired test over seeds and tasks."""
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from mt_dnn.reports.choice import best
@@ -42,14 +42,11 @@ class Finding:
 
 
 def decide(claims: Iterable[Claim], transitions: Iterable[Transition]) -> list[Finding]:
-    """Return a Finding for each Claim, corrected for all of them together."""
+    """Return a Finding for each Claim, corrected for all of them that have runs."""
     transitions = list(transitions)
     findings = [_test(claim, transitions) for claim in claims]
-    overall = corrected({finding.name: finding.overall for finding in findings})
-    return [
-        Finding(found.name, found.claim, overall[found.name], found.by_task, found.how, found.left_out)
-        for found in findings
-    ]
+    overall = corrected({found.name: found.overall for found in findings if found.by_task})
+    return [replace(found, overall=overall.get(found.name, found.overall)) for found in findings]
 
 
 def _test(claim: Claim, transitions: list[Transition]) -> Finding:
@@ -80,13 +77,20 @@ def over_tasks(pairs: Mapping[str, Pair]) -> Pair:
 def complete(available: Mapping[int, Collection[Item]]) -> tuple[list[int], list[Item]]:
     """Return the seeds and the items to compare them on, from {seed: items that it has}.
 
-    Every seed must have every item. If seeds have different items, the items of the seed that keeps most runs are
-    taken; of equals, the choice with more seeds.
+    Each of these seeds has each of these items. If runs are missing, the choice that keeps most runs is taken; of
+    equals, the one with more seeds.
     """
+    in_common: dict[frozenset[Item], None] = {}  # what one or several of the seeds have in common
+    for items in available.values():
+        in_common |= dict.fromkeys([frozenset(items), *(others.intersection(items) for others in in_common)])
+    in_order = dict.fromkeys(item for items in available.values() for item in items)
     choices = [
-        (seeds, list(items))
-        for items in available.values()
-        if items and (seeds := sorted(seed for seed, others in available.items() if set(items) <= set(others)))
+        (
+            sorted(seed for seed, others in available.items() if items.issubset(others)),
+            [item for item in in_order if item in items],
+        )
+        for items in in_common
+        if items
     ]
     return max(choices, key=lambda choice: (len(choice[0]) * len(choice[1]), len(choice[0])), default=([], []))
 
@@ -166,20 +170,22 @@ CLAIMS = [
 HOW_TESTED = """
 Every test is a paired t-test over seeds, two-sided: is the mean of the differences zero? The runs of a seed are pairs,
 as they share the fine-tuned model, the masks and the first weights of the task head. With fewer than two shared seeds,
-or the same difference with every seed, there is no test. Tests and intervals cover what varies with the seed, not which
-rows happen to be in dev. Seeds that rewound the same masks (`rewind.py --seeds`) do not vary what chose the tickets.
-Intervals are 95 % and not corrected; p-values are corrected by Holm's method, as follows.
+or the same difference with every seed, there is no test. If runs are missing, the seeds and sizes are compared that
+have most runs in common. Tests and intervals cover what varies with the seed, not which rows happen to be in dev. Seeds
+that rewound the same masks (`rewind.py --seeds`) do not vary what chose the tickets. Intervals are 95 % and not
+corrected; p-values are corrected by Holm's method, as follows. A comparison without a test counts as p = 1 there.
 
 A ticket to the dense model: corrected for the sizes of one kind of ticket on one task.
 
 A hypothesis on one task has one difference per seed. H1: the winning ticket of the size that the other seeds choose on
 their held-out rows, minus the dense model. (If a seed chose by its own rows, the luck of its best run would count as a
-gain.) H2 and H3: the mean score of the one kind minus that of the other, over the sizes that both have. Corrected for
-the tasks.
+gain. Two seeds share most of those that choose for them, so H1's differences are not quite independent.) H2 and H3: the
+mean score of the one kind minus that of the other, over the sizes that both have. Corrected for the tasks.
 
 A hypothesis over all tasks is decided by the mean of these differences over the tasks, one number for each seed that
-all of them have; corrected for the hypotheses of this page. It is confirmed if the corrected p is below 0.05 and the
-difference above zero, refuted if p is below 0.05 and the difference below zero, and else not told from noise.
+all of them have; corrected for the hypotheses of this page that have runs. It is confirmed if the corrected p is below
+0.05 and the difference above zero, refuted if p is below 0.05 and the difference below zero, and else not
+distinguishable from noise.
 
 The questions which criterion is better and whether tickets transfer are tested like the hypotheses, and corrected for
 the questions of their section.

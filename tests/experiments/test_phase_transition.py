@@ -8,6 +8,8 @@ import pytest
 from calls import copy_of_scripts
 from fake_runs import COLLECT
 
+from mt_dnn.tickets.super_tickets import SuperTicket, read_super_tickets
+
 FOLDER = "experiments/phase_transition"
 PYTHON = '#!/bin/sh\necho "$@" >> calls.txt\n'
 
@@ -24,6 +26,13 @@ def call(tmp_path):
         return (tmp_path / "calls.txt").read_text().splitlines()
 
     return of
+
+
+@pytest.fixture
+def with_joint_rate(tmp_path, call):
+    """The copy of the experiment says the learning rate of all tasks in one encoder."""
+    with open(tmp_path / FOLDER / "five_tasks/hyper_parameters.sh", "a") as file:
+        file.write("rate_of() { echo 2e-4; }\n")
 
 
 def flag(line, name):
@@ -47,10 +56,7 @@ def test_a_seed_of_the_sweep_trains_each_task_and_rewinds_its_own_masks_with_the
 
 
 @pytest.mark.parametrize("name", ["sweep", "sharing", "questions"])
-def test_seeds_on_the_command_line_are_run_alone(call, tmp_path, name):
-    report = tmp_path / "checkpoints/five_tasks/report/super_tickets_held_out.yml"
-    report.parent.mkdir(parents=True)
-    report.write_text("mrpc: {heads: 14, ffns: 0}\n")
+def test_seeds_on_the_command_line_are_run_alone(with_joint_rate, call, name):
     seeds = {
         flag(line, "seed" if "train.py" in line else "seeds")
         for line in call(name, ["cpu", "2020", "2022"])
@@ -67,16 +73,14 @@ def test_the_grid_takes_every_task_at_every_rate_and_number_of_epochs(call):
     assert [level[1:] for level in levels if "," in level[0]] == [["6", "1e-4"], ["6", "2e-4"], ["6", "5e-4"]]
 
 
-@pytest.mark.parametrize("heads, shared", [(14, "report/super_tickets_held_out"), (0, "sharing/super_tickets_at_0.1")])
-def test_tickets_are_shared_by_masks_of_the_seed_and_its_random_control(call, tmp_path, heads, shared):
-    """Where the dense model is every task's super ticket, tickets at sparsity 0.1 are shared."""
-    report = tmp_path / "checkpoints/five_tasks/report/super_tickets_held_out.yml"
-    report.parent.mkdir(parents=True)
-    report.write_text(f"mrpc: {{heads: {heads}, ffns: 0}}\ncola: {{heads: 0, ffns: 0}}\n")
+def test_tickets_are_shared_by_masks_of_the_seed_and_its_random_control(with_joint_rate, call, tmp_path):
+    """A task whose super ticket is the dense model shares its ticket at sparsity 0.1."""
+    report = tmp_path / FOLDER / "five_tasks/report/super_tickets_held_out.yml"
+    report.write_text("mrpc: {heads: 14, ffns: 0}   # 83.1\ncola: {heads: 0, ffns: 0}   # 21.5 with 100.0 %\n")
     lines = [line for line in call("sharing") if "seed_2019" in line]
     assert ["train.py" in lines[0], "--kind winning" in lines[1], "--kind random" in lines[2]] == [True] * 3
-    assert flag(lines[1], "super_tickets") == f"checkpoints/five_tasks/{shared}.yml"
-    assert (tmp_path / flag(lines[1], "super_tickets")).read_text().count("heads: 7") == (0 if heads else 5)
+    shared = read_super_tickets([tmp_path / flag(lines[1], "super_tickets")])
+    assert shared == {"mrpc": SuperTicket(14, 0), "cola": SuperTicket(7, 0)}
     assert flag(lines[1], "checkpoints") == "checkpoints/five_tasks/single/seed_2019"
     assert {flag(line, "output").rsplit("/", 2)[0] for line in lines[1:3]} == {flag(lines[3], "masks")}
 

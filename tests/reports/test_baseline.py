@@ -52,6 +52,16 @@ def test_better_is_above_in_one_metric_and_below_in_none(accuracy, f1, better):
     assert baseline.is_beaten_by(dict(zip(keys, (accuracy, f1)))) == better
 
 
+@pytest.mark.parametrize("accuracy, better", [(51, False), (54, True)])
+def test_an_f1_above_0_is_not_enough(accuracy, better):
+    """The most frequent label is the negative one, so the baseline's F1 is 0, without a sampling error."""
+    keys = ("movie", "accuracy"), ("movie", "f1")
+    baseline = Baseline(dict(zip(keys, (52.0, 0.0))), dict(zip(keys, (1.1, 0.0))), 26.0)
+    assert baseline.is_beaten_by(dict(zip(keys, (accuracy, 1.0)))) == better
+    alone = Baseline({keys[1]: 0.0}, {keys[1]: 0.0}, 0.0)
+    assert alone.is_beaten_by({keys[1]: 1.0})
+
+
 def test_a_task_that_is_not_learnt_has_no_boundary_and_no_super_ticket(tmp_path, door, refused):
     held_out = {(0, 0): [0.6, 0.6], (2, 0): [0.8, 0.7], (4, 1): [0.5, 0.5]}
     for task, dense in (("rte", [0.56, 0.57]), ("sst", [0.8, 0.82])):  # 110 of 200 rows are positive: 55.0 +- 3.5

@@ -65,12 +65,11 @@ def test_holms_correction():
     assert holm([0.6, 0.9]) == [1, 1] and holm([]) == []
 
 
-def test_a_family_counts_those_that_can_be_tested():
+def test_a_comparison_without_a_test_counts_as_p_1():
     dense = {1: 90.0, 2: 91.0, 3: 92.0}
     found = compare_family({"a": {1: 91.0, 2: 92.1, 3: 92.9}, "b": {1: 80.0, 2: 85.0, 3: 80.0}, "c": {1: 1.0}}, dense)
-    assert found["a"].corrected == pytest.approx(2 * found["a"].p) and found["b"].corrected == pytest.approx(
-        found["b"].p
-    )
+    assert found["a"].corrected == pytest.approx(3 * found["a"].p)
+    assert found["b"].corrected == pytest.approx(2 * found["b"].p)
     assert found["c"].corrected is None and found["a"].distinguishable
 
 
@@ -99,7 +98,7 @@ def test_the_protocols_differ_and_are_read_back(tmp_path, door):
     assert (
         "chosen on dev:" in rte
         and "; dev 85.0 ± 7.1, biased" in rte
-        and "(2 heads, 0 FFNs closed); dev 67.5 ± 10.6, unbiased" in rte
+        and "(2 heads, 0 FFNs closed); dev 67.5 ± 10.6\n" in rte
     )
     assert "chosen on dev: the dense model; dev 95.0" in sst and "--holdout 0.1" in sst
 

@@ -65,7 +65,7 @@ def test_criteria_are_compared_at_equal_sizes(tmp_path, door):
         assert f"| {difference} | {p:.3f} | 4 |" in section
     overall = stats.ttest_1samp(np.mean(list(gains.values()), axis=0), 0)
     assert "its winning tickets are above those by `example`: " in section
-    assert f"p {overall.pvalue:.3f})" in section and "sizes: 2 + 0, 4 + 1 |" in section
+    assert f"p {overall.pvalue:.3f}, 4 seeds)" in section and "sizes: 2 + 0, 4 + 1 |" in section
 
 
 def test_a_report_of_one_other_criterion_gives_its_super_tickets(tmp_path, door):

@@ -17,6 +17,7 @@ GRID_RATES="5e-5 1e-4 2e-4 5e-4"
 GRID_EPOCHS="3 6"
 TOGETHER_RATES="1e-4 2e-4 5e-4"
 TOGETHER_EPOCHS=6
+INSTEAD_OF_DENSE="{heads: 7, ffns: 0}"           # what a task shares if its super ticket is the dense model: sparsity 0.1
 
 CRITERIA="example token loss magnitude"
 CRITERIA_TASKS="stsb movie"
