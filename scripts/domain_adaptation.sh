@@ -9,8 +9,8 @@ EPOCHS=5
 LEARNING_RATE=5e-5
 BATCH_SIZE=32
 ENCODER=bert-base-uncased        # whose tokenized data to take
-# To compare: checkpoints/$ENCODER/mtdnn/dense/seed_2018/model (MT-DNN), or $ENCODER (no multi-task training).
-START=checkpoints/$ENCODER/mtdnn/winning/super_tickets/seed_2018/model
+# To compare: the same with dense/ for winning/super_tickets/ (MT-DNN), or $ENCODER (no multi-task training).
+START=checkpoints/$(basename "$ENCODER")/mtdnn/winning/super_tickets/seed_2018/model
 NAME=tickets_sharing             # of the folder for the results
 . "$(dirname "$0")/steps.sh"   # more settings are at its top; set one above this line to overrule it
 

@@ -3,7 +3,7 @@
 #
 #   ./scripts/rewind_cola_winning.sh GPUID
 TASK=cola
-ENCODER=bert-base-uncased   # a hub name, or a folder below data/encoders
+ENCODER=bert-base-uncased   # a hub name, a folder, or the name of a folder in data/encoders
 EPOCHS=6
 LEARNING_RATE=5e-5
 BATCH_SIZE=32

@@ -3,7 +3,7 @@
 #
 #   ./scripts/rewind_mnli.sh GPUID
 TASK=mnli
-ENCODER=bert-base-uncased   # a hub name, or a folder below data/encoders
+ENCODER=bert-base-uncased   # a hub name, a folder, or the name of a folder in data/encoders
 EPOCHS=3
 LEARNING_RATE=5e-5
 BATCH_SIZE=32

@@ -4,7 +4,7 @@
 #
 #   ./scripts/rewind_mnli_low_resource.sh GPUID
 TASK=mnli
-ENCODER=bert-base-uncased   # a hub name, or a folder below data/encoders
+ENCODER=bert-base-uncased   # a hub name, a folder, or the name of a folder in data/encoders
 EPOCHS_BY_FRACTION="0.01=6 0.1=3 0.2=3"
 LEARNING_RATE=1e-4
 BATCH_SIZE=32

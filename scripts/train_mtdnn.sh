@@ -11,14 +11,14 @@ LEARNING_RATE=5e-5
 BATCH_SIZE=32         # rows of one task; several GPUs share them
 SEEDS="2018"          # or more: "2018 2019 2020"
 ENCODER=bert-$MODEL-uncased
-MASK=checkpoints/$ENCODER/mtdnn/masks/winning/super_tickets.json   # by construct_mtl_mask.py
-OUTPUT=checkpoints/$ENCODER/mtdnn
+OUTPUT=checkpoints/$(basename "$ENCODER")/mtdnn
+MASK=$OUTPUT/masks/winning/super_tickets.json   # by construct_mtl_mask.py
 . "$(dirname "$0")/steps.sh"   # more settings are at its top; set one above this line to overrule it
 
 use_gpu "$@"
 if [ "$TICKETS_SHARING" = yes ]; then
     [ -f "$MASK" ] || fail "$MASK: no such mask, expected the merged super tickets; \
-make them with python construct_mtl_mask.py --model $MODEL"
+make them with python construct_mtl_mask.py --model $MODEL (another encoder: docs/encoders.md)"
     with_options rewind.py --masks "$MASK" --seeds $SEEDS --save_model --output_dir "$OUTPUT"
 else
     for seed in $SEEDS; do

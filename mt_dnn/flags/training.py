@@ -97,7 +97,7 @@ class OptimizationOptions:
 
 @dataclass
 class MachineOptions:
-    """Machine and log (these do not change what is computed, beyond rounding)."""
+    """Machine and log (these change results by rounding, precision and dropout's random numbers alone)."""
 
     device: str = flag("auto", "where to compute; auto is the GPU if there is one", choices=["auto", "cuda", "cpu"])
     precision: str = flag(

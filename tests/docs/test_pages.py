@@ -4,6 +4,7 @@ import argparse
 import ast
 import importlib
 import importlib.util
+import json
 import os
 import re
 import sys
@@ -255,7 +256,7 @@ def test_examples_in_python_json_and_yaml_can_be_read(page, tmp_path):
         file = tmp_path / f"{number}.{fence.language}"
         file.write_text(fence.text)
         if fence.language == "json":
-            assert read_mask(file).tickets
+            assert ("heads" in json.loads(fence.text)) or read_mask(file).tickets  # of scores see test_run.py
         elif fence.language == "yaml":
             assert read_super_tickets([file])
         elif fence.language == "python":
