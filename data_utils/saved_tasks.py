@@ -14,7 +14,7 @@ from data_utils.tasks import Task, read_task
 
 FORMATS = {  # what lies beside tasks.json
     "tickets": "an encoder and task heads of ours, with their tickets in mask.json",
-    "dense": "a classifier of the library",
+    "zeroed": "a classifier of the library",
     "onnx": "model.onnx",
 }
 SAVED = fields(

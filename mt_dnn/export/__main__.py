@@ -1,6 +1,6 @@
 """Export the model of a finished run, one per task, with its ticket taken out.
 
-python -m mt_dnn.export RUN --format dense|compact|onnx
+python -m mt_dnn.export RUN --format zeroed|compact|onnx
 """
 
 from pathlib import Path

@@ -72,7 +72,7 @@ def load_saved(saved: SavedModel, device: torch.device) -> TaskModel:
     """Load the weights of `saved` to `device`; an ONNX model always runs on the CPU. Call it with (task, batch)."""
     if saved.format == "tickets":
         return load_model(saved.folder, saved.tasks, device=device)
-    return load_dense(saved).to(device) if saved.format == "dense" else load_onnx(saved)
+    return load_zeroed(saved).to(device) if saved.format == "zeroed" else load_onnx(saved)
 
 
 class Classifier:
@@ -152,8 +152,8 @@ class HFClassifier(TaskModel):
         return self.classifier(**{name: batch[name] for name in self.inputs if name in batch}).logits
 
 
-def load_dense(saved: SavedModel) -> HFClassifier:
-    """Load a `dense` export as plain transformers does; raise UserError unless its weights are whole."""
+def load_zeroed(saved: SavedModel) -> HFClassifier:
+    """Load a `zeroed` export as plain transformers does; raise UserError unless its weights are whole."""
     folder = saved.folder
     refuse_damaged_files(folder)
     with hub_errors(folder, "a classifier of the library", flag=""):

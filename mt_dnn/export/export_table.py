@@ -1,4 +1,4 @@
-"""What an export gives: size and speed of the dense and the compact model, measured side by side."""
+"""What an export gives: size and speed of the zeroed and the compact model, measured side by side."""
 
 import statistics
 import time
@@ -21,7 +21,7 @@ TIMING_SECONDS = 1.0  # each is timed for, and at least three times
 def export_table(models: dict[str, nn.Module], original: Classifier) -> tuple[str, float]:
     """Return (table in Markdown, largest difference of logits to those of `original`: NaN where a logit is NaN).
 
-    `models`: {"dense": ..., "compact": ..., maybe more}; each is called with (task, batch), as that of `original` is.
+    `models`: {"zeroed": ..., "compact": ..., maybe more}; each is called with (task, batch), as that of `original` is.
     Rows are of random tokens; they are timed without padding and compared with it.
     """
     for model in models.values():

@@ -1,4 +1,4 @@
-"""The formats that a model is exported in, its ticket taken out: dense, compact, onnx."""
+"""The formats that a model is exported in, its ticket taken out: zeroed, compact, onnx."""
 
 import copy
 import importlib.util
@@ -26,7 +26,7 @@ from mt_dnn.tickets.masks import Mask, saved_mask, write_mask
 from mt_dnn.tickets.prune import kept_slices, prune
 from mt_dnn.tickets.ticket import Ticket
 
-SAVED_AS = {"dense": "dense", "compact": "tickets", "onnx": "onnx"}
+SAVED_AS = {"zeroed": "zeroed", "compact": "tickets", "onnx": "onnx"}
 TABLE = "export.md"
 ONE_FILE = 2**31 - 2**24  # bytes: more weights than that go into model.onnx.data, beside model.onnx
 CLOSE = 1e-4  # logits of an export and of its model differ by rounding; a larger difference is a fault
@@ -35,7 +35,7 @@ CLOSE = 1e-4  # logits of an export and of its model differ by rounding; a large
 def export(saved: SavedModel, name: str, file_format: str, output: Path) -> str:
     """Export task `name` of `saved` to the folder `output`, whole or not at all.
 
-    `file_format`: a key of SAVED_AS. Returns a table in Markdown of the dense model, the compact one and this export,
+    `file_format`: a key of SAVED_AS. Returns a table in Markdown of the zeroed model, the compact one and this export,
     which is in the folder's export.md too.
 
     Raises UserError where the saved model does not hold together, `output` holds something else than an export, or a
@@ -50,27 +50,27 @@ def export(saved: SavedModel, name: str, file_format: str, output: Path) -> str:
     assert isinstance(original.model, Model)  # the format is "tickets"
     task, ticket, tokenizer = original.task, mask.tickets[name], original.tokenizer
     compact = take_out(original.model, task, ticket)
-    dense = dense_classifier(saved, compact, task, ticket)
+    zeroed = zeroed_classifier(saved, compact, task, ticket)
     one_mask = Mask(mask.kind, mask.model, {name: ticket}, mask.provenance_of(name))
     one_task = SavedTasks(SAVED_AS[file_format], {name: task}, saved.max_seq_len)
     with write_folder_whole(output) as beside:
         if file_format == "compact":
             save_model(beside, compact, tokenizer, one_mask, one_task)
         else:
-            if file_format == "dense" and not compact.token_types:
+            if file_format == "zeroed" and not compact.token_types:
                 tokenizer.model_input_names = [name for name in tokenizer.model_input_names if name != "token_type_ids"]
             save_tokenizer(tokenizer, beside)
             write_mask(saved_mask(beside), one_mask)
             one_task.write(beside)
-        if file_format == "dense":
-            dense.config.save_pretrained(beside)
-            state = {key: value.contiguous() for key, value in dense.state_dict().items()}
+        if file_format == "zeroed":
+            zeroed.config.save_pretrained(beside)
+            state = {key: value.contiguous() for key, value in zeroed.state_dict().items()}
             save_tensors(beside / "model.safetensors", state, {"format": "pt"})
         elif file_format == "onnx":
             write_onnx(beside / "model.onnx", compact, task)
         exported = load_classifier(beside, device="cpu").model  # as it lies on the disk
         table, difference = export_table(
-            {"dense": HFClassifier(dense), "compact": compact, file_format: exported}, original
+            {"zeroed": HFClassifier(zeroed), "compact": compact, file_format: exported}, original
         )
         if not difference <= CLOSE:  # NaN is not, either
             raise RunFailed(
@@ -94,7 +94,7 @@ def take_out(model: Model, task: Task, ticket: Ticket) -> Model:
     return alone
 
 
-def dense_classifier(saved: SavedModel, model: Model, task: Task, ticket: Ticket) -> transformers.PreTrainedModel:
+def zeroed_classifier(saved: SavedModel, model: Model, task: Task, ticket: Ticket) -> transformers.PreTrainedModel:
     """Return the library's classifier that gives the outputs of `model`, which is `saved` for one task, pruned.
 
     What the ticket closes is there, and zero. A head whose values and output columns are zero adds nothing, nor does an

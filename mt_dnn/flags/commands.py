@@ -143,12 +143,12 @@ class ExportOptions:
         None, "folder of a finished run: of train.py, or of rewind.py with --save_model", positional=True, type=path
     )
     file_format: str = flag(
-        "dense",
-        "dense: a checkpoint for plain transformers, in which closed heads and FFNs are zero. compact: a smaller and "
+        "zeroed",
+        "zeroed: a checkpoint for plain transformers, in which closed heads and FFNs are zero. compact: a smaller and "
         "faster one without them, for load_classifier of mt_dnn.export.classifier. onnx: the compact model for "
         "onnxruntime",
         name="format",
-        choices=["dense", "compact", "onnx"],
+        choices=["zeroed", "compact", "onnx"],
     )
     output: str | None = flag(
         None,

@@ -81,7 +81,7 @@ DOORS = {  # what a case calls; `new` is not there yet
     "predict": f"{PREDICT} {TICKET} --input rows.tsv --output new.tsv",
     "predict older": f"{PREDICT} older --input rows.tsv --output new.tsv",
     "predict pairs": f"{PREDICT} checkpoints/rte --input pairs.tsv --output new.tsv",
-    "predict dense": f"{PREDICT} export_dense --input rows.tsv --output new.tsv",
+    "predict zeroed": f"{PREDICT} export_zeroed --input rows.tsv --output new.tsv",
     "predict compact": f"{PREDICT} export_compact --input rows.tsv --output new.tsv",
     "predict several": f"{PREDICT} shared/winning/merged/seed_2018 --task sst --input rows.tsv --output new.tsv",
     "submit": f"{PREDICT} {TICKET} --glue_format --raw_dir raw --task_def tasks.yml --output new.zip",
@@ -126,7 +126,7 @@ def write_files(folder, server):
         "construct_mtl_mask.py --checkpoints checkpoints --super_tickets super_tickets.yml --output merged.json",
         f"rewind.py {RUN} --train_datasets sst,rte --masks merged.json --save_model --output_dir shared",
         f"{COLLECT} runs checkpoints/sst --output collected",
-        f"{EXPORT} {TICKET} --format dense --output export_dense",
+        f"{EXPORT} {TICKET} --format zeroed --output export_zeroed",
         f"{EXPORT} {TICKET} --format compact --output export_compact",
     ]
     status = server.call([shlex.split(command) for command in made], folder, screen)

@@ -158,7 +158,7 @@ def test_exports_and_predictions_run_as_the_page_says(walked, reader, monkeypatc
     (walked / run).parent.mkdir(parents=True)
     (walked / run).symlink_to(walked / "out/rte")
     (walked / "rows.tsv").write_text("a good film\tit was good\n")
-    for command in commands_of("exports_and_predictions.md", r"python -m mt_dnn.export .*(dense|compact)"):
+    for command in commands_of("exports_and_predictions.md", r"python -m mt_dnn.export .*(zeroed|compact)"):
         assert "parameters" in reader(command)
     (command,) = commands_of("exports_and_predictions.md", r"python -m mt_dnn.predict .*--input")
     reader(command)

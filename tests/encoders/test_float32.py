@@ -60,7 +60,7 @@ def test_gradients_of_pooler_and_head_are_in_float32(family):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_librarys_classifier_in_a_dense_export_does_the_same(family):
+def test_the_librarys_classifier_in_a_zeroed_export_does_the_same(family):
     config = toy.config(family, layers=LAYERS, heads=HEADS, dropout=0.0)
     config.num_labels = 1
     torch.manual_seed(0)

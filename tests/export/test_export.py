@@ -16,7 +16,7 @@ from data_utils.files import find
 from data_utils.tsv import Row
 from mt_dnn.encoders.families import FAMILIES
 from mt_dnn.export.classifier import load_classifier
-from mt_dnn.export.formats import dense_classifier, export
+from mt_dnn.export.formats import export, zeroed_classifier
 from mt_dnn.export.saved_model import find_saved_model
 from mt_dnn.model import count_parameters
 from mt_dnn.tickets.masks import Mask, read_mask, write_mask
@@ -50,11 +50,11 @@ def by_stock_transformers(folder, *exports):
 
 
 @pytest.mark.parametrize("family", EACH_FAMILY)
-def test_dense_exports_are_checkpoints_for_plain_transformers(family_run, family, tmp_path, exported):
-    run, dense = family_run(family), tmp_path / "dense"
-    table = exported(run, "dense", "--output", dense)
-    assert (dense / "export.md").read_text() in table
-    stock = by_stock_transformers(tmp_path, dense)[str(dense)]
+def test_zeroed_exports_are_checkpoints_for_plain_transformers(family_run, family, tmp_path, exported):
+    run, zeroed = family_run(family), tmp_path / "zeroed"
+    table = exported(run, "zeroed", "--output", zeroed)
+    assert (zeroed / "export.md").read_text() in table
+    stock = by_stock_transformers(tmp_path, zeroed)[str(zeroed)]
     expected = load_classifier(run).outputs(toy.ROWS)
     np.testing.assert_allclose(stock["logits"], expected, rtol=0, atol=1e-5)
     assert np.ptp(expected[:, 0]) > 1e-4  # rows differ
@@ -63,14 +63,14 @@ def test_dense_exports_are_checkpoints_for_plain_transformers(family_run, family
         and stock["kind"] == "single_label_classification"
         and "ForSequenceClassification" in stock["class"]
     )
-    np.testing.assert_allclose(load_classifier(dense).outputs(toy.ROWS), expected, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(load_classifier(zeroed).outputs(toy.ROWS), expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("family", EACH_FAMILY)
-def test_dense_exports_have_the_closed_units_at_zero_and_no_others(family_run, family, tmp_path, exported):
+def test_zeroed_exports_have_the_closed_units_at_zero_and_no_others(family_run, family, tmp_path, exported):
     run = family_run(family)
-    exported(run, "dense", "--output", tmp_path / "dense")
-    weights, names = load_file(tmp_path / "dense/model.safetensors"), FAMILIES[family]
+    exported(run, "zeroed", "--output", tmp_path / "zeroed")
+    weights, names = load_file(tmp_path / "zeroed/model.safetensors"), FAMILIES[family]
     prefix = next(name for name in weights if ".layer.0." in name).split("encoder.layer")[0]
     ticket = read_mask(run / "model/mask.json").tickets["sst"]
     assert ticket.counts == (6, 1)
@@ -106,14 +106,14 @@ def test_the_table_says_what_is_there(family_run, tmp_path, exported):
         for line in table.splitlines()
         if line.startswith("| ")
     }
-    assert cells["model"][:2] == ["parameters", "MB"] and list(cells) == ["model", "---", "dense", "compact"]
+    assert cells["model"][:2] == ["parameters", "MB"] and list(cells) == ["model", "---", "zeroed", "compact"]
     compact = count_parameters(load_classifier(tmp_path / "out").model)
     mask = read_mask(tmp_path / "out/mask.json")
     assert (
         cells["compact"][0] == f"{compact:,}"
-        and cells["dense"][0] == f"{compact + removed_parameters(mask.tickets['sst'].counts, mask.shape):,}"
+        and cells["zeroed"][0] == f"{compact + removed_parameters(mask.tickets['sst'].counts, mask.shape):,}"
     )
-    assert all(float(cell) > 0 for row in ("dense", "compact") for cell in cells[row][2:])
+    assert all(float(cell) > 0 for row in ("zeroed", "compact") for cell in cells[row][2:])
 
 
 @pytest.mark.slow
@@ -123,15 +123,15 @@ def test_token_types_that_an_encoder_has_no_use_for_are_no_input_of_its_exports(
     assert (
         door("train.py", *options(its_own, "rte", *QUICK), "--do_train", "--output_dir", tmp_path / "rte").status == 0
     )
-    exported(tmp_path / "rte", "dense")
+    exported(tmp_path / "rte", "zeroed")
     pairs = [Row((first, second), None) for first, second in zip(toy.SENTENCES, toy.SENTENCES[1:])]
     np.testing.assert_allclose(
-        load_classifier(tmp_path / "rte/export/dense").outputs(pairs),
+        load_classifier(tmp_path / "rte/export/zeroed").outputs(pairs),
         load_classifier(tmp_path / "rte").outputs(pairs),
         rtol=0,
         atol=1e-5,
     )
-    assert by_stock_transformers(tmp_path, tmp_path / "rte/export/dense")
+    assert by_stock_transformers(tmp_path, tmp_path / "rte/export/zeroed")
 
 
 @pytest.mark.slow
@@ -150,7 +150,7 @@ def test_a_run_of_several_tasks_exports_a_model_for_each_with_its_ticket_taken_o
     rewind(door, workshop, [tmp_path / "shared.json"], tmp_path / "out", "--save_model", *QUICK, task="sst,rte,stsb")
     run = tmp_path / "out/winning/shared/seed_2018"
     pairs = [Row((first, second), None) for first, second in zip(toy.SENTENCES, toy.SENTENCES[1:])]
-    for form in ("dense", "compact"):
+    for form in ("zeroed", "compact"):
         exported(run, form)
         for name, ticket in tickets.items():
             rows, own = toy.ROWS if name == "sst" else pairs, load_classifier(run / "export" / form / name)
@@ -161,7 +161,7 @@ def test_a_run_of_several_tasks_exports_a_model_for_each_with_its_ticket_taken_o
                 assert count_parameters(own.model.encoder) == mask.shape.parameters - removed_parameters(
                     ticket.counts, mask.shape
                 )
-    stock = by_stock_transformers(tmp_path, run / "export/dense/stsb")[str(run / "export/dense/stsb")]
+    stock = by_stock_transformers(tmp_path, run / "export/zeroed/stsb")[str(run / "export/zeroed/stsb")]
     assert stock["kind"] == "regression" and stock["labels"] == {"0": "value"}
     assert "several tasks, expected --task to be one of: sst, rte, stsb" in refused(
         "mt_dnn/predict.py", run, "--input", workshop.raw / "SST-2/dev.tsv"
@@ -180,13 +180,13 @@ def test_what_can_not_be_exported_is_one_line_and_leaves_nothing(
     ) and "a run without its model, expected one of train.py, or of rewind.py with --save_model" in refused(
         "mt_dnn/export/__main__.py", run
     )
-    exported(family_run("bert"), "dense", "--output", tmp_path / "dense")
-    assert "a dense export, expected the folder of a run" in refused(
-        "mt_dnn/export/__main__.py", tmp_path / "dense", "--output", tmp_path / "new"
+    exported(family_run("bert"), "zeroed", "--output", tmp_path / "zeroed")
+    assert "a zeroed export, expected the folder of a run" in refused(
+        "mt_dnn/export/__main__.py", tmp_path / "zeroed", "--output", tmp_path / "new"
     )
 
     assert "not the folder of a run, expected --output" in refused(
-        "mt_dnn/export/__main__.py", tmp_path / "dense", "--format", "dense"
+        "mt_dnn/export/__main__.py", tmp_path / "zeroed", "--format", "zeroed"
     )
     before = sorted(find(family_run("bert"), "*"))
     for place in (family_run("bert"), family_run("bert") / "model", tmp_path):
@@ -198,34 +198,34 @@ def test_what_can_not_be_exported_is_one_line_and_leaves_nothing(
         "mt_dnn/export/__main__.py", tmp_path / "compact", "--output", tmp_path / "compact"
     )
     assert sorted(find(family_run("bert"), "*")) == before and load_classifier(tmp_path / "compact")(toy.SENTENCES)
-    exported(tmp_path / "compact", "dense", "--output", tmp_path / "dense")  # an earlier export is replaced
+    exported(tmp_path / "compact", "zeroed", "--output", tmp_path / "zeroed")  # an earlier export is replaced
 
     def faulty(saved, model, task, ticket):
-        made = dense_classifier(saved, model, task, ticket)
+        made = zeroed_classifier(saved, model, task, ticket)
         made.classifier.bias.data += 0.01
         return made
 
-    monkeypatch.setattr("mt_dnn.export.formats.dense_classifier", faulty)
+    monkeypatch.setattr("mt_dnn.export.formats.zeroed_classifier", faulty)
     with pytest.raises(RunFailed, match="logits differ by 1.0e-02"):
-        export(find_saved_model(family_run("bert")), "sst", "dense", tmp_path / "faulty")
+        export(find_saved_model(family_run("bert")), "sst", "zeroed", tmp_path / "faulty")
     assert not find(tmp_path / "faulty", "*")
 
 
 @pytest.mark.slow
 def test_an_export_with_nan_fails_its_comparison(family_run, tmp_path, monkeypatch):
     def faulty(saved, model, task, ticket):
-        made = dense_classifier(saved, model, task, ticket)
+        made = zeroed_classifier(saved, model, task, ticket)
         made.classifier.bias.data[1] = float("nan")
         return made
 
-    monkeypatch.setattr("mt_dnn.export.formats.dense_classifier", faulty)
+    monkeypatch.setattr("mt_dnn.export.formats.zeroed_classifier", faulty)
     monkeypatch.setattr("mt_dnn.export.classifier.refuse_no_numbers", lambda *arguments: None)
     with pytest.raises(RunFailed, match="logits differ by nan"):
-        export(find_saved_model(family_run("bert")), "sst", "dense", tmp_path / "faulty")
+        export(find_saved_model(family_run("bert")), "sst", "zeroed", tmp_path / "faulty")
     assert not find(tmp_path / "faulty", "*")
 
 
-@pytest.mark.parametrize("file_format", ["dense", "compact", "onnx"])
+@pytest.mark.parametrize("file_format", ["zeroed", "compact", "onnx"])
 def test_a_full_disk_is_one_line_and_leaves_no_export(family_run, tmp_path, refused, file_format):
     if file_format == "onnx":
         pytest.importorskip("onnx"), pytest.importorskip("onnxscript"), pytest.importorskip("onnxruntime")
@@ -239,7 +239,7 @@ def test_a_full_memory_is_one_line_and_leaves_no_export(family_run, tmp_path, do
     def full(*arguments):
         raise RuntimeError("could not create a primitive")  # oneDNN
 
-    monkeypatch.setattr("mt_dnn.export.formats.dense_classifier", full)
-    ended = door("mt_dnn/export/__main__.py", family_run("bert"), "--output", tmp_path / "dense")
+    monkeypatch.setattr("mt_dnn.export.formats.zeroed_classifier", full)
+    ended = door("mt_dnn/export/__main__.py", family_run("bert"), "--output", tmp_path / "zeroed")
     assert ended.status == 1 and len(ended.err.splitlines()) == 1 and "the memory is full; end other" in ended.err
     assert not find(tmp_path, "*")

@@ -74,7 +74,7 @@ def larger(tokenizer):
     return json.dumps(content).encode()
 
 
-EACH_FORMAT = ["run", "dense", "compact", pytest.param("onnx", marks=pytest.mark.slow)]
+EACH_FORMAT = ["run", "zeroed", "compact", pytest.param("onnx", marks=pytest.mark.slow)]
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_a_flipped_bit_in_any_file_is_noticed(saved, form, tmp_path, refused):
     assert f"{name}: no such file" in refused("mt_dnn/predict.py", damaged, "--input", tmp_path / "in.tsv")
 
 
-@pytest.mark.parametrize("form", ["run", "dense", "compact"])
+@pytest.mark.parametrize("form", ["run", "zeroed", "compact"])
 def test_a_model_saved_before_there_were_fingerprints_loads(saved, form, tmp_path):
     whole = saved(form)
     shutil.copytree(whole, tmp_path / "older")
@@ -120,7 +120,7 @@ def test_a_model_saved_before_there_were_fingerprints_loads(saved, form, tmp_pat
     assert load_classifier(tmp_path / "older")(["a day"]) == load_classifier(whole)(["a day"])
 
 
-@pytest.mark.parametrize("form", ["run", "dense", "compact"])
+@pytest.mark.parametrize("form", ["run", "zeroed", "compact"])
 def test_weights_that_are_no_numbers_are_one_line_to_predictions_and_exports(saved, form, tmp_path, refused):
     whole, folder = saved(form), tmp_path / "nan"
     shutil.copytree(whole, folder)
@@ -132,7 +132,7 @@ def test_weights_that_are_no_numbers_are_one_line_to_predictions_and_exports(sav
     (tmp_path / "in.tsv").write_bytes(TEXT)
     expected = f"model.safetensors: {name} has NaN or infinity"
     assert expected in refused("mt_dnn/predict.py", folder, "--input", tmp_path / "in.tsv")
-    if form != "dense":
+    if form != "zeroed":
         assert expected in refused("mt_dnn/export/__main__.py", folder, "--output", tmp_path / "out")
         assert not (tmp_path / "out").exists()
 
@@ -164,7 +164,7 @@ def test_every_file_that_is_cut_short_is_noticed_without_fingerprints_too(saved,
         "mask.json",
         "model.onnx",
     }
-    read -= {"run": set(), "dense": {"mask.json"}, "compact": set(), "onnx": {"mask.json", "config.json"}}[form]
+    read -= {"run": set(), "zeroed": {"mask.json"}, "compact": set(), "onnx": {"mask.json", "config.json"}}[form]
     files = sorted(file.name for file in whole.iterdir() if file.name in read)
     assert len(files) >= 4
     for name in files:
@@ -180,7 +180,7 @@ def test_every_file_that_is_cut_short_is_noticed_without_fingerprints_too(saved,
 def test_a_model_of_another_kind_in_the_same_place_is_noticed(family_run, tmp_path, exported, refused, trap):
     sprung, code, pickled = trap
     (tmp_path / "in.tsv").write_bytes(TEXT)
-    exported(family_run("mpnet"), "dense", "--output", tmp_path / "dense")
+    exported(family_run("mpnet"), "zeroed", "--output", tmp_path / "zeroed")
 
     def complaint(folder, name, content):
         copy = tmp_path / "copy"
@@ -198,7 +198,7 @@ def test_a_model_of_another_kind_in_the_same_place_is_noticed(family_run, tmp_pa
     weights = load_file(model / "model.safetensors")
     earlier = {name.replace("heads.task_sst", "head"): value for name, value in weights.items()}
     save_file(earlier, tmp_path / "earlier.safetensors", {"format": "pt"})
-    for folder in (model, tmp_path / "dense"):
+    for folder in (model, tmp_path / "zeroed"):
         assert "do not fit together" in complaint(
             folder, "model.safetensors", family_run("bert") / "model/model.safetensors"
         )
@@ -209,7 +209,7 @@ def test_a_model_of_another_kind_in_the_same_place_is_noticed(family_run, tmp_pa
             in complaint(folder, "config.json", b'{"model_type": "gpt2"}')
             or folder != model
         )
-        assert "format: 'newer', expected one of tickets, dense, onnx" in complaint(
+        assert "format: 'newer', expected one of tickets, zeroed, onnx" in complaint(
             folder, "tasks.json", json.dumps({**tasks, "format": "newer"}).encode()
         )
         assert "tasks.sst.kind: 'tagging'" in complaint(
@@ -227,7 +227,7 @@ def test_a_model_of_another_kind_in_the_same_place_is_noticed(family_run, tmp_pa
     assert "made for another model" in complaint(
         model, "mask.json", (model / "mask.json").read_bytes().replace(b'"heads": 4', b'"heads": 8')
     )
-    for folder in (model, tmp_path / "dense"):
+    for folder in (model, tmp_path / "zeroed"):
         assert "expected at most the encoder's" in complaint(
             folder,
             "tasks.json",
@@ -244,6 +244,6 @@ def test_a_model_of_another_kind_in_the_same_place_is_noticed(family_run, tmp_pa
     )
     three = {**tasks["tasks"]["sst"], "labels": ["0", "1", "2"]}
     assert "do not fit together" in complaint(
-        tmp_path / "dense", "tasks.json", json.dumps({**tasks, "format": "dense", "tasks": {"sst": three}}).encode()
+        tmp_path / "zeroed", "tasks.json", json.dumps({**tasks, "format": "zeroed", "tasks": {"sst": three}}).encode()
     )
     assert not sprung.exists()
