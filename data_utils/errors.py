@@ -1,6 +1,10 @@
 """What goes wrong, for the reader: one line saying what is wrong, where, and what would be right."""
 
 from pathlib import Path
+from typing import Any
+
+# What torch's allocators, CUDA's libraries and oneDNN say in a plain RuntimeError.
+FULL = ("out of memory", "allocate memory", "ALLOC_FAILED", "could not create a primitive", "could not create a memory")
 
 
 class UserError(Exception):
@@ -12,7 +16,10 @@ class NoSuchFile(UserError):
 
     def __init__(self, path: str | Path, expected: str) -> None:
         super().__init__(f"{path}: no such file, expected {expected}")
-        self.path = Path(path)
+        self.path, self.expected = Path(path), expected
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.path, self.expected)  # it is sent to other processes
 
 
 class RunFailed(UserError):
@@ -20,4 +27,9 @@ class RunFailed(UserError):
 
 
 class Diverged(RunFailed):
-    """A run whose loss is NaN or infinite, and would be so again from any of its checkpoints."""
+    """A run whose loss or outputs are NaN or infinite, and would be so again from any of its checkpoints."""
+
+
+def is_memory_full(error: Exception) -> bool:
+    """Whether an exception says that memory, of the machine or of the GPU, is full."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in FULL)

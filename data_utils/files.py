@@ -136,7 +136,7 @@ def _errors_name(path: str | Path, beside: Path) -> Iterator[None]:
 
 
 def _system_error(error: Exception, path: str | Path) -> OSError | None:
-    """Return the OSError behind an error of a Rust library (tokenizers, safetensors); only the text has its number."""
+    """Return the OSError behind an error of a Rust library (tokenizers, safetensors); the text has the number."""
     found = re.search(r"\(os error (\d+)\)", str(error))
     return OSError(int(found[1]), os.strerror(int(found[1])), str(path)) if found else None
 
@@ -149,6 +149,8 @@ def remove_left_overs(folder: str | Path) -> None:
     """Remove half-written files from `folder`: those of this machine's stopped processes, and those of other machines
     that are older than two days."""
     for part in Path(folder).glob(".*.part"):
+        if not re.fullmatch(r"\..+\.\d+\.part", part.name):  # another program's
+            continue
         pid = part.name.split(".")[-2]
         with contextlib.suppress(OSError):  # another process may be removing it too
             here = part.name.endswith(f".{socket.gethostname()}.{pid}.part")

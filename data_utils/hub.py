@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerBase
 from transformers.utils.hub import cached_file, get_checkpoint_shard_files
 
 from data_utils.advice import advice
-from data_utils.errors import UserError
+from data_utils.errors import UserError, is_memory_full
 
 transformers.utils.logging.disable_progress_bar()
 transformers.utils.logging.set_verbosity_error()
@@ -43,7 +43,7 @@ def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
         tokenizer.save_pretrained(folder)
     except OSError:
         raise
-    except Exception as error:  # the library's code in Rust knows no better class
+    except Exception as error:  # the library's code in Rust raises plain Exception
         raise UserError(f"{folder}: the tokenizer can't be written: {error}") from None
 
 
@@ -79,6 +79,8 @@ def hub_errors(name: str | Path, expected: str, flag: str = "--init_checkpoint")
     except UserError:
         raise
     except Exception as error:  # the library raises many kinds for what is wrong in a folder
+        if is_memory_full(error):
+            raise
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         if not Path(name).is_dir() and huggingface_hub.is_offline_mode():
             reason = f"no such folder, not fetched before, and {huggingface_hub.constants.ENDPOINT} can't be reached"

@@ -21,6 +21,7 @@ from data_utils.tsv import Row
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+FILES = {"header.json", "tokens.bin", "types.bin", "ends.bin", "labels.bin"}
 CHUNK = 4096  # rows tokenized at a time: bounds the memory, whatever the size of the split
 
 
@@ -68,6 +69,16 @@ def up_to_date_header(folder: Path, task: Task, split: str, made_from: dict[str,
     return header
 
 
+def refuse_other_files(folder: Path) -> None:
+    """Raise UserError if `folder` has files that no tokenized split has: it would be replaced with all of them."""
+    others = {path.name for path in folder.iterdir()} - FILES if folder.is_dir() else set()
+    if others:
+        raise UserError(
+            f"{folder}: has {min(others)}, expected a tokenized split, which is replaced, or nothing of that name; "
+            f"take another {advice('--data_dir')}"
+        )
+
+
 class _ArrayFile:
     """An array that is written in parts; `sha256` is the fingerprint of what has been written."""
 
@@ -96,7 +107,10 @@ def write_split(
     Pairs longer than `max_seq_len` tokens lose tokens from the longer sentence first. `made_from` is kept in the
     header; it shows later whether the split is up to date. `dropped`: left-out rows by reason, read after the last row.
     `progress` is called after each chunk, with its number of rows.
+
+    Raises UserError if the folder has other files.
     """
+    refuse_other_files(Path(folder))
     dtypes = {
         "tokens": "uint16" if len(tokenizer) <= 2**16 else "uint32",
         "types": "uint8",

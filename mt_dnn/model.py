@@ -12,11 +12,12 @@ import transformers
 from safetensors.torch import load_file
 from torch import nn
 
+from data_utils.advice import advice
 from data_utils.checksums import refuse_damaged_files, write_checksums
-from data_utils.errors import UserError
+from data_utils.errors import UserError, is_memory_full
 from data_utils.files import save_tensors, write_folder_whole
 from data_utils.hub import FLOATS, hub_errors, save_tokenizer, weight_types
-from data_utils.saved_tasks import SavedTasks
+from data_utils.saved_tasks import SavedTasks, has_saved_tasks
 from data_utils.tasks import Task
 from mt_dnn.encoders.encoder import Encoder, TaskModel
 from mt_dnn.encoders.families import encoder_class, refuse_more_layers, takes_token_types
@@ -140,6 +141,30 @@ def save_model(
         write_checksums(beside)
 
 
+def refuse_to_replace(folder: Path, init_checkpoint: str) -> None:
+    """Raise UserError if save_model would replace another thing than a model of ours, or the weights to start from.
+
+    `folder`: where the model is to be saved; `init_checkpoint`: a hub name or a folder.
+    """
+    if folder.exists() and folder.resolve() == Path(init_checkpoint).resolve():
+        raise UserError(
+            f"{folder}: the weights to start from, expected another place for the trained model; "
+            f"take another {advice('--output_dir')}"
+        )
+    if folder.exists() and not has_saved_tasks(folder):
+        raise UserError(
+            f"{folder}: not a model of ours, expected one, which is replaced, or nothing of that name; "
+            f"take another {advice('--output_dir')}"
+        )
+
+
+def refuse_closed_units(folder: Path) -> None:
+    """Raise UserError if the model in `folder` has closed heads or FFNs: such a model is not scored."""
+    mask = read_mask(saved_mask(folder))
+    if any(ticket != DENSE for ticket in mask.tickets.values()):
+        raise UserError(f"{folder}: a model with a {mask.kind} ticket, expected the dense model of train.py to score")
+
+
 def _rename(key: str, prefix: str, other: str) -> str:
     return other + key.removeprefix(prefix) if key.startswith(prefix) else key
 
@@ -170,7 +195,9 @@ def load_model(
         model.load_state_dict(
             {_rename(key, f"{encoder.base_model_prefix}.", "encoder."): value for key, value in state.items()}
         )
-    except RuntimeError:
+    except RuntimeError as error:
+        if is_memory_full(error):
+            raise
         names = ", ".join(task.name for task in tasks)
         raise UserError(
             f"{folder}: model.safetensors, config.json, mask.json and the tasks ({names}) do not fit together, "

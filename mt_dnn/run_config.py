@@ -33,21 +33,21 @@ def to_dict(*options: Any) -> dict[str, Any]:
 
 
 def read_run_config(path: str | Path) -> dict[str, Any]:
-    """Return what a run's config.json holds. An option that is younger than the run has the value that it had then.
+    """Return what a run's config.json holds. Options that did not exist when it was made get the value of then.
 
     Raises UserError, naming file and key, if it holds something else than the options of a run.
     """
     content = read_json(path, "the options of a run")
     check(RUN_CONFIG, content, path)
-    return with_younger_options(content)
+    return with_missing_options(content)
 
 
-def with_younger_options(content: dict[str, Any]) -> dict[str, Any]:
-    """Return `content`, a run's options, with the options that are younger than the run, as they were then."""
-    return {**_before_they_were_options(content), **content}
+def with_missing_options(content: dict[str, Any]) -> dict[str, Any]:
+    """Return `content`, a run's options. Options that did not exist when it was made get the value of then."""
+    return {**_defaults_of_older_runs(content), **content}
 
 
-def _before_they_were_options(content: dict[str, Any]) -> dict[str, Any]:
+def _defaults_of_older_runs(content: dict[str, Any]) -> dict[str, Any]:
     tickets = content.get("tickets")
     closed = {task: any(ticket.values()) for task, ticket in tickets.items()} if isinstance(tickets, dict) else {}
     scored = content.get("kind") in ("winning", "losing")  # of the kinds that there were
@@ -60,7 +60,9 @@ def _before_they_were_options(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def differs(key: str, one: object, other: object) -> bool:
-    """Whether two values of an option differ, as far as both are known."""
+    """Whether two values of an option differ, as far as both are known. Of data, only splits that `other` has count."""
+    if key == "data" and isinstance(one, dict) and isinstance(other, dict):
+        one = {name: one.get(name) for name in other}
     return one != other and not (key in MAY_BE_UNKNOWN and None in (one, other))
 
 

@@ -37,6 +37,9 @@ use_gpu() {
         *) DEVICE=cuda; export CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES="$1" ;;
     esac
     PROCESSES=$(echo "$1" | tr ',' '\n' | wc -l)
+    if [ "$DEVICE" = cuda ] && [ -n "$(echo "$1" | tr ',' '\n' | sort | uniq -d)" ]; then
+        fail "GPUID '$1', expected each GPU once; to put several runs on one GPU, start the script several times"
+    fi
 }
 
 # launch SCRIPT FLAGS...: run train.py or rewind.py, by torchrun where several processes share the work.

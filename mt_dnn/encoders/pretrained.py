@@ -30,6 +30,11 @@ def load_encoder(name: str | Path, dropout: float = 0.1, attention: str = "sdpa"
     """
     where = f"--init_checkpoint {name}"
     refuse_damaged_files(Path(name))
+    if any(Path(name).glob("pytorch_model*.bin")) and not any(Path(name).glob("*.safetensors")):
+        raise UserError(
+            f"{where}: has pytorch_model.bin, a pickle, which runs code as it is loaded, expected model.safetensors; "
+            "docs/encoders.md says how to convert it"
+        )
     with hub_errors(name, "a pre-trained encoder"):
         config = transformers.AutoConfig.from_pretrained(
             name, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout, trust_remote_code=False

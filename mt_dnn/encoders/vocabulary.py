@@ -9,25 +9,18 @@ that of the passes before. A batch has several passes, one for each of its parts
 tokens alone, and the table's gradient is filled with zeros and summed up once per update.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Protocol, cast
+from collections.abc import Iterable, Sequence
+from typing import cast
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
+from data_utils.tokenized import TokenizedSplit
 from mt_dnn.encoders.encoder import Encoder
 
 CACHED = 2**16  # numbers that stay in a CPU's cache while many operations pass over them
-
-
-class Split(Protocol):
-    """What used_tokens() reads of a tokenized split."""
-
-    header: dict[str, Any]
-
-    def tokens_in_parts(self) -> Iterator[np.ndarray]: ...
 
 
 class UsedRows(nn.Module):
@@ -48,12 +41,14 @@ class UsedRows(nn.Module):
         self.padding = int(self.row[padding]) if padding is not None and used[padding] else None
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        return functional.embedding(self.row[ids], self.weight, self.padding, sparse=True)
+        return functional.embedding(self.row[ids], self.weight, sparse=True)
 
     def sum_up_gradient(self) -> None:
         """Turn the tokens' gradients that backward passes have noted into the table's gradient."""
         if self.weight.grad is not None and self.weight.grad.is_sparse:
             self.weight.grad = self.weight.grad.to_dense()
+            if self.padding is not None:  # by padding_idx, every backward pass on a GPU would have to wait for it
+                self.weight.grad[self.padding] = 0
 
     @torch.no_grad()
     def put_back(self, factors: Sequence[float]) -> nn.Embedding:
@@ -72,7 +67,7 @@ class UsedRows(nn.Module):
         return whole
 
 
-def put_unused_rows_aside(encoder: Encoder, splits: Iterable[Split] | None) -> None:
+def put_unused_rows_aside(encoder: Encoder, splits: Iterable[TokenizedSplit] | None) -> None:
     """Replace the encoder's word embeddings by the rows that texts of `splits` use, or by all rows where it is None."""
     whole = cast(nn.Embedding, encoder.embeddings.word_embeddings)
     size = whole.num_embeddings
@@ -93,7 +88,7 @@ def put_unused_rows_back(encoder: Encoder, factors: Sequence[float]) -> None:
         encoder.embeddings.word_embeddings = table.put_back(factors)
 
 
-def used_tokens(splits: Iterable[Split], size: int) -> np.ndarray:
+def used_tokens(splits: Iterable[TokenizedSplit], size: int) -> np.ndarray:
     """Return (size,) bool: whether a token of that id is in any of `splits`, or pads them."""
     used = np.zeros(size, bool)
     for split in splits:

@@ -63,6 +63,7 @@ def export(saved: SavedModel, name: str, file_format: str, output: Path) -> str:
             write_mask(saved_mask(beside), one_mask)
             one_task.write(beside)
         if file_format == "zeroed":
+            zeroed.config.architectures = [type(zeroed).__name__]
             zeroed.config.save_pretrained(beside)
             state = {key: value.contiguous() for key, value in zeroed.state_dict().items()}
             save_tensors(beside / "model.safetensors", state, {"format": "pt"})

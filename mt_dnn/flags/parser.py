@@ -1,12 +1,12 @@
 """From the command line to the options: one dataclass per group of flags."""
 
 import argparse
-import dataclasses
 import re
 import sys
+from dataclasses import MISSING, fields
 from typing import Any, NoReturn
 
-from data_utils.advice import advice
+from data_utils.advice import SCRIPT_VARIABLES, advice
 from data_utils.door import command_name
 from data_utils.errors import UserError
 from mt_dnn.flags.commands import MaskOptions, PreproOptions, RewindOptions, TrainOptions
@@ -29,9 +29,9 @@ def parse_options(description: str | None, *groups: type) -> list[Any]:
     parser = Parser(description)
     for group in groups:
         section = parser.add_argument_group((group.__doc__ or "").split("\n")[0].rstrip("."))
-        for field in dataclasses.fields(group):
+        for field in fields(group):
             more = dict(field.metadata)
-            default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+            default = field.default if field.default_factory is MISSING else field.default_factory()
             if field.type is bool:
                 more["action"] = "store_true"
             elif default is not None:
@@ -45,7 +45,7 @@ def parse_options(description: str | None, *groups: type) -> list[Any]:
         if any("\ud800" <= letter <= "\udfff" for letter in argument):  # how Python shows bytes that are not UTF-8
             raise UserError(f"{argument!r}: not UTF-8, expected names that can be written into JSON and reports")
     given = vars(parser.parse_args())
-    return [group(**{field.name: given[field.name] for field in dataclasses.fields(group)}) for group in groups]
+    return [group(**{field.name: given[field.name] for field in fields(group)}) for group in groups]
 
 
 class Parser(argparse.ArgumentParser):
@@ -58,10 +58,13 @@ class Parser(argparse.ArgumentParser):
         """Raise UserError; where another command has the flag, name that command."""
         hint = "--help lists the flags"
         if self.prog in ("train.py", "rewind.py") and (found := re.match(r"argument (--\w+): ", message)):
+            name, (variable, groups) = found[1].removeprefix("--"), ALONE[self.prog]
             hint = f"change {advice(found[1])}"
+            if name not in SCRIPT_VARIABLES and any(name == field.name for group in groups for field in fields(group)):
+                hint = f'change --{name} ({variable}="--{name}" in the scripts)'
         if message.startswith("unrecognized arguments: --"):
             name = message.split()[2].removeprefix("--").split("=")[0]
             for command, (variable, groups) in ALONE.items():
-                if any(name == field.name for group in groups for field in dataclasses.fields(group)):
+                if any(name == field.name for group in groups for field in fields(group)):
                     hint = f"--{name} is a flag of {command} ({variable} in the scripts)"
         raise UserError(f"{message}; {hint}")

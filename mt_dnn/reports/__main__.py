@@ -13,7 +13,7 @@ from mt_dnn.flags.parser import parse_options
 def main() -> None:
     (options,) = parse_options(__doc__, ReportOptions)
 
-    from mt_dnn.reports.choice import DEV, HELD_OUT, super_tickets_files
+    from mt_dnn.reports.choice import DEV, HELD_OUT, is_super_tickets_file, super_tickets_files
     from mt_dnn.reports.compare_criteria import criteria_findings
     from mt_dnn.reports.contents import FIGURE, blocks
     from mt_dnn.reports.figures import as_png, phase_transitions
@@ -44,7 +44,7 @@ def main() -> None:
     super_tickets = {protocol: super_tickets_files(transitions, protocol) for protocol in (DEV, HELD_OUT)}
     write_files(options.output, {**written, **super_tickets[DEV], **super_tickets[HELD_OUT]})
     for path in options.output.glob("super_tickets*.yml"):
-        if not any(path.name in files for files in super_tickets.values()):
+        if is_super_tickets_file(path.name) and not any(path.name in files for files in super_tickets.values()):
             path.unlink(missing_ok=True)  # that of other runs
 
     for transition in transitions:

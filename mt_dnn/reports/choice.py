@@ -1,5 +1,6 @@
 """What the runs decide: each task's super ticket, by two protocols, and its phase boundary."""
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -60,6 +61,12 @@ def boundary(transition: Transition) -> tuple[Point | None, list[Point]]:
     below = [point for point in winning if round(mean(point.scores), SAME) < dense]
     others = [point for point in winning if point not in below and transition.has_learnt]
     return min(others, key=lambda point: point.remaining, default=None), below
+
+
+def is_super_tickets_file(name: str) -> bool:
+    """Whether super_tickets_files() gives a file such a name."""
+    stems = "|".join(protocol.file.removesuffix(".yml") for protocol in (DEV, HELD_OUT))
+    return bool(re.fullmatch(rf"({stems})(_train_fraction_[\d.e-]+)?\.yml", name))
 
 
 def super_tickets_files(transitions: Iterable[Transition], protocol: Protocol) -> dict[str, str]:

@@ -21,7 +21,7 @@ from data_utils.task_kinds import TASK_KINDS
 from mt_dnn.reports.checks import check_baseline, check_run
 from mt_dnn.reports.collection import RUNS, SCORES, Collection, in_order, read_collection
 from mt_dnn.reports.predictions import Predictions, kind_with, read_predictions
-from mt_dnn.run_config import PATHS, differs, read_run_config, with_younger_options
+from mt_dnn.run_config import PATHS, differs, read_run_config, with_missing_options
 from mt_dnn.tickets.masks import ticket_from
 from mt_dnn.tickets.ticket import Ticket
 
@@ -216,4 +216,4 @@ def refuse_difference(record: Record, other: Record, keys: Iterable[str] | None 
 def comparable(record: Record) -> dict[str, Any]:
     """What decides whether two runs can stand in one table: their options, the encoder, and what was measured."""
     metrics = {dev_set: list(values) for dev_set, values in record.result["dev"].items()}
-    return {**with_younger_options(record.options), "model": record.result["model"], "metrics": metrics}
+    return {**with_missing_options(record.options), "model": record.result["model"], "metrics": metrics}

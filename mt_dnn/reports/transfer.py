@@ -60,10 +60,7 @@ def _matrices(transitions: Sequence[Transition], kind: KindAndSize) -> Iterator[
         [
             [
                 transition.title,
-                *(
-                    mean_std(points[transition, owner].scores) if (transition, owner) in points else ""
-                    for owner in owners
-                ),
+                *(score(transition, owner) for owner in owners),
                 *controls(transition),
             ]
             for transition in rows

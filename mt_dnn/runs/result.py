@@ -9,6 +9,7 @@ import numpy as np
 from data_utils.errors import Diverged, RunFailed
 from data_utils.files import write_whole
 from mt_dnn.runs.run import Run
+from mt_dnn.runtime.distributed import is_main_process
 from mt_dnn.runtime.log import log
 from mt_dnn.tickets.masks import Mask
 from mt_dnn.tickets.ticket import remaining_weights
@@ -60,14 +61,18 @@ def result_of(run: Run, data: Sequence[TaskData], epochs: Sequence[dict[str, Any
 def failure_written(run: Run) -> Iterator[None]:
     """Within the block, if the run fails, log why, write it to the run's folder, and let the RunFailed go on.
 
-    The checkpoints of a run whose loss is no number are removed: it would fail again.
+    The checkpoints of a run whose loss is no number are removed: it would fail again. All processes of such a run know
+    it, so the first one writes; of a full memory only the process knows that has it.
     """
     try:
         yield
     except RunFailed as error:
-        log.error("failed: %s", error)
-        with write_whole(run.files.failure) as file:
-            file.write(f"{error}\n")
-        if isinstance(error, Diverged):
+        diverged = isinstance(error, Diverged)
+        if is_main_process():
+            log.error("failed: %s", error)
+        if is_main_process() or not diverged:
+            with write_whole(run.files.failure) as file:
+                file.write(f"{error}\n")
+        if is_main_process() and diverged:
             run.remove_checkpoints()
         raise

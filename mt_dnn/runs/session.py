@@ -29,6 +29,8 @@ from mt_dnn.model import (
     describe,
     load_model,
     place_tickets,
+    refuse_closed_units,
+    refuse_to_replace,
     save_model,
     shape_of,
 )
@@ -50,7 +52,8 @@ from mt_dnn.training.optim import optimizer_named
 from mt_dnn.training.task_data import TaskData
 from mt_dnn.training.trainer import fine_tune
 
-MEMORY_ADVICE = f"take {advice('--tokens_at_once 1024')}, or still less; what is computed stays the same"
+MEMORY_ADVICE = f"take {advice('--tokens_at_once 1024')}, or still less; but for rounding and dropout's random numbers \
+the result stays the same"
 
 
 class Session:
@@ -67,12 +70,13 @@ class Session:
         optimizer_named(optimization.optimizer)  # a wrong name is refused now, before anything is read
         self.optimization, self.machine = optimization, machine
         self.data_options, self.holdout = data_options, data_options.holdout
+        self.init_checkpoint = model_options.init_checkpoint
         if not machine.plain:
             save_time()
         self.device = choose_device(machine.device)
         self.precision_name = choose_precision(machine.precision, self.device)
 
-        self.tokenizer = load_tokenizer(model_options.init_checkpoint)
+        self.tokenizer = load_tokenizer(self.init_checkpoint)
         made_with = describe_tokenizer(self.tokenizer)
 
         def read(task: Task, split: str) -> TokenizedSplit:
@@ -83,11 +87,12 @@ class Session:
             for task, dev_sets in tasks_and_dev_sets(data_options)
         ]
         self.tasks = [task for task, _, _ in self.splits]
-        self.pretrained = load_encoder(model_options.init_checkpoint, model_options.encoder_dropout, machine.attention)
+        with memory_advice("end other programs that use it"):
+            self.pretrained = load_encoder(self.init_checkpoint, model_options.encoder_dropout, machine.attention)
         self.shape, self.model_entry = shape_of(self.pretrained), describe(self.pretrained)
         if len(self.tokenizer) > self.pretrained.config.vocab_size:
             raise UserError(
-                f"--init_checkpoint {model_options.init_checkpoint}: a tokenizer of {len(self.tokenizer)} tokens, "
+                f"--init_checkpoint {self.init_checkpoint}: a tokenizer of {len(self.tokenizer)} tokens, "
                 f"expected at most the encoder's {self.pretrained.config.vocab_size}{take_another('--init_checkpoint')}"
             )
         refuse_other_padding(self.pretrained.config, self.tokenizer.pad_token_id)
@@ -123,20 +128,15 @@ class Session:
     def do(self, run: Run) -> Model:
         """Do a run, or what is left of it; return the trained model. The run's result.json is written last.
 
-        The outcome depends only on the pre-trained weights, the data, and the run's options, tickets and seed, not on
-        what this process did before (on a GPU, up to the order of its parallel sums). Several processes do a run
-        together; the first of them writes.
+        The outcome depends only on the pre-trained weights, the data, the run's options, tickets and seed, and the
+        options of the machine, not on what this process did before (on a GPU, up to the order of its parallel sums).
+        Several processes do a run together; the first of them writes.
 
         Raises RunFailed, and writes its line into the run's folder, if memory is full or the loss is no number.
         """
         files, data = run.files, self.data(run.seed)
         with logging_to(files.log), failure_written(run), memory_advice(MEMORY_ADVICE):
-            on_main_process(lambda: files.failure.unlink(missing_ok=True))
-            on_main_process(
-                lambda: write_json(
-                    files.config, {**run.config, "device": self.device.type, "precision": self.precision_name}
-                )
-            )
+            on_main_process(lambda: self._begin(run))
             self._log_start(run, data)
             model = self._new_model(run)
             log.info(
@@ -165,6 +165,7 @@ class Session:
         with logging_to(files.log), memory_advice(MEMORY_ADVICE):
             if model is None:
                 log_command()
+                refuse_closed_units(files.model)
                 model = load_model(files.model, self.tasks, self.machine.attention, self.device)
             started = time.perf_counter()
             tokens = choose_tokens_at_once(self.machine.tokens_at_once, self.device)
@@ -194,6 +195,15 @@ class Session:
                 path,
                 picture,
             )
+
+    def _begin(self, run: Run) -> None:
+        """Write the run's options; remove what an earlier try left, and the result of a run that is done once more."""
+        files = run.files
+        if run.keep_model:
+            refuse_to_replace(files.model, self.init_checkpoint)
+        files.failure.unlink(missing_ok=True)
+        files.result.unlink(missing_ok=True)
+        write_json(files.config, {**run.config, "device": self.device.type, "precision": self.precision_name})
 
     def _new_model(self, run: Run) -> Model:
         model = Model(copy.deepcopy(self.pretrained), self.tasks, self.machine.plain)

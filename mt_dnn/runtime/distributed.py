@@ -54,9 +54,9 @@ def process_group(device: str, parallel: str = "batches") -> Iterator[None]:
     """Within the block, the processes that torchrun started work together: over nccl on GPUs, else over gloo.
 
     `device`: --device. `parallel`: --parallel, what the processes share: "batches" or "runs". Processes that share runs
-    have little to say to each other: they use gloo, so that several of them can use one GPU.
+    rarely communicate: they use gloo, so that several of them can use one GPU.
 
-    Raises UserError where processes share batches and a machine has more of them than GPUs.
+    Raises UserError where a machine has no GPU, or processes share batches and it has more of them than GPUs.
     """
     if not launched_by_torchrun():
         yield
@@ -66,14 +66,17 @@ def process_group(device: str, parallel: str = "batches") -> Iterator[None]:
     cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
     if cuda:
         processes, gpus = int(os.environ["LOCAL_WORLD_SIZE"]), torch.cuda.device_count()
-        if processes > gpus and parallel == "batches":
+        if not gpus or (processes > gpus and parallel == "batches"):
             raise UserError(
                 f"{processes} processes and {gpus} visible GPUs on this machine, expected one GPU for each process "
                 "(torchrun --nproc-per-node; as many GPU ids for a script)"
             )
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % gpus)
-    if parallel == "batches":
-        torch.distributed.init_process_group("nccl" if cuda else "gloo")
+    if parallel == "batches" and cuda:
+        gpu = torch.device("cuda", torch.cuda.current_device())
+        torch.distributed.init_process_group("nccl", device_id=gpu)
+    elif parallel == "batches":
+        torch.distributed.init_process_group("gloo")
     else:  # at the end all processes wait for the last run
         torch.distributed.init_process_group("gloo", timeout=datetime.timedelta(days=365))
     try:

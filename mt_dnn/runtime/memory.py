@@ -3,10 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 
-from data_utils.errors import RunFailed
-
-# What torch's allocators, CUDA's libraries and oneDNN say in a plain RuntimeError.
-FULL = ("out of memory", "allocate memory", "ALLOC_FAILED", "could not create a primitive", "could not create a memory")
+from data_utils.errors import RunFailed, is_memory_full
 
 
 @contextlib.contextmanager
@@ -15,9 +12,6 @@ def memory_advice(advice: str) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        import torch
-
-        full = isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(words in str(error) for words in FULL)
-        if not full:
+        if not is_memory_full(error):
             raise
         raise RunFailed(f"the memory is full; {advice}") from None

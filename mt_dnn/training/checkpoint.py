@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from data_utils.errors import UserError
+from data_utils.errors import UserError, is_memory_full
 from data_utils.files import save_tensors, sha256, write_folder_whole
 from mt_dnn.encoders.encoder import TaskModel
 from mt_dnn.runtime.distributed import all_gather, on_main_process, rank
@@ -127,7 +127,9 @@ class Checkpoints:
             return Progress()
         try:
             progress = self._put_back(folder)
-        except (RuntimeError, KeyError, TypeError, ValueError, AttributeError, IndexError):
+        except (RuntimeError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            if is_memory_full(error):
+                raise
             raise UserError(
                 f"{folder}: weights or entries of other names or shapes, expected a checkpoint that this version "
                 f"wrote; remove {self.folder} to start anew"
@@ -154,6 +156,7 @@ class Checkpoints:
             _set_random_states(
                 {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)},
                 rest["random"][rank()],
+                self.model.device,
             )
         return Progress(**rest["progress"])
 
@@ -179,10 +182,10 @@ def _random_states(device: torch.device) -> tuple[Tensors, dict[str, Any]]:
     return generator, {"python": random.getstate(), "numpy": numpys}
 
 
-def _set_random_states(generator: Tensors, rest: dict[str, Any]) -> None:
+def _set_random_states(generator: Tensors, rest: dict[str, Any], device: torch.device) -> None:
     torch.set_rng_state(generator["torch"])
-    if "cuda" in generator and torch.cuda.is_available():
-        torch.cuda.set_rng_state(generator["cuda"])
+    if "cuda" in generator and device.type == "cuda":
+        torch.cuda.set_rng_state(generator["cuda"], device)
     version, state, gauss = rest["python"]
     random.setstate((version, tuple(state), gauss))
     np.random.set_state(tuple(rest["numpy"]))

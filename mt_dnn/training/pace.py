@@ -2,8 +2,9 @@
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+import numpy as np
 import torch
 
 from data_utils.advice import advice
@@ -87,9 +88,25 @@ class Pace:
         return True
 
     def write(self, progress: Progress) -> None:
-        """Put the seconds and losses of the epoch so far into `progress`."""
-        progress.seconds = self.seconds
+        """Put the losses and seconds of the epoch so far into `progress`."""
         progress.losses = {task: float(all_reduce_sum(loss.clone())) for task, loss in self.losses.items()}
+        now = time.perf_counter()  # reading the losses has waited for what a GPU still had to do: that counts
+        self.seconds += now - self.clock
+        self.clock = now
+        progress.seconds = self.seconds
+
+
+def refuse_no_numbers(outputs: Mapping[str, np.ndarray], when: str) -> None:
+    """Raise Diverged, which says `when`, if an output for a dev set is no number; `outputs`: {dev set: outputs}.
+
+    The loss of an update is that before it, so the last update of a training has none that could tell.
+    """
+    for name, values in outputs.items():
+        if not np.isfinite(values).all():
+            raise Diverged(
+                f"{when}: outputs for {name} are NaN or infinite, expected numbers; try a smaller "
+                f"{advice('--learning_rate')} or {advice('--precision float32')}"
+            )
 
 
 def finite(loss: torch.Tensor | float, when: str) -> float:

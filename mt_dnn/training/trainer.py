@@ -21,7 +21,7 @@ from mt_dnn.training.bfloat16 import Bfloat16Copies
 from mt_dnn.training.checkpoint import Checkpoints, Progress
 from mt_dnn.training.evaluate import evaluate, show_metrics
 from mt_dnn.training.optim import decay_factors, make_optimizer, make_scheduler, spares_unused_rows
-from mt_dnn.training.pace import Pace, finite
+from mt_dnn.training.pace import Pace, finite, refuse_no_numbers
 from mt_dnn.training.parts import Parts
 from mt_dnn.training.task_data import TaskData
 from mt_dnn.training.updates import updates_of_epoch, updates_per_epoch
@@ -36,7 +36,7 @@ def fine_tune(
     seed: int,
     files: RunFolder,
 ) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
-    """Train `model` on `data`, evaluate every dev set, write a line per epoch to `files.metrics`.
+    """Train `model` on `data`, evaluate dev sets and held-out rows, write a line per epoch to `files.metrics`.
 
     A batch has rows of one task; the tasks' batches are mixed. Several processes share the rows of every batch and make
     the updates that one process would make.
@@ -52,7 +52,7 @@ def fine_tune(
     numbers, which decide dropout, are to be seeded before.
 
     Returns (epochs, as they are in `files.metrics`; {dev set: outputs after the last epoch}).
-    Raises Diverged when the loss is no longer a number.
+    Raises Diverged when the loss, or an output for a dev row, is no longer a number.
     """
     tokens = None if machine.plain else choose_tokens_at_once(machine.tokens_at_once, model.device)
     parts = Parts.for_model(model, precision, tokens)
@@ -103,6 +103,7 @@ def fine_tune(
         evaluated = {}
         if epoch % machine.evaluate_every == 0 or epoch == optimization.epochs:
             evaluated, outputs = evaluate(model, data, machine.batch_size_eval, precision, tokens)
+            refuse_no_numbers(outputs, f"epoch {epoch}")
         trained = describe_training(progress, data, f"epoch {epoch}")
         progress.end_epoch({"epoch": epoch, "step": scheduler.last_epoch, **trained, **evaluated})
         on_main_process(lambda: write_lines(files.metrics, progress.epochs))

@@ -1,13 +1,14 @@
 """Files and folders are written whole or not at all, also through links and on a full disk."""
 
 import os
+import pickle
 from pathlib import Path
 
 import pytest
 import torch
 from calls import files_up_to
 
-from data_utils.errors import UserError
+from data_utils.errors import NoSuchFile, UserError
 from data_utils.files import find, make_folder, remove_left_overs, save_tensors, write_folder_whole, write_whole
 from data_utils.json_file import write_json
 
@@ -122,6 +123,11 @@ def test_what_a_killed_process_left_beside_a_folder_goes_when_that_is_written_an
     with write_folder_whole(tmp_path / "folder"):
         remove_left_overs(tmp_path)  # not those of a process that is still there
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_an_error_of_a_missing_file_reaches_other_processes():
+    error = pickle.loads(pickle.dumps(NoSuchFile("a.json", "the options of a run")))
+    assert str(error) == "a.json: no such file, expected the options of a run" and error.path == Path("a.json")
 
 
 def test_files_are_found_by_the_end_of_their_path(tmp_path):

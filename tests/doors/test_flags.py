@@ -21,6 +21,7 @@ from data_utils.advice import advice
         ("rewind.py", ["--criterion", "token"], "is a flag of train.py (TRAIN_FLAGS in the scripts)"),
         ("train.py", ["--keep_gates"], "--keep_gates is a flag of rewind.py (REWIND_FLAGS in the scripts)"),
         ("train.py", ["--skip_bad_rows=1"], "--skip_bad_rows is a flag of prepro.py (PREPRO_FLAGS in the scripts)"),
+        ("rewind.py", ["--parallel", "x"], 'change --parallel (REWIND_FLAGS="--parallel" in the scripts)'),
         ("train.py", ["--warm_up", "0.1"], "unrecognized arguments: --warm_up 0.1; --help lists the flags"),
         (
             "train.py",

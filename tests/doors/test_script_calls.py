@@ -100,6 +100,12 @@ def test_a_gpuid_that_is_none_is_one_line(repository, gpuid):
     assert len(ended.err.splitlines()) == 1 + gpuid.count("\n")
 
 
+def test_one_gpu_twice_is_refused(repository):
+    ended = repository("rewind_mnli", "1,0,1")
+    assert ended.status == 2 and not ended.calls
+    assert "error: GPUID '1,0,1', expected each GPU once" in ended.err
+
+
 @pytest.mark.parametrize(
     "gpuid, device, processes", [("3", "cuda", 1), ("0,2", "cuda", 2), ("cpu", "cpu", 1), ("cpu,cpu", "cpu", 2)]
 )

@@ -154,6 +154,28 @@ def test_masks_come_from_a_model_fine_tuned_before(workshop, fine_tuned, tmp_pat
     assert read_mask(tmp_path / name).tickets == read_mask(fine_tuned / name).tickets
 
 
+def test_a_model_is_scored_with_its_own_seed_and_rows(workshop, fine_tuned, tmp_path, refused):
+    """Other rows would choose the tickets, and other random masks would take the place of those that are there."""
+    for name in ("model", "config.json", "result.json"):
+        (tmp_path / name).symlink_to(fine_tuned / name)
+    scoring = ("train.py", *options(workshop), "--do_mask", "--output_dir", tmp_path)
+    assert "made with seed 2018, now 7" in refused(*scoring, "--seed", 7)
+    config = json.loads((fine_tuned / "config.json").read_text())
+    config["data"]["sst_train"] = "0" * 16
+    (tmp_path / "config.json").unlink()
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert "made with other rows, or another tokenization, of sst_train" in refused(*scoring)
+
+
+def test_a_model_with_a_ticket_is_not_scored(workshop, fine_tuned, tmp_path, door, refused):
+    masks = [fine_tuned / "masks/winning/heads_6_ffns_1.json"]
+    rewind(door, workshop, masks, tmp_path, "--save_model", *QUICK)
+    (run,) = tmp_path.glob("winning/*/seed_*")
+    (tmp_path / "model").symlink_to(run / "model")
+    told = refused("train.py", *options(workshop), *QUICK, "--do_mask", "--output_dir", tmp_path)
+    assert "model: a model with a winning ticket, expected the dense model of train.py to score" in told
+
+
 def test_held_out_rows_are_evaluated_and_not_trained_on(workshop, tmp_path, door, monkeypatch):
     trained = []
     whole = TokenizedSplit.batch
@@ -283,6 +305,14 @@ def test_checkpoints_that_do_not_fit_are_refused(workshop, fine_tuned, tmp_path,
     assert "nowhere: no such folder" in train(tmp_path / "nowhere")
     assert "no-such-encoder: " in train("no-such-encoder")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_pickle_is_refused_with_the_way_to_convert_it(workshop, tmp_path, refused):
+    shutil.copytree(workshop.encoder, tmp_path / "encoder")
+    (tmp_path / "encoder/model.safetensors").rename(tmp_path / "encoder/pytorch_model.bin")
+    call = ("train.py", *options(workshop), "--do_train", "--output_dir", tmp_path / "out")
+    told = refused(*call, "--init_checkpoint", tmp_path / "encoder")
+    assert "has pytorch_model.bin, a pickle" in told and "docs/encoders.md says how to convert it" in told
 
 
 def test_a_saved_model_carries_its_ticket(workshop, fine_tuned, tmp_path, door):

@@ -62,6 +62,7 @@ def test_zeroed_exports_are_checkpoints_for_plain_transformers(family_run, famil
         stock["labels"] == {"0": "0", "1": "1"}
         and stock["kind"] == "single_label_classification"
         and "ForSequenceClassification" in stock["class"]
+        and json.loads((zeroed / "config.json").read_text())["architectures"] == [stock["class"]]
     )
     np.testing.assert_allclose(load_classifier(zeroed).outputs(toy.ROWS), expected, rtol=0, atol=1e-5)
 

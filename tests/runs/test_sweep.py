@@ -109,6 +109,31 @@ def test_a_run_that_fails_is_told_and_the_others_go_on(workshop, fine_tuned, tmp
     assert not failed.exists()
 
 
+def test_outputs_that_are_no_numbers_fail_a_run_whose_losses_were(workshop, tmp_path, door):
+    """The loss of the only update is that before it."""
+    call = ("train.py", *options(workshop), "--do_train", "--epochs", 1, "--batch_size", 960, "--output_dir", tmp_path)
+    ended = door(*call, "--learning_rate", 1e30)
+    assert ended.status == 1 and "epoch 1: outputs for sst are NaN or infinite" in ended.err
+    assert "outputs for sst" in (tmp_path / "failed.txt").read_text() and not (tmp_path / "result.json").exists()
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()])
+def test_a_full_memory_is_not_taken_for_a_bad_encoder_or_checkpoint(workshop, tmp_path, door, monkeypatch, error):
+    def fails(*arguments, **more):
+        raise error
+
+    call = ("train.py", *options(workshop), *QUICK, "--do_train", "--output_dir", tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("mt_dnn.encoders.pretrained.refuse_more_layers", fails)
+        ended = door(*call)
+        assert ended.status == 1 and "the memory is full; end other programs" in ended.err
+    with monkeypatch.context() as patch:
+        patch.setattr("mt_dnn.training.checkpoint.Checkpoints._newest_whole", lambda checkpoints: tmp_path)
+        patch.setattr("mt_dnn.training.checkpoint.Checkpoints._put_back", fails)
+        ended = door(*call)
+        assert ended.status == 1 and "the memory is full; take --tokens_at_once 1024" in ended.err
+
+
 def test_a_loss_that_is_no_number_fails_its_run_alone(workshop, fine_tuned, tmp_path, door):
     call = (
         "rewind.py",

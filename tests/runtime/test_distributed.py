@@ -8,8 +8,11 @@ import toy_tasks
 from calls import ROOT, launch, options, result_of
 from safetensors.torch import load_file
 
+from data_utils.door import TORCHRUN
+from data_utils.errors import UserError
 from mt_dnn.encoders.pretrained import load_encoder
 from mt_dnn.model import describe
+from mt_dnn.runtime.distributed import process_group
 from mt_dnn.tickets.masks import Mask, write_mask
 from mt_dnn.tickets.ticket import DENSE, Ticket
 
@@ -38,6 +41,14 @@ TRAININGS = {
         {"epochs": 2, "batch_size": 47, "learning_rate": 2e-3},
     ),  # the last batch has one row, so one process has none
 }
+
+
+@pytest.mark.parametrize("parallel", ["batches", "runs"])
+def test_processes_without_a_gpu_are_refused(monkeypatch, parallel):
+    for name in TORCHRUN:
+        monkeypatch.setenv(name, "1")
+    with pytest.raises(UserError, match="1 processes and 0 visible GPUs"), process_group("cuda", parallel):
+        pass
 
 
 @pytest.fixture(scope="module")
