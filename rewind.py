@@ -47,9 +47,9 @@ def main() -> int:
     masks = {path: read_mask(path) for path in find_masks(options.masks)}
     if options.sparsities:
         masks = at_sparsities(masks, options.sparsities, options.tickets_of or data.train_datasets[0])
-    owners = {task: options.tickets_of or task for task in data.train_datasets}
-    runs = plan(masks, owners, options, outcome)
-    unknown = refuse_unfit(masks, owners, outcome["encoder_weights"], data.holdout)
+    tickets_of = {task: options.tickets_of or task for task in data.train_datasets}
+    runs = plan(masks, tickets_of, options, outcome)
+    unknown = refuse_unfit(masks, tickets_of, outcome["encoder_weights"], data.holdout)
     with process_group(machine.device, options.parallel):
         for path in unknown:
             print_line(
@@ -77,11 +77,11 @@ def main() -> int:
 
 
 def plan(
-    masks: "dict[Path, Mask]", owners: dict[str, str], options: RewindOptions, outcome: dict[str, Any]
+    masks: "dict[Path, Mask]", tickets_of: dict[str, str], options: RewindOptions, outcome: dict[str, Any]
 ) -> "list[Run]":
     """Return a Run per mask and seed, each in its own folder; raise UserError if two would share one.
 
-    `masks`: by their files; `owners`: {task to train: the task whose ticket it trains}; `outcome`: from
+    `masks`: by their files; `tickets_of`: {task to train: the task whose ticket it trains}; `outcome`: from
     outcome_options().
 
     Folders are named after kind and criterion, and after what a single task's ticket closes, or the file of a mask for
@@ -90,14 +90,14 @@ def plan(
     from mt_dnn.runs.run import Run
     from mt_dnn.tickets.masks import tickets_for
 
-    tasks = list(owners)
+    tasks = list(tickets_of)
     others = f"tickets_of_{options.tickets_of}" if options.tickets_of not in (None, *tasks) else ""
     runs, taken = [], {}
     for path, mask in masks.items():
-        found = tickets_for(mask, path, owners.values())
-        tickets = {task: found[owner] for task, owner in owners.items()}
+        found = tickets_for(mask, path, tickets_of.values())
+        tickets = {task: found[other] for task, other in tickets_of.items()}
         name = ticket_name(*tickets[tasks[0]].counts) if len(tasks) == 1 else path.stem
-        folder = Path(options.output_dir) / others / mask.folder(owners.values()) / name
+        folder = Path(options.output_dir) / others / mask.folder(tickets_of.values()) / name
         if folder in taken:
             raise UserError(
                 f"{taken[folder]} and {path} would both go to {folder}, expected one mask per kind and "
@@ -114,8 +114,8 @@ def plan(
                 keep_gates=options.keep_gates,
                 keep_model=options.save_model,
                 exact_sharing=options.exact_sharing,
-                criteria={task: mask.criterion_of(owner) for task, owner in owners.items()},
-                tickets_of=owners,
+                criteria={task: mask.criterion_of(other) for task, other in tickets_of.items()},
+                tickets_of=tickets_of,
             )
             for seed in dict.fromkeys(options.seeds)
         ]

@@ -46,8 +46,8 @@ def mixed_batches(
 def sorted_batches(lengths: np.ndarray, batch_size: int, tokens: int | None = None) -> list[Batch]:
     """Return batches that hold every row once, shortest rows first, `batch_size` rows in each.
 
-    A batch that would have more than `tokens` tokens, padding included, is cut into parts of like size that don't
-    (but a part has at least one row).
+    A batch of more than `tokens` tokens, padding included, is cut into parts of about equal size, each within `tokens`
+    (but of at least one row).
     """
     order = np.argsort(lengths, kind="stable")
     batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]

@@ -28,7 +28,7 @@ def open_door(main: Callable[[], int | None]) -> NoReturn:
     status 1. Any other exception is a fault of ours and keeps its traceback.
     """
     _prepare_standard_streams()
-    gc.set_threshold(100_000)  # a start takes a tenth longer where the collector looks through all that imports load
+    gc.set_threshold(100_000)  # else the collector scans all that imports load: a start takes a tenth longer
     try:
         try:
             status = main()

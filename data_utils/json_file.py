@@ -62,7 +62,7 @@ def read_json_lines(path: str | Path, what: str) -> Iterator[tuple[str, dict[str
 
 
 def parse_json_lines(text: str, path: str | Path, what: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the same from a `text` that was read from `path`."""
+    """Like read_json_lines, but from `text`, which was read from `path`."""
     lines = text.removesuffix("\n").split("\n") if text else []
     for number, line in enumerate(lines, 1):
         yield f"{path}:{number}", parse_json(line, f"{path}:{number}", what)

@@ -3,7 +3,9 @@
 import contextlib
 from pathlib import Path
 
-DEFAULT_CRITERION = "example"  # of importance (mt_dnn/tickets/criteria.py): the paper's, whose files bear no name
+DEFAULT_CRITERION = (
+    "example"  # of importance (mt_dnn/tickets/criteria.py): the paper's; its files have no criterion in their names
+)
 
 
 class RunFolder:
@@ -33,9 +35,9 @@ class RunFolder:
         """Return the files of importance scores that are there, by any criterion."""
         return sorted(self.folder.glob("importance*.json"))
 
-    def predictions(self, dataset: str | None) -> Path:
-        """Predictions of a dev set; `dataset`: its name, or None if it is the only one."""
-        return self.folder / (f"dev_predictions_{dataset}.tsv" if dataset else "dev_predictions.tsv")
+    def predictions(self, dev_set: str | None) -> Path:
+        """Predictions of a dev set; `dev_set`: its name, or None if it is the only one."""
+        return self.folder / (f"dev_predictions_{dev_set}.tsv" if dev_set else "dev_predictions.tsv")
 
     def why_failed(self) -> str:
         """Return the line that a failed run left, or ""."""

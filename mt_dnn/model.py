@@ -174,6 +174,8 @@ def load_model(
 ) -> Model:
     """Load what save_model wrote, as a Model on `device` with the heads of `tasks` and each task's ticket in its place.
 
+    `attention`: the library's attention code, "sdpa" or "eager".
+
     Raises UserError unless the files are undamaged, the weights are numbers, and all of them fit together.
     """
     folder = Path(folder)

@@ -65,7 +65,7 @@ def predict_test_sets(options: PredictOptions, output: str) -> None:
     classifiers = [
         classifier_of(saved, task.name, options.device, options.precision)
         for saved in map(find_saved_model, options.runs)
-        for task in saved.tasks
+        for task in saved.tasks.values()
     ]
     missing = write_submission(output, classifiers, options.raw_dir, options.task_def, print)
     rest = f"; for a whole submission it lacks {', '.join(missing)}" if missing else ""

@@ -18,7 +18,11 @@ from mt_dnn.encoders.encoder import SelfAttention
 def context_of(
     attention: SelfAttention, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None
 ) -> torch.Tensor:
-    """The heads' attention-weighted values side by side; query, key, value: (batch, length, heads x head_size)."""
+    """Return the heads' attention-weighted values side by side, (batch, query length, heads x head_size).
+
+    `query`, `key`, `value`: (batch, length, heads x head_size); a query may have a length of its own. `mask`: is added
+    to the attention's scores, so its shape is one that broadcasts to (batch, heads, query length, length).
+    """
     head_size = attention.attention_head_size
     query, key, value = (projected.unflatten(-1, (-1, head_size)).transpose(1, 2) for projected in (query, key, value))
     name = attention.config._attn_implementation or "eager"

@@ -37,7 +37,7 @@ class RelativeLayer(nn.Module):
 
     @classmethod
     def take_over(cls, layer: nn.Module, config: PretrainedConfig, first_position_only: bool) -> None:
-        """Make the library's `layer`, of an encoder with that `config`, one of these, in place."""
+        """Turn the library's `layer` into one of these, in place. `config`: that of its encoder."""
         layer.__class__ = cls
         layer = cast(RelativeLayer, layer)
         layer.first_position_only = first_position_only

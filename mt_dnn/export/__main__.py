@@ -24,7 +24,7 @@ def main() -> None:
     if not options.output and saved.folder != run.model:
         raise UserError(f"{saved.folder}: not the folder of a run, expected --output, to say where the export goes")
     output = Path(options.output or run.exports / options.file_format)
-    places = {task.name: output / task.name if len(saved.tasks) > 1 else output for task in saved.tasks}
+    places = {name: output / name if len(saved.tasks) > 1 else output for name in saved.tasks}
     for place in places.values():
         refuse_to_replace(place, saved)
     for name, place in places.items():

@@ -71,7 +71,7 @@ def classifier_of(
 def load_saved(saved: SavedModel, device: torch.device) -> TaskModel:
     """Load the weights of `saved` to `device`; an ONNX model always runs on the CPU. Call it with (task, batch)."""
     if saved.format == "tickets":
-        return load_model(saved.folder, saved.tasks, device=device)
+        return load_model(saved.folder, list(saved.tasks.values()), device=device)
     return load_zeroed(saved).to(device) if saved.format == "zeroed" else load_onnx(saved)
 
 
@@ -171,7 +171,7 @@ def load_zeroed(saved: SavedModel) -> HFClassifier:
             output_loading_info=True,
         )
     wrong = [*report["missing_keys"], *report["unexpected_keys"], *(key[0] for key in report["mismatched_keys"])]
-    if wrong or [classifier.config.num_labels] != [task.n_outputs for task in saved.tasks]:
+    if wrong or [classifier.config.num_labels] != [task.n_outputs for task in saved.tasks.values()]:
         raise UserError(
             f"{folder}: model.safetensors, config.json and tasks.json do not fit together "
             f"({', '.join(sorted(wrong)[:1]) or 'num_labels'}), expected an export of one model"
@@ -220,6 +220,6 @@ def load_onnx(saved: SavedModel) -> OnnxClassifier:
     with hub_errors(folder, "model.onnx, as mt_dnn.export writes it", flag=""):
         path = folder / "model.onnx"
         model = OnnxClassifier(onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]), path)
-        if [model.session.get_outputs()[0].shape[1]] != [task.n_outputs for task in saved.tasks]:
+        if [model.session.get_outputs()[0].shape[1]] != [task.n_outputs for task in saved.tasks.values()]:
             raise UserError(f"{folder}: model.onnx and tasks.json do not fit together, expected an export of one model")
     return model

@@ -1,6 +1,6 @@
 """A model that a run or an export left on the disk: what its files say of it, read once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from data_utils.errors import UserError
@@ -11,31 +11,10 @@ from mt_dnn.tickets.masks import Mask, read_mask, saved_mask
 
 
 @dataclass(frozen=True)
-class SavedModel:
-    """`folder`: where it lies; `saved`: its format, its tasks and the longest row that it takes."""
+class SavedModel(SavedTasks):
+    """What tasks.json says of the model in `folder`."""
 
-    folder: Path
-    saved: SavedTasks
-
-    @property
-    def format(self) -> str:
-        """One of saved_tasks.FORMATS."""
-        return self.saved.format
-
-    @property
-    def tasks(self) -> list[Task]:
-        """Its tasks, one per head."""
-        return list(self.saved.tasks.values())
-
-    @property
-    def max_seq_len(self) -> int:
-        """How many tokens a row may have."""
-        return self.saved.max_seq_len
-
-    @property
-    def precision(self) -> str:
-        """What its encoder layers were trained and evaluated in: "float32" or "bfloat16"."""
-        return self.saved.precision
+    folder: Path = field(kw_only=True)
 
     def mask(self) -> Mask:
         """Read the mask with its tickets; raise UserError if there is none that fits."""
@@ -43,7 +22,7 @@ class SavedModel:
 
     def task(self, name: str | None) -> Task:
         """Return its task `name`, or its only one for None; raise UserError if that does not say which."""
-        tasks = self.saved.tasks
+        tasks = self.tasks
         if name not in tasks and (name or len(tasks) > 1):
             wrong = f"no task {name!r}" if name else "several tasks"
             raise UserError(f"{self.folder}: {wrong}, expected --task to be one of: {', '.join(tasks)}")
@@ -55,7 +34,7 @@ def find_saved_model(folder: str | Path) -> SavedModel:
     run = RunFolder(folder)
     for place in (Path(folder), run.model):
         if has_saved_tasks(place):
-            return SavedModel(place, read_saved_tasks(place))
+            return SavedModel(**vars(read_saved_tasks(place)), folder=place)
     if run.result.is_file():
         raise UserError(
             f"{folder}: a run without its model, expected one of train.py, or of rewind.py with --save_model "

@@ -25,7 +25,7 @@ from mt_dnn.run_config import PATHS, differs, read_run_config, with_missing_opti
 from mt_dnn.tickets.masks import ticket_from
 from mt_dnn.tickets.ticket import Ticket
 
-# What may differ between runs of one table: what tables show, and what changes no outcome beyond rounding.
+# What may differ between runs of one table: what tables show, and what changes outcomes by rounding and dropout alone.
 MAY_DIFFER = {"kind", "seed", "criteria", "tickets_of", "tickets", "keep_gates", "device", "precision"}
 
 
@@ -186,7 +186,7 @@ def _name_below(name: str, folder: Path, path: Path) -> str:
 
 @contextlib.contextmanager
 def removed_meanwhile(path: Path) -> Iterator[None]:
-    """Pass over a file that is missing in the block if `path` goes too: its folder is being removed, file by file."""
+    """Ignore a file that is missing in the block if `path` goes too: its folder is being removed, file by file."""
     try:
         yield
     except (NoSuchFile, FileNotFoundError) as error:

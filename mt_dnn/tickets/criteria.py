@@ -69,7 +69,7 @@ def gradient_per_example(model: TaskModel, data: TaskRows) -> Scores:
 
 
 def gradient_per_token(model: TaskModel, data: TaskRows) -> Scores:
-    """The same, but with a gate for every position; the absolute value is taken there, before the sum over positions.
+    """Like gradient_per_example, but with a gate per position: the absolute value is taken before the sum over these.
 
     Michel et al. (2019) and the code released with both papers do so.
     """

@@ -10,18 +10,18 @@ from mt_dnn.tickets.masks import SIZES, Mask
 
 
 def refuse_unfit(
-    masks: Mapping[Path, Mask], owners: Mapping[str, str], encoder_weights: str | None, holdout: float
+    masks: Mapping[Path, Mask], tickets_of: Mapping[str, str], encoder_weights: str | None, holdout: float
 ) -> list[Path]:
     """Raise UserError if the tickets to train were chosen in another encoder, or by rows that are to be held out.
 
-    `masks`: by the files that they were read from; `owners`: {task to train: the task whose ticket it trains};
+    `masks`: by the files that they were read from; `tickets_of`: {task to train: the task whose ticket it trains};
     `encoder_weights`: from weights_fingerprint(); `holdout`: the part of the training rows that is to be held out.
 
     Return the files that do not say which rows were held out when their tickets were chosen, if any are to be.
     """
-    own = [task for task, owner in owners.items() if task == owner]  # other tasks' tickets have seen none of these rows
+    own = [task for task, other in tickets_of.items() if task == other]  # tickets of others have not seen these rows
     for path, mask in masks.items():
-        refuse_other_weights(mask, path, encoder_weights, owners.values())
+        refuse_other_weights(mask, path, encoder_weights, tickets_of.values())
         refuse_other_holdout(mask, path, holdout, own)
     return [path for path, mask in masks.items() if holdout and unknown_holdout(mask, own)]
 

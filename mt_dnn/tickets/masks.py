@@ -89,7 +89,7 @@ class Mask:
     def criterion_of(self, task: str) -> str | None:
         """The importance criterion that chose the ticket of one task; None for a ticket that does not depend on scores.
 
-        Masks do not name it that were made when there was one criterion.
+        Masks made when there was only one criterion do not name it.
         """
         if self.kind not in TICKET_KINDS or not TICKET_KINDS[self.kind].by_scores or self.tickets[task] == DENSE:
             return None

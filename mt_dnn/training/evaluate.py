@@ -16,7 +16,7 @@ from mt_dnn.encoders.encoder import TaskModel
 from mt_dnn.runtime.distributed import all_reduce_sum
 from mt_dnn.runtime.log import progress_bar
 from mt_dnn.runtime.machine import autocast
-from mt_dnn.training.parts import Parts
+from mt_dnn.training.micro_batches import MicroBatches
 from mt_dnn.training.task_data import TaskData
 
 
@@ -40,9 +40,9 @@ def predict(
     outputs = torch.zeros(len(split), task.n_outputs, dtype=torch.float32, device=device)
     was_training = model.training
     model.eval()
-    parts = Parts.for_model(model, precision, tokens).of_split(split, batch_size)
-    with autocast(device, precision):  # around all parts, so that every weight is cast once
-        for rows, batch in progress_bar(parts, desc="evaluation", unit="part"):
+    micro_batches = MicroBatches.for_model(model, precision, tokens).of_split(split, batch_size)
+    with autocast(device, precision):  # around all of them, so that every weight is cast once
+        for rows, batch in progress_bar(micro_batches, desc="evaluation", unit="micro-batch"):
             outputs[torch.from_numpy(rows).to(device)] = model(task, batch).float()
     model.train(was_training)
     return all_reduce_sum(outputs).cpu().numpy()

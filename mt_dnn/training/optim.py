@@ -91,7 +91,7 @@ def decay_factors(
 
 
 def spares_unused_rows(name: str) -> bool:
-    """Return whether the optimizer of that name lets unused rows of a table wait aside (encoders/vocabulary.py).
+    """Return whether the optimizer of that name lets unused rows of a table be left out of training (vocabulary.py).
 
     It must update each weight by that weight's own gradients alone, and a weight whose gradients are all 0 must decay
     and do nothing else. LAMB breaks this rule, as it scales a step by the norm of the whole table. So does weight decay

@@ -20,9 +20,9 @@ from mt_dnn.runtime.machine import autocast, choose_tokens_at_once
 from mt_dnn.training.bfloat16 import Bfloat16Copies
 from mt_dnn.training.checkpoint import Checkpoints, Progress
 from mt_dnn.training.evaluate import evaluate, show_metrics
+from mt_dnn.training.micro_batches import MicroBatches
 from mt_dnn.training.optim import decay_factors, make_optimizer, make_scheduler, spares_unused_rows
 from mt_dnn.training.pace import Pace, finite, refuse_no_numbers
-from mt_dnn.training.parts import Parts
 from mt_dnn.training.task_data import TaskData
 from mt_dnn.training.updates import updates_of_epoch, updates_per_epoch
 
@@ -44,9 +44,9 @@ def fine_tune(
     A training that was stopped resumes from the newest checkpoint in `files.checkpoints`. On a CPU it ends with exactly
     the weights and outputs that it would have had.
 
-    Some lines save time and change nothing but rounding: batches are computed in parts (parts.py), the layers' weights
-    are cast once per update (bfloat16.py), rows of the embedding table that no text uses wait aside (vocabulary.py).
-    With `machine.plain` they do nothing.
+    Some lines save time and change nothing but rounding and dropout's random numbers: batches are computed in parts
+    (micro_batches.py), the layers' weights are cast once per update (bfloat16.py), rows of the embedding table that no
+    text uses are left out of training (vocabulary.py). With `machine.plain` they do nothing.
 
     `precision`: "bfloat16" or "float32", of the encoder's layers. `seed` decides the order of the rows; torch's random
     numbers, which decide dropout, are to be seeded before.
@@ -55,7 +55,7 @@ def fine_tune(
     Raises Diverged when the loss, or an output for a dev row, is no longer a number.
     """
     tokens = None if machine.plain else choose_tokens_at_once(machine.tokens_at_once, model.device)
-    parts = Parts.for_model(model, precision, tokens)
+    micro_batches = MicroBatches.for_model(model, precision, tokens)
     copies = Bfloat16Copies(model, enabled=precision == "bfloat16" and not machine.plain)
     if not machine.plain:
         splits = [split for task_data in data for split in task_data.splits]
@@ -76,7 +76,7 @@ def fine_tune(
         for update in progress_bar(updates, desc=f"epoch {epoch}", unit="update"):
             copies.cast_weights()
             for task_data, rows in update.batches:
-                for batch, weight in parts.of_batch(task_data.train, rows):
+                for batch, weight in micro_batches.of_batch(task_data.train, rows):
                     with autocast(model.device, precision):
                         losses = loss_per_row(copies, task_data.task, batch)
                         loss = losses.sum() * (weight / update.n_rows)

@@ -9,7 +9,7 @@ import transformers
 
 from data_utils.batches import batches_of_few_shapes, padded_length, sorted_batches, training_batches
 from experiments.benchmark import made_up
-from mt_dnn.training.parts import Parts
+from mt_dnn.training.micro_batches import MicroBatches
 
 TOKENS = 2048  # at once on a CPU
 
@@ -42,7 +42,7 @@ def test_in_bfloat16_on_a_cpu_a_model_gets_few_shapes_in_training_and_evaluation
     model = SimpleNamespace(device=torch.device("cpu"), encoder=transformers.BertModel(config))
 
     def shapes(precision):
-        parts = Parts.for_model(model, precision, TOKENS)
+        parts = MicroBatches.for_model(model, precision, TOKENS)
         batches = training_batches(split.lengths, 32, seed=2018, epoch=1)
         trained = [part for batch in batches for part, _ in parts.of_batch(split, batch)]
         evaluated = [part for _, part in parts.of_split(split, 64)]

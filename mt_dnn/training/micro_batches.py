@@ -1,7 +1,7 @@
-"""Batches are computed in parts of so many tokens, and the gradients of the parts are summed up.
+"""Micro-batches: a batch is computed in parts of so many tokens, and the gradients of the parts are summed up.
 
 On a CPU 2048 tokens at once keep what a layer computes in its cache. On a GPU a whole batch is computed at once, unless
---tokens_at_once says otherwise. What is computed stays the same up to rounding.
+--tokens_at_once says otherwise. What is computed stays the same up to rounding, and dropout's random numbers.
 """
 
 from collections.abc import Iterator
@@ -21,11 +21,11 @@ Tensors = dict[str, torch.Tensor]  # a batch on its device
 
 
 @dataclass(frozen=True)
-class Parts:
-    """Cuts batches into parts of so many `tokens`, padding included; None: a batch is one part.
+class MicroBatches:
+    """Cuts batches into micro-batches of so many `tokens`, padding included; None: a batch is one of them.
 
-    `few_shapes_up_to`: parts are padded to a few different lengths, up to this one (see batches_of_few_shapes()); None:
-    a part is padded to its own longest row.
+    `few_shapes_up_to`: they are padded to a few different lengths, up to this one (see batches_of_few_shapes()); None:
+    each is padded to its own longest row.
     """
 
     device: torch.device
@@ -33,8 +33,8 @@ class Parts:
     few_shapes_up_to: int | None = None
 
     @classmethod
-    def for_model(cls, model: TaskModel, precision: str, tokens: int | None) -> "Parts":
-        """Return Parts for training or evaluating `model`.
+    def for_model(cls, model: TaskModel, precision: str, tokens: int | None) -> "MicroBatches":
+        """Return the MicroBatches for training or evaluating `model`.
 
         They have few shapes where oneDNN multiplies: in bfloat16 on a CPU. In float32 that would only add padding.
         """
@@ -42,7 +42,7 @@ class Parts:
         return cls(model.device, tokens, longest_row(model.encoder) if on_onednn else None)
 
     def of_batch(self, split: TokenizedSplit, rows: np.ndarray) -> Iterator[tuple[Tensors, float]]:
-        """Yield (part, weight of its loss) for this process's rows of a training batch, the `rows` of `split`.
+        """Yield (micro-batch, weight of its loss) for this process's rows of a training batch, the `rows` of `split`.
 
         A process that gets no row of the batch takes another process's row with weight 0. So all processes have
         gradients of the same parameters to sum up.
@@ -53,7 +53,7 @@ class Parts:
             yield to_device(split.batch(taken[part], length), self.device), weight
 
     def of_split(self, split: TokenizedSplit, batch_size: int) -> Iterator[tuple[np.ndarray, Tensors]]:
-        """Yield (its rows, part) for this process's rows of the split, in batches of rows of similar length."""
+        """Yield (its rows, micro-batch) for this process's rows of the split, in batches of rows of similar length."""
         for rows, length in shard(self._cut(split.lengths, batch_size)):
             yield rows, to_device(split.batch(rows, length), self.device)
 
