@@ -148,7 +148,11 @@ def noise_lines(transition: Transition) -> Iterator[str]:
                 yield f"{name}: {difference(comparison)} at {point.weights}, {_tests(comparison)}: {verdict}"
             else:
                 yield f"{name}: none, no winning ticket is {'above' if sign > 0 else 'below'} the dense model"
-        told = [f"{point.weights} {tested(compared[point])}" for point in compared if compared[point].distinguishable]
+        told = [
+            f"{point.weights} {comparison_in_words(compared[point])}"
+            for point in compared
+            if compared[point].distinguishable
+        ]
         yield f"winning tickets whose difference is distinguishable from noise: {'; '.join(told) or 'none'}"
 
 
@@ -158,7 +162,7 @@ def hypothesis_line(found: Finding) -> str:
         why = "; ".join(f"{task}: {why}" for task, why in found.left_out.items())
         return f"{found.name}, {found.claim}: not tested ({why})"
     tasks = f"mean of {len(found.by_task)} tasks " if len(found.by_task) > 1 else ""
-    return f"{found.name}, {found.claim}: {found.overall.verdict} ({tasks}{tested(found.overall)})"
+    return f"{found.name}, {found.claim}: {found.overall.verdict} ({tasks}{comparison_in_words(found.overall)})"
 
 
 def named(point: Point) -> str:
@@ -166,7 +170,7 @@ def named(point: Point) -> str:
     return "the dense model" if point.kind == "dense" else f"{point.weights} ({point.closed})"
 
 
-def tested(comparison: Comparison) -> str:
+def comparison_in_words(comparison: Comparison) -> str:
     """A Comparison in words: difference, interval, corrected p-value and number of seeds."""
     seeds = f"{comparison.seeds} seeds" if comparison.corrected is not None else ""
     return ", ".join(part for part in (difference(comparison), _tests(comparison), seeds) if part)

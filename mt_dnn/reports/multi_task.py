@@ -12,7 +12,7 @@ from mt_dnn.flags.parser import parse_options
 def main() -> None:
     (options,) = parse_options(__doc__, ReportOptions)
 
-    from mt_dnn.reports.multi_task_contents import blocks, decide, scores_table, sentences
+    from mt_dnn.reports.multi_task_contents import benchmark_table, blocks, decide, sentences
     from mt_dnn.reports.page import to_html, to_markdown, write_files
     from mt_dnn.reports.records import read_failures, read_records
     from mt_dnn.reports.rows import gather_rows
@@ -29,7 +29,7 @@ def main() -> None:
     write_files(
         options.output, {"multi_task.md": to_markdown(page), "multi_task.html": to_html("Multi-task benchmark", page)}
     )
-    print("\n".join([scores_table(rows).markdown(), "", *sentences(decided)]))
+    print("\n".join([benchmark_table(rows).markdown(), "", *sentences(decided)]))
     if more := len(records) - len(several):
         print(f"{more} runs of one task are left out; python -m mt_dnn.reports shows them")
     print(f"report: {options.output / 'multi_task.html'}, multi_task.md")

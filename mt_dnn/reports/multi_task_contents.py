@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mt_dnn.reports.baseline import baseline_of
 from mt_dnn.reports.comparison import Comparison, compare, corrected
 from mt_dnn.reports.contents import Failure, failure_blocks
-from mt_dnn.reports.findings import difference, p_or_why, tested
+from mt_dnn.reports.findings import comparison_in_words, difference, p_or_why
 from mt_dnn.reports.page import Block, Bullets, Columns, Heading, Table, paragraphs, table_of
 from mt_dnn.reports.points import mean_std
 from mt_dnn.reports.rows import ModelRow
@@ -37,7 +37,7 @@ class Decision:
 
     @property
     def sentence(self) -> str:
-        outcome = f"{self.row.name} minus {self.reference.name}, Avg Score {tested(self.average)}"
+        outcome = f"{self.row.name} minus {self.reference.name}, Avg Score {comparison_in_words(self.average)}"
         if self.row.kind != "winning":
             return outcome
         if self.reference.kind == "dense":
@@ -70,7 +70,7 @@ def _family(pairs: Sequence[tuple[ModelRow, ModelRow]]) -> list[Decision]:
     return [Decision(*pair, averages[pair], by_task[pair]) for pair in pairs]
 
 
-def scores_table(rows: Sequence[ModelRow]) -> Table:
+def benchmark_table(rows: Sequence[ModelRow]) -> Table:
     """The table of the paper: a row per model; its first row is the baseline, where the predictions are there."""
     headings, cells = score_cells({row.name: row.results for row in rows})
     several = max(len(row.runs) for row in rows) > 1
@@ -103,7 +103,7 @@ def blocks(rows: Sequence[ModelRow], decided: Sequence[Decision], failed: Sequen
     """Return the blocks of the page; `failed`: see read_failures."""
     page: list[Block] = [
         Heading("Multi-task benchmark", 1),
-        scores_table(rows),
+        benchmark_table(rows),
         Bullets(list(sentences(decided))),
         Heading("Differences"),
     ]
