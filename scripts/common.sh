@@ -46,8 +46,9 @@ use_gpu() {
 # For several machines put torchrun's flags for that into TORCHRUN.
 launch() {
     if [ "$PROCESSES" -gt 1 ] || [ -n "${TORCHRUN:-}" ]; then
-        export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"   # torchrun would also choose 1, and print a warning
         set -- -m mt_dnn.runtime.launch ${TORCHRUN:---standalone} --nproc-per-node "$PROCESSES" "$@"
+        OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" "$PYTHON" "$@"   # torchrun would also choose 1, and print a warning
+    else
+        "$PYTHON" "$@"
     fi
-    "$PYTHON" "$@"
 }

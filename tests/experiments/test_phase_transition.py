@@ -65,6 +65,15 @@ def test_seeds_on_the_command_line_are_run_alone(with_joint_rate, call, name):
     assert seeds == {"2020", "2022"}
 
 
+def test_a_process_alone_has_all_threads_also_after_several_had_one_each(call, tmp_path, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    python = tmp_path / ".venv/bin/python"
+    python.write_text('#!/bin/sh\necho "${OMP_NUM_THREADS:-all}" "$@" >> calls.txt\n')
+    lines = [line.split() for line in call("sweep") if "seed_2021" in line]
+    threads = {(line[1] == "train.py", line[0]) for line in lines if "train.py" in line or "rewind.py" in line}
+    assert threads == {(True, "all"), (False, "1")}
+
+
 def test_the_grid_takes_every_task_at_every_rate_and_number_of_epochs(call):
     trained = [line for line in call("grid") if "train.py" in line]
     levels = [[flag(line, name) for name in ("train_datasets", "epochs", "learning_rate")] for line in trained]
