@@ -24,8 +24,10 @@ def main() -> None:
     tasks = select_tasks(tasks, options.tasks or list(tasks), options.task_def)
 
     from data_utils.hub import load_tokenizer
+    from mt_dnn.runtime.memory import memory_advice
 
-    tokenizer, missing = load_tokenizer(options.init_checkpoint), {}
+    with memory_advice("end other programs that use it"):
+        tokenizer, missing = load_tokenizer(options.init_checkpoint), {}
     for task in tasks:
         for split, layout in task.splits.items():
             if (Path(options.raw_dir) / layout.file).is_file():

@@ -43,7 +43,8 @@ def main() -> None:
         """Whether to fine-tune, and whether to score."""
         train = options.do_train and not run.is_finished()
         if options.do_mask and files.result.exists():
-            scored_with = {key: made_from[key] for key in ("encoder", "encoder_weights", "holdout", "seed", "data")}
+            scored_with = {key: outcome[key] for key in ("encoder", "encoder_weights", "holdout", "train_fraction")}
+            scored_with |= {"seed": options.seed, "data": made_from["data"]}
             refuse_other_config(files.folder, read_run_config(files.config), scored_with)
         scores = files.importance(masks.criterion), files.heat_map(masks.criterion)
         return train, options.do_mask and (train or not all(path.exists() for path in scores))

@@ -79,6 +79,8 @@ def read_saved_tasks(folder: str | Path) -> SavedTasks:
     """
     path = _path(folder)
     content = read_json(path, "the tasks of a saved model")
+    if content.get("format") == "dense":  # its name before it was zeroed
+        content["format"] = "zeroed"
     check(SAVED, content, path)
     files = {"label": "label", "splits": {"train": "train.tsv"}}  # a Task has some; a saved one needs none
     tasks = {

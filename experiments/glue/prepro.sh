@@ -5,7 +5,7 @@
 #
 # Splits that are up to date are skipped. Where files of a task are missing, the others are tokenized; the last line
 # lists what is missing.
-ENCODER=bert-base-uncased   # whose tokenizer; a hub name, or a folder below data/encoders
+ENCODER=bert-base-uncased   # a hub name, a folder, or the name of a folder in data/encoders
 MAX_SEQ_LEN=512
 PREPRO_FLAGS=""             # more flags of prepro.py, such as "--skip_bad_rows"
 . "$(dirname "$0")/../../scripts/common.sh"

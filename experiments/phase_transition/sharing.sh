@@ -5,11 +5,14 @@
 #   ./experiments/phase_transition/sharing.sh NAME GPUID [SEED...]
 . "$(dirname "$0")/steps.sh"
 
+[ -n "$TOGETHER" ] || fail "experiments/phase_transition/$NAME/settings.sh: TOGETHER is empty, expected the tasks to \
+train in one encoder"
 CHOSEN=experiments/phase_transition/$NAME/report/super_tickets_held_out.yml
 [ -f "$CHOSEN" ] || fail "$CHOSEN: no such file, expected the super tickets that collect.sh's report chose"
 SUPER_TICKETS=$RUNS/sharing/super_tickets.yml
 mkdir -p "$RUNS/sharing"
-sed "s/{heads: 0, ffns: 0}.*/$INSTEAD_OF_DENSE   # the dense model is chosen/" "$CHOSEN" > "$SUPER_TICKETS"
+sed "s/{heads: 0, ffns: 0}.*/$INSTEAD_OF_DENSE   # the dense model is chosen/" "$CHOSEN" > "$SUPER_TICKETS.$$"
+mv "$SUPER_TICKETS.$$" "$SUPER_TICKETS"
 of_task "$TOGETHER"
 for seed in $ALL_SEEDS; do
     (PROCESSES=1; with_options train.py --do_train --seed "$seed" --output_dir "$RUNS/sharing/dense/seed_$seed")

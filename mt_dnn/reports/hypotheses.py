@@ -192,5 +192,5 @@ the questions of their section.
 
 A task takes no part where the dense model is not better than the baseline, which gives every row the most frequent
 label, or the mean. It is better if one metric at least is above the baseline's by more than the sampling error of the
-dev rows, and none is that much below.
+dev rows, and none is that much below. An F1 whose baseline is 0 counts only if it is the only metric.
 """

@@ -61,8 +61,8 @@ def result_of(run: Run, data: Sequence[TaskData], epochs: Sequence[dict[str, Any
 def failure_written(run: Run) -> Iterator[None]:
     """Within the block, if the run fails, log why, write it to the run's folder, and let the RunFailed go on.
 
-    The checkpoints of a run whose loss is no number are removed: it would fail again. All processes of such a run know
-    it, so the first one writes; of a full memory only the process knows that has it.
+    The checkpoints of a run whose loss or outputs are no numbers are removed: it would fail again. All processes of
+    such a run know it, so the first one writes; of a full memory only the process knows that has it.
     """
     try:
         yield

@@ -76,7 +76,9 @@ class Session:
         self.device = choose_device(machine.device)
         self.precision_name = choose_precision(machine.precision, self.device)
 
-        self.tokenizer = load_tokenizer(self.init_checkpoint)
+        with memory_advice("end other programs that use it"):
+            self.tokenizer = load_tokenizer(self.init_checkpoint)
+            self.pretrained = load_encoder(self.init_checkpoint, model_options.encoder_dropout, machine.attention)
         made_with = describe_tokenizer(self.tokenizer)
 
         def read(task: Task, split: str) -> TokenizedSplit:
@@ -87,8 +89,6 @@ class Session:
             for task, dev_sets in tasks_and_dev_sets(data_options)
         ]
         self.tasks = [task for task, _, _ in self.splits]
-        with memory_advice("end other programs that use it"):
-            self.pretrained = load_encoder(self.init_checkpoint, model_options.encoder_dropout, machine.attention)
         self.shape, self.model_entry = shape_of(self.pretrained), describe(self.pretrained)
         if len(self.tokenizer) > self.pretrained.config.vocab_size:
             raise UserError(
@@ -132,7 +132,8 @@ class Session:
         options of the machine, not on what this process did before (on a GPU, up to the order of its parallel sums).
         Several processes do a run together; the first of them writes.
 
-        Raises RunFailed, and writes its line into the run's folder, if memory is full or the loss is no number.
+        Raises RunFailed, and writes its line into the run's folder, if memory is full, or the loss or an output is no
+        number.
         """
         files, data = run.files, self.data(run.seed)
         with logging_to(files.log), failure_written(run), memory_advice(MEMORY_ADVICE):

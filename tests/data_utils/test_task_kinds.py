@@ -133,12 +133,12 @@ def test_a_new_kind_is_one_object_and_its_loss(tmp_path, workshop, monkeypatch, 
     assert lines[0] == ["row", "label", "prediction"] and [line[1] for line in lines[1:5]] == list("ABCD")
     accuracy_shown = np.mean([line[1] == line[2] for line in lines[1:]])
     assert result_of(run)["dev"]["essays"]["accuracy"] == pytest.approx(accuracy_shown)
-    for export in ("dense", "compact"):
+    for export in ("zeroed", "compact"):
         exported(run, export)
     (tmp_path / "texts").write_text("good great\n")
     predicted = [
         door("mt_dnn/predict.py", place, "--input", tmp_path / "texts").out
-        for place in (run, run / "export/dense", run / "export/compact")
+        for place in (run, run / "export/zeroed", run / "export/compact")
     ]
     assert re.fullmatch("row\tgrade\n0\t[A-D]\n", predicted[0]) and predicted == predicted[:1] * 3
     (tmp_path / "dev.tsv").write_text("sentence\tgrade\na film\tE\n")

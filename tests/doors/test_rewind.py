@@ -79,6 +79,23 @@ def test_a_model_asked_for_later_is_made(workshop, fine_tuned, tmp_path, door):
     assert (tmp_path / "winning/heads_6_ffns_1/seed_2018/model/model.safetensors").exists()
 
 
+def test_a_run_that_is_done_once_more_is_not_finished_until_its_end(workshop, fine_tuned, tmp_path, door, monkeypatch):
+    """Killed between its model and its result, it would else keep the result of before beside another model."""
+    masks = [fine_tuned / "masks/winning/heads_6_ffns_1.json"]
+    rewind(door, workshop, masks, tmp_path, *QUICK)
+
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    call = ("rewind.py", *options(workshop), *QUICK, "--masks", *masks, "--output_dir", tmp_path, "--save_model")
+    with monkeypatch.context() as patch:
+        patch.setattr("mt_dnn.runs.session.result_of", killed)
+        assert door(*call).status == 130
+    run = tmp_path / "winning/heads_6_ffns_1/seed_2018"
+    assert (run / "model").exists() and not (run / "result.json").exists()
+    assert "1 runs, 0 finished before" in door(*call).out and (run / "result.json").exists()
+
+
 def test_accumulated_batches_train_like_one_large_batch(workshop, fine_tuned, tmp_path, door):
     tasks = tmp_path / "tasks.yml"
     tasks.write_text(open(toy_tasks.TASK_DEF).read().replace("sst:\n", "sst:\n  head_dropout: 0.0\n"))

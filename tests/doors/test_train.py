@@ -160,6 +160,7 @@ def test_a_model_is_scored_with_its_own_seed_and_rows(workshop, fine_tuned, tmp_
         (tmp_path / name).symlink_to(fine_tuned / name)
     scoring = ("train.py", *options(workshop), "--do_mask", "--output_dir", tmp_path)
     assert "made with seed 2018, now 7" in refused(*scoring, "--seed", 7)
+    assert "made with train_fraction" in refused(*scoring, "--train_fraction", 0.5)
     config = json.loads((fine_tuned / "config.json").read_text())
     config["data"]["sst_train"] = "0" * 16
     (tmp_path / "config.json").unlink()

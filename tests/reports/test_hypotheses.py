@@ -100,7 +100,7 @@ def test_one_seed_is_no_test(tmp_path, door):
     [
         ({1: ["a", "b"], 2: ["a", "b"], 3: ["a"]}, [1, 2], ["a", "b"]),  # seed 3 has just begun
         ({1: ["a", "b", "c"], 2: ["a"], 3: ["a"], 4: ["a"]}, [1, 2, 3, 4], ["a"]),  # later seeds leave sizes out
-        ({1: ["b", "c"], 2: ["a", "c"], 3: ["a", "b"], 4: ["a", "b", "c"]}, [1, 4], ["b", "c"]),  # three miss one each
+        ({1: ["a", "b", "c"], 2: ["a", "b", "d"], 3: ["a", "b", "e"]}, [1, 2, 3], ["a", "b"]),  # each misses others
         ({1: []}, [], []),
         ({}, [], []),
     ],

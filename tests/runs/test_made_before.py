@@ -90,9 +90,10 @@ def test_a_stopped_training_resumes(kept, door):
     assert lines[0][0] == lines[1][0] and len(lines[0]) == 12
 
 
-@pytest.mark.parametrize("form", ["dense", "compact"])
-def test_a_model_is_exported(kept, exported, form):
+@pytest.mark.parametrize("form, before", [("zeroed", "dense"), ("compact", "compact")])
+def test_a_model_is_exported(kept, exported, form, before):
     assert f"| {form} |" in exported(WINNING, form)
     rows, _ = dev_rows(KEPT / WINNING)
-    outputs = [load_classifier(folder / WINNING / "export" / form).outputs(rows) for folder in (kept, KEPT)]
+    folders = (kept / WINNING / "export" / form, KEPT / WINNING / "export" / before)
+    outputs = [load_classifier(folder).outputs(rows) for folder in folders]
     np.testing.assert_allclose(*outputs, rtol=0, atol=1e-5)

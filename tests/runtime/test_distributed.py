@@ -43,11 +43,12 @@ TRAININGS = {
 }
 
 
-@pytest.mark.parametrize("parallel", ["batches", "runs"])
-def test_processes_without_a_gpu_are_refused(monkeypatch, parallel):
+@pytest.mark.parametrize("parallel, gpus", [("batches", 0), ("runs", 0), ("batches", 1)])
+def test_more_processes_than_gpus_are_refused(monkeypatch, parallel, gpus):
     for name in TORCHRUN:
-        monkeypatch.setenv(name, "1")
-    with pytest.raises(UserError, match="1 processes and 0 visible GPUs"), process_group("cuda", parallel):
+        monkeypatch.setenv(name, "2")
+    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+    with pytest.raises(UserError, match=f"2 processes and {gpus} visible GPUs"), process_group("cuda", parallel):
         pass
 
 
