@@ -60,17 +60,18 @@ def _defaults_of_older_runs(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def differs(key: str, one: object, other: object) -> bool:
-    """Whether two values of an option differ, as far as both are known. Of data, only splits that `other` has count."""
-    if key == "data" and isinstance(one, dict) and isinstance(other, dict):
-        one = {name: one.get(name) for name in other}
+    """Whether two values of an option differ, as far as both are known."""
     return one != other and not (key in MAY_BE_UNKNOWN and None in (one, other))
 
 
 def refuse_other_config(folder: str | Path, saved: dict[str, Any], wanted: dict[str, Any]) -> None:
     """Raise UserError, naming the keys, if the run in `folder` was made with other options than asked for now.
 
-    Where data and encoder lie may differ; what they are is compared by name and fingerprint.
+    Where data and encoder lie may differ; what they are is compared by name and fingerprint. Of `data`, the splits that
+    `wanted` names are compared.
     """
+    if isinstance(saved.get("data"), dict) and "data" in wanted:
+        saved = {**saved, "data": {name: saved["data"].get(name) for name in wanted["data"]}}
     differing = [
         _difference(key, saved.get(key), value)
         for key, value in wanted.items()
