@@ -33,8 +33,8 @@ def test_epochs_are_those_of_the_paper():
         text = (ROOT / f"scripts/rewind_{task}_winning.sh").read_text()
         assert (
             f"TASK={task}\nENCODER=bert-base-uncased   "
-            f"# a hub name, a folder, or the name of a folder in data/encoders\nEPOCHS={expected}\nLEARNING_RATE=5e-5\nBATCH_SIZE=32\n"
-            in text
+            "# a hub name, a folder, or the name of a folder in data/encoders\n"
+            f"EPOCHS={expected}\nLEARNING_RATE=5e-5\nBATCH_SIZE=32\n" in text
         )
 
 
