@@ -1,0 +1,117 @@
+"""Masks belong to the scores that chose them, and to the encoder that they are rewound in."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from calls import QUICK, options, rewind
+
+from data_utils.errors import UserError
+from data_utils.files import sha256
+from mt_dnn.tickets.scores import fingerprint, write_importance
+
+
+def test_the_fingerprint_of_scores_does_not_depend_on_the_folder(workshop, fine_tuned, tmp_path, door):
+    """It covers the scores and what they were made from. Older masks, which name the file's fingerprint, stay too."""
+    content = json.loads((fine_tuned / "importance.json").read_text())
+    moved = {**content, "checkpoint": "elsewhere/model"}
+    assert fingerprint(moved) == fingerprint(content)
+    assert fingerprint({**content, "holdout": 0.5}) != fingerprint(content)
+    assert fingerprint({**content, "ffns": {"raw": content["ffns"]["raw"][::-1]}}) != fingerprint(content)
+
+    shutil.copytree(fine_tuned, tmp_path / "run")
+    old = tmp_path / "run/masks/winning/heads_2_ffns_0.json"
+    mask = json.loads(old.read_text())
+    assert mask["provenance"]["scores"] == f"importance.json, scores sha256 {fingerprint(moved)}"
+    mask["provenance"]["scores"] = f"importance.json sha256 {sha256(tmp_path / 'run/importance.json')}"
+    old.write_text(json.dumps(mask))
+    more = ("--do_mask", "--output_dir", tmp_path / "run", "--sparsities", 0.5)
+    assert door("train.py", *options(workshop), *more).status == 0
+    assert json.loads(old.read_text()) == mask
+    rewind(door, workshop, [old], tmp_path / "out", *QUICK)
+
+
+def test_masks_of_other_scores_go_and_foreign_ones_stay(workshop, fine_tuned, tmp_path, door):
+    shutil.copytree(fine_tuned, tmp_path / "run")
+    masks = tmp_path / "run/masks"
+    for name, scores in (
+        ("winning/heads_3_ffns_0.json", "importance.json sha256 0"),
+        ("winning/heads_4_ffns_0.json", None),
+        ("mine/heads_5_ffns_0.json", "other"),
+    ):
+        content = json.loads((masks / "winning/heads_2_ffns_0.json").read_text())
+        content["provenance"] = {"scores": scores} if scores else {}
+        (masks / name).parent.mkdir(exist_ok=True)
+        (masks / name).write_text(json.dumps(content))
+    assert (
+        door(
+            "train.py",
+            *options(workshop),
+            "--do_mask",
+            "--output_dir",
+            tmp_path / "run",
+            "--sparsities",
+            "0.9",
+            "--min_heads_per_layer",
+            2,
+        ).status
+        == 0
+    )
+    assert {path.stem for path in masks.glob("[wm]*/*")} == {
+        "heads_2_ffns_0",
+        "heads_6_ffns_1",
+        "heads_9_ffns_1",
+        "heads_4_ffns_0",
+        "heads_5_ffns_0",
+        "heads_6_ffns_2",
+    }
+    rewind(door, workshop, [masks / "losing"], tmp_path / "out", "--sparsities", "0.9", *QUICK)
+    assert (tmp_path / "out/losing/heads_6_ffns_2").is_dir()  # the level as it was when two heads per layer stayed
+
+
+def test_sparsities_choose_among_masks(workshop, fine_tuned, tmp_path, door, refused):
+    rewind(door, workshop, [fine_tuned / "masks/winning"], tmp_path, "--sparsities", "0.5", *QUICK)
+    assert [path.name for path in (tmp_path / "winning").iterdir()] == ["heads_6_ffns_1"]
+    assert "--sparsities 0.9: none of the 3 masks" in refused(
+        "rewind.py",
+        *options(workshop),
+        "--masks",
+        fine_tuned / "masks/winning",
+        "--output_dir",
+        tmp_path,
+        "--sparsities",
+        "0.5",
+        "0.9",
+    )
+
+
+def test_masks_that_do_not_fit_are_refused_before_anything_runs(workshop, fine_tuned, tmp_path, refused):
+    def call(mask, task="sst"):
+        return refused("rewind.py", *options(workshop, task), "--masks", *mask, "--output_dir", tmp_path / "out")
+
+    mask = fine_tuned / "masks/winning/heads_6_ffns_1.json"
+    assert "tickets for sst, expected one for 'rte'" in call([mask], "rte")
+    content = json.loads(mask.read_text())
+    content["model"] |= {"name": "bert-base-uncased", "layers": 12, "heads": 12}
+    (tmp_path / "base.json").write_text(json.dumps(content))
+    assert "made for another model: layers 12, the encoder has 3" in call([tmp_path / "base.json"])
+    shutil.copy(mask, tmp_path / "twin.json")
+    assert "would both go to" in call([mask, tmp_path / "twin.json"])
+    assert "no mask found" in call([tmp_path / "nothing*"])
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "heads, ffns, complaint",
+    [
+        (np.full((3, 4), np.nan), np.ones(3), "head scores are not finite"),
+        (np.ones((3, 4)), np.array([1, np.inf, 1]), "FFN scores are not finite"),
+        (np.zeros((3, 4)), np.ones(3), "all head scores are zero"),
+        (np.ones((3, 4)), np.zeros(3), "all FFN scores are zero"),
+    ],
+)
+def test_scores_that_rank_nothing_make_no_mask(tmp_path, heads, ffns, complaint):
+    with pytest.raises(UserError, match=complaint):
+        write_importance(tmp_path / "importance.json", heads, ffns, {})
+    assert not (tmp_path / "importance.json").exists()

@@ -1,0 +1,87 @@
+"""train.py --do_mask: which model and rows are scored, by which criterion, and the masks that come out."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from calls import QUICK, options, rewind
+from fake_runs import REPORT
+
+from data_utils.run_folder import DEFAULT_CRITERION
+from mt_dnn.tickets.criteria import CRITERIA
+from mt_dnn.tickets.masks import read_mask
+from mt_dnn.tickets.scores import fingerprint
+from mt_dnn.tickets.ticket import TICKET_KINDS
+
+
+def test_masks_have_all_kinds_and_sizes(fine_tuned):
+    found = {str(path.relative_to(fine_tuned / "masks")) for path in (fine_tuned / "masks").rglob("*.json")}
+    assert found == {
+        "dense/heads_0_ffns_0.json",
+        *(
+            f"{kind}/{name}.json"
+            for kind in TICKET_KINDS
+            for name in ("heads_2_ffns_0", "heads_6_ffns_1", "heads_9_ffns_1")
+        ),
+    }
+    mask = read_mask(fine_tuned / "masks/winning/heads_6_ffns_1.json")
+    scores = json.loads((fine_tuned / "importance.json").read_text())
+    assert (
+        mask.provenance["scores"] == f"importance.json, scores sha256 {fingerprint(scores)}"
+        and mask.provenance["seed"] == 2018
+    )
+    random = read_mask(fine_tuned / "masks/random/heads_6_ffns_1.json")
+    assert random.provenance["drawn_from"] == "the seed 2018 and the task's name, sst"
+    assert mask.tickets["sst"].ffns == {int(np.argmin(scores["ffns"]["raw"]))}
+    normalised = np.array(scores["heads"]["normalised"])
+    np.testing.assert_allclose(np.linalg.norm(normalised, axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(
+        normalised * np.linalg.norm(scores["heads"]["raw"], axis=1, keepdims=True), scores["heads"]["raw"], rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_every_criterion_goes_from_scores_to_the_report(workshop, fine_tuned, tmp_path, door, criterion):
+    for name in ("model", "config.json", "result.json", "metrics.jsonl", "dev_predictions.tsv"):
+        (tmp_path / name).symlink_to(fine_tuned / name)
+    scoring = (*options(workshop), "--do_mask", "--criterion", criterion, "--sparsities", "0.5")
+    ended = door("train.py", *scoring, "--output_dir", tmp_path)
+    assert ended.status == 0, ended.err
+    masks = tmp_path / "masks" / ("" if criterion == DEFAULT_CRITERION else criterion) / "winning"
+    assert f"4 masks, scores by {criterion}: " in ended.out and f"{masks}," in ended.out
+    rewind(door, workshop, [masks], tmp_path / "rewind")
+    ended = door(REPORT, tmp_path, "--output_dir", tmp_path / "report")
+    assert ended.status == 0, ended.err
+    assert f"Importance by the criterion `{criterion}`" in (tmp_path / "report/report.md").read_text()
+
+
+def test_masks_come_from_a_model_fine_tuned_before(workshop, fine_tuned, tmp_path, door):
+    shutil.copytree(fine_tuned / "model", tmp_path / "model")
+    ended = door("train.py", *options(workshop), "--do_mask", "--output_dir", tmp_path, "--sparsities", "0.5")
+    assert ended.status == 0, ended.err
+    name = "masks/winning/heads_6_ffns_1.json"
+    assert read_mask(tmp_path / name).tickets == read_mask(fine_tuned / name).tickets
+
+
+def test_a_model_is_scored_with_its_own_seed_and_rows(workshop, fine_tuned, tmp_path, refused):
+    """Other rows would choose the tickets, and other random masks would take the place of those that are there."""
+    for name in ("model", "config.json", "result.json"):
+        (tmp_path / name).symlink_to(fine_tuned / name)
+    scoring = ("train.py", *options(workshop), "--do_mask", "--output_dir", tmp_path)
+    assert "made with seed 2018, now 7" in refused(*scoring, "--seed", 7)
+    assert "made with train_fraction" in refused(*scoring, "--train_fraction", 0.5)
+    config = json.loads((fine_tuned / "config.json").read_text())
+    config["data"]["sst_train"] = "0" * 16
+    (tmp_path / "config.json").unlink()
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert "made with other rows, or another tokenization, of sst_train" in refused(*scoring)
+
+
+def test_a_model_with_a_ticket_is_not_scored(workshop, fine_tuned, tmp_path, door, refused):
+    masks = [fine_tuned / "masks/winning/heads_6_ffns_1.json"]
+    rewind(door, workshop, masks, tmp_path, "--save_model", *QUICK)
+    (run,) = tmp_path.glob("winning/*/seed_*")
+    (tmp_path / "model").symlink_to(run / "model")
+    told = refused("train.py", *options(workshop), *QUICK, "--do_mask", "--output_dir", tmp_path)
+    assert "model: a model with a winning ticket, expected the dense model of train.py to score" in told
