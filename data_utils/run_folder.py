@@ -3,9 +3,7 @@
 import contextlib
 from pathlib import Path
 
-DEFAULT_CRITERION = (
-    "example"  # of importance (mt_dnn/tickets/criteria.py): the paper's; its files have no criterion in their names
-)
+DEFAULT_CRITERION = "example"  # of importance: the paper's; its files have no criterion in their names
 
 
 class RunFolder:

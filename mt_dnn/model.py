@@ -141,7 +141,7 @@ def save_model(
         write_checksums(beside)
 
 
-def refuse_to_replace(folder: Path, init_checkpoint: str) -> None:
+def refuse_to_save_over(folder: Path, init_checkpoint: str) -> None:
     """Raise UserError if save_model would replace another thing than a model of ours, or the weights to start from.
 
     `folder`: where the model is to be saved; `init_checkpoint`: a hub name or a folder.

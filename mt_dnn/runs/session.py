@@ -30,7 +30,7 @@ from mt_dnn.model import (
     load_model,
     place_tickets,
     refuse_closed_units,
-    refuse_to_replace,
+    refuse_to_save_over,
     save_model,
     shape_of,
 )
@@ -201,7 +201,7 @@ class Session:
         """Write the run's options; remove what an earlier try left, and the result of a run that is done once more."""
         files = run.files
         if run.keep_model:
-            refuse_to_replace(files.model, self.init_checkpoint)
+            refuse_to_save_over(files.model, self.init_checkpoint)
         files.failure.unlink(missing_ok=True)
         files.result.unlink(missing_ok=True)
         write_json(files.config, {**run.config, "device": self.device.type, "precision": self.precision_name})

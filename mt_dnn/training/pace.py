@@ -96,7 +96,7 @@ class Pace:
         progress.seconds = self.seconds
 
 
-def refuse_no_numbers(outputs: Mapping[str, np.ndarray], when: str) -> None:
+def refuse_infinite_outputs(outputs: Mapping[str, np.ndarray], when: str) -> None:
     """Raise Diverged, which says `when`, if an output for a dev set is no number; `outputs`: {dev set: outputs}.
 
     The loss of an update is that before it, so the last update of a training has none that could tell.

@@ -22,7 +22,7 @@ from mt_dnn.training.checkpoint import Checkpoints, Progress
 from mt_dnn.training.evaluate import evaluate, show_metrics
 from mt_dnn.training.micro_batches import MicroBatches
 from mt_dnn.training.optim import decay_factors, make_optimizer, make_scheduler, spares_unused_rows
-from mt_dnn.training.pace import Pace, finite, refuse_no_numbers
+from mt_dnn.training.pace import Pace, finite, refuse_infinite_outputs
 from mt_dnn.training.task_data import TaskData
 from mt_dnn.training.updates import updates_of_epoch, updates_per_epoch
 
@@ -103,7 +103,7 @@ def fine_tune(
         evaluated = {}
         if epoch % machine.evaluate_every == 0 or epoch == optimization.epochs:
             evaluated, outputs = evaluate(model, data, machine.batch_size_eval, precision, tokens)
-            refuse_no_numbers(outputs, f"epoch {epoch}")
+            refuse_infinite_outputs(outputs, f"epoch {epoch}")
         trained = describe_training(progress, data, f"epoch {epoch}")
         progress.end_epoch({"epoch": epoch, "step": scheduler.last_epoch, **trained, **evaluated})
         on_main_process(lambda: write_lines(files.metrics, progress.epochs))
