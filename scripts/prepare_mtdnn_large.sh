@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fine-tune BERT-large on each of the eight tasks, score its heads and FFNs, write masks: where tickets sharing starts.
+# Fine-tune BERT-large on each of the eight tasks, score its heads and FFNs, write masks: step 1 of tickets sharing.
 #
 #   ./scripts/prepare_mtdnn_large.sh GPUID
 #

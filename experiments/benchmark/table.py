@@ -15,7 +15,7 @@ def to_markdown(found: dict[str, Any]) -> str:
         works = _by_work(part)
         precisions = list(dict.fromkeys(precision for _, precision in works))
         columns = [f"{precision}: tokens/s" for precision in precisions]
-        columns = [column for first in columns for column in (first, "of the limit", "beside", "peak GB")]
+        columns = [column for first in columns for column in (first, "of the limit", "compared with", "peak GB")]
         rows = [
             [work, *(cell for precision in precisions for cell in _cells(works, work, precision))]
             for work in dict.fromkeys(work for work, _ in works)

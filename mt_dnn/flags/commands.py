@@ -54,7 +54,9 @@ class TrainOptions:
         None, "folder to write the model, the importance scores, the masks and the log to", type=path, required=True
     )
     seed: int = flag(
-        2018, "seed of the task head, of dropout, of the order of the rows, and of the random masks", type=SEED
+        2018,
+        "seed of the task head, dropout, the rows that --train_fraction draws, their order, and random masks",
+        type=SEED,
     )
     do_train: bool = flag(False, "fine-tune the model; skipped if it is finished")
     do_mask: bool = flag(
@@ -93,7 +95,7 @@ class RewindOptions:
     keep_gates: bool = flag(
         False,
         "train the whole encoder with closed gates. Without this flag the ticket is taken out of the weights, which "
-        "computes the same faster",
+        "gives the same result faster",
     )
     exact_sharing: bool = flag(
         False,
@@ -152,7 +154,7 @@ class ExportOptions:
     )
     output: str | None = flag(
         None,
-        "folder to write; of several tasks each gets a folder below it (default: <run>/export/<format>)",
+        "folder to write to; with several tasks, each gets a folder below it (default: <run>/export/<format>)",
         type=path,
     )
 
@@ -225,4 +227,4 @@ class CollectOptions:
         nargs="+",
         type=path,
     )
-    output: str = flag(None, "folder for the records; those that it has already stay", type=path, required=True)
+    output: str = flag(None, "folder for the records; records that are there already stay", type=path, required=True)

@@ -114,7 +114,7 @@ class MachineOptions:
     )
     evaluate_every: int = flag(
         1,
-        "evaluate dev sets and held-out rows after every so many epochs, and after the last. Where few rows are "
+        "evaluate dev sets and held-out rows every this many epochs, and after the last one. Where few rows are "
         "trained on, evaluation takes much of the time",
         type=COUNT,
     )

@@ -59,10 +59,10 @@ def result_of(run: Run, data: Sequence[TaskData], epochs: Sequence[dict[str, Any
 
 @contextlib.contextmanager
 def failure_written(run: Run) -> Iterator[None]:
-    """Within the block, if the run fails, log why, write it to the run's folder, and let the RunFailed go on.
+    """Within the block, if the run fails, log why, write it to the run's folder, and raise the RunFailed again.
 
     The checkpoints of a run whose loss or outputs are no numbers are removed: it would fail again. All processes of
-    such a run know it, so the first one writes; of a full memory only the process knows that has it.
+    such a run know of it, so the first one writes. If memory is full, only the process that ran out of it knows.
     """
     try:
         yield

@@ -22,7 +22,7 @@ from mt_dnn.tickets.ticket import Ticket
 
 @dataclass(frozen=True)
 class Run:
-    """`tickets`: by task name; `options`: whatever else decides the outcome but the seed, from outcome_options().
+    """`tickets`: by task name; `options`: all else that decides the outcome, except the seed, from outcome_options().
 
     `criteria`: by task name, the criterion of importance that chose its ticket, or None. `tickets_of`: by task name,
     the task whose ticket it trains; a task that is left out trains its own.
@@ -73,7 +73,7 @@ class Run:
 
 
 def outcome_options(data: DataOptions, model: ModelOptions, optimization: OptimizationOptions) -> dict[str, Any]:
-    """Return the flags of the three groups as one dictionary, with names and fingerprints of what their paths are."""
+    """Return the flags of the three groups as one dictionary, with names and fingerprints of what is at their paths."""
     tasks = tasks_and_dev_sets(data)
     fingerprints = {}
     for task, dev_sets in tasks:

@@ -52,8 +52,8 @@ from mt_dnn.training.optim import optimizer_named
 from mt_dnn.training.task_data import TaskData
 from mt_dnn.training.trainer import fine_tune
 
-MEMORY_ADVICE = f"take {advice('--tokens_at_once 1024')}, or still less; but for rounding and dropout's random numbers \
-the result stays the same"
+MEMORY_ADVICE = f"take {advice('--tokens_at_once 1024')}, or still less; the result stays the same, except for \
+rounding and dropout's random numbers"
 
 
 class Session:

@@ -31,7 +31,7 @@ from mt_dnn.tickets.ticket import DENSE, Scores, Ticket
 class TaskRows:
     """Training rows that a criterion may look at: `rows` (indices) of the tokenized `split` of `task`.
 
-    `batch_size` rows form a batch; of a longer one, `tokens` are computed at once (None: all).
+    `batch_size` rows form a batch; if it has more than `tokens` tokens, so many are computed at once (None: all).
     """
 
     task: Task
@@ -69,9 +69,9 @@ def gradient_per_example(model: TaskModel, data: TaskRows) -> Scores:
 
 
 def gradient_per_token(model: TaskModel, data: TaskRows) -> Scores:
-    """Like gradient_per_example, but with a gate per position: the absolute value is taken before the sum over these.
+    """Like gradient_per_example, but with a gate per position. The absolute value is taken before their sum.
 
-    Michel et al. (2019) and the code released with both papers do so.
+    Michel et al. (2019), their code, and the code of Liang et al. (2021) do so.
     """
     return mean_gradient(model, data, torch.abs, per_token=True)
 
@@ -79,9 +79,9 @@ def gradient_per_token(model: TaskModel, data: TaskRows) -> Scores:
 def mean_gradient(
     model: TaskModel, data: TaskRows, of_gradient: Callable[[Tensor], Tensor], per_token: bool = False
 ) -> Scores:
-    """Return the mean over rows of a function of the gradient of the row's loss by every gate.
+    """Return the mean over rows of a function of the gradient of the row's loss with respect to every gate.
 
-    `of_gradient`: that function, such as torch.abs; it takes each gradient alone.
+    `of_gradient`: that function, such as torch.abs, applied to each gradient separately.
     """
     heads, ffns = _zeros(model)
     dtype, device = model.encoder.dtype, model.device

@@ -17,7 +17,7 @@ def refuse_unfit(
     `masks`: by the files that they were read from; `tickets_of`: {task to train: the task whose ticket it trains};
     `encoder_weights`: from weights_fingerprint(); `holdout`: the part of the training rows that is to be held out.
 
-    Return the files that do not say which rows were held out when their tickets were chosen, if any are to be.
+    If `holdout` is above 0, return the files that do not say which rows were held out when their tickets were chosen.
     """
     own = [task for task, other in tickets_of.items() if task == other]  # tickets of others have not seen these rows
     for path, mask in masks.items():

@@ -1,6 +1,7 @@
 """Tickets sharing (Liang et al. 2021, Section 4): a task's batch runs through the units that its ticket leaves open.
 
-The shared weights stay whole. A batch computes, reads and updates only the units of its own task.
+The shared weights stay whole. A batch computes and reads only the units of its own task. Its update still moves closed
+heads: see SharedTicket.
 """
 
 import contextlib

@@ -61,9 +61,9 @@ def counts_at(sparsity: str | float, layers: int, heads: int, min_heads_per_laye
 
 
 def parse_sparsity(sparsity: str | float) -> tuple[Fraction, Fraction]:
-    """Return which parts of the heads and of the FFNs are closed: of "0.3", or with two numbers of "0.30:0.25".
+    """Return the parts of the heads and of the FFNs to close: "0.3" for both, or two numbers as in "0.30:0.25".
 
-    They are exact fractions, so that 0.3 x 10 is 3. Raises UserError if these are not one or two numbers from 0 to 1.
+    They are exact fractions, so that 0.3 x 10 is 3. Raises UserError unless these are one or two numbers from 0 to 1.
     """
     try:
         parts = [Fraction(part) for part in str(sparsity).split(":") if NUMBER.fullmatch(part)]
@@ -186,7 +186,7 @@ def rankings(head_scores: np.ndarray, ffn_scores: np.ndarray, seed: int, task: s
     """Return {kind: (head scores, FFN scores)}; a ticket of the kind closes the lowest units of these.
 
     Random numbers come from the seed and the task's name, so every task gets random tickets of its own. All kinds get
-    the same ones.
+    the same numbers.
     """
     scores = np.asarray(head_scores), np.asarray(ffn_scores)
     return {

@@ -1,9 +1,9 @@
-"""All that a stopped training needs to go on as if it had not stopped.
+"""All that a stopped training needs to resume as if it had not stopped.
 
     <run>/checkpoint/update_120/state.safetensors   weights, optimizer, random states; the rest as JSON in its header
                                /sha256              its fingerprint, as sha256sum writes it
 
-The two newest are kept: should one be damaged, the one before it is used.
+The two newest are kept: if one is damaged, the one before it is used.
 """
 
 import dataclasses
@@ -116,11 +116,11 @@ class Checkpoints:
         return None
 
     def restore(self) -> Progress:
-        """Put the state of the newest undamaged checkpoint back, and return its Progress; without one, an empty one.
+        """Put the state of the newest undamaged checkpoint back, and return its Progress (empty if there is none).
 
-        If there are more processes than wrote it, those beyond keep their own random state.
+        If there are more processes than wrote it, the additional ones keep their own random state.
 
-        Raises UserError if names or shapes in it are others, because another version wrote it.
+        Raises UserError if its names or shapes differ, because another version wrote it.
         """
         folder = on_main_process(self._newest_whole)
         if folder is None:

@@ -85,7 +85,7 @@ def make_scheduler(optimizer: torch.optim.Optimizer, updates: int, warmup: float
 def decay_factors(
     scheduler: torch.optim.lr_scheduler.LambdaLR, options: OptimizationOptions, updates: int
 ) -> list[float]:
-    """Return a factor for each of so many updates: the update multiplies a decaying weight without a gradient by it."""
+    """Return one factor per update, by which it multiplies a decaying weight whose gradient is 0."""
     rate, schedule = float(scheduler.base_lrs[0]), scheduler.lr_lambdas[0]
     return [1 - rate * schedule(update) * options.weight_decay for update in range(updates)]
 
@@ -95,8 +95,8 @@ def spares_unused_rows(name: str) -> bool:
 
     It must update each weight by that weight's own gradients alone, and a weight whose gradients are all 0 must decay
     and do nothing else. LAMB breaks this rule, as it scales a step by the norm of the whole table. So does weight decay
-    that goes into a momentum. The rule is tried out here, so no entry of OPTIMIZERS has to promise it: three updates of
-    a table of four rows, of which two have no gradient, and three of the other two rows alone.
+    that goes into a momentum. The rule is tried out here, so no entry of OPTIMIZERS has to promise it: a table of four
+    rows, two of them with gradient 0, gets three updates, and so does a table of the other two rows alone.
     """
     options = OptimizationOptions(optimizer=name, learning_rate=0.1, weight_decay=0.5)
 

@@ -99,7 +99,7 @@ class Pace:
 def refuse_infinite_outputs(outputs: Mapping[str, np.ndarray], when: str) -> None:
     """Raise Diverged, which says `when`, if an output for a dev set is no number; `outputs`: {dev set: outputs}.
 
-    The loss of an update is that before it, so the last update of a training has none that could tell.
+    The loss of an update is computed before it, so no loss shows whether the last update broke the model.
     """
     for name, values in outputs.items():
         if not np.isfinite(values).all():

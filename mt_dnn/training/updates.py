@@ -39,7 +39,7 @@ class Update:
 def updates_of_epoch(
     data: Sequence[TaskData], optimization: OptimizationOptions, seed: int, epoch: int, skip: int = 0
 ) -> list[Update]:
-    """Return the updates of an epoch, counted from 1, without its first `skip` batches, which are done already.
+    """Return the updates of an epoch (epochs count from 1), without its first `skip` batches, which are done already.
 
     Every row comes up once. `seed` and `epoch` decide the order, and the batches of the tasks are mixed.
     """
