@@ -47,7 +47,10 @@ def main() -> None:
             scored_with |= {"seed": options.seed, "data": made_from["data"]}
             refuse_other_config(files.folder, read_run_config(files.config), scored_with)
         scores = files.importance(masks.criterion), files.heat_map(masks.criterion)
-        return train, options.do_mask and (train or not all(path.exists() for path in scores))
+        score = options.do_mask and (train or not all(path.exists() for path in scores))
+        if score and not train and not files.model.is_dir():
+            raise UserError(f"{files.model}: no such folder, expected a fine-tuned model to score; add --do_train")
+        return train, score
 
     with process_group(machine.device):
         if any(on_main_process(what_is_left)):

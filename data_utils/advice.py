@@ -20,9 +20,14 @@ SCRIPT_VARIABLES = {
     "seeds": "SEEDS",
 }
 
-# Flags of one command alone, and the variable that passes its flags on.
+# Other flags that one command alone has, and the variable that passes its flags on.
 OF_ONE_COMMAND = {
+    "do_train": "TRAIN_FLAGS",
+    "do_mask": "TRAIN_FLAGS",
     "min_heads_per_layer": "TRAIN_FLAGS",
+    "masks": "REWIND_FLAGS",
+    "parallel": "REWIND_FLAGS",
+    "save_model": "REWIND_FLAGS",
     "exact_sharing": "REWIND_FLAGS",
     "keep_gates": "REWIND_FLAGS",
     "tickets_of": "REWIND_FLAGS",

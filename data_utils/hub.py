@@ -37,16 +37,6 @@ def load_tokenizer(name: str | Path, flag: str = "--init_checkpoint") -> PreTrai
         return transformers.AutoTokenizer.from_pretrained(name, trust_remote_code=False)
 
 
-def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write a tokenizer's files to `folder`; raise UserError if they can't be written, as on a full disk."""
-    try:
-        tokenizer.save_pretrained(folder)
-    except OSError:
-        raise
-    except Exception as error:  # the library's code in Rust raises plain Exception
-        raise UserError(f"{folder}: the tokenizer can't be written: {error}") from None
-
-
 def weight_types(name: str | Path) -> dict[str, str]:
     """Return {weight: its type, "F32" ...} of the safetensors checkpoint `name`: a hub name or a local folder."""
     path = cached_file(name, "model.safetensors", _raise_exceptions_for_missing_entries=False)

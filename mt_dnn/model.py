@@ -16,14 +16,14 @@ from data_utils.advice import advice
 from data_utils.checksums import refuse_damaged_files, write_checksums
 from data_utils.errors import UserError, is_memory_full
 from data_utils.files import save_tensors, write_folder_whole
-from data_utils.hub import FLOATS, hub_errors, save_tokenizer, weight_types
+from data_utils.hub import FLOATS, hub_errors, weight_types
 from data_utils.saved_tasks import SavedTasks, has_saved_tasks
 from data_utils.tasks import Task
 from mt_dnn.encoders.encoder import Encoder, TaskModel
 from mt_dnn.encoders.families import encoder_class, refuse_more_layers, takes_token_types
 from mt_dnn.encoders.float32 import Float32Linear, layers_alone_in_autocast
 from mt_dnn.encoders.pretrained import lacks_pooler
-from mt_dnn.encoders.saved_work import save_work
+from mt_dnn.encoders.speedups import apply_speedups
 from mt_dnn.tickets.fitting import refuse_other_model
 from mt_dnn.tickets.masks import Mask, encoder_name, read_mask, saved_mask, tickets_for, write_mask
 from mt_dnn.tickets.prune import prune
@@ -39,10 +39,10 @@ class Model(TaskModel):
     """
 
     def __init__(self, encoder: Encoder, tasks: Sequence[Task], plain: bool = False) -> None:
-        """`encoder`: is made to save work (saved_work.py), in place, unless `plain`."""
+        """`encoder`: is made faster (speedups.py), in place, unless `plain`."""
         super().__init__()
         self.encoder = encoder
-        save_work(encoder, plain)
+        apply_speedups(encoder, plain)
         layers_alone_in_autocast(encoder, encoder.encoder)
         self.token_types = takes_token_types(encoder.config)
         self.dropout = nn.ModuleDict({_key(task): nn.Dropout(task.head_dropout) for task in tasks})
@@ -135,7 +135,7 @@ def save_model(
         }
         save_tensors(beside / "model.safetensors", state, {"format": "pt"})
         model.encoder.config.save_pretrained(beside)
-        save_tokenizer(tokenizer, beside)
+        tokenizer.save_pretrained(beside)
         write_mask(saved_mask(beside), mask)
         saved_tasks.write(beside)
         write_checksums(beside)
@@ -169,12 +169,8 @@ def _rename(key: str, prefix: str, other: str) -> str:
     return other + key.removeprefix(prefix) if key.startswith(prefix) else key
 
 
-def load_model(
-    folder: str | Path, tasks: Sequence[Task], attention: str = "sdpa", device: str | torch.device = "cpu"
-) -> Model:
+def load_model(folder: str | Path, tasks: Sequence[Task], device: str | torch.device = "cpu") -> Model:
     """Load what save_model wrote, as a Model on `device` with the heads of `tasks` and each task's ticket in its place.
-
-    `attention`: the library's attention code, "sdpa" or "eager".
 
     Raises UserError unless the files are undamaged, the weights are numbers, and all of them fit together.
     """
@@ -187,7 +183,7 @@ def load_model(
         refuse_more_layers(config, state)
         refuse_integers(weight_types(folder), folder)
         encoder = encoder_type(config)
-    encoder.config._attn_implementation = attention
+    encoder.config._attn_implementation = "sdpa"
     encoder.config.name_or_path = mask.model["name"]
     refuse_other_model(mask, saved_mask(folder), describe(encoder))
     model = place_tickets(

@@ -56,7 +56,7 @@ def serve():
 
 def load_all():
     sys.path.insert(0, str(ROOT))
-    import matplotlib.pyplot  # noqa: F401
+    import matplotlib.figure  # noqa: F401
     import scipy.stats  # noqa: F401
     import sklearn.metrics  # noqa: F401
     import torch

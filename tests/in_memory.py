@@ -1,5 +1,7 @@
 """A task, rows and a model in memory, in float64, for tests of the method."""
 
+import copy
+
 import numpy as np
 import torch
 import toy
@@ -37,6 +39,12 @@ class Rows:
 
     def __len__(self):
         return len(self.rows)
+
+    def part(self, rows):
+        part = copy.copy(self)
+        part.lengths, part.labels = self.lengths[rows], self.labels[rows]
+        part.rows, part.seconds = [self.rows[row] for row in rows], [self.seconds[row] for row in rows]
+        return part
 
     def batch(self, rows, padded_length=None):
         length = padded_length or self.lengths[rows].max()

@@ -77,7 +77,7 @@ def measure(device_name: str, precision_name: str, repeats: int) -> Growth:
         model = Model(encoder, tasks)
         model.draw_heads(0)
         data = [
-            TaskData(task, split, rows, {task.name: split.part(rows[:1])})
+            TaskData(task, split.part(rows), {task.name: split.part(rows[:1])})
             for task, rows in zip(tasks, np.array_split(np.arange(n), n_tasks))
         ]
         with tempfile.TemporaryDirectory() as folder:

@@ -1,19 +1,20 @@
 """Print the table of the grid: the dense model's score on held-out training rows, by task, learning rate and epochs."""
 
-import sys
 from statistics import mean
 
 from data_utils.door import open_door
-from data_utils.errors import UserError
 from data_utils.markdown import markdown_table
+from mt_dnn.flags.parser import Parser
 from mt_dnn.reports.records import read_records
 
 
 def main() -> None:
-    if len(sys.argv) != 2:
-        raise UserError("expected the folder of the grid's runs, or their records")
+    parser = Parser(__doc__)
+    parser.add_argument("runs", metavar="RUNS", help="folder of the grid's runs, or of their records")
+    runs = parser.parse_args().runs
+
     scores: dict[str, dict[tuple[float, int], float]] = {}
-    for record in read_records([sys.argv[1]]):
+    for record in read_records([runs]):
         setting = float(record.options["learning_rate"]), record.options["epochs"]
         by_task = [mean(metrics.values()) for metrics in record.result["held_out"].values()]
         scores.setdefault(" + ".join(record.tasks), {})[setting] = 100 * mean(by_task)

@@ -1,11 +1,8 @@
-"""Write importance scores and masks again, as train.py left them, from the records of a sweep.
+"""Write the importance scores of a sweep again, from its records, and masks by these scores.
 
 With them, sharing.sh and questions.sh run on a machine that has not run the sweep. Scores that are there stay.
-
-    python -m experiments.phase_transition.restore_masks RECORDS OUTPUT     (OUTPUT: checkpoints/NAME)
 """
 
-import sys
 from pathlib import Path
 
 from data_utils.check import TEXT, check, fields, integer, number
@@ -14,6 +11,7 @@ from data_utils.errors import UserError
 from data_utils.json_file import write_json
 from data_utils.run_folder import RunFolder
 from mt_dnn.flags.commands import MaskOptions
+from mt_dnn.flags.parser import Parser
 from mt_dnn.reports.records import read_scores
 from mt_dnn.tickets.make_masks import write_masks
 
@@ -21,9 +19,12 @@ SCORES = fields({"task": TEXT, "criterion": TEXT, "seed": integer(0), "holdout":
 
 
 def main() -> None:
-    if len(sys.argv) != 3:
-        raise UserError("expected two folders: the records of a sweep, and where its runs were")
-    records, output = sys.argv[1:]
+    parser = Parser(__doc__)
+    parser.add_argument("records", metavar="RECORDS", help="folder of the records")
+    parser.add_argument("output", metavar="OUTPUT", help="where the runs were: checkpoints/NAME")
+    options = parser.parse_args()
+    records, output = options.records, options.output
+
     scores = read_scores([records])
     if not scores:
         raise UserError(

@@ -9,24 +9,12 @@ import torch
 from torch import nn
 
 from mt_dnn.encoders.attention import context_of
-from mt_dnn.encoders.encoder import SelfAttention
-
-
-class BertSelfAttention(SelfAttention):
-    query: nn.Linear
-    key: nn.Linear
-    value: nn.Linear
-
-
-class BertAttention(nn.Module):
-    self: BertSelfAttention
-    output: nn.Module
 
 
 class FirstPositionLayer(nn.Module):
     """A layer whose output is that of the first position; the others are keys and values."""
 
-    attention: BertAttention
+    attention: Any  # transformers' BertAttention, or another family's
     intermediate: nn.Module
     output: nn.Module
 

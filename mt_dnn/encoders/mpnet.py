@@ -7,21 +7,6 @@ from torch import nn
 from transformers import PretrainedConfig
 
 from mt_dnn.encoders.attention import context_of
-from mt_dnn.encoders.encoder import SelfAttention
-
-
-class RelativeSelfAttention(SelfAttention):
-    q: nn.Linear
-    k: nn.Linear
-    v: nn.Linear
-    o: nn.Linear
-    open_heads: torch.Tensor  # (open heads,) indices
-
-
-class RelativeAttention(nn.Module):
-    attn: RelativeSelfAttention
-    LayerNorm: nn.LayerNorm
-    dropout: nn.Dropout
 
 
 class RelativeLayer(nn.Module):
@@ -30,7 +15,7 @@ class RelativeLayer(nn.Module):
     `first_position_only`: as in first_position.py.
     """
 
-    attention: RelativeAttention
+    attention: Any  # transformers' MPNetAttention; its `attn` gets a buffer open_heads, (open heads,) indices
     intermediate: nn.Module
     output: nn.Module
     first_position_only: bool

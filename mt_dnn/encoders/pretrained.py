@@ -19,7 +19,7 @@ from mt_dnn.encoders.families import (
 POOLER = {"pooler.dense.weight", "pooler.dense.bias"}
 
 
-def load_encoder(name: str | Path, dropout: float = 0.1, attention: str = "sdpa") -> Encoder:
+def load_encoder(name: str | Path, dropout: float = 0.1) -> Encoder:
     """Load a pre-trained encoder of one of the families, by hub name or from a local folder in the hub's format.
 
     Weights of other modules in the checkpoint (a language-model head) are passed over. The pooler may be missing, as it
@@ -50,7 +50,7 @@ def load_encoder(name: str | Path, dropout: float = 0.1, attention: str = "sdpa"
             ignore_mismatched_sizes=True,
             output_loading_info=True,
         )  # pyright: ignore[reportGeneralTypeIssues]
-    encoder.config._attn_implementation = attention
+    encoder.config._attn_implementation = "sdpa"
     parts, prefix = ("embeddings.", "embeddings_project.", "encoder.", "pooler."), f"{encoder.base_model_prefix}."
     more = [
         key

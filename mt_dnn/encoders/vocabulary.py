@@ -9,7 +9,7 @@ that of the passes before. A batch has several passes, one for each of its parts
 tokens alone, and the table's gradient is filled with zeros and summed up once per update.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import cast
 
 import numpy as np
@@ -19,8 +19,6 @@ from torch.nn import functional
 
 from data_utils.tokenized import TokenizedSplit
 from mt_dnn.encoders.encoder import Encoder
-
-CACHED = 2**16  # numbers that stay in a CPU's cache while many operations pass over them
 
 
 class UsedRows(nn.Module):
@@ -51,18 +49,10 @@ class UsedRows(nn.Module):
                 self.weight.grad[self.padding] = 0
 
     @torch.no_grad()
-    def put_back(self, factors: Sequence[float]) -> nn.Embedding:
-        """Return the nn.Embedding with these rows as they are now, and the others times each of `factors` in turn.
-
-        An optimizer that decays the others by one factor in every update gives the same values, to the bit.
-        """
+    def put_back(self, decay: float) -> nn.Embedding:
+        """Return the nn.Embedding with these rows as they are now, and the others times `decay`."""
         (whole,) = self.whole
-        others = whole.weight[~self.used]
-        at_once = CACHED if others.device.type == "cpu" else max(1, others.numel())
-        for part in others.view(-1).split(at_once):
-            for factor in factors:
-                part.mul_(factor)
-        whole.weight[~self.used] = others
+        whole.weight[~self.used] *= decay
         whole.weight[self.used] = self.weight
         return whole
 
@@ -82,10 +72,10 @@ def sum_up_gradient(encoder: Encoder) -> None:
         table.sum_up_gradient()
 
 
-def put_unused_rows_back(encoder: Encoder, factors: Sequence[float]) -> None:
+def put_unused_rows_back(encoder: Encoder, decay: float) -> None:
     """After the last update: see UsedRows.put_back()."""
     if isinstance(table := encoder.embeddings.word_embeddings, UsedRows):
-        encoder.embeddings.word_embeddings = table.put_back(factors)
+        encoder.embeddings.word_embeddings = table.put_back(decay)
 
 
 def used_tokens(splits: Iterable[TokenizedSplit], size: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from data_utils.checksums import write_checksums
 from data_utils.errors import RunFailed, UserError
 from data_utils.files import save_tensors, write_folder_whole
-from data_utils.hub import hub_errors, save_tokenizer
+from data_utils.hub import hub_errors
 from data_utils.saved_tasks import SavedTasks
 from data_utils.tasks import Task
 from mt_dnn.encoders.families import encoder_class, family_of
@@ -59,7 +59,7 @@ def export(saved: SavedModel, name: str, file_format: str, output: Path) -> str:
         else:
             if file_format == "zeroed" and not compact.token_types:
                 tokenizer.model_input_names = [name for name in tokenizer.model_input_names if name != "token_type_ids"]
-            save_tokenizer(tokenizer, beside)
+            tokenizer.save_pretrained(beside)
             write_mask(saved_mask(beside), one_mask)
             one_task.write(beside)
         if file_format == "zeroed":

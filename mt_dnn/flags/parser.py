@@ -58,13 +58,12 @@ class Parser(argparse.ArgumentParser):
         """Raise UserError; where another command has the flag, name that command."""
         hint = "--help lists the flags"
         if self.prog in ("train.py", "rewind.py") and (found := re.match(r"argument (--\w+): ", message)):
-            name, (variable, groups) = found[1].removeprefix("--"), ALONE[self.prog]
             hint = f"change {advice(found[1])}"
-            if name not in SCRIPT_VARIABLES and any(name == field.name for group in groups for field in fields(group)):
-                hint = f'change --{name} ({variable}="--{name}" in the scripts)'
+            if self.prog == "rewind.py":  # which rewinds SPARSITIES of the masks that train.py made
+                hint = hint.replace("MASK_SPARSITIES", "SPARSITIES")
         if message.startswith("unrecognized arguments: --"):
             name = message.split()[2].removeprefix("--").split("=")[0]
             for command, (variable, groups) in ALONE.items():
                 if any(name == field.name for group in groups for field in fields(group)):
-                    hint = f"--{name} is a flag of {command} ({variable} in the scripts)"
+                    hint = f"--{name} is a flag of {command} ({SCRIPT_VARIABLES.get(name, variable)} in the scripts)"
         raise UserError(f"{message}; {hint}")

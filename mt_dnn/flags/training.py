@@ -106,7 +106,6 @@ class MachineOptions:
         "natively (most GPUs, CPUs with AMX). Pooler, task heads, loss and importance are always in float32",
         choices=["auto", "bfloat16", "float32"],
     )
-    attention: str = flag("sdpa", "attention code of the transformers library", choices=["sdpa", "eager"])
     plain: bool = flag(
         False,
         "compute the same in the simplest way, and more slowly: the library's own encoder, dropout and embedding, "

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from scipy import stats
 
 from data_utils.check import check, fields, integer
+from data_utils.metrics import compute, spearman
 from data_utils.run_folder import DEFAULT_CRITERION
 from mt_dnn.reports.points import section_title
 from mt_dnn.tickets.scores import check_importance
@@ -52,19 +52,15 @@ class Agreement:
 def agreements(scores: Mapping[str, Mapping[tuple[str, str], Importance]]) -> list[Agreement]:
     """Return how two criteria agree, for each task and pair of them that have scores of one seed.
 
-    Heads are compared as they are ranked, after normalisation within their layer.
+    Heads are compared as they are ranked, after normalisation within their layer. Scores that are all equal rank
+    nothing: their correlation is 0.
     """
     found: dict[tuple[str, str, str], Agreement] = {}
     for one, other in combinations(scores, 2):
         for task, seed in sorted(scores[one].keys() & scores[other].keys()):
             agreement = found.setdefault((task, one, other), Agreement(task, one, other, {}, {}))
-            pair = scores[one][task, seed], scores[other][task, seed]
-            agreement.heads[seed], agreement.ffns[seed] = (_spearman(pair[0][at], pair[1][at]) for at in (0, 1))
+            agreement.heads[seed], agreement.ffns[seed] = (
+                compute({"rank": spearman}, one_scores.ravel(), other_scores.ravel())["rank"]
+                for one_scores, other_scores in zip(scores[one][task, seed], scores[other][task, seed])
+            )
     return [found[key] for key in sorted(found)]
-
-
-def _spearman(one: np.ndarray, other: np.ndarray) -> float:
-    """Spearman's rank correlation of all entries; 0 where one side is constant, which ranks nothing."""
-    if not (np.ptp(one) and np.ptp(other)):
-        return 0.0
-    return float(np.corrcoef(stats.rankdata(one), stats.rankdata(other))[0, 1])

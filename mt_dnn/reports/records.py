@@ -16,7 +16,7 @@ from typing import Any
 from data_utils.errors import NoSuchFile, UserError
 from data_utils.files import find
 from data_utils.json_file import read_json
-from data_utils.run_folder import DEFAULT_CRITERION, RunFolder
+from data_utils.run_folder import RunFolder
 from data_utils.task_kinds import TASK_KINDS
 from mt_dnn.reports.checks import check_baseline, check_run
 from mt_dnn.reports.collection import RUNS, SCORES, Collection, in_order, read_collection
@@ -63,12 +63,11 @@ class Record:
 
     def criterion(self, task: str) -> str | None:
         """The criterion that ranked the ticket of one of its tasks; None for tickets that no scores rank."""
-        entry = self.result["tasks"][task]
-        return entry.get("criterion", DEFAULT_CRITERION if self.kind in ("winning", "losing") else None)
+        return self.options["criteria"].get(task)
 
     def owner(self, task: str) -> str:
         """The task for which the ticket of one of its tasks was found."""
-        return self.result["tasks"][task].get("tickets_of", task)
+        return self.options["tickets_of"].get(task, task)
 
     def ticket(self, task: str) -> Ticket:
         """The ticket that it trained on one of its tasks."""
@@ -139,7 +138,7 @@ def collected_records(collection: Collection) -> Iterator[Record]:
     """Yield a Record of every finished run in a Collection."""
     for at, (name, line) in enumerate(collection.runs.items(), 1):
         if "failed" not in line:
-            place, options = f"{collection.folder / RUNS}:{at}", collection.options_of(name)
+            place, options = f"{collection.folder / RUNS}:{at}", with_missing_options(collection.options_of(name))
             check_run(line["result"], place, options, place)
             check_baseline(line["baseline"], line["result"], place)
             yield Record(name, place, options, line["result"], line["baseline"])
@@ -216,4 +215,4 @@ def refuse_difference(record: Record, other: Record, keys: Iterable[str] | None 
 def comparable(record: Record) -> dict[str, Any]:
     """What decides whether two runs can stand in one table: their options, the encoder, and what was measured."""
     metrics = {dev_set: list(values) for dev_set, values in record.result["dev"].items()}
-    return {**with_missing_options(record.options), "model": record.result["model"], "metrics": metrics}
+    return {**record.options, "model": record.result["model"], "metrics": metrics}

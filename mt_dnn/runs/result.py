@@ -38,7 +38,7 @@ def result_of(run: Run, data: Sequence[TaskData], epochs: Sequence[dict[str, Any
                 "by_formula": round(remaining_weights(ticket, mask.shape), 6),
                 "counted": round(remaining_weights(ticket, mask.shape, biases=True), 6),
             },
-            "training_rows": len(task_data.rows),
+            "training_rows": len(task_data.train),
             "dev_sets": {dev_set: len(split) for dev_set, split in task_data.dev.items()},
             "held_out_rows": len(task_data.held_out or ()),
         }
@@ -69,7 +69,7 @@ def failure_written(run: Run) -> Iterator[None]:
     except RunFailed as error:
         diverged = isinstance(error, Diverged)
         if is_main_process():
-            log.error("failed: %s", error)
+            log.error(f"failed: {error}")
         if is_main_process() or not diverged:
             with write_whole(run.files.failure) as file:
                 file.write(f"{error}\n")

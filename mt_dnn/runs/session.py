@@ -69,8 +69,7 @@ class Session:
         """Read everything; raise UserError for whatever does not fit together."""
         optimizer_named(optimization.optimizer)  # a wrong name is refused now, before anything is read
         self.optimization, self.machine = optimization, machine
-        self.data_options, self.holdout = data_options, data_options.holdout
-        self.init_checkpoint = model_options.init_checkpoint
+        self.data_options, self.init_checkpoint = data_options, model_options.init_checkpoint
         if not machine.plain:
             save_time()
         self.device = choose_device(machine.device)
@@ -78,7 +77,7 @@ class Session:
 
         with memory_advice("end other programs that use it"):
             self.tokenizer = load_tokenizer(self.init_checkpoint)
-            self.pretrained = load_encoder(self.init_checkpoint, model_options.encoder_dropout, machine.attention)
+            self.pretrained = load_encoder(self.init_checkpoint, model_options.encoder_dropout)
         made_with = describe_tokenizer(self.tokenizer)
 
         def read(task: Task, split: str) -> TokenizedSplit:
@@ -114,14 +113,14 @@ class Session:
         """Return the rows that a run with this seed is trained and evaluated on, one TaskData per task."""
 
         def of_task(task: Task, train: TokenizedSplit, dev: dict[str, TokenizedSplit]) -> TaskData:
-            rows, held_out = split_rows(len(train), self.holdout)
+            rows, held_out = split_rows(len(train), self.data_options.holdout)
             if not len(rows):
                 raise UserError(
-                    f"{advice(f'--holdout {self.holdout}')}: no row of {task.name} is left to train on, "
+                    f"{advice(f'--holdout {self.data_options.holdout}')}: no row of {task.name} is left to train on, "
                     f"expected a smaller part of its {len(train)}"
                 )
             rows = rows[choose_rows(len(rows), self.data_options.fraction_of(task.name), seed)]
-            return TaskData(task, train, rows, dev, train.part(held_out) if len(held_out) else None)
+            return TaskData(task, train.part(rows), dev, train.part(held_out) if len(held_out) else None)
 
         return [of_task(*splits) for splits in self.splits]
 
@@ -140,11 +139,7 @@ class Session:
             on_main_process(lambda: self._begin(run))
             self._log_start(run, data)
             model = self._new_model(run)
-            log.info(
-                "parameters: %s in the encoder, of %s",
-                f"{count_parameters(model.encoder):,}",
-                f"{self.shape.parameters:,}",
-            )
+            log.info(f"parameters: {count_parameters(model.encoder):,} in the encoder, of {self.shape.parameters:,}")
             torch.manual_seed(run.seed + 1_000_003 * rank())  # dropout differs between processes
             with self._gated(model, run):
                 epochs, outputs = fine_tune(
@@ -167,12 +162,12 @@ class Session:
             if model is None:
                 log_command()
                 refuse_closed_units(files.model)
-                model = load_model(files.model, self.tasks, self.machine.attention, self.device)
+                model = load_model(files.model, self.tasks, self.device)
             started = time.perf_counter()
             tokens = choose_tokens_at_once(self.machine.tokens_at_once, self.device)
-            rows = TaskRows(data.task, data.train, data.rows, self.optimization.batch_size, tokens)
+            rows = TaskRows(data.task, data.train, self.optimization.batch_size, tokens)
             heads, ffns = score(model, rows, criterion)
-            n_rows = len(rows.sample(criterion_named(criterion).at_most).rows)
+            n_rows = len(rows.sample(criterion_named(criterion).at_most).split)
 
             def write() -> None:
                 model_and_rows = {
@@ -187,14 +182,8 @@ class Session:
 
             on_main_process(write)
             log.info(
-                "importance by %s of %d heads and %d FFNs over %d rows (%.1f s): %s, %s",
-                criterion,
-                heads.size,
-                ffns.size,
-                n_rows,
-                time.perf_counter() - started,
-                path,
-                picture,
+                f"importance by {criterion} of {heads.size} heads and {ffns.size} FFNs over {n_rows} rows "
+                f"({time.perf_counter() - started:.1f} s): {path}, {picture}"
             )
 
     def _begin(self, run: Run) -> None:
@@ -221,35 +210,24 @@ class Session:
     def _log_start(self, run: Run, data: Sequence[TaskData]) -> None:
         shape = self.shape
         log_command()
-        log.info(
-            "machine: %s, %s; seed %d",
-            torch.cuda.get_device_name() if self.device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads",
-            self.precision_name,
-            run.seed,
-        )
+        cuda, threads = self.device.type == "cuda", torch.get_num_threads()
+        machine = torch.cuda.get_device_name() if cuda else f"CPU, {threads} threads"
+        log.info(f"machine: {machine}, {self.precision_name}; seed {run.seed}")
         if lacks_pooler(self.pretrained):
             log.info("pooler: none in the checkpoint, drawn from the seed")
         for task_data in data:
-            ticket = run.tickets[task_data.task.name]
+            name, train, held_out = task_data.task.name, task_data.train, task_data.held_out
+            dev = ", ".join(f"{dev_set} {len(split)} rows" for dev_set, split in task_data.dev.items())
             log.info(
-                "task: %s, %d of %d training rows%s; dev: %s",
-                task_data.task.name,
-                len(task_data.rows),
-                len(task_data.train),
-                f", {len(task_data.held_out)} held out" if task_data.held_out else "",
-                ", ".join(f"{name} {len(split)} rows" for name, split in task_data.dev.items()),
+                f"task: {name}, {len(train)} of {train.header['rows']} training rows"
+                f"{f', {len(held_out)} held out' if held_out else ''}; dev: {dev}"
             )
-            criterion = run.criteria.get(task_data.task.name)
+            ticket, criterion = run.tickets[name], run.criteria.get(name)
             log.info(
-                "%s ticket%s: %d of %d heads and %d of %d FFNs closed%s, %.1f %% of the weights remain",
-                run.kind,
-                f" by {criterion}" if by_criterion(criterion) else "",
-                len(ticket.heads),
-                shape.layers * shape.heads,
-                len(ticket.ffns),
-                shape.layers,
-                " by gates" if run.keep_gates else "",
-                100 * remaining_weights(ticket, shape),
+                f"{run.kind} ticket{f' by {criterion}' if by_criterion(criterion) else ''}: "
+                f"{len(ticket.heads)} of {shape.layers * shape.heads} heads and "
+                f"{len(ticket.ffns)} of {shape.layers} FFNs closed{' by gates' if run.keep_gates else ''}, "
+                f"{100 * remaining_weights(ticket, shape):.1f} % of the weights remain"
             )
 
     def _write(
@@ -272,5 +250,5 @@ class Session:
         write_json(files.result, result)
         run.remove_checkpoints()
         if len(data) > 1:
-            log.info("\n%s", score_table({run.kind: [result]}))
-        log.info("finished: %s; see %s", show_metrics(epochs[-1], len(data)), files.folder)
+            log.info(f"\n{score_table({run.kind: [result]})}")
+        log.info(f"finished: {show_metrics(epochs[-1], len(data))}; see {files.folder}")

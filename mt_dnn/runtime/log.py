@@ -80,5 +80,6 @@ def progress_bar(items: Iterable[T], desc: str, unit: str) -> Iterable[T]:
 def log_command() -> None:
     """Log what was called, with which versions, on what: enough to do it again."""
     versions = " ".join(f"{name} {importlib.metadata.version(name)}" for name in ("torch", "transformers", "numpy"))
-    log.info("command: python %s%s", shlex.join(sys.argv), f"  ({world_size()} processes)" if world_size() > 1 else "")
-    log.info("versions: python %s %s", platform.python_version(), versions)
+    processes = f"  ({world_size()} processes)" if world_size() > 1 else ""
+    log.info(f"command: python {shlex.join(sys.argv)}{processes}")
+    log.info(f"versions: python {platform.python_version()} {versions}")

@@ -29,30 +29,28 @@ from mt_dnn.tickets.ticket import DENSE, Scores, Ticket
 
 @dataclass(frozen=True)
 class TaskRows:
-    """Training rows that a criterion may look at: `rows` (indices) of the tokenized `split` of `task`.
+    """Training rows that a criterion may look at: those of `split`, of `task`.
 
     `batch_size` rows form a batch; if it has more than `tokens` tokens, so many are computed at once (None: all).
     """
 
     task: Task
     split: TokenizedSplit
-    rows: np.ndarray
     batch_size: int
     tokens: int | None = None
 
     def batches(self, device: torch.device) -> Iterator[dict[str, Tensor]]:
         """Yield this process's batches, on `device`; all processes together take every row once."""
-        lengths = self.split.lengths[self.rows]
-        batches = shard(sorted_batches(lengths, self.batch_size, self.tokens))
-        for chosen in progress_bar(batches, desc="importance", unit="batch"):
-            yield to_device(self.split.batch(self.rows[chosen]), device)
+        batches = shard(sorted_batches(self.split.lengths, self.batch_size, self.tokens))
+        for rows in progress_bar(batches, desc="importance", unit="batch"):
+            yield to_device(self.split.batch(rows), device)
 
     def sample(self, at_most: int | None) -> "TaskRows":
         """Return a random sample of so many rows (None: all), always the same one."""
-        if at_most is None or at_most >= len(self.rows):
+        if at_most is None or at_most >= len(self.split):
             return self
-        chosen = np.random.default_rng(0).permutation(len(self.rows))[:at_most]
-        return replace(self, rows=self.rows[np.sort(chosen)])
+        chosen = np.random.default_rng(0).permutation(len(self.split))[:at_most]
+        return replace(self, split=self.split.part(np.sort(chosen)))
 
 
 # ---- the criteria ----
@@ -149,7 +147,7 @@ def _zeros(model: TaskModel) -> tuple[Tensor, Tensor]:
 
 def _mean_over_rows(heads: Tensor, ffns: Tensor, data: TaskRows) -> Scores:
     """From sums over this process's rows to means over the rows of all processes."""
-    head_scores, ffn_scores = (all_reduce_sum(summed) / len(data.rows) for summed in (heads, ffns))
+    head_scores, ffn_scores = (all_reduce_sum(summed) / len(data.split) for summed in (heads, ffns))
     return head_scores.cpu().numpy(), ffn_scores.cpu().numpy()
 
 

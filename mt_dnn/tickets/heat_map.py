@@ -9,15 +9,11 @@ from data_utils.files import write_whole
 
 def draw_heat_map(path: Path, heads: np.ndarray, ffns: np.ndarray, title: str) -> None:
     """Draw the normalised head scores, (layers, heads), and the FFN scores, (layers,), side by side as a picture."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib.figure import Figure
 
     layers, n_heads = heads.shape
-    figure, axes = pyplot.subplots(
-        1, 2, figsize=(2.6 + 0.45 * n_heads, 1.6 + 0.34 * layers), width_ratios=[n_heads, 1.4], layout="constrained"
-    )
+    figure = Figure(figsize=(2.6 + 0.45 * n_heads, 1.6 + 0.34 * layers), layout="constrained")
+    axes = figure.subplots(1, 2, width_ratios=[n_heads, 1.4])
     for axis, scores, name in ((axes[0], heads, "heads (L2-normalised per layer)"), (axes[1], ffns[:, None], "FFNs")):
         picture = axis.imshow(scores, cmap="viridis", aspect="auto", origin="lower", vmin=min(0, scores.min()))
         axis.set(title=name, xticks=range(scores.shape[1]), yticks=range(layers))
@@ -28,4 +24,3 @@ def draw_heat_map(path: Path, heads: np.ndarray, ffns: np.ndarray, title: str) -
     figure.suptitle(title, fontsize=10)
     with write_whole(path, "wb") as file:
         figure.savefig(file, format="png", dpi=130)
-    pyplot.close(figure)

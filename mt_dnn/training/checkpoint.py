@@ -134,7 +134,7 @@ class Checkpoints:
                 f"{folder}: weights or entries of other names or shapes, expected a checkpoint that this version "
                 f"wrote; remove {self.folder} to start anew"
             ) from None
-        log.info("resumes from %s: epoch %d, %d batches done", folder, len(progress.epochs) + 1, progress.batches)
+        log.info(f"resumes from {folder}: epoch {len(progress.epochs) + 1}, {progress.batches} batches done")
         return progress
 
     def _put_back(self, folder: Path) -> Progress:

@@ -73,16 +73,8 @@ class Pace:
         self.busy += self.line_seconds
         left = round(self.busy / (self.done - self.done_before) * (self.updates - self.done))
         log.info(
-            "epoch %d/%d  update %d/%d  loss %.4f  rate %.2e  %s tokens/s  %d:%02d left",
-            self.epoch,
-            self.epochs,
-            self.done,
-            self.updates,
-            loss,
-            rate,
-            f"{self.line_tokens / self.line_seconds:,.0f}",
-            left // 60,
-            left % 60,
+            f"epoch {self.epoch}/{self.epochs}  update {self.done}/{self.updates}  loss {loss:.4f}  rate {rate:.2e}  "
+            f"{self.line_tokens / self.line_seconds:,.0f} tokens/s  {left // 60}:{left % 60:02d} left"
         )
         self._start_line()
         return True

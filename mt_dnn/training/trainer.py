@@ -21,7 +21,7 @@ from mt_dnn.training.bfloat16 import Bfloat16Copies
 from mt_dnn.training.checkpoint import Checkpoints, Progress
 from mt_dnn.training.evaluate import evaluate, show_metrics
 from mt_dnn.training.micro_batches import MicroBatches
-from mt_dnn.training.optim import decay_factors, make_optimizer, make_scheduler, spares_unused_rows
+from mt_dnn.training.optim import decay_of, make_optimizer, make_scheduler, spares_unused_rows
 from mt_dnn.training.pace import Pace, finite, refuse_infinite_outputs
 from mt_dnn.training.task_data import TaskData
 from mt_dnn.training.updates import updates_of_epoch, updates_per_epoch
@@ -109,7 +109,7 @@ def fine_tune(
         on_main_process(lambda: write_lines(files.metrics, progress.epochs))
         log_epoch(progress.epochs[-1], optimization.epochs, len(data))
 
-    put_unused_rows_back(model.encoder, decay_factors(scheduler, optimization, n_updates))
+    put_unused_rows_back(model.encoder, decay_of(scheduler, optimization, n_updates))
     return progress.epochs, outputs
 
 
@@ -118,8 +118,8 @@ def describe_training(progress: Progress, data: Sequence[TaskData], when: str) -
 
     Raises Diverged, which says `when`, if a loss is no number.
     """
-    rows = {task_data.task.name: len(task_data.rows) for task_data in data}
-    tokens = sum(int(task_data.train.lengths[task_data.rows].sum()) for task_data in data)
+    rows = {task_data.task.name: len(task_data.train) for task_data in data}
+    tokens = sum(int(task_data.train.lengths.sum()) for task_data in data)
     losses = {name: finite(loss / rows[name], f"{when}, {name}") for name, loss in progress.losses.items()}
     by_task = {"loss_by_task": {name: round(loss, 6) for name, loss in losses.items()}} if len(losses) > 1 else {}
     return {
@@ -133,7 +133,8 @@ def describe_training(progress: Progress, data: Sequence[TaskData], when: str) -
 def log_epoch(entry: dict[str, Any], epochs: int, n_tasks: int) -> None:
     """Log the end of an epoch, one of so many `epochs`; `entry` is what metrics.jsonl says of it."""
     evaluated = f"dev: {show_metrics(entry, n_tasks)}" if "dev" in entry else "not evaluated"
-    log.info("epoch %d/%d  loss %.4f  %s  (%.1f s)", entry["epoch"], epochs, entry["loss"], evaluated, entry["seconds"])
+    progress = f"epoch {entry['epoch']}/{epochs}  loss {entry['loss']:.4f}"
+    log.info(f"{progress}  {evaluated}  ({entry['seconds']:.1f} s)")
 
 
 def write_lines(path: Path, entries: Sequence[dict[str, Any]]) -> None:

@@ -15,7 +15,7 @@ from mt_dnn.training.task_data import TaskData
 class Update:
     """One step of the optimizer: the gradients of `batches` are summed up before it.
 
-    A batch has rows of one task: (the task's data, indices of the batch's rows in the split `train`).
+    A batch has rows of one task: (the task's data, indices of the batch's rows in its `train`).
     """
 
     batches: list[tuple[TaskData, np.ndarray]]
@@ -44,16 +44,13 @@ def updates_of_epoch(
     Every row comes up once. `seed` and `epoch` decide the order, and the batches of the tasks are mixed.
     """
     by_name = {task_data.task.name: task_data for task_data in data}
-    lengths = {name: task_data.train.lengths[task_data.rows] for name, task_data in by_name.items()}
-    batches = [
-        (by_name[name], by_name[name].rows[chosen])
-        for name, chosen in mixed_batches(lengths, optimization.batch_size, seed, epoch)
-    ]
+    lengths = {name: task_data.train.lengths for name, task_data in by_name.items()}
+    batches = [(by_name[name], rows) for name, rows in mixed_batches(lengths, optimization.batch_size, seed, epoch)]
     step = optimization.grad_accumulation_step
     return [Update(batches[start : start + step]) for start in range(skip, len(batches), step)]
 
 
 def updates_per_epoch(data: Sequence[TaskData], optimization: OptimizationOptions) -> int:
     """Return the number of updates in an epoch."""
-    batches = sum(math.ceil(len(task_data.rows) / optimization.batch_size) for task_data in data)
+    batches = sum(math.ceil(len(task_data.train) / optimization.batch_size) for task_data in data)
     return math.ceil(batches / optimization.grad_accumulation_step)

@@ -80,9 +80,9 @@ def test_gated_shared_and_pruned_agree_on_real_weights_and_sentences(session):
     model = Model(load_encoder(ENCODER, dropout=0), [task]).double().eval()
     model.draw_heads(1)
     rows = np.arange(24)
-    heads, ffns = score(model, TaskRows(task, train, rows, batch_size=8), "example")
+    heads, ffns = score(model, TaskRows(task, train.part(rows), batch_size=8), "example")
     assert (heads > 0).all() and (ffns > 0).all()
-    regrouped = score(model, TaskRows(task, train, rows[::-1], batch_size=24), "example")
+    regrouped = score(model, TaskRows(task, train.part(rows[::-1]), batch_size=24), "example")
     np.testing.assert_allclose(regrouped[0], heads, rtol=1e-8)
     ticket, batch = choose(normalise(heads), ffns, 36, 3), train.batch(rows)
     with torch.no_grad():

@@ -99,7 +99,7 @@ def test_held_out_rows_are_evaluated_and_not_trained_on(workshop, tmp_path, door
         TokenizedSplit,
         "batch",
         lambda self, rows, *more: (
-            torch.is_grad_enabled() and trained.append((self.folder.name, *rows.tolist())),
+            torch.is_grad_enabled() and trained.append((self.folder.name, *self._starts[rows].tolist())),
             whole(self, rows, *more),
         )[1],
     )
@@ -119,11 +119,12 @@ def test_held_out_rows_are_evaluated_and_not_trained_on(workshop, tmp_path, door
         )
         assert ended.status == 0, ended.err
     _, out = split_rows(240, 0.25)
-    rows = {row for folder, *rows in trained for row in rows}
-    assert {folder for folder, *_ in trained} == {"rte_train"} and len(rows) > 90 and not rows & set(out.tolist())
+    held_out = TokenizedSplit(workshop.data, workshop.tasks["rte"], "train").part(out)
+    starts = {start for _, *starts in trained for start in starts}  # of rows, in the file of tokens
+    assert {folder for folder, *_ in trained} == {"rte_train"}
+    assert len(starts) > 90 and not starts & set(held_out._starts.tolist())
     result = result_of(tmp_path / "2")
     assert result["tasks"]["rte"]["training_rows"] == 90 and result["tasks"]["rte"]["held_out_rows"] == 60
-    held_out = TokenizedSplit(workshop.data, workshop.tasks["rte"], "train").part(out)
     model = load_model(tmp_path / "2/model", [workshop.tasks["rte"]])
     assert (
         measure(

@@ -51,7 +51,7 @@ CASES += [(family, "classification", True) for family in FAMILIES if family != "
 def test_importance_is_the_mean_absolute_slope_of_each_rows_loss(family, kind, pairs, attention):
     task, split = make_task(kind), Rows(pairs, kind)
     model = make_model(task, attention, family)
-    heads, ffns = score(model, TaskRows(task, split, np.arange(len(split)), batch_size=4), "example")
+    heads, ffns = score(model, TaskRows(task, split, batch_size=4), "example")
     alone = [split.batch(np.array([row])) for row in range(len(split))]
     for layer in range(LAYERS):
         expected = np.mean([abs(finite_difference(model, task, batch, layer)) for batch in alone])
@@ -64,7 +64,7 @@ def test_importance_is_the_mean_absolute_slope_of_each_rows_loss(family, kind, p
 def test_importance_per_token_sums_absolute_slopes_over_positions():
     task, split = make_task(), Rows(True, "classification", n=3)
     model = make_model(task)
-    _, ffns = score(model, TaskRows(task, split, np.arange(3), batch_size=3), "token")
+    _, ffns = score(model, TaskRows(task, split, batch_size=3), "token")
     heads_open, ffns_open = (gates.double() for gates in ticket_gates(DENSE, LAYERS, HEADS))
     total = 0.0
     for row in range(3):
@@ -89,12 +89,12 @@ def test_scores_do_not_depend_on_batches_padding_or_order(criterion):
         def batch(self, rows):
             return super().batch(rows, self.lengths[rows].max() + 5)
 
-    reference = score(model, TaskRows(task, split, np.arange(9), batch_size=1), criterion)
+    reference = score(model, TaskRows(task, split, batch_size=1), criterion)
     for rows in (
-        TaskRows(task, split, np.arange(9), batch_size=4),
-        TaskRows(task, split, np.arange(9)[::-1], batch_size=9),
-        TaskRows(task, split, np.arange(9), batch_size=9, tokens=20),
-        TaskRows(task, Padded(True, "classification", n=9), np.arange(9), batch_size=4),
+        TaskRows(task, split, batch_size=4),
+        TaskRows(task, split.part(np.arange(9)[::-1]), batch_size=9),
+        TaskRows(task, split, batch_size=9, tokens=20),
+        TaskRows(task, Padded(True, "classification", n=9), batch_size=4),
     ):
         heads, ffns = score(model, rows, criterion)
         np.testing.assert_allclose(heads, reference[0], rtol=1e-9, atol=1e-12)
@@ -106,7 +106,7 @@ def test_the_loss_criterion_is_the_rise_of_the_mean_loss_when_the_unit_is_pruned
     task, split = make_task(kind), Rows(True, kind)
     model = make_model(task, family=family)
     batch = split.batch(np.arange(len(split)))
-    heads, ffns = score(model, TaskRows(task, split, np.arange(len(split)), batch_size=4), "loss")
+    heads, ffns = score(model, TaskRows(task, split, batch_size=4), "loss")
 
     def rise(ticket):
         pruned = copy.deepcopy(model)
@@ -126,7 +126,7 @@ def test_the_loss_criterion_is_the_rise_of_the_mean_loss_when_the_unit_is_pruned
 def test_the_magnitude_criterion_is_the_root_mean_square_of_what_pruning_removes(family):
     task, split = make_task(), Rows(True, "classification")
     model = make_model(task, family=family)
-    heads, ffns = score(model, TaskRows(task, split, np.arange(len(split)), batch_size=4), "magnitude")
+    heads, ffns = score(model, TaskRows(task, split, batch_size=4), "magnitude")
 
     def total(encoder):
         """(sum of the squares of all parameters, how many there are)"""
@@ -145,11 +145,13 @@ def test_the_magnitude_criterion_is_the_root_mean_square_of_what_pruning_removes
 
 
 def test_a_sample_of_rows_is_always_the_same_and_no_larger_than_asked_for():
-    rows = TaskRows(make_task(), Rows(True, "classification", n=40), np.arange(3, 40), batch_size=4)
-    assert rows.sample(None) is rows and rows.sample(37) is rows and len(rows.sample(0).rows) == 0
-    sample = rows.sample(10).rows
-    assert len(set(sample)) == 10 and set(sample) <= set(rows.rows) and list(sample) == sorted(sample)
-    assert np.array_equal(sample, rows.sample(10).rows)
+    split = Rows(True, "classification", n=40)
+    rows = TaskRows(make_task(), split, batch_size=4)
+    assert rows.sample(None) is rows and rows.sample(40) is rows and len(rows.sample(0).split) == 0
+    sample = rows.sample(10).split
+    places = [next(at for at, row in enumerate(split.rows) if row is chosen) for chosen in sample.rows]
+    assert len(sample) == 10 and places == sorted(set(places))
+    assert np.array_equal(sample.lengths, rows.sample(10).split.lengths)
 
 
 def test_names_of_criteria_make_files_and_folders_of_their_own():
@@ -165,7 +167,7 @@ def test_scoring_leaves_the_model_as_it_was(criterion):
     model = make_model(task).train()
     model.encoder.embeddings.requires_grad_(False)
     before = {name: (value.clone(), value.requires_grad) for name, value in model.named_parameters()}
-    score(model, TaskRows(task, split, np.arange(len(split)), batch_size=4), criterion)
+    score(model, TaskRows(task, split, batch_size=4), criterion)
     assert model.training
     for name, value in model.named_parameters():
         assert torch.equal(value, before[name][0]) and value.requires_grad == before[name][1] and value.grad is None
@@ -180,5 +182,5 @@ def test_a_criterion_that_leaves_units_out_is_an_error_and_the_model_is_as_befor
     task, split = make_task("classification"), Rows(False, "classification")
     model = make_model(task).train()
     with pytest.raises(ValueError, match="criterion mine: scores of the shapes"):
-        score(model, TaskRows(task, split, np.arange(len(split)), batch_size=4), "mine")
+        score(model, TaskRows(task, split, batch_size=4), "mine")
     assert model.training and all(parameter.requires_grad for parameter in model.parameters())

@@ -1,4 +1,4 @@
-"""Saves work in the library's encoders: the last layer at the first position alone, and attention with fast dropout."""
+"""Make the library's encoders faster: the last layer at the first position alone, and attention with fast dropout."""
 
 from torch import nn
 
@@ -10,7 +10,7 @@ from mt_dnn.encoders.first_position import FirstPositionLayer
 from mt_dnn.encoders.mpnet import RelativeLayer
 
 
-def save_work(encoder: Encoder, plain: bool = False) -> None:
+def apply_speedups(encoder: Encoder, plain: bool = False) -> None:
     """Let `encoder` (one of families.py) do no more than its pooler's output needs, in place.
 
     The pooler's output stays the same up to rounding, and the weights keep their names. The last layer's hidden states

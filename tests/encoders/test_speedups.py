@@ -17,7 +17,7 @@ from mt_dnn.runtime.machine import save_time
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_encoder_made_to_save_work_gives_the_librarys_outputs_and_gradients(family, attention):
+def test_the_encoder_made_faster_gives_the_librarys_outputs_and_gradients(family, attention):
     encoder, other = (toy.encoder(family, attention=code, layers=LAYERS, heads=HEADS) for code in ("eager", attention))
     task, batch = make_task(), Split(9, seed=2).batch(np.arange(9))
     model = Model(other, [task]).double()
