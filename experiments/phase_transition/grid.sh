@@ -2,7 +2,7 @@
 # Fine-tune the dense model of every task at a grid of learning rates and epochs: the best score on held-out training
 # rows decides. No dev row takes part. It prints the table; write what you choose into NAME/hyper_parameters.sh.
 #
-#   ./experiments/phase_transition/grid.sh NAME GPUID
+#   ./experiments/phase_transition/grid.sh NAME GPUID [TASK...]      (TASK: one of TASKS, or TOGETHER's list)
 . "$(dirname "$0")/steps.sh"
 
 # dense TASK EPOCHS RATE...: fine-tune at these learning rates.
@@ -11,17 +11,16 @@ dense() {
     shift 2
     TRAIN_FRACTION=$(fraction_of "$TASK")
     for LEARNING_RATE in "$@"; do
-        with_options train.py --do_train --seed "${ALL_SEEDS%% *}" \
-            --output_dir "$RUNS/grid/$TASK/rate_${LEARNING_RATE}_epochs_$EPOCHS"
+        (PROCESSES=1; with_options train.py --do_train --seed "${ALL_SEEDS%% *}" \
+            --output_dir "$RUNS/grid/$TASK/rate_${LEARNING_RATE}_epochs_$EPOCHS") || go_on_after_failure
     done
 }
 
-for epochs in $GRID_EPOCHS; do
-    for task in $TASKS; do
-        dense "$task" "$epochs" $GRID_RATES
-    done
+for task in ${*:-$TASKS $TOGETHER}; do
+    case " $TASKS " in
+        *" $task "*) for epochs in $GRID_EPOCHS; do dense "$task" "$epochs" $GRID_RATES; done ;;
+        *) [ "$task" = "$TOGETHER" ] || fail "$task: no such task, expected some of: $TASKS $TOGETHER"
+           dense "$task" "$TOGETHER_EPOCHS" $TOGETHER_RATES ;;
+    esac
 done
-if [ -n "$TOGETHER" ]; then
-    dense "$TOGETHER" "$TOGETHER_EPOCHS" $TOGETHER_RATES
-fi
 "$PYTHON" -m experiments.phase_transition.grid "$RUNS/grid"

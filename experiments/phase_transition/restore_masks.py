@@ -1,6 +1,7 @@
 """Write the importance scores of a sweep again, from its records, and masks by these scores.
 
-With them, sharing.sh and questions.sh run on a machine that has not run the sweep. Scores that are there stay.
+With them, sharing.sh and questions.sh run on a machine that has not run the sweep. Other scores that are there stay,
+and so do their masks.
 """
 
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 from data_utils.check import TEXT, check, fields, integer, number
 from data_utils.door import open_door
 from data_utils.errors import UserError
-from data_utils.json_file import write_json
+from data_utils.json_file import read_json, write_json
 from data_utils.run_folder import RunFolder
 from mt_dnn.flags.commands import MaskOptions
 from mt_dnn.flags.parser import Parser
@@ -36,11 +37,12 @@ def main() -> None:
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise UserError(f"{place}: file: {name!r}, expected a path below the folder of the runs")
         files = RunFolder(Path(output, name).parent)
-        if not files.importance(content["criterion"]).exists():
-            write_json(files.importance(content["criterion"]), {**content, "checkpoint": str(files.model)})
+        path, importance = files.importance(content["criterion"]), {**content, "checkpoint": str(files.model)}
+        if not path.exists() or read_json(path, "importance scores") == importance:  # equal: masks may be missing
+            write_json(path, importance)
             write_masks(files, MaskOptions(criterion=content["criterion"]), content)
             written += 1
-    print(f"{output}: masks by {written} of {len(scores)} files of importance scores; the others are there")
+    print(f"{output}: masks by {written} of {len(scores)} files of importance scores; other scores were there")
 
 
 if __name__ == "__main__":

@@ -9,19 +9,25 @@
 train in one encoder"
 CHOSEN=experiments/phase_transition/$NAME/report/super_tickets_held_out.yml
 [ -f "$CHOSEN" ] || fail "$CHOSEN: no such file, expected the super tickets that collect.sh's report chose"
+n_seeds=$(echo "$ALL_SEEDS" | wc -w)
+unfinished=$(grep "^[^#]" "$CHOSEN" | grep -v " $((n_seeds)) seeds$" | cut -d: -f1 | tr "\n" " ")
+[ -z "$unfinished" ] || fail "$CHOSEN: not all $((n_seeds)) seeds chose for ${unfinished% }, expected the whole sweep; \
+run collect.sh $NAME after it"
 SUPER_TICKETS=$RUNS/sharing/super_tickets.yml
 mkdir -p "$RUNS/sharing"
 sed "s/{heads: 0, ffns: 0}.*/$INSTEAD_OF_DENSE   # the dense model is chosen/" "$CHOSEN" > "$SUPER_TICKETS.$$"
 mv "$SUPER_TICKETS.$$" "$SUPER_TICKETS"
 of_task "$TOGETHER"
-for seed in $ALL_SEEDS; do
-    (PROCESSES=1; with_options train.py --do_train --seed "$seed" --output_dir "$RUNS/sharing/dense/seed_$seed")
+restore_masks
+for seed in ${*:-$ALL_SEEDS}; do
     for kind in winning random; do
         "$PYTHON" construct_mtl_mask.py --super_tickets "$SUPER_TICKETS" \
             --checkpoints "$RUNS/single/seed_$seed" --kind $kind \
             --output "$RUNS/sharing/masks/seed_$seed/$kind/super_tickets.json"
     done
+    (PROCESSES=1; with_options train.py --do_train --seed "$seed" --output_dir "$RUNS/sharing/dense/seed_$seed") ||
+        go_on_after_failure
     with_options rewind.py --parallel runs --masks "$RUNS/sharing/masks/seed_$seed" --seeds "$seed" \
-        --output_dir "$RUNS/sharing"
+        --output_dir "$RUNS/sharing" || go_on_after_failure
     "$PYTHON" -m mt_dnn.reports.multi_task "$RUNS/sharing"
 done

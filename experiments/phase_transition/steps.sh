@@ -1,10 +1,9 @@
 # Sourced by the commands of an experiment: NAME is a folder here that has settings.sh (encoder, tasks, rows, seeds,
 # tickets) and hyper_parameters.sh (what grid.sh chose). Its runs lie in checkpoints/NAME: grid/, single/seed_*/TASK/,
 # sharing/, criteria/seed_*/TASK/, and the reports. The steps of a seed are those of scripts/steps.sh.
-# With SEED... only these seeds are run, so that several machines can share an experiment.
 . "$(dirname "$0")/../../scripts/common.sh"
 if [ $# -lt 2 ] || [ ! -f "experiments/phase_transition/$1/settings.sh" ]; then
-    echo "usage: $0 NAME GPUID [SEED...]    (NAME: a folder of experiments/phase_transition that has settings.sh)" >&2
+    echo "usage: $0 NAME GPUID [...]    (NAME: a folder of experiments/phase_transition that has settings.sh)" >&2
     exit 2
 fi
 NAME=$1
@@ -15,8 +14,12 @@ TOKENIZED=data/tokenized/$NAME
 . scripts/steps.sh
 use_gpu "$2"
 shift 2
-if [ $# -gt 0 ]; then ALL_SEEDS=$*; fi
 prepare
+
+# restore_masks: write the masks of the collected sweep, for a machine that has not run it.
+restore_masks() {
+    "$PYTHON" -m experiments.phase_transition.restore_masks "experiments/phase_transition/$NAME/runs" "$RUNS"
+}
 
 # of_seed SEED PART: what follows is run with this seed, in its folder of this part of the experiment.
 of_seed() {

@@ -48,24 +48,24 @@ def _matrices(transitions: Sequence[Transition], kind: KindAndSize) -> Iterator[
     by = f" by {criterion}" if criterion else ""
     yield Heading(f"{name} tickets{by} of {heads} heads and {ffns} FFNs closed", 3)
 
-    def score(transition: Transition, owner: str) -> str:
-        return mean_std(points[transition, owner].scores) if (transition, owner) in points else ""
-
-    def controls(transition: Transition) -> list[str]:
-        control = by_size(transition.of_kind("random")).get((heads, ffns))
-        return [mean_std(point.scores) if point else "" for point in (control, transition.dense)]
+    def score(transition: Transition, point: Point | None) -> str:
+        others = [other for (row, owner), other in points.items() if row is transition and owner != row.task]
+        seeds = {seed for other in others for seed in other.scores}
+        scores = {seed: value for seed, value in point.scores.items() if seed in seeds} if point else {}
+        return mean_std(scores) if scores else ""
 
     yield Table(
         ["task", *(f"ticket of {owner}" for owner in owners), "random ticket", "dense model"],
         [
             [
                 transition.title,
-                *(score(transition, owner) for owner in owners),
-                *controls(transition),
+                *(score(transition, points.get((transition, owner))) for owner in owners),
+                score(transition, by_size(transition.of_kind("random")).get((heads, ffns))),
+                score(transition, transition.dense),
             ]
             for transition in rows
         ],
-        "Scores on dev, means over seeds ± standard deviation.",
+        "Scores on dev, means over the seeds with tickets of other tasks ± standard deviation.",
     )
     compared = corrected(
         {

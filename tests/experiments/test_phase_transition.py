@@ -19,20 +19,26 @@ def call(tmp_path):
     """call("sweep") -> the command lines of that script on two CPU cores; call("collect", []): without a GPU id."""
     copy_of_scripts(tmp_path, PYTHON)
 
-    def of(name, arguments=("cpu,cpu",)):
+    def of(name, arguments=("cpu,cpu",), expected=(0, "")):
         command = ["sh", f"{FOLDER}/{name}.sh", "five_tasks", *arguments]
         ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-        assert (ended.returncode, ended.stderr) == (0, "")
+        assert (ended.returncode, ended.stderr) == expected, ended.stderr
         return (tmp_path / "calls.txt").read_text().splitlines()
 
     return of
 
 
 @pytest.fixture
-def with_joint_rate(tmp_path, call):
-    """The copy of the experiment says the learning rate of all tasks in one encoder."""
+def before_sharing(tmp_path, call):
+    """The copy of the experiment has a learning rate of all tasks in one encoder, and super tickets by five seeds."""
     with open(tmp_path / FOLDER / "five_tasks/hyper_parameters.sh", "a") as file:
         file.write("rate_of() { echo 2e-4; }\n")
+    report = tmp_path / FOLDER / "five_tasks/report/super_tickets_held_out.yml"
+    report.write_text(
+        "# best mean score\nmrpc: {heads: 14, ffns: 0}   # 83.1, 5 seeds\n"
+        "cola: {heads: 0, ffns: 0}   # 21.5 with 100.0 %, 5 seeds\n"
+    )
+    return report
 
 
 def flag(line, name):
@@ -56,7 +62,7 @@ def test_a_seed_of_the_sweep_trains_each_task_and_rewinds_its_own_masks_with_the
 
 
 @pytest.mark.parametrize("name", ["sweep", "sharing", "questions"])
-def test_seeds_on_the_command_line_are_run_alone(with_joint_rate, call, name):
+def test_seeds_on_the_command_line_are_run_alone(before_sharing, call, name):
     seeds = {
         flag(line, "seed" if "train.py" in line else "seeds")
         for line in call(name, ["cpu", "2020", "2022"])
@@ -82,16 +88,46 @@ def test_the_grid_takes_every_task_at_every_rate_and_number_of_epochs(call):
     assert [level[1:] for level in levels if "," in level[0]] == [["6", "1e-4"], ["6", "2e-4"], ["6", "5e-4"]]
 
 
-def test_tickets_are_shared_by_masks_of_the_seed_and_its_random_control(with_joint_rate, call, tmp_path):
+@pytest.mark.parametrize("tasks", [("cola",), ("movie", "mrpc,cola,stsb,sst,movie")])
+def test_the_grid_takes_the_tasks_on_its_command_line_alone(call, tasks):
+    trained = {flag(line, "train_datasets") for line in call("grid", ("cpu", *tasks)) if "train.py" in line}
+    assert trained == set(tasks)
+    call(
+        "grid",
+        ("cpu", "rte"),
+        (
+            2,
+            f"{FOLDER}/grid.sh: error: rte: no such task, expected some of: mrpc cola stsb "
+            "sst movie mrpc,cola,stsb,sst,movie\n",
+        ),
+    )
+
+
+def test_tickets_are_shared_by_masks_of_the_seed_and_its_random_control(before_sharing, call, tmp_path):
     """A task whose super ticket is the dense model shares its ticket at sparsity 0.1."""
-    report = tmp_path / FOLDER / "five_tasks/report/super_tickets_held_out.yml"
-    report.write_text("mrpc: {heads: 14, ffns: 0}   # 83.1\ncola: {heads: 0, ffns: 0}   # 21.5 with 100.0 %\n")
     lines = [line for line in call("sharing") if "seed_2019" in line]
-    assert ["train.py" in lines[0], "--kind winning" in lines[1], "--kind random" in lines[2]] == [True] * 3
-    shared = read_super_tickets([tmp_path / flag(lines[1], "super_tickets")])
+    assert ["--kind winning" in lines[0], "--kind random" in lines[1], "train.py" in lines[2]] == [True] * 3
+    shared = read_super_tickets([tmp_path / flag(lines[0], "super_tickets")])
     assert shared == {"mrpc": SuperTicket(14, 0), "cola": SuperTicket(7, 0)}
-    assert flag(lines[1], "checkpoints") == "checkpoints/five_tasks/single/seed_2019"
-    assert {flag(line, "output").rsplit("/", 2)[0] for line in lines[1:3]} == {flag(lines[3], "masks")}
+    assert flag(lines[0], "checkpoints") == "checkpoints/five_tasks/single/seed_2019"
+    assert {flag(line, "output").rsplit("/", 2)[0] for line in lines[:2]} == {flag(lines[3], "masks")}
+
+
+def test_super_tickets_that_not_all_seeds_chose_are_not_shared(before_sharing, call):
+    before_sharing.write_text(before_sharing.read_text().replace("100.0 %, 5 seeds", "100.0 %, 3 seeds"))
+    error = (
+        f"{FOLDER}/sharing.sh: error: {before_sharing.relative_to(before_sharing.parents[4])}: not all 5 seeds chose "
+        "for cola, expected the whole sweep; run collect.sh five_tasks after it\n"
+    )
+    assert not any("rewind.py" in line for line in call("sharing", expected=(2, error)))
+
+
+def test_a_failed_run_does_not_stop_those_after_it(call, tmp_path):
+    python = tmp_path / ".venv/bin/python"
+    python.write_text(PYTHON + 'case "$*" in *rewind.py*masks/winning*|*train.py*seed_2019/cola*) exit 1 ;; esac\n')
+    calls = [line for line in call("sweep", ("cpu", "2018", "2019"), (1, "")) if "train.py" in line or "rewind" in line]
+    assert sum("train.py" in line for line in calls) == 10
+    assert sum("masks/random" in line for line in calls) == sum("masks/winning" in line for line in calls) == 9
 
 
 def test_every_task_is_trained_under_the_tickets_of_every_other_one_with_three_seeds(call):
@@ -141,9 +177,12 @@ def test_masks_restored_from_records_are_those_that_train_wrote(fine_tuned, tmp_
         for mask in masks:
             del mask["provenance"]["checkpoint"]  # a path
         assert masks[0] == masks[1], name
-    (restored / "importance.json").write_text("another sweep's")
+    shutil.rmtree(restored / "masks/winning")  # as if it had been killed
+    assert "masks by 1 of 1 files" in door(restore, tmp_path / "records", tmp_path).out
+    assert all((restored / name).exists() for name in alike)
+    (restored / "importance.json").write_text('{"task": "of another sweep"}')
     assert "masks by 0 of 1 files" in door(restore, tmp_path / "records", tmp_path).out
-    assert (restored / "importance.json").read_text() == "another sweep's"
+    assert (restored / "importance.json").read_text() == '{"task": "of another sweep"}'
     scores = tmp_path / "records/importance.jsonl"
     good = scores.read_text()
     for edit, complaint in (

@@ -6,6 +6,7 @@ TOGETHER=
 ALL_SEEDS="2018 2019 2020"
 HOLDOUT=0.1
 BATCH_SIZE=32
+FLAGS="--evaluate_every 3"                       # only the last epoch is evaluated, as it alone counts
 WINNING="0.1 0.2 0.3 0.5"                        # sparsities
 CONTROLS="0.2 0.5"
 CONTROL_KINDS="random"
