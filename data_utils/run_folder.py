@@ -1,4 +1,4 @@
-"""The files of a run, by name. Only this file knows where each of them lies."""
+"""The files of a run, by name, and where they lie."""
 
 import contextlib
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Kinds of tasks: how their labels are read and stored, and their outputs decided, shown and measured.
 
-A new kind is one object in TASK_KINDS, and its loss in `mt_dnn/loss.py`. Nothing else in the code knows a kind by name.
+A new kind is one object in TASK_KINDS, and its loss in `mt_dnn/loss.py`. No other code names a kind.
 """
 
 import re
@@ -61,9 +61,9 @@ class TaskKind(ABC, Generic[Label, AnswerType]):
     def constant(self, gold: np.ndarray) -> Label:
         """Return the one answer to all rows that needs no model, from their stored labels `gold`, (rows,)."""
 
-    def measure(self, metrics: Iterable[str], gold: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
-        """Return {metric: value} of outputs (rows, outputs) against the stored labels `gold`, (rows,)."""
-        return compute({name: self.metrics[name] for name in metrics}, gold, self.decide(outputs))
+    def measure(self, metrics: Iterable[str], gold: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+        """Return {metric: value} of the predictions of decide(), (rows,), against the stored labels `gold`, (rows,)."""
+        return compute({name: self.metrics[name] for name in metrics}, gold, predicted)
 
     @abstractmethod
     def show(self, label: Label, labels: tuple[str, ...]) -> str:

@@ -1,6 +1,5 @@
 """A run's config.json: its options, read back and compared with those asked for now."""
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +24,6 @@ RUN_CONFIG = fields(  # what is compared has no expectation: it must be what is 
     },
     others=True,
 )
-
-
-def to_dict(*options: Any) -> dict[str, Any]:
-    """Return all options as one flat dictionary, for a run's config.json."""
-    return {key: value for group in options for key, value in dataclasses.asdict(group).items()}
 
 
 def read_run_config(path: str | Path) -> dict[str, Any]:

@@ -23,6 +23,10 @@ def ticket_of(n_heads, n_ffns, shift=0):
     return Ticket(frozenset(heads), frozenset(range(n_ffns)))
 
 
+def remaining(ticket):
+    return round(remaining_weights(ticket.counts, SHAPE), 6)
+
+
 def write_run(
     folder,
     kind,
@@ -78,7 +82,10 @@ def write_run(
                     "dev_sets": {name: 200 for name in dev},
                     "held_out_rows": 10,
                     **more,
-                    "remaining_weights": {"by_formula": round(remaining_weights(ticket, SHAPE), 6), "counted": 1},
+                    "remaining_weights": {
+                        "by_formula": remaining(ticket),
+                        "counted": 1,
+                    },
                 }
             },
         },
@@ -146,7 +153,10 @@ def write_shared_run(folder, kind, seed, dev, level=(2, 1), mask="super_tickets"
                     "training_rows": 90,
                     "dev_sets": {task: 200},
                     "held_out_rows": 0,
-                    "remaining_weights": {"by_formula": round(remaining_weights(ticket, SHAPE), 6), "counted": 1},
+                    "remaining_weights": {
+                        "by_formula": remaining(ticket),
+                        "counted": 1,
+                    },
                 }
                 for task, ticket in tickets.items()
             },

@@ -113,7 +113,7 @@ class Classifier:
     def outputs(self, rows: Iterable[Row]) -> np.ndarray:
         """Return the outputs, (rows, outputs) float32, for any number of rows.
 
-        Tokens lie on the disk meanwhile, so that memory does not grow with the texts.
+        Tokens lie on the disk meanwhile, so that memory grows with the outputs alone.
 
         Raises UserError where an output is NaN or infinite.
         """

@@ -24,7 +24,6 @@ from data_utils.check import ANYTHING, TEXT, check, either, fields, mapping_of, 
 from data_utils.errors import NoSuchFile, UserError
 from data_utils.files import write_whole
 from data_utils.json_file import parse_json_lines, read_json, read_json_lines, write_json
-from data_utils.task_kinds import TaskKind
 from data_utils.tokenized import fingerprint_of
 from mt_dnn.reports.predictions import Predictions
 
@@ -53,10 +52,6 @@ class DevSet:
     labels: tuple[str, ...]
     gold: list[str]
     predicted: dict[str, list[str]]
-
-    def predictions(self, name: str, kind: TaskKind) -> Predictions:
-        """Those of one run; `kind`: of its task."""
-        return Predictions(kind, self.labels, self.gold, self.predicted[name])
 
 
 @dataclass

@@ -1,12 +1,12 @@
 """Which criterion? The section of the page that compares criteria of importance, if the runs have several."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from data_utils.run_folder import DEFAULT_CRITERION
 from mt_dnn.reports.comparison import Comparison, compare, corrected
 from mt_dnn.reports.decisions import decisions
 from mt_dnn.reports.findings import difference, p_or_why
-from mt_dnn.reports.hypotheses import Claim, Finding, Pair, by_size, decide, in_sizes, over_items
+from mt_dnn.reports.hypotheses import Claim, Finding, at_same_sizes, decide, over_sizes
 from mt_dnn.reports.importances import Importance, agreements
 from mt_dnn.reports.page import Block, Columns, Heading, table_of
 from mt_dnn.reports.points import Point, Transition, mean_std
@@ -53,29 +53,20 @@ def _others(transitions: Sequence[Transition]) -> list[str]:
 
 def _claim(criterion: str) -> Claim:
     words = f"its winning tickets are above those by `{DEFAULT_CRITERION}`"
-    return Claim(f"criterion {criterion}", words, _against_default(criterion))
+    nothing = f"no tickets by {criterion} and {DEFAULT_CRITERION} that share size and seed"
+    return Claim(
+        f"criterion {criterion}", words, lambda transition: over_sizes(*_and_default(transition, criterion), nothing)
+    )
 
 
-def _against_default(criterion: str) -> Callable[[Transition], tuple[Pair, str]]:
-    def pair(transition: Transition) -> tuple[Pair, str]:
-        nothing = f"no tickets by {criterion} and {DEFAULT_CRITERION} that share size and seed"
-        found, sizes = over_items(_shared(transition, criterion), nothing)
-        return found, in_sizes(sizes)
-
-    return pair
-
-
-def _shared(transition: Transition, criterion: str) -> dict[tuple[int, int], tuple[Point, Point]]:
-    """{size: (winning ticket by `criterion`, by the default one)}, where the task has both."""
-    if DEFAULT_CRITERION not in transition.criteria:
-        return {}
-    one, other = (by_size(transition.of_kind("winning", name)) for name in (criterion, DEFAULT_CRITERION))
-    return {size: (one[size], other[size]) for size in one if size in other}
+def _and_default(transition: Transition, criterion: str) -> tuple[list[Point], list[Point]]:
+    """The winning tickets by `criterion`, and those by the default one."""
+    return transition.of_kind("winning", criterion), transition.of_kind("winning", DEFAULT_CRITERION)
 
 
 def _rows(transition: Transition, criteria: Sequence[str]) -> list[tuple[Transition, Point, Comparison]]:
     """The winning tickets of a task by each of `criteria`, compared with those by the default."""
-    pairs = [pair for name in criteria for pair in _shared(transition, name).values()]
+    pairs = [pair for name in criteria for pair in at_same_sizes(*_and_default(transition, name)).values()]
     compared = corrected({one: compare(one.scores, other.scores) for one, other in pairs})
     return [(transition, point, comparison) for point, comparison in compared.items()]
 

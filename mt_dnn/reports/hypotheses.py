@@ -113,6 +113,18 @@ def over_items(points: Mapping[Item, tuple[Point, Point]], nothing: str) -> tupl
     return (means[0], means[1]), items
 
 
+def over_sizes(ones: Iterable[Point], others: Iterable[Point], nothing: str) -> tuple[Pair, str]:
+    """Return over_items() of the points of equal size, and the sizes in words."""
+    found, sizes = over_items(at_same_sizes(ones, others), nothing)
+    return found, in_sizes(sizes)
+
+
+def at_same_sizes(ones: Iterable[Point], others: Iterable[Point]) -> dict[Size, tuple[Point, Point]]:
+    """{(heads, FFNs closed): (one, other)}."""
+    one, other = by_size(ones), by_size(others)
+    return {size: (one[size], other[size]) for size in one if size in other}
+
+
 def by_size(points: Iterable[Point]) -> dict[Size, Point]:
     """{(heads, FFNs closed): Point}."""
     return {point.size: point for point in points}
@@ -151,14 +163,8 @@ def chosen_and_dense(transition: Transition) -> tuple[Pair, str]:
 
 def kind_and_kind(above: str, below: str) -> Callable[[Transition], tuple[Pair, str]]:
     """H2, H3: for each seed the mean score of two kinds of tickets over the sizes at which it has both."""
-
-    def pair(transition: Transition) -> tuple[Pair, str]:
-        one, other = (by_size(transition.of_kind(kind)) for kind in (above, below))
-        both = {size: (one[size], other[size]) for size in one if size in other}
-        found, sizes = over_items(both, f"no {above} and {below} tickets that share size and seed")
-        return found, in_sizes(sizes)
-
-    return pair
+    nothing = f"no {above} and {below} tickets that share size and seed"
+    return lambda transition: over_sizes(transition.of_kind(above), transition.of_kind(below), nothing)
 
 
 CLAIMS = [

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from data_utils.errors import UserError
-from data_utils.metrics import compute
 from data_utils.task_kinds import TASK_KINDS, BadLabel, TaskKind
 
 
@@ -24,19 +23,10 @@ class Predictions:
     gold: list[str]
     predicted: list[str]
 
-    def metrics(self, names: Iterable[str]) -> dict[str, float]:
-        """Return {metric: value} of the predictions against the labels."""
-        return self._compute(names, [self.kind.parse(field, self.labels) for field in self.predicted])
-
     def baseline(self, names: Iterable[str]) -> dict[str, float]:
         """Return {metric: value} of giving every row the same answer, without a model; see TaskKind.constant."""
-        return self._compute(names, [self.kind.constant(self._gold())] * len(self.gold))
-
-    def _gold(self) -> np.ndarray:
-        return np.array([self.kind.parse(field, self.labels) for field in self.gold])
-
-    def _compute(self, names: Iterable[str], predicted: list[int | float]) -> dict[str, float]:
-        return compute({name: self.kind.metrics[name] for name in names}, self._gold(), np.array(predicted))
+        gold = np.array([self.kind.parse(field, self.labels) for field in self.gold])
+        return self.kind.measure(names, gold, np.full(len(gold), self.kind.constant(gold)))
 
 
 def kind_with(metrics: Iterable[str]) -> TaskKind:

@@ -5,7 +5,7 @@ nothing.
 """
 
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from data_utils.advice import advice
@@ -15,7 +15,7 @@ from data_utils.run_folder import RunFolder
 from data_utils.tasks import Task, read_tasks, select_tasks, split_name
 from data_utils.tokenized import data_fingerprints
 from mt_dnn.flags.training import DataOptions, ModelOptions, OptimizationOptions
-from mt_dnn.run_config import read_run_config, refuse_other_config, to_dict
+from mt_dnn.run_config import read_run_config, refuse_other_config
 from mt_dnn.tickets.masks import describe_tickets, encoder_name
 from mt_dnn.tickets.ticket import Ticket
 
@@ -79,7 +79,9 @@ def outcome_options(data: DataOptions, model: ModelOptions, optimization: Optimi
     for task, dev_sets in tasks:
         fingerprints |= data_fingerprints(data.data_dir, task, ["train", *dev_sets.values()])
     return {
-        **to_dict(data, model, optimization),
+        **asdict(data),
+        **asdict(model),
+        **asdict(optimization),
         "encoder": encoder_name(model.init_checkpoint),
         "encoder_weights": weights_fingerprint(model.init_checkpoint),
         "head_dropout": {task.name: task.head_dropout for task, _ in tasks},

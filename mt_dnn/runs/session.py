@@ -227,7 +227,7 @@ class Session:
                 f"{run.kind} ticket{f' by {criterion}' if by_criterion(criterion) else ''}: "
                 f"{len(ticket.heads)} of {shape.layers * shape.heads} heads and "
                 f"{len(ticket.ffns)} of {shape.layers} FFNs closed{' by gates' if run.keep_gates else ''}, "
-                f"{100 * remaining_weights(ticket, shape):.1f} % of the weights remain"
+                f"{100 * remaining_weights(ticket.counts, shape):.1f} % of the weights remain"
             )
 
     def _write(

@@ -19,7 +19,7 @@ from data_utils.tasks import NAME
 from data_utils.yaml_file import read_yaml
 from mt_dnn.tickets.fitting import unknown_holdout
 from mt_dnn.tickets.masks import Mask, read_mask
-from mt_dnn.tickets.ticket import TICKET_KINDS, average_counts, remaining_weights, remaining_weights_at
+from mt_dnn.tickets.ticket import TICKET_KINDS, average_counts, remaining_weights
 
 ENTRY = either(
     fields({"heads": integer(0), "ffns": integer(0)}, optional={"criterion": TEXT}),
@@ -108,12 +108,12 @@ def _refuse_differences(masks: dict[str, Mask], paths: dict[str, Path]) -> None:
 
 def weights_table(mask: Mask) -> str:
     """Return a table of the weights that every task of `mask` keeps, and of their average by two ways of counting."""
-    remaining = {task: remaining_weights(ticket, mask.shape) for task, ticket in mask.tickets.items()}
+    remaining = {task: remaining_weights(ticket.counts, mask.shape) for task, ticket in mask.tickets.items()}
     counts = average_counts(mask.tickets.values())
     rows = [(task, *ticket.counts, f"{100 * remaining[task]:.1f} %") for task, ticket in mask.tickets.items()]
     rows += [
         ("average", "", "", f"{100 * sum(remaining.values()) / len(remaining):.1f} %"),
-        ("paper's", *counts, f"{100 * remaining_weights_at(counts, mask.shape):.3f} %"),
+        ("paper's", *counts, f"{100 * remaining_weights(counts, mask.shape):.3f} %"),
     ]
     lines = [f"{name:10} {heads:>13} {ffns:>12} {weights:>18}" for name, heads, ffns, weights in rows]
     return "\n".join(

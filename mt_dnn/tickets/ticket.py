@@ -77,17 +77,12 @@ def parse_sparsity(sparsity: str | float) -> tuple[Fraction, Fraction]:
     return parts[0], parts[-1]
 
 
-def remaining_weights(ticket: Ticket, shape: Shape, biases: bool = False) -> float:
-    """Part of the encoder's parameters that remains, from 0 to 1.
+def remaining_weights(counts: tuple[int, int], shape: Shape, biases: bool = False) -> float:
+    """Return the part of the encoder's parameters that remains, from 0 to 1, if a ticket closes (heads, FFNs).
 
     Without biases it is the usual formula, 1 - (2 I H n_ffns + 4 (H / heads) H n_heads) / parameters;
     with them it is what a pruned encoder really has.
     """
-    return remaining_weights_at(ticket.counts, shape, biases)
-
-
-def remaining_weights_at(counts: tuple[int, int], shape: Shape, biases: bool = False) -> float:
-    """remaining_weights() of a ticket that closes (heads, FFNs)."""
     return 1 - removed_parameters(counts, shape, biases) / shape.parameters
 
 

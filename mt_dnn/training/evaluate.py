@@ -50,7 +50,7 @@ def predict(
 
 def measure(task: Task, split: TokenizedSplit, outputs: np.ndarray) -> dict[str, float]:
     """Return {metric: value} of `outputs`, (rows, outputs), against the split's labels."""
-    return task.kind.measure(task.metrics, np.asarray(split.labels), outputs)
+    return task.kind.measure(task.metrics, np.asarray(split.labels), task.kind.decide(outputs))
 
 
 def evaluate(

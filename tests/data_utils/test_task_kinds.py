@@ -68,8 +68,8 @@ def test_a_class_is_parsed_shown_and_decided_by_its_place_among_the_labels():
 
 
 def test_a_correlation_of_a_single_row_or_of_equal_predictions_counts_as_zero():
-    for gold, outputs in (([1.0], [[2.0]]), ([1.0, 2.0], [[3.0], [3.0]])):
-        assert NUMBERS.measure(["pearson", "spearman"], np.array(gold), np.array(outputs)) == {
+    for gold, predicted in (([1.0], [2.0]), ([1.0, 2.0], [3.0, 3.0])):
+        assert NUMBERS.measure(["pearson", "spearman"], np.array(gold), np.array(predicted)) == {
             "pearson": 0,
             "spearman": 0,
         }
