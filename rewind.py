@@ -89,6 +89,7 @@ def plan(
     """
     from mt_dnn.runs.run import Run
     from mt_dnn.tickets.masks import tickets_for
+    from mt_dnn.tickets.ticket import DENSE
 
     tasks = list(tickets_of)
     others = f"tickets_of_{options.tickets_of}" if options.tickets_of not in (None, *tasks) else ""
@@ -98,6 +99,8 @@ def plan(
         tickets = {task: found[other] for task, other in tickets_of.items()}
         name = ticket_name(*tickets[tasks[0]].counts) if len(tasks) == 1 else path.stem
         folder = Path(options.output_dir) / others / mask.folder(tickets_of.values()) / name
+        if folder in taken and all(ticket == DENSE for ticket in tickets.values()):
+            continue  # a ticket so small that it closes nothing: it is the same by every criterion
         if folder in taken:
             raise UserError(
                 f"{taken[folder]} and {path} would both go to {folder}, expected one mask per kind and "

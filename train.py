@@ -40,7 +40,11 @@ def main() -> None:
     made_from = score_options(data, outcome, masks.criterion, options.seed) if options.do_mask else {}
 
     def what_is_left() -> tuple[bool, bool]:
-        """Whether to fine-tune, and whether to score."""
+        """Whether to fine-tune, and whether to score.
+
+        Asked before the lock, so that all is read and checked while another process may still train, and again within
+        it, as that process may have done the work.
+        """
         train = options.do_train and not run.is_finished()
         if options.do_mask and files.result.exists():
             scored_with = {key: outcome[key] for key in ("encoder", "encoder_weights", "holdout", "train_fraction")}
@@ -48,8 +52,9 @@ def main() -> None:
             refuse_other_config(files.folder, read_run_config(files.config), scored_with)
         scores = files.importance(masks.criterion), files.heat_map(masks.criterion)
         score = options.do_mask and (train or not all(path.exists() for path in scores))
-        if score and not train and not files.model.is_dir():
-            raise UserError(f"{files.model}: no such folder, expected a fine-tuned model to score; add --do_train")
+        unfinished = files.config.exists() and not files.result.exists()
+        if score and not train and (unfinished or not files.model.is_dir()):
+            raise UserError(f"{files.folder}: no finished run, expected a fine-tuned model to score; add --do_train")
         return train, score
 
     with process_group(machine.device):

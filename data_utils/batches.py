@@ -7,7 +7,9 @@ import math
 
 import numpy as np
 
-POOL = 50  # batches sorted together: long enough to sort well, short enough to mix rows anew every epoch
+# Batches sorted together: long enough to sort well, short enough to mix rows anew every epoch. The rows of a task of
+# fewer batches are one pool: its batches differ between epochs only by rows of equal length, and in their order.
+POOL = 50
 
 Batch = np.ndarray  # (rows,) indices
 

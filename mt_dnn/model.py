@@ -169,7 +169,9 @@ def _rename(key: str, prefix: str, other: str) -> str:
     return other + key.removeprefix(prefix) if key.startswith(prefix) else key
 
 
-def load_model(folder: str | Path, tasks: Sequence[Task], device: str | torch.device = "cpu") -> Model:
+def load_model(
+    folder: str | Path, tasks: Sequence[Task], device: str | torch.device = "cpu", plain: bool = False
+) -> Model:
     """Load what save_model wrote, as a Model on `device` with the heads of `tasks` and each task's ticket in its place.
 
     Raises UserError unless the files are undamaged, the weights are numbers, and all of them fit together.
@@ -187,7 +189,7 @@ def load_model(folder: str | Path, tasks: Sequence[Task], device: str | torch.de
     encoder.config.name_or_path = mask.model["name"]
     refuse_other_model(mask, saved_mask(folder), describe(encoder))
     model = place_tickets(
-        Model(encoder, tasks).to(device), tickets_for(mask, saved_mask(folder), [task.name for task in tasks])
+        Model(encoder, tasks, plain).to(device), tickets_for(mask, saved_mask(folder), [task.name for task in tasks])
     )
     try:
         model.load_state_dict(

@@ -1,10 +1,14 @@
 # Sourced by the scripts. Afterwards the working folder is the repository's root.
 set -eu
-cd "$(dirname "$0")"
-while [ ! -f train.py ]; do cd ..; done
 
 # fail MESSAGE: end with one line.
 fail() { echo "$0: error: $1" >&2; exit 2; }
+
+cd "$(dirname "$0")"
+while [ ! -f train.py ]; do
+    [ "$PWD" != / ] || fail "no train.py in a folder above the script, expected the script inside the repository"
+    cd ..
+done
 
 if [ -f .venv/requirements.installed ]; then   # made by scripts/venv.sh
     PYTHON=.venv/bin/python

@@ -19,10 +19,11 @@ use_gpu "$@"
 if [ "$TICKETS_SHARING" = yes ]; then
     [ -f "$MASK" ] || fail "$MASK: no such mask, expected the merged super tickets; \
 make them with python construct_mtl_mask.py --model $MODEL (another encoder: docs/encoders.md)"
-    with_options rewind.py --masks "$MASK" --seeds $SEEDS --save_model --output_dir "$OUTPUT"
+    with_options rewind.py --masks "$MASK" --seeds $SEEDS --save_model --output_dir "$OUTPUT" || go_on_after_failure
 else
     for seed in $SEEDS; do
-        with_options train.py --do_train --seed "$seed" --output_dir "$OUTPUT/dense/seed_$seed"
+        with_options train.py --do_train --seed "$seed" --output_dir "$OUTPUT/dense/seed_$seed" ||
+            go_on_after_failure
     done
 fi
 "$PYTHON" -m mt_dnn.reports.multi_task "$OUTPUT"

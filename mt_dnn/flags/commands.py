@@ -43,7 +43,9 @@ class MaskOptions:
         nargs="+",
         type=str,
     )
-    min_heads_per_layer: int = flag(1, "keep at least this many heads open in every layer, the best ones", type=COUNT)
+    min_heads_per_layer: int = flag(
+        1, "keep at least this many heads open in every layer, those that would be closed last", type=COUNT
+    )
 
 
 @dataclass

@@ -145,7 +145,7 @@ class Session:
                 epochs, outputs = fine_tune(
                     model, data, self.optimization, self.machine, self.precision_name, run.seed, files
                 )
-            if run.keep_gates:
+            if run.keep_gates:  # what is saved has the ticket taken out
                 prune(model.encoder, *run.tickets.values())
             on_main_process(lambda: self._write(run, data, model, epochs, outputs))
         return model
@@ -162,9 +162,10 @@ class Session:
             if model is None:
                 log_command()
                 refuse_closed_units(files.model)
-                model = load_model(files.model, self.tasks, self.device)
+                model = load_model(files.model, self.tasks, self.device, self.machine.plain)
             started = time.perf_counter()
-            tokens = choose_tokens_at_once(self.machine.tokens_at_once, self.device)
+            tokens_at_once = choose_tokens_at_once(self.machine.tokens_at_once, self.device)
+            tokens = None if self.machine.plain else tokens_at_once
             rows = TaskRows(data.task, data.train, self.optimization.batch_size, tokens)
             heads, ffns = score(model, rows, criterion)
             n_rows = len(rows.sample(criterion_named(criterion).at_most).split)
@@ -196,6 +197,9 @@ class Session:
         write_json(files.config, {**run.config, "device": self.device.type, "precision": self.precision_name})
 
     def _new_model(self, run: Run) -> Model:
+        """Return the model with its tickets in their places: one task's is taken out of the weights, several tasks' are
+        run through by their batches. With keep_gates the model is whole; _gated() closes the ticket while it trains.
+        """
         model = Model(copy.deepcopy(self.pretrained), self.tasks, self.machine.plain)
         model.draw_heads(run.seed)
         model.to(self.device)

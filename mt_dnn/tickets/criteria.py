@@ -1,8 +1,9 @@
 """Importance criteria: a score for every head and FFN of a fine-tuned model; the lowest are closed first.
 
 A criterion is one function here and its name in CRITERIA. `train.py --criterion NAME` takes it. Its scores lie in
-importance_NAME.json, its masks in masks/NAME/. All else is the same for all criteria: head scores are divided by their
-L2 norm within each layer (scores.py), and units are ranked by their scores (ticket.py).
+importance_NAME.json, its masks in masks/NAME/ (of the default, `example`: importance.json and masks/). All else is the
+same for all criteria: head scores are divided by their L2 norm within each layer (scores.py), and units are ranked by
+their scores (ticket.py).
 """
 
 from collections.abc import Callable, Iterator

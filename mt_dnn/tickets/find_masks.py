@@ -35,7 +35,7 @@ def find_masks(patterns: Iterable[str | Path]) -> list[Path]:
 def at_sparsities(masks: dict[Path, Mask], sparsities: Iterable[str], task: str) -> dict[Path, Mask]:
     """Return those of `masks` whose ticket for `task` closes as much as one of `sparsities` does, and the dense ones.
 
-    `masks`: {path: Mask} to choose from. Raises UserError for a sparsity that no mask is at.
+    `masks`: {path: Mask} to choose from. Raises UserError for a sparsity that no mask of a folder is at.
     """
     chosen = {path: mask for path, mask in masks.items() if mask.kind == "dense"}
     others = {path: mask for path, mask in masks.items() if mask.kind != "dense"}
@@ -46,9 +46,10 @@ def at_sparsities(masks: dict[Path, Mask], sparsities: Iterable[str], task: str)
             counts = counts_at(sparsity, mask.shape.layers, mask.shape.heads, kept)
             if tickets_for(mask, path, [task])[task].counts == counts:
                 found[path] = mask
-        if not found:
+        lacking = sorted({str(path.parent) for path in others} - {str(path.parent) for path in found})
+        if lacking:
             raise UserError(
-                f"--sparsities {sparsity}: none of the {len(others)} masks is at this sparsity; "
+                f"--sparsities {sparsity}: no mask in {', '.join(lacking)} is at this sparsity; "
                 f"make it with train.py --do_mask {advice(f'--sparsities {sparsity}')}"
             )
         chosen |= found

@@ -65,7 +65,8 @@ def closed_heads_kept(
     for name, place in closed_slices(encoder, ticket).items():
         parameter = encoder.get_parameter(name)
         state = optimizer.state.get(parameter, {})
-        tensors = [parameter.data, *(value for value in state.values() if value.shape == parameter.shape)]
+        alike = [value for value in state.values() if getattr(value, "shape", None) == parameter.shape]
+        tensors = [parameter.data, *alike]
         entries += [(tensor, place, tensor.index_select(*place)) for tensor in tensors]
     yield
     for tensor, (dimension, units), before in entries:

@@ -163,7 +163,8 @@ def losing(scores: Scores, rng: np.random.Generator) -> Scores:
 class TicketKind:
     """`rank`: from the importance scores (or from random numbers) to the scores whose lowest units are closed.
 
-    `by_scores`: whether tickets of this kind depend on the importance scores, and so on the criterion.
+    It gets head scores divided by their L2 norm within each layer, and raw FFN scores. `by_scores`: whether tickets of
+    this kind depend on the importance scores, and so on the criterion.
     """
 
     rank: Callable[[Scores, np.random.Generator], Scores]
@@ -179,6 +180,8 @@ TICKET_KINDS = {
 
 def rankings(head_scores: np.ndarray, ffn_scores: np.ndarray, seed: int, task: str) -> dict[str, Scores]:
     """Return {kind: (head scores, FFN scores)}; a ticket of the kind closes the lowest units of these.
+
+    `head_scores`: (layers, heads), normalised within each layer; `ffn_scores`: (layers,).
 
     Random numbers come from the seed and the task's name, so every task gets random tickets of its own. All kinds get
     the same numbers.

@@ -77,7 +77,14 @@ class Checkpoints:
             f"optimizer.{number}.{name}": value
             for number, state in optimizer["state"].items()
             for name, value in state.items()
+            if isinstance(value, torch.Tensor)
         }
+        numbers = [
+            (number, name, value)  # such as a count of steps
+            for number, state in optimizer["state"].items()
+            for name, value in state.items()
+            if not isinstance(value, torch.Tensor)
+        ]
         randoms = all_gather(_random_states(self.model.device))
         tensors |= {
             f"random.{number}.{name}": value
@@ -87,6 +94,7 @@ class Checkpoints:
         rest = {
             "progress": dataclasses.asdict(progress),
             "optimizer": optimizer["param_groups"],
+            "optimizer_numbers": numbers,
             "schedule": self.scheduler.state_dict(),
             "random": [state for _, state in randoms],
         }
@@ -132,7 +140,7 @@ class Checkpoints:
                 raise
             raise UserError(
                 f"{folder}: weights or entries of other names or shapes, expected a checkpoint that this version "
-                f"wrote; remove {self.folder} to start anew"
+                f"wrote, with --plain or without as now; remove {self.folder} to start anew"
             ) from None
         log.info(f"resumes from {folder}: epoch {len(progress.epochs) + 1}, {progress.batches} batches done")
         return progress
@@ -144,11 +152,13 @@ class Checkpoints:
         self.model.load_state_dict(
             {name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")}
         )
-        states: dict[int, Tensors] = {}
+        states: dict[int, dict[str, Any]] = {}
         for name, value in tensors.items():
             if name.startswith("optimizer."):
                 _, number, key = name.split(".", 2)
                 states.setdefault(int(number), {})[key] = value
+        for number, key, value in rest.get("optimizer_numbers", ()):  # an earlier version had none
+            states.setdefault(number, {})[key] = value
         self.optimizer.load_state_dict({"state": states, "param_groups": rest["optimizer"]})
         self.scheduler.load_state_dict(rest["schedule"])
         if rank() < len(rest["random"]):

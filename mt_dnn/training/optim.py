@@ -79,7 +79,11 @@ def make_optimizer(model: nn.Module, options: OptimizationOptions, plain: bool =
 
 
 def make_scheduler(optimizer: torch.optim.Optimizer, updates: int, warmup: float) -> torch.optim.lr_scheduler.LambdaLR:
-    """Return a scheduler: linear growth over the part `warmup` (0 to 1) of `updates`, then linear decay to 0."""
+    """Return a scheduler: linear growth over the part `warmup` (0 to 1) of `updates`, then linear decay to 0.
+
+    It is stepped once per update, so its `last_epoch`, as torch calls it, is the number of updates done. Another
+    schedule must be a LambdaLR too, as those of transformers are: decay_of() reads its rates.
+    """
     return transformers.get_linear_schedule_with_warmup(optimizer, int(warmup * updates), updates)
 
 

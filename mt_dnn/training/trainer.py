@@ -109,7 +109,8 @@ def fine_tune(
         on_main_process(lambda: write_lines(files.metrics, progress.epochs))
         log_epoch(progress.epochs[-1], optimization.epochs, len(data))
 
-    put_unused_rows_back(model.encoder, decay_of(scheduler, optimization, n_updates))
+    if not machine.plain:
+        put_unused_rows_back(model.encoder, decay_of(scheduler, optimization, n_updates))
     return progress.epochs, outputs
 
 

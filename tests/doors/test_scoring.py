@@ -64,6 +64,17 @@ def test_masks_come_from_a_model_fine_tuned_before(workshop, fine_tuned, tmp_pat
     assert read_mask(tmp_path / name).tickets == read_mask(fine_tuned / name).tickets
 
 
+def test_a_model_of_an_unfinished_run_is_not_scored(workshop, fine_tuned, tmp_path, refused):
+    scoring = ("train.py", *options(workshop), "--do_mask", "--output_dir")
+    assert "none: no finished run, expected a fine-tuned model to score; add --do_train" in refused(
+        *scoring, tmp_path / "none"
+    )
+    for name in ("model", "config.json"):  # killed before its result was written
+        (tmp_path / name).symlink_to(fine_tuned / name)
+    assert f"{tmp_path}: no finished run" in refused(*scoring, tmp_path)
+    assert not (tmp_path / "none").exists()
+
+
 def test_a_model_is_scored_with_its_own_seed_and_rows(workshop, fine_tuned, tmp_path, refused):
     """Other rows would choose the tickets, and other random masks would take the place of those that are there."""
     for name in ("model", "config.json", "result.json"):

@@ -5,11 +5,16 @@ import os
 import shutil
 
 import pytest
+import torch
 from calls import QUICK, files_up_to, options
+from in_memory import Split, make_model, make_task
 from safetensors import safe_open
 from safetensors.torch import save_file
 
 from data_utils.files import sha256
+from mt_dnn.loss import loss_per_row
+from mt_dnn.training.checkpoint import Checkpoints, Progress
+from mt_dnn.training.optim import make_scheduler
 from mt_dnn.training.pace import Pace
 
 
@@ -112,6 +117,37 @@ def test_a_checkpoint_of_a_later_version_is_refused(stopped, refused, change):
     save_file(tensors, state, {"rest": json.dumps(change(json.loads(metadata["rest"])))})
     (state.parent / "sha256").write_text(sha256(state))
     assert "update_9: weights or entries of other names or shapes, expected a checkpoint that this" in refused(*again)
+
+
+class Counting(torch.optim.SGD):
+    """Its state has a plain number beside tensors, as that of many optimizers that are not torch's."""
+
+    def step(self, closure=None):
+        super().step(closure)
+        for state in self.state.values():
+            state["step"] = state.get("step", 0) + 1
+
+
+def test_a_checkpoint_keeps_all_of_an_optimizers_state(tmp_path):
+    task, split = make_task(), Split(4, seed=1)
+
+    def training():
+        model = make_model(task)
+        optimizer = Counting(model.parameters(), lr=0.1, momentum=0.9)
+        scheduler = make_scheduler(optimizer, 9, 0)
+        return model, optimizer, scheduler, Checkpoints(tmp_path, 0, model, optimizer, scheduler)
+
+    model, optimizer, scheduler, checkpoints = training()
+    for _ in range(3):
+        loss_per_row(model, task, split.batch([0, 1, 2, 3])).sum().backward()
+        optimizer.step()
+        scheduler.step()
+    checkpoints.save(3, Progress(batches=3))
+    _, restored, _, checkpoints = training()
+    assert checkpoints.restore().batches == 3
+    states = optimizer.state_dict()["state"]
+    assert len(states) > 10 and all(state["step"] == 3 for state in states.values())
+    torch.testing.assert_close(restored.state_dict()["state"], states, rtol=0, atol=0)
 
 
 def test_a_stray_folder_among_the_checkpoints_does_no_harm(stopped, door):
