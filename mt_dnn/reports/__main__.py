@@ -17,11 +17,11 @@ def main() -> None:
     from mt_dnn.reports.compare_criteria import criteria_findings
     from mt_dnn.reports.contents import FIGURE, blocks
     from mt_dnn.reports.figures import as_png, phase_transitions
-    from mt_dnn.reports.findings import about, findings, hypothesis_line, size_lines
     from mt_dnn.reports.gather import gather
     from mt_dnn.reports.hypotheses import CLAIMS, decide
     from mt_dnn.reports.page import to_html, to_markdown, write_files
     from mt_dnn.reports.records import read_failures, read_records, read_scores
+    from mt_dnn.reports.sentences import about, hypothesis_line, sentences, size_lines
     from mt_dnn.reports.table_csv import to_csv
     from mt_dnn.reports.transfer import transfer_findings
 
@@ -49,7 +49,7 @@ def main() -> None:
 
     for transition in transitions:
         print(
-            "\n  ".join([f"{transition.title} ({about(transition)})", *findings(transition), *size_lines(transition)])
+            "\n  ".join([f"{transition.title} ({about(transition)})", *sentences(transition), *size_lines(transition)])
         )
     for found in [*tested, *criteria_findings(transitions), *transfer_findings(transitions)]:
         print(hypothesis_line(found))

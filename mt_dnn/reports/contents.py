@@ -9,12 +9,12 @@ from mt_dnn.reports import figures
 from mt_dnn.reports.choice import DEV, HELD_OUT, Protocol, best, boundary, super_ticket
 from mt_dnn.reports.compare_criteria import criteria_findings, criteria_section
 from mt_dnn.reports.decisions import decisions, left_out
-from mt_dnn.reports.findings import about, difference, findings, p_or_why
 from mt_dnn.reports.hypotheses import HOW_TESTED, Finding
 from mt_dnn.reports.importances import Importance, by_criterion
 from mt_dnn.reports.overlap import Tickets, overlaps, winning_tickets
 from mt_dnn.reports.page import Block, Bullets, Columns, Heading, Paragraph, Picture, Table, paragraphs, table_of
 from mt_dnn.reports.points import Point, Transition, in_words, mean_std
+from mt_dnn.reports.sentences import about, difference, p_or_why, sentences
 from mt_dnn.reports.transfer import transfer_section
 from mt_dnn.tickets.ticket import TICKET_KINDS
 
@@ -125,10 +125,10 @@ def _hypotheses(tested: Sequence[Finding]) -> Iterator[Block]:
 def _task(transition: Transition, file: str) -> Iterator[Block]:
     yield Heading(transition.title)
     yield Paragraph(f"Measured: {about(transition)}.")
-    yield Bullets(list(findings(transition)))
+    yield Bullets(list(sentences(transition)))
     yield Picture(
         figures.as_svg(figures.phase_transition(transition)),
-        f"{transition.title}: {transition.score} on dev against remaining weights. {BARS}",
+        f"{transition.title}: {transition.score_in_words} on dev against remaining weights. {BARS}",
         file,
     )
     yield table_of(_point_columns(transition), transition.points, SECONDS_NOTE)

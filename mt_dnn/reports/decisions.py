@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from mt_dnn.reports.findings import difference, hypothesis_line, p_or_why
 from mt_dnn.reports.hypotheses import Finding
 from mt_dnn.reports.page import Block, Bullets, Columns, Paragraph, table_of
+from mt_dnn.reports.sentences import difference, hypothesis_line, p_or_why
 
 
 def decisions(tested: Sequence[Finding]) -> Iterator[Block]:

@@ -12,7 +12,7 @@ from mt_dnn.flags.parser import parse_options
 def main() -> None:
     (options,) = parse_options(__doc__, ReportOptions)
 
-    from mt_dnn.reports.multi_task_contents import benchmark_table, blocks, decide, sentences
+    from mt_dnn.reports.multi_task_contents import benchmark_table, blocks, compare_rows, sentences
     from mt_dnn.reports.page import to_html, to_markdown, write_files
     from mt_dnn.reports.records import read_failures, read_records
     from mt_dnn.reports.rows import gather_rows
@@ -24,12 +24,12 @@ def main() -> None:
             f"{records[0].place}: a run of one task, expected runs of several; python -m mt_dnn.reports shows this one"
         )
     rows = gather_rows(several)
-    decided = decide(rows)
-    page = blocks(rows, decided, read_failures(options.folders))
+    compared = compare_rows(rows)
+    page = blocks(rows, compared, read_failures(options.folders))
     write_files(
         options.output, {"multi_task.md": to_markdown(page), "multi_task.html": to_html("Multi-task benchmark", page)}
     )
-    print("\n".join([benchmark_table(rows).markdown(), "", *sentences(decided)]))
+    print("\n".join([benchmark_table(rows).markdown(), "", *sentences(compared)]))
     if more := len(records) - len(several):
         print(f"{more} runs of one task are left out; python -m mt_dnn.reports shows them")
     print(f"report: {options.output / 'multi_task.html'}, multi_task.md")

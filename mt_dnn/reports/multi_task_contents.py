@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from mt_dnn.reports.baseline import baseline_of
 from mt_dnn.reports.comparison import Comparison, compare, corrected
 from mt_dnn.reports.contents import Failure, failure_blocks
-from mt_dnn.reports.findings import comparison_in_words, difference, p_or_why
 from mt_dnn.reports.page import Block, Bullets, Columns, Heading, Table, paragraphs, table_of
 from mt_dnn.reports.points import mean_std
 from mt_dnn.reports.rows import ModelRow
 from mt_dnn.reports.score_table import score_cells, show_cell
+from mt_dnn.reports.sentences import comparison_in_words, difference, p_or_why
 
 HOW_TESTED = """
 Every test is a paired t-test over seeds, two-sided: is the mean of the differences zero? With fewer than two shared
@@ -27,7 +27,7 @@ compares winning tickets with the others of the same mask in the same way.
 
 
 @dataclass(frozen=True)
-class Decision:
+class RowComparison:
     """One row against another: `average` compares their Avg Score, `by_task` their score on each task."""
 
     row: ModelRow
@@ -45,7 +45,7 @@ class Decision:
         return f"control: {outcome}"
 
 
-def decide(rows: Sequence[ModelRow]) -> list[Decision]:
+def compare_rows(rows: Sequence[ModelRow]) -> list[RowComparison]:
     """Compare every row with MT-DNN of its encoder, then winning tickets with the other ones of the same mask."""
     found = []
     for encoder in dict.fromkeys(row.encoder for row in rows):
@@ -58,8 +58,8 @@ def decide(rows: Sequence[ModelRow]) -> list[Decision]:
     return found
 
 
-def _family(pairs: Sequence[tuple[ModelRow, ModelRow]]) -> list[Decision]:
-    """Decide on each (row, reference), corrected for all of them together."""
+def _family(pairs: Sequence[tuple[ModelRow, ModelRow]]) -> list[RowComparison]:
+    """Compare each (row, reference), corrected for all of them together."""
     averages = corrected({pair: compare(pair[0].scores, pair[1].scores) for pair in pairs})
     by_task = {
         (row, reference): corrected(
@@ -67,7 +67,7 @@ def _family(pairs: Sequence[tuple[ModelRow, ModelRow]]) -> list[Decision]:
         )
         for row, reference in pairs
     }
-    return [Decision(*pair, averages[pair], by_task[pair]) for pair in pairs]
+    return [RowComparison(*pair, averages[pair], by_task[pair]) for pair in pairs]
 
 
 def benchmark_table(rows: Sequence[ModelRow]) -> Table:
@@ -91,23 +91,23 @@ def _baseline(rows: Sequence[ModelRow]) -> list[str]:
     return []
 
 
-def sentences(decided: Sequence[Decision]) -> Iterator[str]:
+def sentences(compared: Sequence[RowComparison]) -> Iterator[str]:
     """What came out, a line for each comparison."""
-    if not decided:
+    if not compared:
         yield "no MT-DNN, or nothing beside it: nothing to compare"
-    for decision in decided:
-        yield decision.sentence
+    for comparison in compared:
+        yield comparison.sentence
 
 
-def blocks(rows: Sequence[ModelRow], decided: Sequence[Decision], failed: Sequence[Failure]) -> list[Block]:
+def blocks(rows: Sequence[ModelRow], compared: Sequence[RowComparison], failed: Sequence[Failure]) -> list[Block]:
     """Return the blocks of the page; `failed`: see read_failures."""
     page: list[Block] = [
         Heading("Multi-task benchmark", 1),
         benchmark_table(rows),
-        Bullets(list(sentences(decided))),
+        Bullets(list(sentences(compared))),
         Heading("Differences"),
     ]
-    lines = [(decision, task) for decision in decided for task in (None, *decision.row.tasks)]
+    lines = [(comparison, task) for comparison in compared for task in (None, *comparison.row.tasks)]
     if lines:
         page.append(table_of(DIFFERENCES, lines))
     page += [Heading("Tests and their correction", 3), *paragraphs(HOW_TESTED), Heading("All runs")]
@@ -116,9 +116,9 @@ def blocks(rows: Sequence[ModelRow], decided: Sequence[Decision], failed: Sequen
     return page
 
 
-def _of(line: tuple[Decision, str | None]) -> Comparison:
-    decision, task = line
-    return decision.average if task is None else decision.by_task[task]
+def _of(line: tuple[RowComparison, str | None]) -> Comparison:
+    comparison, task = line
+    return comparison.average if task is None else comparison.by_task[task]
 
 
 DIFFERENCES: Columns = {

@@ -194,8 +194,8 @@ class Transition:
         return next(iter(self.metrics)) if len(self.metrics) == 1 else "score"
 
     @property
-    def score(self) -> str:
-        """The score in words."""
+    def score_in_words(self) -> str:
+        """What the score of a run is made of."""
         return f"score: mean of {in_words(self.metrics)}" if len(self.metrics) > 1 else self.score_name
 
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 
 from mt_dnn.reports.comparison import Comparison, compare, corrected
 from mt_dnn.reports.decisions import decisions
-from mt_dnn.reports.findings import difference, p_value
 from mt_dnn.reports.hypotheses import Claim, Finding, Pair, by_size, decide, in_sizes, over_items
 from mt_dnn.reports.page import Block, Heading, Table
 from mt_dnn.reports.points import Point, Transition, mean_std
+from mt_dnn.reports.sentences import difference, p_value
 
 KindAndSize = tuple[str, str | None, tuple[int, int]]  # kind, criterion, (heads, FFNs closed)
 

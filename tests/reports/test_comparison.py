@@ -18,8 +18,8 @@ from scipy.special import betainc
 from data_utils.errors import UserError
 from mt_dnn.reports.choice import DEV, boundary, super_ticket
 from mt_dnn.reports.comparison import compare, compare_family, holm
-from mt_dnn.reports.findings import boundary_line, findings
 from mt_dnn.reports.overlap import chance, jaccard, overlaps, survivors, winning_tickets
+from mt_dnn.reports.sentences import boundary_line, sentences
 from mt_dnn.tickets.super_tickets import SuperTicket, read_super_tickets
 from mt_dnn.tickets.ticket import Ticket
 
@@ -139,7 +139,7 @@ def test_the_phase_boundary(tmp_path, winning, sparsest, sentence):
 def test_gain_and_fall_are_told_from_noise(tmp_path):
     dense = [0.70, 0.71, 0.72, 0.70]
     transition = transition_of(tmp_path, dense, {(2, 0): [0.71, 0.70, 0.76, 0.68], (4, 1): [0.50, 0.52, 0.51, 0.50]})
-    gain, fall = [line for line in findings(transition) if line.startswith("largest")]
+    gain, fall = [line for line in sentences(transition) if line.startswith("largest")]
     assert gain.startswith("largest gain: +0.5 [") and gain.endswith(": not distinguishable from noise")
     assert fall.startswith("largest fall: -20.0 [") and fall.endswith(" p < 0.001: distinguishable from noise")
 
@@ -156,7 +156,7 @@ def test_every_kind_of_ticket_is_a_family_of_its_own(tmp_path):
 
 
 def test_different_seeds_are_pointed_out(tmp_path):
-    lines = list(findings(transition_of(tmp_path, [0.7, 0.7], {(2, 0): [0.8]})))
+    lines = list(sentences(transition_of(tmp_path, [0.7, 0.7], {(2, 0): [0.8]})))
     assert any(line.startswith("beware: ") for line in lines)
 
 

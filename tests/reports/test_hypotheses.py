@@ -6,8 +6,8 @@ from fake_runs import MULTI_TASK, REPORT, transitions_of, write_line, write_shar
 from scipy import stats
 
 from mt_dnn.reports.comparison import holm
-from mt_dnn.reports.findings import hypothesis_line
 from mt_dnn.reports.hypotheses import CLAIMS, complete, decide
+from mt_dnn.reports.sentences import hypothesis_line
 
 SEEDS = (1, 2, 3, 4, 5)
 

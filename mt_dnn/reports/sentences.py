@@ -10,8 +10,8 @@ from mt_dnn.reports.hypotheses import Finding
 from mt_dnn.reports.points import Point, Transition, mean, mean_std
 
 
-def findings(transition: Transition) -> Iterator[str]:
-    """Yield the findings of one task, a line each."""
+def sentences(transition: Transition) -> Iterator[str]:
+    """Yield what the runs of one task say, a line each."""
     dense, winning = transition.dense, transition.of_kind("winning")
     accuracies = [(dev_set, metric) for dev_set, metric in transition.metrics.values() if metric == "accuracy"]
     if max(len(point.runs) for point in transition.points) == 1 and accuracies:
@@ -55,7 +55,7 @@ def size_lines(transition: Transition) -> Iterator[str]:
 
 def about(transition: Transition) -> str:
     """What is measured, and on how many rows."""
-    return f"{transition.score}; " + ", ".join(
+    return f"{transition.score_in_words}; " + ", ".join(
         f"{count} {'dev' if len(transition.dev_rows) == 1 else name} rows"
         for name, count in transition.dev_rows.items()
     )
