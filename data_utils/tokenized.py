@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import torch
 
 AGAIN = "run prepro.py again"
+PART = 2**20  # tokens that are looked through at a time
 
 
 def _array(*types: str) -> Expectation:
@@ -154,9 +155,9 @@ class TokenizedSplit:
         return part
 
     def tokens_in_parts(self) -> Iterator[np.ndarray]:
-        """Yield all token ids of the whole split, also for a part() of it, a million at a time."""
-        for start in range(0, len(self._tokens), 2**20):
-            yield self._tokens[start : start + 2**20]
+        """Yield all token ids of the whole split, also for a part() of it, PART at a time."""
+        for start in range(0, len(self._tokens), PART):
+            yield self._tokens[start : start + PART]
 
     def batch(self, rows: np.ndarray, padded_length: int | None = None) -> dict[str, "torch.Tensor"]:
         """Return the batch of `rows` (indices) as torch tensors, padded to its longest row, or to `padded_length`.

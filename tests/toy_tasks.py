@@ -113,7 +113,14 @@ def write_mnli(folder, rows=40, seed=5):
         ("test_mismatched", []),
     ):
         body = [
-            [str(i), *["x"] * 7, _sentence(rng), _sentence(rng), *(rng.choice(labels) for _ in extra)]
+            [
+                str(i),
+                *["x"] * 7,
+                _sentence(rng),
+                _sentence(rng),
+                *["x"] * (len(extra) - 1),
+                *([rng.choice(labels)] if extra else []),
+            ]
             for i in range(rows)
         ]
         _write(Path(folder) / "MNLI" / f"{name}.tsv", [head + extra, *body])

@@ -1,8 +1,32 @@
-"""The average score of the multi-task table."""
+"""Each metric by its definition, and the average score of the multi-task table."""
 
+import numpy as np
 import pytest
 
 from data_utils.metrics import average_score
+from data_utils.task_kinds import TASK_KINDS
+
+
+def test_metrics_of_classes_are_those_of_their_definitions():
+    rng = np.random.default_rng(0)
+    gold = rng.integers(0, 2, 50)
+    predicted = np.where(rng.random(50) < 0.3, 1 - gold, gold)
+    true_positives, positives = int((gold & predicted).sum()), int(gold.sum() + predicted.sum())
+    assert TASK_KINDS["classification"].measure(["accuracy", "f1", "matthews"], gold, predicted) == {
+        "accuracy": pytest.approx(np.mean(gold == predicted)),
+        "f1": pytest.approx(2 * true_positives / positives),
+        "matthews": pytest.approx(np.corrcoef(gold, predicted)[0, 1]),  # the phi coefficient
+    }
+
+
+def test_metrics_of_numbers_are_those_of_their_definitions():
+    gold = np.random.default_rng(0).normal(size=50)
+    predicted = np.exp(gold) + np.random.default_rng(1).normal(size=50)
+    ranks = [values.argsort().argsort() for values in (gold, predicted)]
+    assert TASK_KINDS["regression"].measure(["pearson", "spearman"], gold, predicted) == {
+        "pearson": pytest.approx(np.corrcoef(gold, predicted)[0, 1]),
+        "spearman": pytest.approx(np.corrcoef(ranks)[0, 1]),
+    }
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from calls import files_up_to
 from data_utils.errors import UserError
 from data_utils.tasks import read_tasks
 from data_utils.tokenize_split import describe_tokenizer
-from data_utils.tokenized import TokenizedSplit, data_fingerprints
+from data_utils.tokenized import TokenizedSplit, data_fingerprints, read_header
 from data_utils.tsv import read_rows
 
 
@@ -29,6 +29,23 @@ def test_tokenized_rows_are_the_tokenizers(workshop):
             assert batch[key].equal(expected[key]), key
         assert batch["labels"].tolist() == [row.label for row in rows]
         assert split.lengths.tolist() == expected["attention_mask"].sum(1).tolist()
+
+
+def test_a_split_does_not_depend_on_how_many_rows_are_tokenized_at_once(workshop, tmp_path, door, monkeypatch):
+    monkeypatch.setattr("data_utils.tokenize_split.CHUNK", 7)
+    paths = ("--raw_dir", workshop.raw, "--init_checkpoint", workshop.encoder, "--data_dir")
+    assert door("prepro.py", *paths, tmp_path, "--tasks", "rte").status == 0
+    for file in (workshop.data / "rte_train").glob("*.bin"):
+        assert file.read_bytes() == (tmp_path / "rte_train" / file.name).read_bytes(), file.name
+    headers = [read_header(folder / "rte_train") for folder in (workshop.data, tmp_path)]
+    assert headers[0]["rows"] > 7 and headers[0]["longest_row"] == headers[1]["longest_row"]
+
+
+def test_all_tokens_come_in_parts(workshop, monkeypatch):
+    monkeypatch.setattr("data_utils.tokenized.PART", 7)
+    split = TokenizedSplit(workshop.data, workshop.tasks["rte"], "dev")
+    rows = [split.batch(np.array([row]))["input_ids"][0].numpy() for row in range(len(split))]
+    assert np.array_equal(np.concatenate(list(split.tokens_in_parts())), np.concatenate(rows))
 
 
 def test_long_pairs_are_cut_to_max_seq_len(workshop, tmp_path, door):

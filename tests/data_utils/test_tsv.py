@@ -1,6 +1,7 @@
 """Raw rows: the official layouts of GLUE, and bad rows."""
 
 import pytest
+import toy
 import toy_tasks
 
 from data_utils.errors import UserError
@@ -20,6 +21,8 @@ def test_every_layout_of_glue_is_read(workshop, task):
     for split, layout in TASKS[task].splits.items():
         rows, _ = rows_of(workshop.raw / layout.file, task, split)
         assert rows and all(len(row.texts) == len(layout.text) and all(row.texts) for row in rows)
+        words = {word for row in rows for text in row.texts for word in text.split()}
+        assert words <= {*toy.GOOD, *toy.BAD, *toy.PLAIN}  # no other column
         assert all((row.label is None) == (layout.label is None) for row in rows)
 
 
@@ -32,6 +35,12 @@ def test_traps_of_the_official_files(workshop):
     assert len(rows) == 38 and dropped == {"label -": 2}
     rows, dropped = rows_of(workshop.raw / "QQP/train.tsv", "qqp")
     assert len(rows) == 40 and dropped == {"wrong number of columns": 2, "empty text": 1}
+
+
+def test_texts_keep_their_order(tmp_path):
+    (tmp_path / "train.tsv").write_text("index\tsentence1\tsentence2\tlabel\n0\tone\ttwo\tentailment\n")
+    (row,), _ = rows_of(tmp_path / "train.tsv", "rte")
+    assert row.texts == ("one", "two") and TASKS["rte"].labels[row.label] == "entailment"
 
 
 def test_quotes_and_unicode_separators_are_plain_data(tmp_path):

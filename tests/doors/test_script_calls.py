@@ -79,6 +79,33 @@ def test_a_criterion_in_the_flags_is_refused_as_its_masks_would_not_be_found(rep
     assert len(ended.err.splitlines()) == 1 and "expected CRITERION=NAME" in ended.err
 
 
+def test_scripts_with_parts_of_the_rows_pass_each_part_and_keep_it_in_a_folder_of_its_own(repository):
+    def pairs(ended, *names):
+        calls = [call for call in ended.calls if "train.py" in call[0]]
+        return [tuple(call[call.index(name) + 1] for name in names) for call in calls]
+
+    ended = repository("rewind_mnli_low_resource", "cpu")
+    folder = "checkpoints/bert-base-uncased/low_resource/mnli"
+    assert pairs(ended, "--train_fraction", "--epochs", "--output_dir") == [
+        ("0.01", "6", f"{folder}_0.01"),
+        ("0.1", "3", f"{folder}_0.1"),
+        ("0.2", "3", f"{folder}_0.2"),
+    ]
+
+
+def test_the_sweep_of_three_tasks_gives_each_its_part_of_the_rows_and_batch_size(repository, tmp_path):
+    fetch = tmp_path / "experiments/quickstart/fetch.sh"
+    fetch.parent.mkdir(parents=True, exist_ok=True)
+    fetch.write_text("")
+    calls = [call for call in repository("sweep_minilm", "cpu", SEEDS="2018").calls if "train.py" in call[0]]
+    names = "--train_datasets", "--train_fraction", "--batch_size"
+    assert [tuple(call[call.index(name) + 1] for name in names) for call in calls] == [
+        ("stsb", "0.25", "16"),
+        ("mrpc", "0.5", "16"),
+        ("cola", "0.75", "32"),
+    ]
+
+
 def test_paths_with_spaces_arrive_whole(repository):
     ended = repository("rewind_rte_winning", "cpu", ENCODER="some where/my bert", SEEDS="1 2")
     assert (ended.status, ended.err) == (0, "")

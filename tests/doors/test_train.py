@@ -92,7 +92,7 @@ def test_what_is_finished_is_not_done_again_and_other_options_are_refused(worksh
     assert "--criterion lucky: no such criterion, expected one of example" in refused(*again, "--criterion", "lucky")
 
 
-def test_held_out_rows_are_evaluated_and_not_trained_on(workshop, tmp_path, door, monkeypatch):
+def test_held_out_rows_are_evaluated_and_neither_trained_on_nor_scored_with(workshop, tmp_path, door, monkeypatch):
     trained = []
     whole = TokenizedSplit.batch
     monkeypatch.setattr(
@@ -108,6 +108,9 @@ def test_held_out_rows_are_evaluated_and_not_trained_on(workshop, tmp_path, door
             "train.py",
             *options(workshop, "rte", "--epochs", 1),
             "--do_train",
+            "--do_mask",  # its batches are recorded, too
+            "--sparsities",
+            0.5,
             "--holdout",
             0.25,
             "--train_fraction",
@@ -125,6 +128,7 @@ def test_held_out_rows_are_evaluated_and_not_trained_on(workshop, tmp_path, door
     assert len(starts) > 90 and not starts & set(held_out._starts.tolist())
     result = result_of(tmp_path / "2")
     assert result["tasks"]["rte"]["training_rows"] == 90 and result["tasks"]["rte"]["held_out_rows"] == 60
+    assert json.loads((tmp_path / "2/importance.json").read_text())["rows"] == 90
     model = load_model(tmp_path / "2/model", [workshop.tasks["rte"]])
     assert (
         measure(

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 from calls import copy_of_scripts
-from fake_runs import COLLECT
+from fake_runs import COLLECT, write_run
 
 from mt_dnn.tickets.super_tickets import SuperTicket, read_super_tickets
 
@@ -56,6 +56,8 @@ def test_a_seed_of_the_sweep_trains_each_task_and_rewinds_its_own_masks_with_the
         folder = f"checkpoints/five_tasks/single/seed_2021/{task}"
         assert "train.py --do_train --do_mask" in trained and flag(trained, "output_dir") == folder
         assert flag(winning, "masks") == f"{folder}/masks/winning"
+        sparsities = "--sparsities 0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8 "
+        assert sparsities in trained and sparsities in winning
         assert f"--masks {folder}/masks/random {folder}/masks/losing --sparsities 0.2 0.4 0.6 " in controls
         for name in ("epochs", "learning_rate", "train_fraction", "holdout", "precision"):
             assert len({flag(line, name) for line in (trained, winning, controls)}) == 1
@@ -101,6 +103,15 @@ def test_the_grid_takes_the_tasks_on_its_command_line_alone(call, tasks):
             "sst movie mrpc,cola,stsb,sst,movie\n",
         ),
     )
+
+
+def test_the_grids_table_shows_held_out_scores_and_marks_the_best(tmp_path, door):
+    for rate, dev, held_out in ((1e-4, 0.9, 0.6), (5e-4, 0.5, 0.8)):
+        write_run(tmp_path / str(rate), "dense", (0, 0), 1, dev, held_out, learning_rate=rate, epochs=3)
+    ended = door("experiments/phase_transition/grid.py", tmp_path)
+    assert ended.status == 0, ended.err
+    header, _, row = ended.out.strip().splitlines()
+    assert header == "| task | 3 epochs, 0.0001 | 3 epochs, 0.0005 |" and row == "| rte | 60.0 | **80.0** |"
 
 
 def test_tickets_are_shared_by_masks_of_the_seed_and_its_random_control(before_sharing, call, tmp_path):

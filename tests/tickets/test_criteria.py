@@ -64,20 +64,24 @@ def test_importance_is_the_mean_absolute_slope_of_each_rows_loss(family, kind, p
 def test_importance_per_token_sums_absolute_slopes_over_positions():
     task, split = make_task(), Rows(True, "classification", n=3)
     model = make_model(task)
-    _, ffns = score(model, TaskRows(task, split, batch_size=3), "token")
+    heads, ffns = score(model, TaskRows(task, split, batch_size=3), "token")
     heads_open, ffns_open = (gates.double() for gates in ticket_gates(DENSE, LAYERS, HEADS))
-    total = 0.0
-    for row in range(3):
-        batch = split.batch(np.array([row]))
-        for position in range(int(split.lengths[row])):
-            losses = []
-            for value in (1 + STEP, 1 - STEP):
-                gates = ffns_open.expand(LAYERS, 1, int(split.lengths[row])).clone()
-                gates[1, 0, position] = value
-                with torch.no_grad(), gated(model.encoder, heads_open, gates):
-                    losses.append(float(loss_per_row(model, task, batch)))
-            total += abs(losses[0] - losses[1]) / (2 * STEP)
-    assert ffns[1] == pytest.approx(total / 3, rel=1e-5)
+
+    def slope(batch, of, gate):
+        """The absolute slope of a row's loss by one gate, `of` heads (0) or FFNs (1)."""
+        losses, length = [], batch["input_ids"].shape[1]
+        for value in (1 + STEP, 1 - STEP):
+            gates = heads_open.repeat(1, 1, length, 1), ffns_open.repeat(1, 1, length)
+            gates[of][gate] = value
+            with torch.no_grad(), gated(model.encoder, *gates):
+                losses.append(float(loss_per_row(model, task, batch)))
+        return abs(losses[0] - losses[1]) / (2 * STEP)
+
+    rows = [split.batch(np.array([row])) for row in range(3)]
+    places = [(batch, position) for batch in rows for position in range(batch["input_ids"].shape[1])]
+    of_head = sum(slope(batch, 0, (1, 0, position, 2)) for batch, position in places)
+    of_ffn = sum(slope(batch, 1, (1, 0, position)) for batch, position in places)
+    assert heads[1, 2] == pytest.approx(of_head / 3, rel=1e-5) and ffns[1] == pytest.approx(of_ffn / 3, rel=1e-5)
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)
@@ -150,7 +154,7 @@ def test_a_sample_of_rows_is_always_the_same_and_no_larger_than_asked_for():
     assert rows.sample(None) is rows and rows.sample(40) is rows and len(rows.sample(0).split) == 0
     sample = rows.sample(10).split
     places = [next(at for at, row in enumerate(split.rows) if row is chosen) for chosen in sample.rows]
-    assert len(sample) == 10 and places == sorted(set(places))
+    assert len(sample) == 10 and places == sorted(set(places)) and places != list(range(10))
     assert np.array_equal(sample.lengths, rows.sample(10).split.lengths)
 
 

@@ -33,6 +33,15 @@ def test_a_merged_mask_keeps_the_provenance_of_every_task(tmp_path):
     assert mask.criterion_of("rte") == "example" and mask.criterion_of("sst") == "loss"
 
 
+def test_random_masks_are_merged_whatever_criterion_chose_the_sizes(tmp_path):
+    for task in WANTED:
+        path = RunFolder(tmp_path / task).mask("random", 2, 1)
+        write_mask(path, Mask("random", MODEL, {task: TICKET}, {"seed": 7, "holdout": 0.1}))
+    mask = merge_masks(tmp_path, WANTED, "random")
+    assert mask.kind == "random" and mask.tickets == {"rte": TICKET, "sst": TICKET}
+    assert mask.criterion_of("rte") is None and mask.criterion_of("sst") is None
+
+
 def test_a_mask_that_is_not_what_its_place_says_is_refused(tmp_path):
     path = write_own_masks(tmp_path)
     content = json.loads(path.read_text())

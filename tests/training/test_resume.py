@@ -78,7 +78,7 @@ def test_without_a_whole_checkpoint_the_run_starts_anew(stopped, door):
     state = folder / "checkpoint/update_8/state.safetensors"
     state.write_bytes(state.read_bytes()[:1000])
     ended = door(*again)
-    assert ended.status == 0 and ended.out.count("damaged") == 2 and "goes on" not in ended.out, ended.err
+    assert ended.status == 0 and ended.out.count("damaged") == 2 and "resumes from" not in ended.out, ended.err
     assert (folder / "model/model.safetensors").read_bytes() == (whole / "model/model.safetensors").read_bytes()
 
 
@@ -126,6 +126,20 @@ class Counting(torch.optim.SGD):
         super().step(closure)
         for state in self.state.values():
             state["step"] = state.get("step", 0) + 1
+
+
+def test_a_checkpoint_is_due_after_the_minutes_and_at_an_epochs_end_after_a_tenth_of_them(tmp_path, monkeypatch):
+    seconds = 0.0
+    monkeypatch.setattr("mt_dnn.training.checkpoint.time.monotonic", lambda: seconds)
+    model = make_model(make_task())
+    optimizer = Counting(model.parameters(), lr=0.1)
+    checkpoints = Checkpoints(tmp_path, 10, model, optimizer, make_scheduler(optimizer, 9, 0))
+    due = {}
+    for seconds in (59.0, 60.0, 599.0, 600.0):
+        due[seconds] = checkpoints.due(epoch_ends=False), checkpoints.due(epoch_ends=True)
+    assert due == {59.0: (False, False), 60.0: (False, True), 599.0: (False, True), 600.0: (True, True)}
+    checkpoints.save(1, Progress(batches=1))
+    assert not checkpoints.due(epoch_ends=True)
 
 
 def test_a_checkpoint_keeps_all_of_an_optimizers_state(tmp_path):
