@@ -15,7 +15,7 @@ def test_dropout_is_on_in_training_alone(workshop, tmp_path, door, monkeypatch):
             modules.add((module.p, module.training))
 
     def drop(values, p, original=attention.drop):
-        in_attention.add((p, torch.is_grad_enabled()))
+        in_attention.add((p, torch.is_grad_enabled(), values.shape[1] == 1))
         return original(values, p)
 
     monkeypatch.setattr(attention, "drop", drop)
@@ -26,4 +26,4 @@ def test_dropout_is_on_in_training_alone(workshop, tmp_path, door, monkeypatch):
     hook.remove()
     assert ended.status == 0, ended.err
     assert modules == {(0.3, True), (0.1, True), (0.3, False), (0.1, False)}  # 0.1: before the task's head
-    assert in_attention == {(0.3, True)}
+    assert in_attention == {(0.3, True, False), (0.3, True, True)}  # the last layer has one query, the first position
