@@ -47,7 +47,8 @@ def door(capfd, monkeypatch):
         out, err = capfd.readouterr()
         return SimpleNamespace(status=status, out=out, err=err)
 
-    return call
+    yield call
+    torch.set_flush_denormal(False)  # commands set it; tests of the method compute without
 
 
 @pytest.fixture

@@ -116,7 +116,10 @@ def test_the_new_kind_of_task_and_the_new_column_run_from_rows_to_the_report(ext
     tasks = json.loads((folder / "model/tasks.json").read_text())
     assert tasks["tasks"]["stsb"]["kind"] == "robust_regression"
     predicted = list(csv.DictReader(open(folder / "dev_predictions.tsv"), delimiter="\t"))
-    assert np.corrcoef(*([float(row[name]) for row in predicted] for name in ("label", "prediction")))[0, 1] != 0
+    pearson = np.corrcoef(*([float(row[name]) for row in predicted] for name in ("label", "prediction")))[0, 1]
+    assert pearson == pytest.approx(
+        json.loads((folder / "result.json").read_text())["dev"]["stsb"]["pearson"], abs=1e-3
+    )
     prints_the_loss = (
         "import torch; from mt_dnn.loss import LOSSES; "
         "print(LOSSES['robust_regression'](torch.tensor([[3.0], [1.0]]), torch.tensor([1.0, 4.0])).tolist())"

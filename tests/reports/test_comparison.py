@@ -17,7 +17,7 @@ from scipy.special import betainc
 
 from data_utils.errors import UserError
 from mt_dnn.reports.choice import DEV, boundary, super_ticket
-from mt_dnn.reports.comparison import compare, compare_family, holm
+from mt_dnn.reports.comparison import Comparison, compare, compare_family, holm
 from mt_dnn.reports.overlap import chance, jaccard, overlaps, survivors, winning_tickets
 from mt_dnn.reports.sentences import boundary_line, sentences
 from mt_dnn.tickets.super_tickets import SuperTicket, read_super_tickets
@@ -63,6 +63,19 @@ def test_holms_correction():
         [0.03, 0.06, 0.06, 0.02]
     )  # 3 x 0.01, at least 2 x 0.03, 2 x 0.03, 4 x 0.005
     assert holm([0.6, 0.9]) == [1, 1] and holm([]) == []
+
+
+@pytest.mark.parametrize(
+    "difference, corrected, verdict",
+    [
+        (1.0, 0.06, "not distinguishable from noise"),
+        (1.0, 0.04, "confirmed"),
+        (-1.0, 0.04, "refuted"),
+        (1.0, None, "not tested"),
+    ],
+)
+def test_the_corrected_p_and_the_sign_decide(difference, corrected, verdict):
+    assert Comparison(4, difference, p=0.03, corrected=corrected).verdict == verdict
 
 
 def test_a_comparison_without_a_test_counts_as_p_1():
