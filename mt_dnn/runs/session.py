@@ -164,8 +164,7 @@ class Session:
                 refuse_closed_units(files.model)
                 model = load_model(files.model, self.tasks, self.device, self.machine.plain)
             started = time.perf_counter()
-            tokens_at_once = choose_tokens_at_once(self.machine.tokens_at_once, self.device)
-            tokens = None if self.machine.plain else tokens_at_once
+            tokens = None if self.machine.plain else choose_tokens_at_once(self.machine.tokens_at_once, self.device)
             rows = TaskRows(data.task, data.train, self.optimization.batch_size, tokens)
             heads, ffns = score(model, rows, criterion)
             n_rows = len(rows.sample(criterion_named(criterion).at_most).split)

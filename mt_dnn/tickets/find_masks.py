@@ -47,9 +47,9 @@ def at_sparsities(masks: dict[Path, Mask], sparsities: Iterable[str], task: str)
             if tickets_for(mask, path, [task])[task].counts == counts:
                 found[path] = mask
         lacking = sorted({str(path.parent) for path in others} - {str(path.parent) for path in found})
-        if lacking:
+        if lacking or not others:
             raise UserError(
-                f"--sparsities {sparsity}: no mask in {', '.join(lacking)} is at this sparsity; "
+                f"--sparsities {sparsity}: no mask in {', '.join(lacking) or '--masks'} is at this sparsity; "
                 f"make it with train.py --do_mask {advice(f'--sparsities {sparsity}')}"
             )
         chosen |= found

@@ -73,17 +73,18 @@ def test_masks_of_other_scores_go_and_foreign_ones_stay(workshop, fine_tuned, tm
 def test_sparsities_choose_among_masks(workshop, fine_tuned, tmp_path, door, refused):
     rewind(door, workshop, [fine_tuned / "masks/winning"], tmp_path, "--sparsities", "0.5", *QUICK)
     assert [path.name for path in (tmp_path / "winning").iterdir()] == ["heads_6_ffns_1"]
-    assert "--sparsities 0.9: no mask in" in refused(
-        "rewind.py",
-        *options(workshop),
-        "--masks",
-        fine_tuned / "masks/winning",
-        "--output_dir",
-        tmp_path,
-        "--sparsities",
-        "0.5",
-        "0.9",
-    )
+    for folder, sparsity, where in (("winning", "0.9", fine_tuned / "masks/winning"), ("dense", "0.5", "--masks")):
+        assert f"--sparsities {sparsity}: no mask in {where} is at this sparsity" in refused(
+            "rewind.py",
+            *options(workshop),
+            "--masks",
+            fine_tuned / "masks" / folder,
+            "--output_dir",
+            tmp_path,
+            "--sparsities",
+            "0.5",
+            sparsity,
+        )
 
 
 def test_masks_that_do_not_fit_are_refused_before_anything_runs(workshop, fine_tuned, tmp_path, refused):
