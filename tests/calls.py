@@ -26,7 +26,6 @@ SCRIPTS_WITH_GPUID = [
     "prepare_mtdnn_large",
     "train_mtdnn",
     "domain_adaptation",
-    "sweep_minilm",
     *(f"rewind_{task}_winning" for task in ("mnli", "qnli", "qqp", "sst", "mrpc", "cola", "stsb", "rte")),
 ]
 

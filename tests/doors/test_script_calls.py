@@ -93,19 +93,6 @@ def test_scripts_with_parts_of_the_rows_pass_each_part_and_keep_it_in_a_folder_o
     ]
 
 
-def test_the_sweep_of_three_tasks_gives_each_its_part_of_the_rows_and_batch_size(repository, tmp_path):
-    fetch = tmp_path / "experiments/quickstart/fetch.sh"
-    fetch.parent.mkdir(parents=True, exist_ok=True)
-    fetch.write_text("")
-    calls = [call for call in repository("sweep_minilm", "cpu", SEEDS="2018").calls if "train.py" in call[0]]
-    names = "--train_datasets", "--train_fraction", "--batch_size"
-    assert [tuple(call[call.index(name) + 1] for name in names) for call in calls] == [
-        ("stsb", "0.25", "16"),
-        ("mrpc", "0.5", "16"),
-        ("cola", "0.75", "32"),
-    ]
-
-
 def test_paths_with_spaces_arrive_whole(repository):
     ended = repository("rewind_rte_winning", "cpu", ENCODER="some where/my bert", SEEDS="1 2")
     assert (ended.status, ended.err) == (0, "")
