@@ -6,11 +6,11 @@
 MASK_SPARSITIES=$WINNING
 restore_masks
 
-# The model that all criteria score is fine-tuned here, not taken from sweep.sh: a machine that has its masks may not
-# have its models.
-SPARSITIES=$CRITERIA_SPARSITIES
 for seed in ${*:-$ALL_SEEDS}; do
+    # The model that all criteria score is fine-tuned here, not taken from sweep.sh: a machine that has its masks may
+    # not have its models.
     of_seed "$seed" criteria
+    SPARSITIES=$CRITERIA_SPARSITIES
     for task in $CRITERIA_TASKS; do
         of_task "$task"
         for CRITERION in $CRITERIA; do
@@ -18,10 +18,7 @@ for seed in ${*:-$ALL_SEEDS}; do
             rewind_seed "$seed" winning || go_on_after_failure
         done
     done
-done
 
-for seed in $TRANSFER_SEEDS; do
-    case " ${*:-$ALL_SEEDS} " in *" $seed "*) ;; *) continue ;; esac
     of_seed "$seed" single
     for task in $TASKS; do
         of_task "$task"

@@ -6,6 +6,7 @@ Another column in a table is one more entry in the dictionary of its columns.
 from collections.abc import Iterator, Mapping, Sequence
 
 from mt_dnn.reports import figures
+from mt_dnn.reports.by_size import by_size_section
 from mt_dnn.reports.choice import DEV, HELD_OUT, Protocol, best, boundary, super_ticket
 from mt_dnn.reports.compare_criteria import criteria_findings, criteria_section
 from mt_dnn.reports.decisions import decisions, left_out
@@ -35,6 +36,7 @@ def blocks(
     `tested`: the hypotheses; `scores`: files of importance scores, see read_scores; `failed`: see read_failures.
     """
     page: list[Block] = [Heading("Phase transition", 1), *_overview(transitions, failed), *_hypotheses(tested)]
+    page += by_size_section(transitions)
     for transition in transitions:
         page += _task(transition, FIGURE if len(transitions) == 1 else "")
     maps = by_criterion(scores)
@@ -63,11 +65,12 @@ def _overview(transitions: Sequence[Transition], failed: Sequence[Failure]) -> I
     yield table_of(
         OVERVIEW | held_out,
         transitions,
-        "Numbers are means over seeds ± their standard deviation, in points: 100 times the metric. The baseline gives "
-        "every row the most frequent label, or the mean. A ticket is shown as its remaining weights, and how many "
-        "heads + FFNs it closes. The dev score of a super ticket that was chosen on dev is biased upwards, as the best "
-        "of several. Chosen on held-out rows, it is free of the luck of the dev rows, but not of the luck of the runs "
-        "that were chosen (H1 is free of both)." + _about_criteria(transitions),
+        "Numbers are means over seeds ± their standard deviation, in points: 100 times the metric. The baseline "
+        "gives every row the most frequent label, or the mean. A ticket is shown as its remaining weights, and how "
+        "many heads + FFNs it closes. The sparsest winning ticket not below dense compares means, so noise moves it. "
+        "The dev score of a super ticket that was chosen on dev is biased upwards, as the best of several. Chosen on "
+        "held-out rows, it is free of the luck of the dev rows, but not of the luck of the runs that were chosen (H1 "
+        "is free of both)." + _about_criteria(transitions),
     )
     if len(transitions) > 1:
         yield Picture(

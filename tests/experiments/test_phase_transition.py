@@ -114,12 +114,34 @@ def test_the_grids_table_shows_held_out_scores_and_marks_the_best(tmp_path, door
     assert header == "| task | 3 epochs, 0.0001 | 3 epochs, 0.0005 |" and row == "| rte | 60.0 | **80.0** |"
 
 
+def test_the_ranks_of_heads_and_how_many_of_them_tickets_close(fine_tuned, tmp_path, door, refused):
+    heads = "experiments/phase_transition/heads.py"
+    scores = json.loads((fine_tuned / "importance.json").read_text())["heads"]["normalised"]
+    flat = sorted(((score, (layer, head)) for layer, row in enumerate(scores) for head, score in enumerate(row)))
+    (_, (layer, head)), *_, (_, (top_layer, top_head)) = flat
+    shutil.copytree(fine_tuned, tmp_path / "sst")
+    for kind, level, closed in (("winning", (1, 0), {layer: [head]}), ("losing", (1, 1), {top_layer: [top_head]})):
+        folder = write_run(tmp_path, kind, level, 1, 0.5, task="sst")
+        config = json.loads((folder / "config.json").read_text())
+        config["tickets"]["sst"]["heads"] = {str(at): own for at, own in closed.items()}
+        (folder / "config.json").write_text(json.dumps(config))
+    ended = door(heads, tmp_path, f"{layer}.{head}", f"{top_layer}.{top_head}")
+    assert ended.status == 0, ended.err
+    ranked, _, row, _, sizes, _, losing, winning = ended.out.strip().splitlines()
+    assert row == f"| sst | {len(flat)} | 1 |"
+    assert sizes == "| task | ticket | 1 + 0 | 1 + 1 |"
+    assert (losing, winning) == ("| sst | losing |  | 1 |", "| sst | winning | 1 |  |")
+    for head in ("1", "x.1", "9.0", "0.99"):
+        assert f"HEAD '{head}', expected LAYER.HEAD from 0.0" in refused(heads, tmp_path, head)
+    assert "no importance scores by `example`" in refused(heads, folder, "0.0")
+
+
 def test_tickets_are_shared_by_masks_of_the_seed_and_its_random_control(before_sharing, call, tmp_path):
-    """A task whose super ticket is the dense model shares its ticket at sparsity 0.1."""
+    """A task whose super ticket is the dense model shares its ticket at sparsity 0.2."""
     lines = [line for line in call("sharing") if "seed_2019" in line]
     assert ["--kind winning" in lines[0], "--kind random" in lines[1], "train.py" in lines[2]] == [True] * 3
     shared = read_super_tickets([tmp_path / flag(lines[0], "super_tickets")])
-    assert shared == {"mrpc": SuperTicket(14, 0), "cola": SuperTicket(7, 0)}
+    assert shared == {"mrpc": SuperTicket(14, 0), "cola": SuperTicket(14, 1)}
     assert flag(lines[0], "checkpoints") == "checkpoints/five_tasks/single/seed_2019"
     assert {flag(line, "output").rsplit("/", 2)[0] for line in lines[:2]} == {flag(lines[3], "masks")}
 
@@ -141,17 +163,17 @@ def test_a_failed_run_does_not_stop_those_after_it(call, tmp_path):
     assert sum("masks/random" in line for line in calls) == sum("masks/winning" in line for line in calls) == 9
 
 
-def test_every_task_is_trained_under_the_tickets_of_every_other_one_with_three_seeds(call):
+def test_every_task_is_trained_under_the_tickets_of_every_other_one_with_all_seeds(call):
     lines = [line for line in call("questions") if "--tickets_of" in line]
     pairs = {(flag(line, "seeds"), flag(line, "train_datasets"), flag(line, "tickets_of")) for line in lines}
-    assert len(lines) == len(pairs) == 3 * 5 * 4
+    assert len(lines) == len(pairs) == 5 * 5 * 4
     assert all(f"/{flag(line, 'tickets_of')}/masks/winning" in flag(line, "masks") for line in lines)
 
 
 def test_each_criterion_has_the_masks_of_one_model_and_its_own(call):
-    lines = [line for line in call("questions") if "/criteria/seed_2019/movie" in line]
+    lines = [line for line in call("questions") if "/criteria/seed_2019/sst" in line]
     trained = [line for line in lines if "train.py" in line]
-    assert {flag(line, "output_dir") for line in trained} == {"checkpoints/five_tasks/criteria/seed_2019/movie"}
+    assert {flag(line, "output_dir") for line in trained} == {"checkpoints/five_tasks/criteria/seed_2019/sst"}
     assert [flag(line, "criterion") for line in trained] == ["example", "token", "loss", "magnitude"]
     assert len(lines) == 2 * len(trained)
 

@@ -17,12 +17,11 @@ GRID_RATES="5e-5 1e-4 2e-4 5e-4"
 GRID_EPOCHS="3 6"
 TOGETHER_RATES="1e-4 2e-4 5e-4"
 TOGETHER_EPOCHS=6
-INSTEAD_OF_DENSE="{heads: 7, ffns: 0}"           # what a task shares if its super ticket is the dense model: sparsity 0.1
+INSTEAD_OF_DENSE="{heads: 14, ffns: 1}"          # what a task shares if its super ticket is the dense model: sparsity 0.2
 
 CRITERIA="example token loss magnitude"
-CRITERIA_TASKS="stsb movie"
-CRITERIA_SPARSITIES="0.2 0.4"
-TRANSFER_SEEDS="2018 2019 2020"
+CRITERIA_TASKS="stsb sst"
+CRITERIA_SPARSITIES="0.4 0.6"
 TRANSFER_SPARSITY=0.4
 
 # fraction_of TASK: the part of the training rows that are not held out; 2,500 rows, of sst a tenth (6,061).

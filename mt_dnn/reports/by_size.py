@@ -1,0 +1,45 @@
+"""The phase transition over all tasks: winning tickets of each size beside the dense model."""
+
+from collections.abc import Iterator, Sequence
+
+from mt_dnn.reports.comparison import Comparison, compare, corrected
+from mt_dnn.reports.hypotheses import by_size, over_tasks
+from mt_dnn.reports.page import Block, Columns, Heading, table_of
+from mt_dnn.reports.points import Point, Transition
+from mt_dnn.reports.sentences import difference, p_or_why
+
+
+def winning_to_dense(transitions: Sequence[Transition]) -> list[tuple[Point, Comparison]]:
+    """Return, for each size of winning tickets that all tasks have, the mean over tasks of winning minus dense.
+
+    The Point is the first task's; the comparisons are corrected for the sizes. Tasks without a dense model, and those
+    whose dense model has not learnt, take no part. There is nothing for one task, as its own table has the differences.
+    """
+    parts = [(part, part.dense, by_size(part.of_kind("winning"))) for part in transitions if part.has_learnt]
+    tasks = {part.title: (dense.scores, tickets) for part, dense, tickets in parts if dense}
+    if len(tasks) < 2:
+        return []
+    _, first = next(iter(tasks.values()))
+    sizes = [size for size in first if all(size in tickets for _, tickets in tasks.values())]
+    pairs = {
+        size: {title: (tickets[size].scores, dense) for title, (dense, tickets) in tasks.items()} for size in sizes
+    }
+    compared = corrected({size: compare(*over_tasks(of_size)) for size, of_size in pairs.items()})
+    return [(first[size], comparison) for size, comparison in compared.items()]
+
+
+def by_size_section(transitions: Sequence[Transition]) -> Iterator[Block]:
+    """The table of winning_to_dense(), if there is any."""
+    if rows := winning_to_dense(transitions):
+        yield Heading("Winning tickets of each size, all tasks", 3)
+        yield table_of(COLUMNS, rows, "Mean over tasks of winning minus dense on dev. It belongs to no hypothesis.")
+
+
+COLUMNS: Columns = {
+    "weights": lambda row: f"{100 * row[0].remaining:.1f} %",
+    "heads closed": lambda row: row[0].heads,
+    "FFNs closed": lambda row: row[0].ffns,
+    "to dense [95 %]": lambda row: difference(row[1]),
+    "p (Holm)": lambda row: p_or_why(row[1]),
+    "seeds": lambda row: row[1].seeds,
+}
