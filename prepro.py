@@ -73,8 +73,10 @@ def tokenize_split(task: "Task", split: str, tokenizer: "PreTrainedTokenizerBase
                 folder, rows, task, split, tokenizer, options.max_seq_len, made_from, dropped, bar.update
             )
     why = "".join(f", {count} dropped ({reason})" for reason, count in header["rows_dropped"].items())
+    cut = header["rows_as_long_as_max_seq_len"]
+    cut_in_words = f", {cut} of them cut to {options.max_seq_len} or exactly as long" if cut else ""
     tokens_per_row = header["tokens"] / header["rows"]
-    print(f"{folder}: {header['rows']} rows, {tokens_per_row:.1f} tokens each{why}; {state}", flush=True)
+    print(f"{folder}: {header['rows']} rows, {tokens_per_row:.1f} tokens each{cut_in_words}{why}; {state}", flush=True)
 
 
 if __name__ == "__main__":

@@ -56,8 +56,9 @@ def main() -> int:
                 f"{path}: does not say which rows were held out when its tickets were chosen; they may have seen rows "
                 f"that --holdout {data.holdout} holds out"
             )
-        left = on_main_process(lambda: sum(not run.is_finished() for run in runs))
-        print_line(f"{options.output_dir}: {len(runs)} runs, {len(runs) - left} finished before")
+        left, again = on_main_process(lambda: count_unfinished(runs))
+        no_model = f", {again} finished without keeping the model: done once more" if again else ""
+        print_line(f"{options.output_dir}: {len(runs)} runs, {len(runs) - left} finished before{no_model}")
         if not left:
             on_main_process(lambda: [run.remove_checkpoints() for run in runs])
             return 0
@@ -74,6 +75,12 @@ def main() -> int:
         lines, failed = on_main_process(lambda: summarize(runs))
         print_line("\n" + "\n".join(lines))
     return int(failed)
+
+
+def count_unfinished(runs: "list[Run]") -> tuple[int, int]:
+    """Return how many of `runs` are to be done, and how many of these have a result, but not the model to keep."""
+    unfinished = [run for run in runs if not run.is_finished()]
+    return len(unfinished), sum(run.files.result.exists() for run in unfinished)
 
 
 def plan(

@@ -62,11 +62,11 @@ def predict_test_sets(options: PredictOptions, output: str) -> None:
     from mt_dnn.export.saved_model import find_saved_model
     from mt_dnn.export.submission import write_submission
 
-    classifiers = [
-        classifier_of(saved, task.name, options.device, options.precision)
-        for saved in map(find_saved_model, options.runs)
-        for task in saved.tasks.values()
-    ]
+    classifiers = []
+    for saved in map(find_saved_model, options.runs):
+        first, *others = saved.tasks.values()
+        classifier = classifier_of(saved, first.name, options.device, options.precision)
+        classifiers += [classifier, *map(classifier.of_task, others)]  # the model is loaded once
     missing = write_submission(output, classifiers, options.raw_dir, options.task_def, print)
     rest = f"; for a whole submission it lacks {', '.join(missing)}" if missing else ""
     print(f"{output}: keeps the rules{rest}")

@@ -51,7 +51,9 @@ use_gpu() {
 launch() {
     if [ "$PROCESSES" -gt 1 ] || [ -n "${TORCHRUN:-}" ]; then
         set -- -m mt_dnn.runtime.launch ${TORCHRUN:---standalone} --nproc-per-node "$PROCESSES" "$@"
-        OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" "$PYTHON" "$@"   # torchrun would also choose 1, and print a warning
+        threads=1   # of a process with a GPU; torchrun would choose 1 for all, and print a warning
+        if [ "$DEVICE" = cpu ] && [ "$(nproc)" -gt "$PROCESSES" ]; then threads=$(($(nproc) / PROCESSES)); fi
+        OMP_NUM_THREADS="${OMP_NUM_THREADS:-$threads}" "$PYTHON" "$@"
     else
         "$PYTHON" "$@"
     fi

@@ -106,6 +106,10 @@ class Classifier:
             raise ValueError(f"each text of '{self.task.name}' is {' and '.join(names)}, expected as many sentences")
         return self.answers(rows) if rows else []
 
+    def of_task(self, task: Task) -> "Classifier":
+        """Return a Classifier for another task of the same model."""
+        return Classifier(self.model, task, self.tokenizer, self.max_seq_len, self.name, self.precision)
+
     def answers(self, rows: Iterable[Row]) -> list[Answer]:
         """Return what __call__ does, for any number of rows, at least one."""
         return self.task.kind.answers(self.outputs(rows), self.task.labels)

@@ -21,6 +21,8 @@ TIMING_SECONDS = 1.0  # each is timed for, and at least three times
 def export_table(models: dict[str, nn.Module], original: Classifier) -> tuple[str, float]:
     """Return (table in Markdown, largest difference of logits to those of `original`: NaN where a logit is NaN).
 
+    If the largest logit is above 1, as values of a regression may be, the difference is divided by it.
+
     `models`: {"zeroed": ..., "compact": ..., maybe more}; each is called with (task, batch), as that of `original` is.
     Rows are of random tokens; they are timed without padding and compared with it.
     """
@@ -33,7 +35,9 @@ def export_table(models: dict[str, nn.Module], original: Classifier) -> tuple[st
     mask = (torch.arange(rows["input_ids"].shape[1]) < ends).long()
     padded = {**rows, "attention_mask": mask, "input_ids": rows["input_ids"].where(mask > 0, padding)}
     expected = original.model(task, padded)
-    difference = float(torch.stack([(model(task, padded) - expected).abs().max() for model in models.values()]).max())
+    largest = expected.abs().max().clamp(min=1)
+    differences = [(model(task, padded) - expected).abs().max() / largest for model in models.values()]
+    difference = float(torch.stack(differences).max())
     times = {size: _milliseconds(models, task, {key: value[:size] for key, value in rows.items()}) for size in BATCHES}
     table = []
     for name, model in models.items():

@@ -29,7 +29,7 @@ from mt_dnn.tickets.ticket import Ticket
 SAVED_AS = {"zeroed": "zeroed", "compact": "tickets", "onnx": "onnx"}
 TABLE = "export.md"
 ONE_FILE = 2**31 - 2**24  # bytes: more weights than that go into model.onnx.data, beside model.onnx
-CLOSE = 1e-4  # logits of an export and of its model differ by rounding; a larger difference is a fault
+CLOSE = 1e-4  # logits of an export and of its model differ by rounding, see export_table; if by more, it is a fault
 
 
 def export(saved: SavedModel, name: str, file_format: str, output: Path) -> str:

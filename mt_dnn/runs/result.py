@@ -9,6 +9,7 @@ import numpy as np
 from data_utils.errors import Diverged, RunFailed
 from data_utils.files import write_whole
 from mt_dnn.runs.run import Run
+from mt_dnn.runtime.code_version import code_version
 from mt_dnn.runtime.distributed import is_main_process
 from mt_dnn.runtime.log import log
 from mt_dnn.tickets.masks import Mask
@@ -54,6 +55,7 @@ def result_of(run: Run, data: Sequence[TaskData], epochs: Sequence[dict[str, Any
         "held_out": last.get("held_out", {}),
         "epochs": len(epochs),
         "seconds_per_epoch": round(float(np.median([epoch["seconds"] for epoch in epochs])), 2),
+        "code": code_version(),
     }
 
 

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from mt_dnn.runtime.code_version import code_version
 from mt_dnn.runtime.distributed import is_main_process, rank_label, world_size
 
 T = TypeVar("T")
@@ -82,4 +83,4 @@ def log_command() -> None:
     versions = " ".join(f"{name} {importlib.metadata.version(name)}" for name in ("torch", "transformers", "numpy"))
     processes = f"  ({world_size()} processes)" if world_size() > 1 else ""
     log.info(f"command: python {shlex.join(sys.argv)}{processes}")
-    log.info(f"versions: python {platform.python_version()} {versions}")
+    log.info(f"versions: code {code_version() or 'unknown'} python {platform.python_version()} {versions}")

@@ -23,7 +23,8 @@ def write_masks(files: RunFolder, options: MaskOptions, made_from: dict[str, Any
 
     They are chosen by the scores in the run folder `files`. `made_from`: entries that importance.json must have (task,
     criterion, seed, ...); its seed draws the random masks. Sparsities that close the same numbers of heads and FFNs
-    share a file. Masks that this function made earlier from other scores are removed.
+    share a file. Masks that this function made earlier from other scores, or with another min_heads_per_layer, are
+    removed.
 
     Raises UserError, and writes nothing, where the scores are not those or min_heads_per_layer leaves nothing to close.
     """
@@ -49,9 +50,8 @@ def write_masks(files: RunFolder, options: MaskOptions, made_from: dict[str, Any
     write_mask(written[0], Mask("dense", model, {task: DENSE}, common))
     for kind, ranking in rankings(heads, ffns, seed, task).items():
         source, criterion = (by_scores, options.criterion) if TICKET_KINDS[kind].by_scores else (at_random, None)
-        _remove_others(
-            files.mask(kind, 0, 0, criterion).parent, {*source.values(), *([as_before] if criterion else [])}
-        )
+        sources = {*source.values(), *([as_before] if criterion else [])}
+        _remove_others(files.mask(kind, 0, 0, criterion).parent, sources, options.min_heads_per_layer)
         for closed in sizes:
             head_scores, ffn_scores = ranking
             ticket = choose(head_scores, ffn_scores, *closed, min_heads_per_layer=options.min_heads_per_layer)
@@ -95,10 +95,12 @@ def _read_scores(
     return heads, ffns, fingerprint, importance
 
 
-def _remove_others(folder: Path, sources: set[str]) -> None:
-    """Remove the masks in `folder` that write_masks() made from other scores, or drew in another way."""
+def _remove_others(folder: Path, sources: set[str], min_heads_per_layer: int) -> None:
+    """Remove the masks in `folder` that write_masks() made from other scores, drew in another way, or with another
+    minimum of heads."""
     for path in folder.glob("heads_*_ffns_*.json"):
         provenance = read_mask(path).provenance
         made_from = provenance.get("drawn_from", provenance.get("scores"))
-        if made_from and made_from not in sources:
+        kept = provenance.get("min_heads_per_layer", 1)
+        if made_from and (made_from not in sources or kept != min_heads_per_layer):
             path.unlink()

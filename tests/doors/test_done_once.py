@@ -18,7 +18,8 @@ def test_finished_runs_are_skipped_and_unfinished_ones_done(workshop, fine_tuned
 def test_a_model_asked_for_later_is_made(workshop, fine_tuned, tmp_path, door):
     masks = [fine_tuned / "masks/winning/heads_6_ffns_1.json"]
     rewind(door, workshop, masks, tmp_path, *QUICK)
-    assert "1 runs, 0 finished before" in rewind(door, workshop, masks, tmp_path, "--save_model", *QUICK).out
+    ended = rewind(door, workshop, masks, tmp_path, "--save_model", *QUICK)
+    assert "1 runs, 0 finished before, 1 finished without keeping the model: done once more\n" in ended.out
     assert (tmp_path / "winning/heads_6_ffns_1/seed_2018/model/model.safetensors").exists()
 
 

@@ -171,6 +171,12 @@ def test_scores_from_before_they_named_a_criterion_and_what_they_were_made_from_
     assert len(write(files)) == 4
 
 
+def test_masks_with_another_minimum_of_heads_do_not_stay_beside_new_ones(tmp_path):
+    files = scored(tmp_path)
+    before, after = ({path for path in write(files, min_heads_per_layer=kept)} for kept in (1, 3))
+    assert before - after and {path for path in files.masks.rglob("heads_*.json")} == after
+
+
 def test_as_many_heads_to_keep_as_a_layer_has_are_refused(tmp_path):
     files = scored(tmp_path)
     for kept in (4, 13):
