@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from data_utils.door import open_door
+from data_utils.cli import run_main
 from data_utils.errors import UserError
 from mt_dnn.flags.commands import MergeOptions
 from mt_dnn.flags.parser import parse_options
@@ -35,4 +35,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    open_door(main)
+    run_main(main)

@@ -2,13 +2,12 @@
 
 With several tasks it fine-tunes one shared encoder (MT-DNN)."""
 
-from data_utils.door import open_door
+from data_utils.cli import run_main
 from data_utils.errors import UserError
 from data_utils.run_folder import RunFolder
 from mt_dnn.flags.commands import MaskOptions, TrainOptions
 from mt_dnn.flags.parser import parse_options
 from mt_dnn.flags.training import DataOptions, MachineOptions, ModelOptions, OptimizationOptions
-from mt_dnn.run_config import read_run_config, refuse_other_config
 
 
 def main() -> None:
@@ -23,6 +22,7 @@ def main() -> None:
             "(TASK in the scripts); masks of several are merged by construct_mtl_mask.py"
         )
 
+    from mt_dnn.runs.left import what_is_left
     from mt_dnn.runs.lock import locked
     from mt_dnn.runs.run import Run, outcome_options, score_options
     from mt_dnn.runtime.distributed import on_main_process, process_group
@@ -39,33 +39,19 @@ def main() -> None:
     run = Run(files, "dense", dict.fromkeys(data.train_datasets, DENSE), options.seed, outcome, keep_model=True)
     made_from = score_options(data, outcome, masks.criterion, options.seed) if options.do_mask else {}
 
-    def what_is_left() -> tuple[bool, bool]:
-        """Whether to fine-tune, and whether to score.
-
-        Asked before the lock, so that all is read and checked while another process may still train, and again within
-        it, as that process may have done the work.
-        """
-        train = options.do_train and not run.is_finished()
-        if options.do_mask and files.result.exists():
-            scored_with = {key: outcome[key] for key in ("encoder", "encoder_weights", "holdout", "train_fraction")}
-            scored_with |= {"seed": options.seed, "data": made_from["data"]}
-            refuse_other_config(files.folder, read_run_config(files.config), scored_with)
-        scores = files.importance(masks.criterion), files.heat_map(masks.criterion)
-        score = options.do_mask and (train or not all(path.exists() for path in scores))
-        unfinished = files.config.exists() and not files.result.exists()
-        if score and not train and (unfinished or not files.model.is_dir()):
-            raise UserError(f"{files.folder}: no finished run, expected a fine-tuned model to score; add --do_train")
-        return train, score
+    def left() -> tuple[bool, bool]:
+        return what_is_left(run, options.do_train, made_from)
 
     with process_group(machine.device):
-        if any(on_main_process(what_is_left)):
+        # Before the lock, so that all is read and checked while another process may still train.
+        if any(on_main_process(left)):
             from mt_dnn.runs.session import Session
 
             session = Session(data, model, optimization, machine)
             if options.do_mask:
                 refuse_min_heads(masks.min_heads_per_layer, session.shape.heads)
         with locked(files, wait=True):
-            train, score = on_main_process(what_is_left)
+            train, score = on_main_process(left)  # that process may have done the work
             if options.do_train and not train:
                 on_main_process(run.remove_checkpoints)  # of a run that was killed after its result was written
             if train or score:
@@ -88,4 +74,4 @@ def remove_scores(files: RunFolder, criterion: str | None) -> None:
 
 
 if __name__ == "__main__":
-    open_door(main)
+    run_main(main)

@@ -1,1 +1,1 @@
-"""The ground floor: raw rows, task entries, tokenized splits, batches, metrics, files."""
+"""What everything else builds on: raw rows, task entries, tokenized splits, batches, metrics, files."""

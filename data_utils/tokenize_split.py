@@ -9,20 +9,61 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
+from tqdm import tqdm
 
 from data_utils.advice import advice
 from data_utils.errors import UserError
-from data_utils.files import write_folder_whole
+from data_utils.files import sha256, write_folder_whole
 from data_utils.json_file import write_json
 from data_utils.tasks import Task, split_name
-from data_utils.tokenized import fingerprint_of, read_array, read_header
-from data_utils.tsv import Row
+from data_utils.tokenized import fingerprint_of, read_array, read_header, split_folder
+from data_utils.tsv import Row, read_rows
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 FILES = {"header.json", "tokens.bin", "types.bin", "ends.bin", "labels.bin"}
 CHUNK = 4096  # rows tokenized at a time: bounds the memory, whatever the size of the split
+
+
+def tokenize_split(
+    raw_dir: str | Path,
+    data_dir: str | Path,
+    task: Task,
+    split: str,
+    tokenizer: "PreTrainedTokenizerBase",
+    max_seq_len: int,
+    skip_bad_rows: bool,
+) -> str:
+    """Tokenize a split from `raw_dir` into its folder in `data_dir`, unless it is up to date. Return a line about it.
+
+    `max_seq_len`: see write_split(); `skip_bad_rows`: see read_rows().
+    """
+    layout, folder = task.splits[split], split_folder(data_dir, task.name, split)
+    raw = Path(raw_dir) / layout.file
+    made_from = {
+        "file": layout.file,
+        "sha256": sha256(raw),
+        "text": list(layout.text),
+        "label": layout.label,
+        "labels": list(task.labels),
+        "drop_labels": list(task.drop_labels),
+        "drop_incomplete": task.drop_incomplete,
+        "skip_bad_rows": skip_bad_rows,
+        "max_seq_len": max_seq_len,
+        "tokenizer": describe_tokenizer(tokenizer),
+    }
+    header, state = up_to_date_header(folder, task, split, made_from), "up to date"
+    if header is None:
+        dropped, state = {}, "written"
+        rows = read_rows(raw, task, layout, dropped, skip_bad_rows)
+        with tqdm(desc=f"{task.name} {split}", unit=" rows", disable=None) as bar:
+            header = write_split(folder, rows, task, split, tokenizer, max_seq_len, made_from, dropped, bar.update)
+    cut = header["rows_as_long_as_max_seq_len"]
+    cut_in_words = f", {cut} of them cut to {max_seq_len} or exactly as long" if cut else ""
+    why = "".join(f", {count} dropped ({reason})" for reason, count in header["rows_dropped"].items())
+    tokens_per_row = header["tokens"] / header["rows"]
+    return f"{folder}: {header['rows']} rows, {tokens_per_row:.1f} tokens each{cut_in_words}{why}; {state}"
 
 
 def describe_tokenizer(tokenizer: "PreTrainedTokenizerBase") -> dict[str, str]:

@@ -5,7 +5,7 @@ import io
 import sys
 from typing import IO
 
-from data_utils.door import open_door
+from data_utils.cli import run_main
 from data_utils.errors import UserError
 from data_utils.files import write_whole
 from mt_dnn.flags.commands import PredictOptions
@@ -73,4 +73,4 @@ def predict_test_sets(options: PredictOptions, output: str) -> None:
 
 
 if __name__ == "__main__":
-    open_door(main)
+    run_main(main)

@@ -9,9 +9,9 @@ EPOCHS=5
 LEARNING_RATE=5e-5
 BATCH_SIZE=32
 ENCODER=bert-base-uncased        # whose tokenized data to take
-# To compare: the same with dense/ for winning/super_tickets/ (MT-DNN), or $ENCODER (no multi-task training).
+# To compare: dense/ for winning/super_tickets/ (MT-DNN), or $ENCODER (no multi-task training), and another NAME.
 START=checkpoints/$(basename "$ENCODER")/mtdnn/winning/super_tickets/seed_2018/model
-NAME=tickets_sharing             # of the folder for the results
+NAME=tickets_sharing             # of the folder for the results; the table at the end has all of them
 . "$(dirname "$0")/steps.sh"   # more settings are at its top; set one above this line to overrule it
 
 use_gpu "$@"
@@ -20,10 +20,7 @@ for seeds in $SEEDS; do
         for TRAIN_FRACTION in $FRACTIONS; do
             SEEDS=$seeds OUTPUT=$CHECKPOINTS/domain_adaptation/$NAME/$TASK/rows_$TRAIN_FRACTION/seed_$seeds
             fine_tune
-            outcome=$(sed -n 's/.*finished: \(.*\); see.*/\1/p' "$OUTPUT/log.txt" | tail -n 1)
-            finished="${finished:-}$TASK, $TRAIN_FRACTION of the rows, seed $seeds: $outcome
-"
         done
     done
 done
-printf '\n%s' "$finished"
+"$PYTHON" -m mt_dnn.reports.domain_adaptation "$CHECKPOINTS/domain_adaptation"

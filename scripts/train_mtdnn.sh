@@ -4,7 +4,7 @@
 #   ./scripts/prepare_mtdnn_base.sh GPUID; python construct_mtl_mask.py      (before this one)
 #   ./scripts/train_mtdnn.sh GPUID
 MODEL=base            # or large
-TICKETS_SHARING=yes   # no: the plain MT-DNN baseline, where every task trains the whole encoder
+TICKETS_SHARING=yes   # no: plain MT-DNN, where every task trains the whole encoder
 TASK=mnli,qqp,qnli,sst,mrpc,cola,rte,stsb
 EPOCHS=5
 LEARNING_RATE=5e-5

@@ -45,8 +45,8 @@ def result_of(folder):
     return json.loads((folder / "result.json").read_text())
 
 
-def rewind(door, workshop, masks, output, *more, task="sst"):
-    ended = door("rewind.py", *options(workshop, task), "--masks", *masks, "--output_dir", output, *more)
+def rewind(cli, workshop, masks, output, *more, task="sst"):
+    ended = cli("rewind.py", *options(workshop, task), "--masks", *masks, "--output_dir", output, *more)
     assert ended.status == 0, ended.err
     return ended
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 ROOT = Path(__file__).parents[1]
-os.chdir(ROOT)  # the doors' default paths are relative to the repository
+os.chdir(ROOT)  # the commands' default paths are relative to the repository
 os.environ["HF_HUB_OFFLINE"] = "1"
 torch.set_num_threads(1)  # on models this tiny threads wait for each other
 
@@ -16,7 +16,7 @@ import toy
 import toy_tasks
 from calls import QUICK, TOGETHER, options, rewind
 
-from data_utils.door import open_door
+from data_utils.cli import run_main
 from mt_dnn.encoders.families import FAMILIES
 
 
@@ -30,18 +30,18 @@ def pytest_configure(config):
 
 
 @pytest.fixture
-def door(capfd, monkeypatch):
-    """Call a command in this process: door("train.py", "--seed", 1, ...) -> status, out, err."""
+def cli(capfd, monkeypatch):
+    """Call a command in this process: cli("train.py", "--seed", 1, ...) -> status, out, err."""
 
     def call(script, *args):
         monkeypatch.setattr(sys, "argv", [script, *map(str, args)])
-        spec = importlib.util.spec_from_file_location("door", ROOT / script)
+        spec = importlib.util.spec_from_file_location("cli", ROOT / script)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         capfd.readouterr()
         status = 0
         try:
-            open_door(module.main)
+            run_main(module.main)
         except SystemExit as ended:
             status = ended.code or 0
         out, err = capfd.readouterr()
@@ -52,11 +52,11 @@ def door(capfd, monkeypatch):
 
 
 @pytest.fixture
-def refused(door):
+def refused(cli):
     """Call a command that must end with status 2 and one line; return the line."""
 
     def call(script, *args):
-        ended = door(script, *args)
+        ended = cli(script, *args)
         assert ended.status == 2, ended.out + ended.err
         assert len(ended.err.splitlines()) == 1 and "Traceback" not in ended.err
         return ended.err
@@ -67,23 +67,19 @@ def refused(door):
 @pytest.fixture(scope="session")
 def workshop(tmp_path_factory):
     """A tiny encoder, toy GLUE and its tokenized splits, made once: `.encoder`, `.raw`, `.data`."""
-    import prepro
     from data_utils.hub import load_tokenizer
     from data_utils.tasks import read_tasks
-    from mt_dnn.flags.commands import PreproOptions
+    from data_utils.tokenize_split import tokenize_split
 
     base = tmp_path_factory.mktemp("workshop")
     made = SimpleNamespace(encoder=toy.save_encoder(base / "tiny-bert"), raw=base / "glue", data=base / "tokenized")
     toy_tasks.write_glue(made.raw)
-    options = PreproOptions(
-        raw_dir=str(made.raw), data_dir=str(made.data), init_checkpoint=str(made.encoder), max_seq_len=64
-    )
     tokenizer = load_tokenizer(made.encoder)
     made.tasks = read_tasks(toy_tasks.TASK_DEF)
     made.tokenizer = tokenizer
     for name in ("sst", "rte", "stsb", "mnli"):
         for split in made.tasks[name].splits:
-            prepro.tokenize_split(made.tasks[name], split, tokenizer, options)
+            tokenize_split(made.raw, made.data, made.tasks[name], split, tokenizer, max_seq_len=64, skip_bad_rows=False)
     return made
 
 
@@ -94,9 +90,9 @@ def trained(workshop, tmp_path_factory):
 
 
 @pytest.fixture
-def fine_tuned(workshop, trained, door):
+def fine_tuned(workshop, trained, cli):
     if not (trained / "masks").exists():
-        ended = door(
+        ended = cli(
             "train.py",
             *options(workshop),
             "--do_train",
@@ -120,7 +116,7 @@ def places(tmp_path_factory):
 
 
 @pytest.fixture
-def family_run(workshop, places, door):
+def family_run(workshop, places, cli):
     """family_run("roberta") -> the folder of a rewound winning ticket with its model.
 
     The first call for a family makes it, from prepro.py to rewind.py.
@@ -133,26 +129,26 @@ def family_run(workshop, places, door):
             return run
         encoder = toy.save_encoder(place / f"tiny-{family}", family, pooler=family not in toy.NO_POOLER)
         paths = ("--raw_dir", workshop.raw, "--data_dir", place / "data", "--init_checkpoint", encoder)
-        ended = door("prepro.py", *paths, "--tasks", "sst", "--max_seq_len", 64)
+        ended = cli("prepro.py", *paths, "--tasks", "sst", "--max_seq_len", 64)
         assert ended.status == 0, ended.err
         its_own = SimpleNamespace(data=place / "data", encoder=encoder)
         train = ("train.py", *options(its_own), *QUICK, "--do_train", "--do_mask", "--sparsities", 0.5)
-        ended = door(*train, "--output_dir", place / "sst")
+        ended = cli(*train, "--output_dir", place / "sst")
         assert ended.status == 0, ended.err
         assert ("pooler: none in the checkpoint, drawn from the seed" in ended.out) == (family in toy.NO_POOLER)
-        rewind(door, its_own, [place / "sst/masks/winning"], place / "rewind", "--save_model", *QUICK)
+        rewind(cli, its_own, [place / "sst/masks/winning"], place / "rewind", "--save_model", *QUICK)
         return run
 
     return call
 
 
 @pytest.fixture
-def exported(door, monkeypatch):
+def exported(cli, monkeypatch):
     """Call mt_dnn.export: exported(run, form, ...) -> what it prints. Timed for a moment only."""
     monkeypatch.setattr("mt_dnn.export.export_table.TIMING_SECONDS", 0.01)
 
     def call(run, form, *more):
-        ended = door("mt_dnn/export/__main__.py", run, "--format", form, *more)
+        ended = cli("mt_dnn/export/__main__.py", run, "--format", form, *more)
         assert ended.status == 0, ended.err
         return ended.out
 
@@ -165,12 +161,12 @@ def other_runs(tmp_path_factory):
 
 
 @pytest.fixture
-def runs(workshop, fine_tuned, other_runs, door):
+def runs(workshop, fine_tuned, other_runs, cli):
     """{task: the folder of train.py}"""
     for task in ("stsb", "rte"):
         if not (other_runs / task).exists():
             assert (
-                door(
+                cli(
                     "train.py", *options(workshop, task, *QUICK), "--do_train", "--output_dir", other_runs / task
                 ).status
                 == 0
@@ -184,9 +180,9 @@ def baseline_folder(tmp_path_factory):
 
 
 @pytest.fixture
-def baseline(workshop, baseline_folder, door):
+def baseline(workshop, baseline_folder, cli):
     """train.py's folder of the toy MT-DNN; made by the first test that asks for it."""
     if not baseline_folder.exists():
-        ended = door("train.py", *options(workshop, TOGETHER), "--do_train", "--output_dir", baseline_folder)
+        ended = cli("train.py", *options(workshop, TOGETHER), "--do_train", "--output_dir", baseline_folder)
         assert ended.status == 0, ended.err
     return baseline_folder

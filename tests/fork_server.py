@@ -113,15 +113,15 @@ def wait(children, kill_after):
 
 
 def do(commands):
-    from data_utils.door import open_door
+    from data_utils.cli import run_main
 
     for script, *flags in commands:
         sys.argv = [script, *flags]
-        spec = importlib.util.spec_from_file_location("door", ROOT / script)
+        spec = importlib.util.spec_from_file_location("cli", ROOT / script)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         try:
-            open_door(module.main)
+            run_main(module.main)
         except SystemExit as ended:
             if ended.code:
                 return ended.code

@@ -3,7 +3,7 @@
 Both are benchmark.json of benchmark.py; for the first one, --checkout names a checkout of the earlier commit.
 """
 
-from data_utils.door import open_door
+from data_utils.cli import run_main
 from data_utils.json_file import read_json
 from mt_dnn.flags.parser import Parser
 
@@ -20,4 +20,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    open_door(main)
+    run_main(main)

@@ -6,7 +6,7 @@ it as benchmark.md, and all numbers as benchmark.json. Texts and weights are mad
 
 from pathlib import Path
 
-from data_utils.door import open_door
+from data_utils.cli import run_main
 from data_utils.files import write_whole
 from data_utils.json_file import write_json
 from mt_dnn.flags.flag import COUNT
@@ -73,4 +73,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    open_door(main)
+    run_main(main)

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data_utils.door import open_door
+from data_utils.cli import run_main
 from data_utils.files import write_whole
 from data_utils.json_file import write_json
 from mt_dnn.flags.flag import COUNT
@@ -117,4 +117,4 @@ def draw(growth: Growth) -> "Figure":
 
 
 if __name__ == "__main__":
-    open_door(main)
+    run_main(main)

@@ -7,12 +7,12 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from data_utils.door import open_door
+from data_utils.cli import run_main
 from data_utils.json_file import write_json
 from mt_dnn.flags.flag import COUNT
 from mt_dnn.flags.parser import Parser
 
-DOORS = [
+COMMANDS = [
     "prepro.py",
     "train.py",
     "rewind.py",
@@ -59,7 +59,8 @@ def measure(repeats: int) -> dict[str, float]:
             return timed("prepro.py", "--raw_dir", folder, "--data_dir", folder / data, *task, *encoder)
 
         found = {
-            f"{door} --help, seconds": median(timed(*door.split(), "--help") for _ in range(repeats)) for door in DOORS
+            f"{command} --help, seconds": median(timed(*command.split(), "--help") for _ in range(repeats))
+            for command in COMMANDS
         }
         rounds = [(prepro("all", f"data_{number}"), prepro("quarter", f"data_{number}")) for number in range(repeats)]
         found["prepro.py, 67349 rows like SST-2's, seconds"] = median(whole for whole, _ in rounds)
@@ -78,4 +79,4 @@ def measure(repeats: int) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    open_door(main)
+    run_main(main)

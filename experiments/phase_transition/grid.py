@@ -2,7 +2,7 @@
 
 from statistics import mean
 
-from data_utils.door import open_door
+from data_utils.cli import run_main
 from data_utils.markdown import markdown_table
 from mt_dnn.flags.parser import Parser
 from mt_dnn.reports.records import read_records
@@ -36,4 +36,4 @@ def to_markdown(scores: dict[str, dict[tuple[float, int], float]]) -> str:
 
 
 if __name__ == "__main__":
-    open_door(main)
+    run_main(main)

@@ -4,14 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from data_utils.door import open_door
+from data_utils.cli import run_main
 from data_utils.errors import UserError
 from data_utils.markdown import markdown_table
 from data_utils.run_folder import DEFAULT_CRITERION
 from mt_dnn.flags.parser import Parser
 from mt_dnn.reports.importances import Importance, by_criterion
 from mt_dnn.reports.points import Size
-from mt_dnn.reports.records import Record, read_records, read_scores
+from mt_dnn.reports.records import Record, read_importances, read_records
 
 Head = tuple[int, int]  # (layer, head), from 0
 
@@ -24,12 +24,13 @@ def main() -> None:
     )
     options = parser.parse_args()
 
-    scores = by_criterion(read_scores([options.records])).get(DEFAULT_CRITERION)
-    if not scores:
+    importances = by_criterion(read_importances([options.records])).get(DEFAULT_CRITERION)
+    if not importances:
         raise UserError(f"{options.records}: no importance scores by `{DEFAULT_CRITERION}`, expected those of a sweep")
-    heads = [head_from(text, next(iter(scores.values()))[0].shape) for text in options.heads]
+    heads = [head_from(text, next(iter(importances.values()))[0].shape) for text in options.heads]
     names = [f"{layer}.{head}" for layer, head in heads]
-    print(markdown_table(["rank of head", *names], [[task, *cells] for task, cells in ranks(scores, heads).items()]))
+    ranked = [[task, *cells] for task, cells in ranks(importances, heads).items()]
+    print(markdown_table(["rank of head", *names], ranked))
     closed = closed_by_tickets(read_records([options.records]), heads)
     sizes = sorted({size for by_size in closed.values() for size in by_size})
     rows = [[*ticket, *(in_range(by_size.get(size, [])) for size in sizes)] for ticket, by_size in closed.items()]
@@ -47,13 +48,13 @@ def head_from(text: str, shape: tuple[int, ...]) -> Head:
     return int(layer), int(head)
 
 
-def ranks(scores: Mapping[tuple[str, str], Importance], heads: Sequence[Head]) -> dict[str, list[str]]:
+def ranks(importances: Mapping[tuple[str, str], Importance], heads: Sequence[Head]) -> dict[str, list[str]]:
     """Return {task: the rank of each head among all heads, over seeds}; 1 is the most important.
 
     Heads are compared after normalisation within their layer, as tickets are chosen.
     """
     found: dict[str, list[list[int]]] = {}
-    for (task, _), (head_scores, _) in scores.items():
+    for (task, _), (head_scores, _) in importances.items():
         by_seed = [1 + int(np.sum(head_scores > head_scores[head])) for head in heads]
         found.setdefault(task, []).append(by_seed)
     return {task: [in_range(of_head) for of_head in zip(*by_seed)] for task, by_seed in found.items()}
@@ -78,4 +79,4 @@ def in_range(numbers: Iterable[int]) -> str:
 
 
 if __name__ == "__main__":
-    open_door(main)
+    run_main(main)

@@ -7,13 +7,13 @@ and so do their masks.
 from pathlib import Path
 
 from data_utils.check import TEXT, check, fields, integer, number
-from data_utils.door import open_door
+from data_utils.cli import run_main
 from data_utils.errors import UserError
 from data_utils.json_file import read_json, write_json
 from data_utils.run_folder import RunFolder
 from mt_dnn.flags.commands import MaskOptions
 from mt_dnn.flags.parser import Parser
-from mt_dnn.reports.records import read_scores
+from mt_dnn.reports.records import read_importances
 from mt_dnn.tickets.make_masks import write_masks
 
 SCORES = fields({"task": TEXT, "criterion": TEXT, "seed": integer(0), "holdout": number(0, 1)}, others=True)
@@ -26,13 +26,13 @@ def main() -> None:
     options = parser.parse_args()
     records, output = options.records, options.output
 
-    scores = read_scores([records])
-    if not scores:
+    importances = read_importances([records])
+    if not importances:
         raise UserError(
             f"{records}: no importance scores, expected records that mt_dnn.reports.collect made of a sweep"
         )
     written = 0
-    for name, (place, content) in scores.items():
+    for name, (place, content) in importances.items():
         check(SCORES, content, f"{place}: {name}")
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise UserError(f"{place}: file: {name!r}, expected a path below the folder of the runs")
@@ -42,8 +42,8 @@ def main() -> None:
             write_json(path, importance)
             write_masks(files, MaskOptions(criterion=content["criterion"]), content)
             written += 1
-    print(f"{output}: masks by {written} of {len(scores)} files of importance scores; other scores were there")
+    print(f"{output}: masks by {written} of {len(importances)} files of importance scores; other scores were there")
 
 
 if __name__ == "__main__":
-    open_door(main)
+    run_main(main)

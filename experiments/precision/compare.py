@@ -6,7 +6,7 @@ Prints a table with a line for each run, in points.
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_utils.door import open_door
+from data_utils.cli import run_main
 from data_utils.markdown import markdown_table
 from data_utils.tasks import Task, read_tasks, select_tasks
 from data_utils.tokenized import TokenizedSplit
@@ -54,4 +54,4 @@ def compare(run: str, task: Task, data_dir: str, device: str) -> Iterator[list[s
 
 
 if __name__ == "__main__":
-    open_door(main)
+    run_main(main)

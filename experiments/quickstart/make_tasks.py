@@ -7,7 +7,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-from data_utils.door import open_door
+from data_utils.cli import run_main
 from data_utils.errors import UserError
 from data_utils.files import write_folder_whole
 
@@ -88,4 +88,4 @@ def one_file(folder: Path, pattern: str) -> Path:
 
 
 if __name__ == "__main__":
-    open_door(main)
+    run_main(main)

@@ -5,7 +5,7 @@ python -m mt_dnn.export RUN --format zeroed|compact|onnx
 
 from pathlib import Path
 
-from data_utils.door import open_door
+from data_utils.cli import run_main
 from data_utils.errors import UserError
 from data_utils.run_folder import RunFolder
 from mt_dnn.flags.commands import ExportOptions
@@ -34,4 +34,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    open_door(main)
+    run_main(main)

@@ -22,7 +22,7 @@ from mt_dnn.encoders.encoder import Encoder, TaskModel
 from mt_dnn.encoders.families import longest_row, refuse_more_layers, takes_token_types
 from mt_dnn.encoders.float32 import layers_alone_in_autocast
 from mt_dnn.export.saved_model import SavedModel, find_saved_model
-from mt_dnn.model import load_model, refuse_integers, refuse_no_numbers
+from mt_dnn.model_files import load_model, refuse_integers, refuse_no_numbers
 from mt_dnn.runtime.machine import choose_device, choose_tokens_at_once
 from mt_dnn.training.evaluate import predict
 

@@ -21,7 +21,8 @@ from mt_dnn.encoders.families import encoder_class, family_of
 from mt_dnn.export.classifier import HFClassifier, classifier_of, load_classifier
 from mt_dnn.export.export_table import export_table
 from mt_dnn.export.saved_model import SavedModel
-from mt_dnn.model import Model, count_parameters, save_model
+from mt_dnn.model import Model, count_parameters
+from mt_dnn.model_files import save_model
 from mt_dnn.tickets.masks import Mask, saved_mask, write_mask
 from mt_dnn.tickets.prune import kept_slices, prune
 from mt_dnn.tickets.ticket import Ticket

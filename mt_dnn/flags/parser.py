@@ -7,7 +7,7 @@ from dataclasses import MISSING, fields
 from typing import Any, NoReturn
 
 from data_utils.advice import SCRIPT_VARIABLES, advice
-from data_utils.door import command_name
+from data_utils.cli import command_name
 from data_utils.errors import UserError
 from mt_dnn.flags.commands import MaskOptions, PreproOptions, RewindOptions, TrainOptions
 

@@ -4,7 +4,7 @@ Writes report.html (everything), report.md and report.csv (its tables), report.p
 where training rows were held out, super_tickets_held_out.yml.
 """
 
-from data_utils.door import open_door
+from data_utils.cli import run_main
 from data_utils.errors import UserError
 from mt_dnn.flags.commands import ReportOptions
 from mt_dnn.flags.parser import parse_options
@@ -20,7 +20,7 @@ def main() -> None:
     from mt_dnn.reports.gather import gather
     from mt_dnn.reports.hypotheses import CLAIMS, decide
     from mt_dnn.reports.page import to_html, to_markdown, write_files
-    from mt_dnn.reports.records import read_failures, read_records, read_scores
+    from mt_dnn.reports.records import read_failures, read_importances, read_records
     from mt_dnn.reports.sentences import about, hypothesis_line, sentences, size_lines
     from mt_dnn.reports.table_csv import to_csv
     from mt_dnn.reports.transfer import transfer_findings
@@ -34,7 +34,7 @@ def main() -> None:
         )
     transitions, failed = gather(single), read_failures(options.folders)
     tested = decide(CLAIMS, transitions)
-    page = blocks(transitions, tested, read_scores(options.folders), failed)
+    page = blocks(transitions, tested, read_importances(options.folders), failed)
     written: dict[str, str | bytes] = {
         "report.csv": to_csv(transitions),
         "report.md": to_markdown(page),
@@ -64,4 +64,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    open_door(main)
+    run_main(main)

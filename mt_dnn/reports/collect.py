@@ -10,7 +10,7 @@ Give the same command again as runs come in: it adds what is new and replaces wh
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data_utils.door import open_door
+from data_utils.cli import run_main
 from data_utils.errors import UserError
 from data_utils.json_file import read_json_lines
 from data_utils.run_folder import RunFolder
@@ -38,7 +38,7 @@ def main() -> None:
     size = sum(path.stat().st_size for path in collection.folder.rglob("*") if path.is_file())
     print(
         f"{collection.folder}: {len(collection.runs)} runs, {changed} of them new or changed, {failed} failed; "
-        f"{len(collection.scores)} files of importance scores; {size / 1e6:.2f} MB"
+        f"{len(collection.importances)} files of importance scores; {size / 1e6:.2f} MB"
     )
     if left_out:
         limit = f"{LARGEST_PREDICTIONS // 1000} KB"
@@ -55,8 +55,8 @@ def add_runs(collection: "Collection", folders: list[str]) -> int:
         collected_records,
         names_of,
         read_failures,
+        read_importances,
         read_run_folders,
-        read_scores,
         refuse_difference,
         removed_meanwhile,
     )
@@ -84,10 +84,10 @@ def add_runs(collection: "Collection", folders: list[str]) -> int:
         raise UserError(f"{', '.join(map(str, names))}: no finished run (result.json), expected folders of runs")
     for name, _, why in read_failures(names):
         collection.runs[name] = {"run": name, "failed": why}
-    for name, (_, content) in read_scores(names).items():
-        collection.scores[name] = {"file": name, **content}
+    for name, (_, content) in read_importances(names).items():
+        collection.importances[name] = {"file": name, **content}
     return left_out
 
 
 if __name__ == "__main__":
-    open_door(main)
+    run_main(main)

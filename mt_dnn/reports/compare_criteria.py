@@ -13,10 +13,10 @@ from mt_dnn.reports.sentences import difference, p_or_why
 
 
 def criteria_section(
-    transitions: Sequence[Transition], scores: Mapping[str, Mapping[tuple[str, str], Importance]]
+    transitions: Sequence[Transition], importances: Mapping[str, Mapping[tuple[str, str], Importance]]
 ) -> Iterator[Block]:
-    """Yield the blocks of the section; none where runs and `scores`, see by_criterion, have one criterion only."""
-    agreeing, tested = agreements(scores), criteria_findings(transitions)
+    """Yield the blocks of the section; none where runs and `importances`, see by_criterion, have one criterion only."""
+    agreeing, tested = agreements(importances), criteria_findings(transitions)
     if not agreeing and not tested:
         return
     yield Heading("Which criterion?")

@@ -28,18 +28,18 @@ Failure = tuple[str, str, str]  # name of the run, its place, its line
 def blocks(
     transitions: Sequence[Transition],
     tested: Sequence[Finding],
-    scores: Mapping[str, tuple[str, dict]],
+    importances: Mapping[str, tuple[str, dict]],
     failed: Sequence[Failure],
 ) -> list[Block]:
     """Return the blocks of the page.
 
-    `tested`: the hypotheses; `scores`: files of importance scores, see read_scores; `failed`: see read_failures.
+    `tested`: the hypotheses; `importances`: see read_importances; `failed`: see read_failures.
     """
     page: list[Block] = [Heading("Phase transition", 1), *_overview(transitions, failed), *_hypotheses(tested)]
     page += by_size_section(transitions)
     for transition in transitions:
         page += _task(transition, FIGURE if len(transitions) == 1 else "")
-    maps = by_criterion(scores)
+    maps = by_criterion(importances)
     page += [*criteria_section(transitions, maps), *transfer_section(transitions)]
     page += [*_tickets(transitions, maps), *_runs(transitions, failed)]
     return [*page, Heading("Tests and their correction"), *paragraphs(HOW_TESTED)]
@@ -180,7 +180,7 @@ def _point_columns(transition: Transition) -> Columns:
 
 
 def _tickets(
-    transitions: Sequence[Transition], scores: Mapping[str, Mapping[tuple[str, str], Importance]]
+    transitions: Sequence[Transition], importances: Mapping[str, Mapping[tuple[str, str], Importance]]
 ) -> Iterator[Block]:
     yield Heading("What the tickets are")
     found = winning_tickets(transitions)
@@ -197,9 +197,9 @@ def _tickets(
                 f"{task}: heads and FFNs of each layer that stay open, means over seeds.",
             )
     yield Heading("Importance", 3)
-    if not scores:
+    if not importances:
         yield Paragraph("No importance.json below the given folders, so no heat maps.")
-    for criterion, maps in scores.items():
+    for criterion, maps in importances.items():
         yield Picture(
             figures.as_svg(figures.importance_maps(maps)),
             f"Importance by the criterion `{criterion}`. Heads across (L2-normalised within their layer), layers "

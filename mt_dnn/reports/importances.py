@@ -15,8 +15,8 @@ from mt_dnn.tickets.scores import check_importance
 Importance = tuple[np.ndarray, np.ndarray]  # normalised scores of heads (layers, heads); scores of FFNs (layers,)
 
 
-def by_criterion(scores: Mapping[str, tuple[str, dict]]) -> dict[str, dict[tuple[str, str], Importance]]:
-    """Return {criterion: {(task, seed): Importance}} from what read_scores returns, the default criterion first.
+def by_criterion(importances: Mapping[str, tuple[str, dict]]) -> dict[str, dict[tuple[str, str], Importance]]:
+    """Return {criterion: {(task, seed): Importance}} from what read_importances returns, the default criterion first.
 
     Where a task was scored on several parts of its rows, its name is followed by the part.
 
@@ -24,7 +24,7 @@ def by_criterion(scores: Mapping[str, tuple[str, dict]]) -> dict[str, dict[tuple
     """
     found: dict[str, dict[tuple[str, str], Importance]] = {}
     checked = []
-    for place, content in scores.values():
+    for place, content in importances.values():
         importance = check_importance(content, place)
         check(fields({"seed": integer(0)}, others=True), content, place)
         checked.append((content, importance, content.get("train_fraction", 1.0)))
@@ -49,18 +49,18 @@ class Agreement:
     ffns: dict[str, float]
 
 
-def agreements(scores: Mapping[str, Mapping[tuple[str, str], Importance]]) -> list[Agreement]:
+def agreements(importances: Mapping[str, Mapping[tuple[str, str], Importance]]) -> list[Agreement]:
     """Return how two criteria agree, for each task and pair of them that have scores of one seed.
 
     Heads are compared as they are ranked, after normalisation within their layer. Scores that are all equal rank
     nothing: their correlation is 0.
     """
     found: dict[tuple[str, str, str], Agreement] = {}
-    for one, other in combinations(scores, 2):
-        for task, seed in sorted(scores[one].keys() & scores[other].keys()):
+    for one, other in combinations(importances, 2):
+        for task, seed in sorted(importances[one].keys() & importances[other].keys()):
             agreement = found.setdefault((task, one, other), Agreement(task, one, other, {}, {}))
             agreement.heads[seed], agreement.ffns[seed] = (
                 compute({"rank": spearman}, one_scores.ravel(), other_scores.ravel())["rank"]
-                for one_scores, other_scores in zip(scores[one][task, seed], scores[other][task, seed])
+                for one_scores, other_scores in zip(importances[one][task, seed], importances[other][task, seed])
             )
     return [found[key] for key in sorted(found)]

@@ -3,7 +3,7 @@
 Writes multi_task.html (everything) and multi_task.md (its tables).
 """
 
-from data_utils.door import open_door
+from data_utils.cli import run_main
 from data_utils.errors import UserError
 from mt_dnn.flags.commands import ReportOptions
 from mt_dnn.flags.parser import parse_options
@@ -36,4 +36,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    open_door(main)
+    run_main(main)

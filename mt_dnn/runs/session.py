@@ -23,17 +23,8 @@ from data_utils.tokenized import TokenizedSplit
 from mt_dnn.encoders.families import longest_row, refuse_other_padding
 from mt_dnn.encoders.pretrained import lacks_pooler, load_encoder
 from mt_dnn.flags.training import DataOptions, MachineOptions, ModelOptions, OptimizationOptions
-from mt_dnn.model import (
-    Model,
-    count_parameters,
-    describe,
-    load_model,
-    place_tickets,
-    refuse_closed_units,
-    refuse_to_save_over,
-    save_model,
-    shape_of,
-)
+from mt_dnn.model import Model, count_parameters, describe, place_tickets, shape_of
+from mt_dnn.model_files import load_model, refuse_closed_units, refuse_to_save_over, save_model
 from mt_dnn.reports.score_table import score_table
 from mt_dnn.runs.result import failure_written, mask_of, result_of
 from mt_dnn.runs.run import Run, tasks_and_dev_sets

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from data_utils.door import launched_by_torchrun
+from data_utils.cli import launched_by_torchrun
 from data_utils.errors import UserError
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from data_utils.errors import UserError
 from data_utils.run_folder import DEFAULT_CRITERION, RunFolder
 from data_utils.tasks import NAME
 from data_utils.yaml_file import read_yaml
-from mt_dnn.tickets.fitting import unknown_holdout
+from mt_dnn.tickets.compatibility import unknown_holdout
 from mt_dnn.tickets.masks import Mask, read_mask
 from mt_dnn.tickets.ticket import TICKET_KINDS, average_counts, remaining_weights
 

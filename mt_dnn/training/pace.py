@@ -1,17 +1,14 @@
 """The pace of a training: losses, seconds and tokens of its updates, and a line of the log every so many updates."""
 
-import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-import numpy as np
 import torch
 
-from data_utils.advice import advice
-from data_utils.errors import Diverged
 from mt_dnn.runtime.distributed import all_reduce_sum, is_main_process
 from mt_dnn.runtime.log import log
 from mt_dnn.training.checkpoint import Progress
+from mt_dnn.training.divergence import finite
 
 
 class Pace:
@@ -86,27 +83,3 @@ class Pace:
         self.seconds += now - self.clock
         self.clock = now
         progress.seconds = self.seconds
-
-
-def refuse_infinite_outputs(outputs: Mapping[str, np.ndarray], when: str) -> None:
-    """Raise Diverged, which says `when`, if an output for a dev set is no number; `outputs`: {dev set: outputs}.
-
-    The loss of an update is computed before it, so no loss shows whether the last update broke the model.
-    """
-    for name, values in outputs.items():
-        if not np.isfinite(values).all():
-            raise Diverged(
-                f"{when}: outputs for {name} are NaN or infinite, expected numbers; try a smaller "
-                f"{advice('--learning_rate')} or {advice('--precision float32')}"
-            )
-
-
-def finite(loss: torch.Tensor | float, when: str) -> float:
-    """Return the loss as a number; raise Diverged, which says `when`, if it is none."""
-    value = float(loss)
-    if not math.isfinite(value):
-        raise Diverged(
-            f"{when}: the loss is {value}, expected a number; try a smaller {advice('--learning_rate')} "
-            f"or {advice('--precision float32')}"
-        )
-    return value

@@ -19,10 +19,11 @@ from mt_dnn.runtime.log import log, progress_bar
 from mt_dnn.runtime.machine import autocast, choose_tokens_at_once
 from mt_dnn.training.bfloat16 import Bfloat16Copies
 from mt_dnn.training.checkpoint import Checkpoints, Progress
+from mt_dnn.training.divergence import finite, refuse_infinite_outputs
 from mt_dnn.training.evaluate import evaluate, show_metrics
 from mt_dnn.training.micro_batches import MicroBatches
 from mt_dnn.training.optim import decay_of, make_optimizer, make_scheduler, spares_unused_rows
-from mt_dnn.training.pace import Pace, finite, refuse_infinite_outputs
+from mt_dnn.training.pace import Pace
 from mt_dnn.training.task_data import TaskData
 from mt_dnn.training.updates import updates_of_epoch, updates_per_epoch
 

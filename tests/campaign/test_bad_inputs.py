@@ -11,7 +11,7 @@ import pytest
 import yaml
 from edits import edit, every_key, parent, read, steps
 from fork_server import ForkServer
-from valid_files import DOORS, ValidFiles, tree
+from valid_files import COMMANDS, ValidFiles, tree
 
 pytestmark = pytest.mark.slow
 
@@ -46,9 +46,9 @@ def refused(files, ended, before, *pieces, status=2, made=""):
 
 
 def test_the_files_are_valid_before_they_are_edited(files):
-    for door in DOORS:
-        ended = files.call(door)
-        assert ended.status == 0, (door, ended.err)
+    for command in COMMANDS:
+        ended = files.call(command)
+        assert ended.status == 0, (command, ended.err)
         files.restore()
 
 
@@ -56,25 +56,25 @@ def test_the_files_are_valid_before_they_are_edited(files):
 
 
 def edits():
-    """(door, file, also, edit, piece of the line) for each row of the table."""
+    """(command, file, also, edit, piece of the line) for each row of the table."""
     for group in TABLE["edits"]:
         for row in group["rows"]:
             *change, piece = row
-            name = f"{group['door']}: {group['file']}: {' '.join(map(repr, change))}"
-            yield pytest.param(group["door"], group["file"], group.get("also"), change, piece, id=printable(name))
+            name = f"{group['command']}: {group['file']}: {' '.join(map(repr, change))}"
+            yield pytest.param(group["command"], group["file"], group.get("also"), change, piece, id=printable(name))
 
 
 def printable(name):
     return name.encode("ascii", "backslashreplace").decode().replace("[", "(").replace("]", ")")[:150]
 
 
-@pytest.mark.parametrize("door, file, also, change, piece", edits())
-def test_an_edited_file_is_one_line(files, door, file, also, change, piece):
+@pytest.mark.parametrize("command, file, also, change, piece", edits())
+def test_an_edited_file_is_one_line(files, command, file, also, change, piece):
     if also:
         edit(files.folder, *also)
     edit(files.folder, file, *change)
     before = tree(files.folder)
-    refused(files, files.call(door), before, piece)
+    refused(files, files.call(command), before, piece)
 
 
 def keys(files, group):
@@ -90,7 +90,7 @@ def keys(files, group):
                 yield key, name, ("remove", key) if value is REMOVED else ("set", key, value)
 
 
-@pytest.mark.parametrize("group", TABLE["every_key"]["files"], ids=lambda group: f"{group['door']}: {group['file']}")
+@pytest.mark.parametrize("group", TABLE["every_key"]["files"], ids=lambda group: f"{group['command']}: {group['file']}")
 def test_every_key_of_a_file_is_checked(files, group):
     faults, tried = [], 0
     if "also" in group:
@@ -101,7 +101,7 @@ def test_every_key_of_a_file_is_checked(files, group):
         if "also" in group:
             edit(files.folder, *group["also"])
         edit(files.folder, group["file"], *change)
-        before, ended = tree(files.folder), files.call(group["door"])
+        before, ended = tree(files.folder), files.call(group["command"])
         try:
             refused(files, ended, before, naming(group["file"], key, change, ended.err))
         except AssertionError as fault:
@@ -121,26 +121,26 @@ def naming(file, key, change, line):
 
 
 @pytest.mark.parametrize(
-    "door, flags, piece",
+    "command, flags, piece",
     [pytest.param(*row, id=printable(f"{row[0]} {row[1]}")) for row in TABLE["flags"]],
 )
-def test_a_wrong_flag_is_one_line(files, door, flags, piece):
+def test_a_wrong_flag_is_one_line(files, command, flags, piece):
     before = tree(files.folder)
-    refused(files, files.call(door, flags), before, piece)
+    refused(files, files.call(command, flags), before, piece)
 
 
 def values():
     for group in TABLE["values"]:
-        for door in group["doors"]:
+        for command in group["commands"]:
             for flag, bad in group["flags"].items():
-                yield pytest.param(door, flag, bad, id=f"{door} {flag}")
+                yield pytest.param(command, flag, bad, id=f"{command} {flag}")
 
 
-@pytest.mark.parametrize("door, flag, bad", values())
-def test_a_value_that_a_flag_does_not_take_is_one_line(files, door, flag, bad):
+@pytest.mark.parametrize("command, flag, bad", values())
+def test_a_value_that_a_flag_does_not_take_is_one_line(files, command, flag, bad):
     before = tree(files.folder)
     for value in bad:
-        refused(files, files.call(door, [f"{flag}={value}"]), before, flag)
+        refused(files, files.call(command, [f"{flag}={value}"]), before, flag)
 
 
 def test_a_run_that_fails_is_one_line_in_its_folder_too(files):

@@ -55,7 +55,7 @@ EXPORT, PREDICT = "mt_dnn/export/__main__.py", "mt_dnn/predict.py"
 WINNING = "checkpoints/sst/masks/winning/heads_6_ffns_1.json"
 TICKET = "runs/winning/heads_6_ffns_1/seed_2018"
 
-DOORS = {  # what a case calls; `new` is not there yet
+COMMANDS = {  # what a case calls; `new` is not there yet
     "prepro": f"{PREPRO} --data_dir data --tasks sst",
     "prepro rte": f"{PREPRO} --data_dir data --tasks rte",
     "prepro stsb": f"{PREPRO} --data_dir data --tasks stsb",
@@ -147,12 +147,13 @@ class ValidFiles:
         write_files(folder, server)
         self.whole = tree(folder)
 
-    def call(self, door, more=""):
-        """Call one of DOORS, or of ALONE, with more flags; return status, out, err."""
+    def call(self, command, more=""):
+        """Call one of COMMANDS, or of ALONE, with more flags; return status, out, err."""
         out, err = (self.folder.parent / name for name in ("out.txt", "err.txt"))
         for file in (out, err):
             file.write_bytes(b"")
-        script, *flags = shlex.split({**DOORS, **ALONE}[door]) + (shlex.split(more) if isinstance(more, str) else more)
+        more = shlex.split(more) if isinstance(more, str) else more
+        script, *flags = shlex.split({**COMMANDS, **ALONE}[command]) + more
         status = self.server.call([[script, *flags]], self.folder, out, err)
         return SimpleNamespace(status=status, out=out.read_text(), err=err.read_text())
 

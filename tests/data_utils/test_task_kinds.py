@@ -114,7 +114,7 @@ essays:
 """
 
 
-def test_a_new_kind_is_one_object_and_its_loss(tmp_path, workshop, monkeypatch, door, refused, exported):
+def test_a_new_kind_is_one_object_and_its_loss(tmp_path, workshop, monkeypatch, cli, refused, exported):
     monkeypatch.setitem(TASK_KINDS, "grades", Grades())
     monkeypatch.setitem(loss.LOSSES, "grades", loss.squared_error)
     (tmp_path / "tasks.yml").write_text(ESSAYS)
@@ -123,10 +123,10 @@ def test_a_new_kind_is_one_object_and_its_loss(tmp_path, workshop, monkeypatch, 
         (tmp_path / f"{split}.tsv").write_text("sentence\tgrade\n" + "".join(10 * rows))
     paths = ("--task_def", tmp_path / "tasks.yml", "--data_dir", tmp_path / "data")
     prepro = ("prepro.py", *paths, "--raw_dir", tmp_path, "--init_checkpoint", workshop.encoder)
-    assert door(*prepro).status == 0
+    assert cli(*prepro).status == 0
     run = tmp_path / "run"
     train = ("train.py", *options(workshop, "essays"), *QUICK, *paths, "--output_dir", run, "--sparsities", 0.5)
-    ended = door(*train, "--do_train", "--do_mask")
+    ended = cli(*train, "--do_train", "--do_mask")
     assert ended.status == 0, ended.err
     assert result_of(run)["dev"]["essays"].keys() == {"accuracy", "spearman"}
     lines = [line.split("\t") for line in (run / "dev_predictions.tsv").read_text().splitlines()]
@@ -137,7 +137,7 @@ def test_a_new_kind_is_one_object_and_its_loss(tmp_path, workshop, monkeypatch, 
         exported(run, export)
     (tmp_path / "texts").write_text("good great\n")
     predicted = [
-        door("mt_dnn/predict.py", place, "--input", tmp_path / "texts").out
+        cli("mt_dnn/predict.py", place, "--input", tmp_path / "texts").out
         for place in (run, run / "export/zeroed", run / "export/compact")
     ]
     assert re.fullmatch("row\tgrade\n0\t[A-D]\n", predicted[0]) and predicted == predicted[:1] * 3

@@ -31,10 +31,10 @@ def test_tokenized_rows_are_the_tokenizers(workshop):
         assert split.lengths.tolist() == expected["attention_mask"].sum(1).tolist()
 
 
-def test_a_split_does_not_depend_on_how_many_rows_are_tokenized_at_once(workshop, tmp_path, door, monkeypatch):
+def test_a_split_does_not_depend_on_how_many_rows_are_tokenized_at_once(workshop, tmp_path, cli, monkeypatch):
     monkeypatch.setattr("data_utils.tokenize_split.CHUNK", 7)
     paths = ("--raw_dir", workshop.raw, "--init_checkpoint", workshop.encoder, "--data_dir")
-    assert door("prepro.py", *paths, tmp_path, "--tasks", "rte").status == 0
+    assert cli("prepro.py", *paths, tmp_path, "--tasks", "rte").status == 0
     for file in (workshop.data / "rte_train").glob("*.bin"):
         assert file.read_bytes() == (tmp_path / "rte_train" / file.name).read_bytes(), file.name
     headers = [read_header(folder / "rte_train") for folder in (workshop.data, tmp_path)]
@@ -48,8 +48,8 @@ def test_all_tokens_come_in_parts(workshop, monkeypatch):
     assert np.array_equal(np.concatenate(list(split.tokens_in_parts())), np.concatenate(rows))
 
 
-def test_long_pairs_are_cut_to_max_seq_len(workshop, tmp_path, door):
-    door(
+def test_long_pairs_are_cut_to_max_seq_len(workshop, tmp_path, cli):
+    cli(
         "prepro.py",
         "--raw_dir",
         workshop.raw,
@@ -80,16 +80,16 @@ def damaged(workshop, tmp_path):
     return folder, lambda split="dev": TokenizedSplit(tmp_path, workshop.tasks["rte"], split)
 
 
-def refused_and_written_again(damaged, workshop, door, complaint, folder=None):
+def refused_and_written_again(damaged, workshop, cli, complaint, folder=None):
     folder, read = folder or damaged[0], damaged[1]
     with pytest.raises(UserError, match=f"^{complaint}"):
         read(folder.name.removeprefix("rte_"))
-    ended = door(*tokenize(workshop, folder.parent, "rte"))
+    ended = cli(*tokenize(workshop, folder.parent, "rte"))
     assert ended.status == 0 and f"{folder}: " in ended.out
     (line,) = [line for line in ended.out.splitlines() if line.startswith(f"{folder}: ")]
     assert line.endswith("; written")
     assert read(folder.name.removeprefix("rte_")).header["task"] == "rte"
-    assert door(*tokenize(workshop, folder.parent, "rte")).out.count("up to date") == 3
+    assert cli(*tokenize(workshop, folder.parent, "rte")).out.count("up to date") == 3
 
 
 def tokenize(workshop, data_dir, task, *more):
@@ -128,9 +128,9 @@ def flip(path, place, bit):
         ("labels", Path.unlink, "0 bytes, expected 480; the split is damaged, run prepro.py again"),
     ],
 )
-def test_a_damaged_array_is_refused_and_prepro_writes_it_again(damaged, workshop, door, name, damage, complaint):
+def test_a_damaged_array_is_refused_and_prepro_writes_it_again(damaged, workshop, cli, name, damage, complaint):
     damage(damaged[0] / f"{name}.bin")
-    refused_and_written_again(damaged, workshop, door, f"{damaged[0]}/{name}.bin: {complaint}")
+    refused_and_written_again(damaged, workshop, cli, f"{damaged[0]}/{name}.bin: {complaint}")
 
 
 @pytest.mark.parametrize(
@@ -145,11 +145,11 @@ def test_a_damaged_array_is_refused_and_prepro_writes_it_again(damaged, workshop
         {"rows_dropped": {"bad": 1}},
     ],
 )
-def test_an_edited_header_is_refused_and_prepro_writes_it_again(damaged, workshop, door, change):
+def test_an_edited_header_is_refused_and_prepro_writes_it_again(damaged, workshop, cli, change):
     header = damaged[0] / "header.json"
     header.write_text(json.dumps({**json.loads(header.read_text()), **change}))
     refused_and_written_again(
-        damaged, workshop, door, f"{header}: fingerprint: .*changed by hand or is damaged, run prep"
+        damaged, workshop, cli, f"{header}: fingerprint: .*changed by hand or is damaged, run prep"
     )
 
 
@@ -167,28 +167,28 @@ def test_an_edited_header_is_refused_and_prepro_writes_it_again(damaged, worksho
         ({"fingerprint": 3}, "fingerprint: 3, expected text; run prepro.py again"),
     ],
 )
-def test_a_header_of_wrong_types_is_refused_with_its_key(damaged, workshop, door, change, complaint):
+def test_a_header_of_wrong_types_is_refused_with_its_key(damaged, workshop, cli, change, complaint):
     header = damaged[0] / "header.json"
     header.write_text(json.dumps({**json.loads(header.read_text()), **change}))
-    refused_and_written_again(damaged, workshop, door, f"{header}: {complaint}")
+    refused_and_written_again(damaged, workshop, cli, f"{header}: {complaint}")
 
 
-def test_a_split_of_a_version_without_fingerprints_is_written_again(damaged, workshop, door):
+def test_a_split_of_a_version_without_fingerprints_is_written_again(damaged, workshop, cli):
     path = damaged[0] / "header.json"
     header = json.loads(path.read_text())
     header.pop("fingerprint")
     header["arrays"] = {name: array["type"] for name, array in header["arrays"].items()}
     path.write_text(json.dumps(header))
     refused_and_written_again(
-        damaged, workshop, door, f"{path}: fingerprint: missing, expected text; run prepro.py again"
+        damaged, workshop, cli, f"{path}: fingerprint: missing, expected text; run prepro.py again"
     )
 
 
-def test_another_split_in_the_place_of_one_is_refused_and_written_again(damaged, workshop, door):
+def test_another_split_in_the_place_of_one_is_refused_and_written_again(damaged, workshop, cli):
     folder = damaged[0].with_name("rte_train")
     damaged[0].rename(folder)
     complaint = f"{folder}/header.json: split: 'dev', expected 'train', as the task says; run prepro.py again"
-    refused_and_written_again(damaged, workshop, door, complaint, folder)
+    refused_and_written_again(damaged, workshop, cli, complaint, folder)
 
 
 def test_a_split_that_does_not_fit_the_task_file_is_refused(damaged, workshop):
@@ -213,13 +213,13 @@ def test_a_file_in_the_place_of_a_split_is_refused(damaged, workshop, refused):
         read("dev")
 
 
-def test_a_split_that_is_a_link_is_written_where_the_link_leads(damaged, workshop, door):
+def test_a_split_that_is_a_link_is_written_where_the_link_leads(damaged, workshop, cli):
     folder, read = damaged
     (disk := folder.parent / "disk").mkdir()
     folder.rename(disk / "split")
     folder.symlink_to(disk / "split")
     flip(disk / "split/tokens.bin", 7, 3)
-    refused_and_written_again(damaged, workshop, door, f"{folder}/tokens.bin: its content")
+    refused_and_written_again(damaged, workshop, cli, f"{folder}/tokens.bin: its content")
     assert folder.is_symlink() and [path.name for path in disk.iterdir()] == ["split"]
 
 
@@ -237,7 +237,7 @@ a_b: {kind: regression, metrics: [pearson], text: [sentence], label: score, spli
 """
 
 
-def test_two_tasks_whose_splits_would_share_a_folder_are_refused(tmp_path, workshop, refused, door):
+def test_two_tasks_whose_splits_would_share_a_folder_are_refused(tmp_path, workshop, refused, cli):
     path = tmp_path / "tasks.yml"
     path.write_text(COLLIDING)
     with pytest.raises(UserError, match=f"{path}: a_b.splits.dev: its folder would be a_b_dev, expected another than"):
@@ -248,7 +248,7 @@ def test_two_tasks_whose_splits_would_share_a_folder_are_refused(tmp_path, works
         path.write_text(line)
         command = ("--task_def", path, "--raw_dir", tmp_path, "--data_dir", tmp_path / "out")
         if other == "a":
-            assert door("prepro.py", *command, "--init_checkpoint", workshop.encoder).status == 0
+            assert cli("prepro.py", *command, "--init_checkpoint", workshop.encoder).status == 0
     assert "a_b_dev: holds split 'b_dev' of task 'a', expected 'dev' of 'a_b' or nothing" in refused(
         "prepro.py", *command, "--init_checkpoint", workshop.encoder
     )
@@ -275,8 +275,8 @@ def test_a_name_that_is_not_utf_8_is_refused_before_anything_is_done(workshop, t
     assert list(tmp_path.iterdir()) == []
 
 
-def test_prepro_on_a_full_disk_ends_with_one_line_and_keeps_the_older_split(workshop, tmp_path, door, refused):
-    assert door(*tokenize(workshop, tmp_path, "rte")).status == 0
+def test_prepro_on_a_full_disk_ends_with_one_line_and_keeps_the_older_split(workshop, tmp_path, cli, refused):
+    assert cli(*tokenize(workshop, tmp_path, "rte")).status == 0
     before = {path: path.read_bytes() for path in tmp_path.glob("*/*")}
     with files_up_to(3000):  # bytes in a file; the tokens are more
         line = refused(*tokenize(workshop, tmp_path, "rte", "--max_seq_len", 32))

@@ -93,7 +93,7 @@ def test_unusable_files_are_refused_also_when_bad_rows_are_skipped(tmp_path, con
             rows_of(path, "sst", skip_bad_rows=skip)
 
 
-def test_prepro_leaves_nothing_half_written(workshop, tmp_path, refused, door):
+def test_prepro_leaves_nothing_half_written(workshop, tmp_path, refused, cli):
     toy_tasks.write_sst(tmp_path / "glue")
     with open(tmp_path / "glue/SST-2/dev.tsv", "a") as file:
         file.write("a film\t7\n")
@@ -110,6 +110,6 @@ def test_prepro_leaves_nothing_half_written(workshop, tmp_path, refused, door):
     )
     assert "SST-2/dev.tsv:62: label '7', expected one of: 0, 1" in refused(*arguments)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["sst_train"]
-    ended = door(*arguments, "--skip_bad_rows")
+    ended = cli(*arguments, "--skip_bad_rows")
     assert ended.status == 0 and "1 dropped (unknown label)" in ended.out
-    assert door(*arguments, "--skip_bad_rows").out.count("up to date") == 3
+    assert cli(*arguments, "--skip_bad_rows").out.count("up to date") == 3

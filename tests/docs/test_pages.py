@@ -21,7 +21,7 @@ from mt_dnn.tickets.super_tickets import read_super_tickets
 
 page_by_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
-DOORS = ["prepro.py", "train.py", "rewind.py", "construct_mtl_mask.py"]
+COMMANDS = ["prepro.py", "train.py", "rewind.py", "construct_mtl_mask.py"]
 MODULES = [
     "mt_dnn.export",
     "mt_dnn.predict",
@@ -77,7 +77,7 @@ def parse(monkeypatch):
     def call(script, *args):
         monkeypatch.setattr(Parser, "parse_args", parse_args)
         monkeypatch.setattr(sys, "argv", [script, *args])
-        spec = importlib.util.spec_from_file_location("door", ROOT / script)
+        spec = importlib.util.spec_from_file_location("cli", ROOT / script)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         flags.clear()
@@ -105,7 +105,7 @@ def check(command, parse):
     if program == "python" and words[0] == "-m":
         parse(script_of(words[1]), *words[2:])
     elif program == "python":
-        assert words[0] in DOORS
+        assert words[0] in COMMANDS
         parse(*words)
     elif program == "torchrun":
         from torch.distributed.run import get_args_parser
@@ -241,7 +241,7 @@ def test_flags_and_variables_that_are_named_exist(page, parse):
         "--check",
         *(option for action in get_args_parser()._actions for option in action.option_strings),
     }
-    for script in (*DOORS, *map(script_of, MODULES)):
+    for script in (*COMMANDS, *map(script_of, MODULES)):
         known |= parse(script, "...")
     for code in pages.inline_code(page):
         for flag in re.findall(r"(?<![\w-])--[a-z_-]+", code):

@@ -26,7 +26,7 @@ def place(tmp_path_factory):
 
 
 @pytest.fixture
-def reader(workshop, place, door, monkeypatch):
+def reader(workshop, place, cli, monkeypatch):
     """Call a command of a page, a list of words, in a folder that has data/glue and an encoder `my-bert`."""
     for name, target in {
         "my-bert": workshop.encoder,
@@ -44,7 +44,7 @@ def reader(workshop, place, door, monkeypatch):
         if script == "-m":
             name = words.pop(0).replace(".", "/")
             script = f"{name}/__main__.py" if (ROOT / name).is_dir() else f"{name}.py"
-        ended = door(script, *words)
+        ended = cli(script, *words)
         assert ended.status == 0, f"{' '.join(command)}\n{ended.out}{ended.err}"
         return ended.out
 

@@ -106,16 +106,16 @@ def test_the_grid_takes_the_tasks_on_its_command_line_alone(call, tasks):
     )
 
 
-def test_the_grids_table_shows_held_out_scores_and_marks_the_best(tmp_path, door):
+def test_the_grids_table_shows_held_out_scores_and_marks_the_best(tmp_path, cli):
     for rate, dev, held_out in ((1e-4, 0.9, 0.6), (5e-4, 0.5, 0.8)):
         write_run(tmp_path / str(rate), "dense", (0, 0), 1, dev, held_out, learning_rate=rate, epochs=3)
-    ended = door("experiments/phase_transition/grid.py", tmp_path)
+    ended = cli("experiments/phase_transition/grid.py", tmp_path)
     assert ended.status == 0, ended.err
     header, _, row = ended.out.strip().splitlines()
     assert header == "| task | 3 epochs, 0.0001 | 3 epochs, 0.0005 |" and row == "| rte | 60.0 | **80.0** |"
 
 
-def test_the_ranks_of_heads_and_how_many_of_them_tickets_close(fine_tuned, tmp_path, door, refused):
+def test_the_ranks_of_heads_and_how_many_of_them_tickets_close(fine_tuned, tmp_path, cli, refused):
     heads = "experiments/phase_transition/heads.py"
     scores = json.loads((fine_tuned / "importance.json").read_text())["heads"]["normalised"]
     flat = sorted(((score, (layer, head)) for layer, row in enumerate(scores) for head, score in enumerate(row)))
@@ -126,7 +126,7 @@ def test_the_ranks_of_heads_and_how_many_of_them_tickets_close(fine_tuned, tmp_p
         config = json.loads((folder / "config.json").read_text())
         config["tickets"]["sst"]["heads"] = {str(at): own for at, own in closed.items()}
         (folder / "config.json").write_text(json.dumps(config))
-    ended = door(heads, tmp_path, f"{layer}.{head}", f"{top_layer}.{top_head}")
+    ended = cli(heads, tmp_path, f"{layer}.{head}", f"{top_layer}.{top_head}")
     assert ended.status == 0, ended.err
     ranked, _, row, _, sizes, _, losing, winning = ended.out.strip().splitlines()
     assert row == f"| sst | {len(flat)} | 1 |"
@@ -197,10 +197,10 @@ def test_records_are_collected_from_the_parts_that_have_finished_runs(call, tmp_
     ]
 
 
-def test_masks_restored_from_records_are_those_that_train_wrote(fine_tuned, tmp_path, door, refused):
-    assert door(COLLECT, fine_tuned, "--output", tmp_path / "records").status == 0
+def test_masks_restored_from_records_are_those_that_train_wrote(fine_tuned, tmp_path, cli, refused):
+    assert cli(COLLECT, fine_tuned, "--output", tmp_path / "records").status == 0
     restore = "experiments/phase_transition/restore_masks.py"
-    ended = door(restore, tmp_path / "records", tmp_path)
+    ended = cli(restore, tmp_path / "records", tmp_path)
     assert ended.status == 0, ended.err
     restored = tmp_path / fine_tuned.name
     written = [path.relative_to(fine_tuned) for path in fine_tuned.glob("masks/**/*.json")]
@@ -212,10 +212,10 @@ def test_masks_restored_from_records_are_those_that_train_wrote(fine_tuned, tmp_
             del mask["provenance"]["checkpoint"]  # a path
         assert masks[0] == masks[1], name
     shutil.rmtree(restored / "masks/winning")  # as if it had been killed
-    assert "masks by 1 of 1 files" in door(restore, tmp_path / "records", tmp_path).out
+    assert "masks by 1 of 1 files" in cli(restore, tmp_path / "records", tmp_path).out
     assert all((restored / name).exists() for name in alike)
     (restored / "importance.json").write_text('{"task": "of another sweep"}')
-    assert "masks by 0 of 1 files" in door(restore, tmp_path / "records", tmp_path).out
+    assert "masks by 0 of 1 files" in cli(restore, tmp_path / "records", tmp_path).out
     assert (restored / "importance.json").read_text() == '{"task": "of another sweep"}'
     scores = tmp_path / "records/importance.jsonl"
     good = scores.read_text()

@@ -5,13 +5,13 @@ import json
 import toy_tasks
 
 
-def compare(door, workshop, run):
+def compare(cli, workshop, run):
     data = ("--task_def", toy_tasks.TASK_DEF, "--data_dir", workshop.data, "--device", "cpu")
-    return door("experiments/precision/compare.py", run, "--task", "sst", *data)
+    return cli("experiments/precision/compare.py", run, "--task", "sst", *data)
 
 
-def test_the_score_in_float32_is_that_of_the_run(workshop, fine_tuned, door):
-    ended = compare(door, workshop, fine_tuned)
+def test_the_score_in_float32_is_that_of_the_run(workshop, fine_tuned, cli):
+    ended = compare(cli, workshop, fine_tuned)
     assert ended.status == 0, ended.err
     (line,) = ended.out.splitlines()[2:]
     _, run, dev_set, metric, score, moved, _ = line.split("|")

@@ -118,12 +118,10 @@ def test_the_table_says_what_is_there(family_run, tmp_path, exported):
 
 
 @pytest.mark.slow
-def test_token_types_that_an_encoder_has_no_use_for_are_no_input_of_its_exports(workshop, tmp_path, door, exported):
+def test_token_types_that_an_encoder_has_no_use_for_are_no_input_of_its_exports(workshop, tmp_path, cli, exported):
     encoder = toy.save_encoder(tmp_path / "tiny-bert", types=1)
     its_own = SimpleNamespace(data=workshop.data, encoder=encoder)
-    assert (
-        door("train.py", *options(its_own, "rte", *QUICK), "--do_train", "--output_dir", tmp_path / "rte").status == 0
-    )
+    assert cli("train.py", *options(its_own, "rte", *QUICK), "--do_train", "--output_dir", tmp_path / "rte").status == 0
     exported(tmp_path / "rte", "zeroed")
     pairs = [Row((first, second), None) for first, second in zip(toy.SENTENCES, toy.SENTENCES[1:])]
     np.testing.assert_allclose(
@@ -137,7 +135,7 @@ def test_token_types_that_an_encoder_has_no_use_for_are_no_input_of_its_exports(
 
 @pytest.mark.slow
 def test_a_run_of_several_tasks_exports_a_model_for_each_with_its_ticket_taken_out(
-    workshop, fine_tuned, tmp_path, door, exported, refused
+    workshop, fine_tuned, tmp_path, cli, exported, refused
 ):
     tickets = {
         "sst": Ticket(frozenset({(0, 1), (1, 0), (1, 2)}), frozenset({2})),
@@ -148,7 +146,7 @@ def test_a_run_of_several_tasks_exports_a_model_for_each_with_its_ticket_taken_o
         tmp_path / "shared.json",
         Mask("winning", read_mask(fine_tuned / "masks/dense/heads_0_ffns_0.json").model, tickets, {}),
     )
-    rewind(door, workshop, [tmp_path / "shared.json"], tmp_path / "out", "--save_model", *QUICK, task="sst,rte,stsb")
+    rewind(cli, workshop, [tmp_path / "shared.json"], tmp_path / "out", "--save_model", *QUICK, task="sst,rte,stsb")
     run = tmp_path / "out/winning/shared/seed_2018"
     pairs = [Row((first, second), None) for first, second in zip(toy.SENTENCES, toy.SENTENCES[1:])]
     for form in ("zeroed", "compact"):
@@ -171,10 +169,10 @@ def test_a_run_of_several_tasks_exports_a_model_for_each_with_its_ticket_taken_o
 
 
 def test_what_can_not_be_exported_is_one_line_and_leaves_nothing(
-    family_run, workshop, fine_tuned, tmp_path, door, exported, refused, monkeypatch
+    family_run, workshop, fine_tuned, tmp_path, cli, exported, refused, monkeypatch
 ):
     assert "no model with a tasks.json" in refused("mt_dnn/export/__main__.py", tmp_path)
-    rewind(door, workshop, [fine_tuned / "masks/winning/heads_6_ffns_1.json"], tmp_path / "out", *QUICK)
+    rewind(cli, workshop, [fine_tuned / "masks/winning/heads_6_ffns_1.json"], tmp_path / "out", *QUICK)
     run = tmp_path / "out/winning/heads_6_ffns_1/seed_2018"
     assert result_of(
         run
@@ -236,11 +234,11 @@ def test_a_full_disk_is_one_line_and_leaves_no_export(family_run, tmp_path, refu
     assert "too large" in line.lower() and not find(tmp_path, "*")
 
 
-def test_a_full_memory_is_one_line_and_leaves_no_export(family_run, tmp_path, door, monkeypatch):
+def test_a_full_memory_is_one_line_and_leaves_no_export(family_run, tmp_path, cli, monkeypatch):
     def full(*arguments):
         raise RuntimeError("could not create a primitive")  # oneDNN
 
     monkeypatch.setattr("mt_dnn.export.formats.zeroed_classifier", full)
-    ended = door("mt_dnn/export/__main__.py", family_run("bert"), "--output", tmp_path / "zeroed")
+    ended = cli("mt_dnn/export/__main__.py", family_run("bert"), "--output", tmp_path / "zeroed")
     assert ended.status == 1 and len(ended.err.splitlines()) == 1 and "the memory is full; end other" in ended.err
     assert not find(tmp_path, "*")

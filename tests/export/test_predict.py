@@ -13,13 +13,13 @@ from mt_dnn.predict import main as predict_main
 
 
 @pytest.fixture
-def predict(door, monkeypatch):
+def predict(cli, monkeypatch):
     """Call mt_dnn.predict, maybe with something on standard input; return the rows that it writes."""
 
     def call(*args, stdin=None):
         if stdin is not None:
             monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-        ended = door("mt_dnn/predict.py", *args)
+        ended = cli("mt_dnn/predict.py", *args)
         assert ended.status == 0, ended.err
         return table(ended.out)
 
@@ -43,9 +43,9 @@ def test_a_runs_dev_file_gets_the_runs_dev_predictions(workshop, runs, predict):
     np.testing.assert_allclose([float(row[1]) for row in found], [float(row[2]) for row in expected], atol=1.01e-4)
 
 
-def test_a_run_in_bfloat16_gives_the_predictions_that_it_gives_later_on(workshop, tmp_path, door, predict):
+def test_a_run_in_bfloat16_gives_the_predictions_that_it_gives_later_on(workshop, tmp_path, cli, predict):
     train = ("train.py", *options(workshop, "stsb"), "--precision", "bfloat16", "--do_train", "--output_dir", tmp_path)
-    assert door(*train).status == 0
+    assert cli(*train).status == 0
     expected = [float(row[2]) for row in table((tmp_path / "dev_predictions.tsv").read_text())[1:]]
     found = [float(row[1]) for row in predict(tmp_path, "--input", workshop.raw / "STS-B/dev.tsv")[1:]]
     np.testing.assert_allclose(found, expected, atol=1.01e-4)

@@ -30,8 +30,8 @@ def raw(workshop, tmp_path):
     return tmp_path / "glue"
 
 
-def test_a_submission_keeps_the_benchmarks_rules(runs, raw, tmp_path, door):
-    ended = door(
+def test_a_submission_keeps_the_benchmarks_rules(runs, raw, tmp_path, cli):
+    ended = cli(
         "mt_dnn/predict.py", *runs.values(), "--glue_format", "--raw_dir", raw, "--output", tmp_path / "out.zip"
     )
     assert ended.status == 0, ended.err

@@ -62,14 +62,14 @@ def test_an_f1_above_0_is_not_enough(accuracy, better):
     assert alone.is_beaten_by({keys[1]: 1.0})
 
 
-def test_a_task_that_is_not_learnt_has_no_boundary_and_no_super_ticket(tmp_path, door, refused):
+def test_a_task_that_is_not_learnt_has_no_boundary_and_no_super_ticket(tmp_path, cli, refused):
     held_out = {(0, 0): [0.6, 0.6], (2, 0): [0.8, 0.7], (4, 1): [0.5, 0.5]}
     for task, dense in (("rte", [0.56, 0.57]), ("sst", [0.8, 0.82])):  # 110 of 200 rows are positive: 55.0 +- 3.5
         write_line(tmp_path, "dense", {(0, 0): dense}, held_out, task=task, positive=110)
         winning = {(2, 0): [0.6, 0.75], (4, 1): [0.4, 0.4]}
         write_line(tmp_path, "winning", winning, held_out, task=task, positive=110)
         write_line(tmp_path, "random", {(2, 0): [0.5, 0.55]}, task=task)
-    ended = door(REPORT, tmp_path)
+    ended = cli(REPORT, tmp_path)
     assert ended.status == 0, ended.err
     rte, sst = ended.out.split("sst (accuracy")
     error = 100 * math.sqrt(0.55 * 0.45 / 200)
@@ -96,11 +96,11 @@ def test_a_task_that_is_not_learnt_has_no_boundary_and_no_super_ticket(tmp_path,
     )
 
 
-def test_merging_super_tickets_says_what_is_missing(fine_tuned, tmp_path, door):
+def test_merging_super_tickets_says_what_is_missing(fine_tuned, tmp_path, cli):
     (tmp_path / "masks").mkdir()
     (tmp_path / "masks/sst").symlink_to(fine_tuned)
     (tmp_path / "super_tickets.yml").write_text("rte: null\nsst: {heads: 2, ffns: 0}\n")
-    ended = door(
+    ended = cli(
         "construct_mtl_mask.py",
         *("--super_tickets", tmp_path / "super_tickets.yml", "--checkpoints", tmp_path / "masks"),
         *("--output", tmp_path / "merged.json"),
@@ -109,10 +109,10 @@ def test_merging_super_tickets_says_what_is_missing(fine_tuned, tmp_path, door):
     assert "left out, as there is no super ticket for it (see the report): rte" in ended.out
 
 
-def test_runs_without_predictions_have_no_baseline_and_are_believed(tmp_path, door):
+def test_runs_without_predictions_have_no_baseline_and_are_believed(tmp_path, cli):
     write_line(tmp_path, "dense", {(0, 0): [0.1]})
     write_run(tmp_path, "winning", (2, 0), 1, 0.2)
-    ended = door(REPORT, tmp_path)
+    ended = cli(REPORT, tmp_path)
     assert "super ticket chosen on dev" in ended.out, ended.err
     assert "baseline: not known, as no run has its dev predictions any more" in ended.out
 

@@ -41,58 +41,58 @@ def files_in(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def make_reports(door, source, output):
+def make_reports(cli, source, output):
     for report in (REPORT, MULTI_TASK):
-        ended = door(report, source, "--output_dir", output)
+        ended = cli(report, source, "--output_dir", output)
         assert ended.status == 0, ended.err
     return files_in(output)
 
 
-def test_reports_from_records_are_those_from_the_runs_byte_for_byte(tmp_path, door, monkeypatch):
+def test_reports_from_records_are_those_from_the_runs_byte_for_byte(tmp_path, cli, monkeypatch):
     write_runs(tmp_path / "here/sweep")
-    live = make_reports(door, tmp_path / "here/sweep", tmp_path / "live")
+    live = make_reports(cli, tmp_path / "here/sweep", tmp_path / "live")
     assert {"report.html", "report.csv", "report.png", "super_tickets_held_out.yml", "multi_task.html"} < live.keys()
-    ended = door(COLLECT, tmp_path / "here/sweep", "--output", tmp_path / "kept/runs")
+    ended = cli(COLLECT, tmp_path / "here/sweep", "--output", tmp_path / "kept/runs")
     assert ended.status == 0, ended.err
     assert "34 runs, 34 of them new or changed, 1 failed; 3 files of importance scores" in ended.out
     shutil.rmtree(tmp_path / "here")
-    assert make_reports(door, tmp_path / "kept/runs", tmp_path / "anew") == live
+    assert make_reports(cli, tmp_path / "kept/runs", tmp_path / "anew") == live
     monkeypatch.chdir(tmp_path / "kept")  # nor does it matter where the records lie, or where the command is given
-    assert make_reports(door, Path("runs"), tmp_path / "again") == live
+    assert make_reports(cli, Path("runs"), tmp_path / "again") == live
     assert not any(
         str(tmp_path).encode() in content for content in [*live.values(), *files_in(tmp_path / "kept").values()]
     )
 
 
-def test_collecting_again_adds_what_is_new_and_changes_nothing_else(tmp_path, door):
+def test_collecting_again_adds_what_is_new_and_changes_nothing_else(tmp_path, cli):
     write_runs(tmp_path / "sweep")
     late = tmp_path / "sweep/sst/winning/heads_4_ffns_1"
     shutil.move(late, tmp_path / "late")
     collect = (COLLECT, tmp_path / "sweep", "--output", tmp_path / "runs")
-    assert door(*collect).status == 0
+    assert cli(*collect).status == 0
     first = files_in(tmp_path / "runs")
-    assert "0 of them new or changed" in door(*collect).out
+    assert "0 of them new or changed" in cli(*collect).out
     assert files_in(tmp_path / "runs") == first
     shutil.move(tmp_path / "late", late)
     shutil.rmtree(tmp_path / "sweep/rte/random")  # what is gone from the runs stays among the records
-    assert "34 runs, 3 of them new or changed" in door(*collect).out
+    assert "34 runs, 3 of them new or changed" in cli(*collect).out
     assert len(read_records([tmp_path / "runs"])) == 33
 
     write_runs(tmp_path / "again/sweep")
-    assert door(COLLECT, tmp_path / "again/sweep", "--output", tmp_path / "whole").status == 0
+    assert cli(COLLECT, tmp_path / "again/sweep", "--output", tmp_path / "whole").status == 0
     assert files_in(tmp_path / "runs") == files_in(tmp_path / "whole")
 
 
-def test_a_run_that_failed_is_replaced_when_it_has_finished(tmp_path, door):
+def test_a_run_that_failed_is_replaced_when_it_has_finished(tmp_path, cli):
     write_runs(tmp_path / "sweep")
     collect = (COLLECT, tmp_path / "sweep", "--output", tmp_path / "runs")
-    assert ", 1 failed" in door(*collect).out
+    assert ", 1 failed" in cli(*collect).out
     write_run(tmp_path / "sweep", "losing", (2, 0), 1, 0.5)
     (tmp_path / "sweep/rte/losing/heads_2_ffns_0/seed_1/failed.txt").unlink()
-    assert "34 runs, 1 of them new or changed, 0 failed" in door(*collect).out
+    assert "34 runs, 1 of them new or changed, 0 failed" in cli(*collect).out
 
 
-def test_what_can_not_be_collected_is_one_line(tmp_path, door, refused):
+def test_what_can_not_be_collected_is_one_line(tmp_path, cli, refused):
     write_runs(tmp_path / "sweep")
     out = ("--output", tmp_path / "runs")
     assert "no finished run" in refused(COLLECT, tmp_path / "none", *out)
@@ -101,7 +101,7 @@ def test_what_can_not_be_collected_is_one_line(tmp_path, door, refused):
     assert "two of them have the same name" in refused(COLLECT, tmp_path / "sweep", tmp_path / "other/sweep", *out)
     assert not (tmp_path / "runs").exists()
 
-    assert door(COLLECT, tmp_path / "sweep", *out).status == 0
+    assert cli(COLLECT, tmp_path / "sweep", *out).status == 0
     before = files_in(tmp_path / "runs")
     shutil.rmtree(tmp_path / "other")
     write_run(tmp_path / "other/sweep", "dense", (0, 0), 1, 0.7, epochs=9)
@@ -121,9 +121,9 @@ def test_what_can_not_be_collected_is_one_line(tmp_path, door, refused):
     assert not (tmp_path / "no").exists()
 
 
-def test_records_of_real_runs_hold_their_scores_predictions_and_tickets(workshop, fine_tuned, tmp_path, door):
-    rewind(door, workshop, [fine_tuned / "masks"], tmp_path / "rewind", "--sparsities", "0.5", *QUICK)
-    ended = door(COLLECT, tmp_path / "rewind", fine_tuned, "--output", tmp_path / "runs")
+def test_records_of_real_runs_hold_their_scores_predictions_and_tickets(workshop, fine_tuned, tmp_path, cli):
+    rewind(cli, workshop, [fine_tuned / "masks"], tmp_path / "rewind", "--sparsities", "0.5", *QUICK)
+    ended = cli(COLLECT, tmp_path / "rewind", fine_tuned, "--output", tmp_path / "runs")
     assert ended.status == 0, ended.err
     collection = read_collection(tmp_path / "runs", whole=True)
     assert collection.dev_sets["sst"].predicted.keys() == collection.runs.keys() and len(collection.runs) == 5
@@ -134,18 +134,18 @@ def test_records_of_real_runs_hold_their_scores_predictions_and_tickets(workshop
         assert collection.metrics[name]["metrics"][-1]["dev"] == line["result"]["dev"]
     assert collection.runs["sst"]["result"] == result_of(fine_tuned)
 
-    scores = collection.scores["sst/importance.json"]
+    scores = collection.importances["sst/importance.json"]
     ticket = choose(scores["heads"]["normalised"], scores["ffns"]["raw"], 6, 1)
     record = next(record for record in read_records([tmp_path / "runs"]) if record.kind == "winning")
     assert record.ticket("sst") == ticket
 
 
-def test_large_predictions_are_left_out_and_the_baseline_is_not(tmp_path, door):
+def test_large_predictions_are_left_out_and_the_baseline_is_not(tmp_path, cli):
     write_line(tmp_path / "sweep", "dense", {(0, 0): [0.7]}, positive=110)
     path = next(tmp_path.rglob("dev_predictions.tsv"))
     write_dev_predictions(path, positive=5000, rows=8000)
     collect = (COLLECT, tmp_path / "sweep", "--output", tmp_path / "runs")
-    assert "predictions left out: 1" in door(*collect).out and not (tmp_path / "runs/predictions").exists()
+    assert "predictions left out: 1" in cli(*collect).out and not (tmp_path / "runs/predictions").exists()
     (record,) = read_records([tmp_path / "runs"])
     assert record.baseline == {"rte": {"accuracy": 0.625}}
 
@@ -155,14 +155,14 @@ COMMITTED = sorted(path for path in ROOT.glob("experiments/phase_transition/*/ru
 
 @pytest.mark.slow
 @pytest.mark.parametrize("runs", COMMITTED, ids=lambda path: path.parent.name)
-def test_committed_pages_are_made_anew_from_committed_records(runs, tmp_path, door):
+def test_committed_pages_are_made_anew_from_committed_records(runs, tmp_path, cli):
     records = read_records([runs])
     for report, wanted in (
         (REPORT, any(len(record.tasks) == 1 for record in records)),
         (MULTI_TASK, any(len(record.tasks) > 1 for record in records)),
     ):
         if wanted:
-            ended = door(report, runs, "--output_dir", tmp_path)
+            ended = cli(report, runs, "--output_dir", tmp_path)
             assert ended.status == 0, ended.err
     committed, made = (
         {name: content for name, content in files_in(folder).items() if not name.endswith(".html")}  # not committed

@@ -95,13 +95,13 @@ def test_equal_means_go_to_the_sparser_ticket(tmp_path):
     assert (super_ticket(transition, DEV).heads, super_ticket(transition, DEV).ffns) == (4, 1)
 
 
-def test_the_protocols_differ_and_are_read_back(tmp_path, door):
+def test_the_protocols_differ_and_are_read_back(tmp_path, cli):
     held_out = {(0, 0): [0.6, 0.6], (2, 0): [0.8, 0.7], (4, 1): [0.5, 0.5]}
     write_line(tmp_path, "dense", {(0, 0): [0.7, 0.7]}, held_out)
     write_line(tmp_path, "winning", {(2, 0): [0.6, 0.75], (4, 1): [0.8, 0.9]}, held_out)
     write_line(tmp_path, "dense", {(0, 0): [0.95]}, task="sst")
     write_line(tmp_path, "winning", {(2, 0): [0.9]}, task="sst")
-    ended = door(REPORT, tmp_path)
+    ended = cli(REPORT, tmp_path)
     assert ended.status == 0, ended.err
     assert read_super_tickets([tmp_path / "super_tickets.yml"]) == {"rte": SuperTicket(4, 1), "sst": SuperTicket(0, 0)}
     assert read_super_tickets([tmp_path / "super_tickets_held_out.yml"]) == {

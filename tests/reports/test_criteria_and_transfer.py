@@ -12,7 +12,7 @@ from mt_dnn.reports.choice import DEV, boundary, super_ticket
 from mt_dnn.reports.comparison import holm
 from mt_dnn.reports.figures import LINES, OTHER_COLOURS, phase_transitions, styles
 from mt_dnn.reports.importances import agreements, by_criterion
-from mt_dnn.reports.records import read_scores
+from mt_dnn.reports.records import read_importances
 from mt_dnn.tickets.scores import write_importance
 
 EXAMPLE = {(2, 0): [0.80, 0.82, 0.81, 0.83], (4, 1): [0.70, 0.75, 0.72, 0.71]}
@@ -27,7 +27,7 @@ def write_criteria(folder):
     write_line(folder, "random", {(2, 0): [0.6, 0.62, 0.61, 0.6]}, shift=3)
 
 
-def test_criteria_lie_beside_each_other_and_the_default_is_the_main_one(tmp_path, door):
+def test_criteria_lie_beside_each_other_and_the_default_is_the_main_one(tmp_path, cli):
     write_criteria(tmp_path)
     (transition,) = transitions_of(tmp_path)
     assert list(transition.lines) == ["dense", "winning", "random", "winning by loss", "losing by loss"]
@@ -39,7 +39,7 @@ def test_criteria_lie_beside_each_other_and_the_default_is_the_main_one(tmp_path
         own = [transition.to_dense[point] for point in transition.lines[name]]
         assert [comparison.corrected for comparison in own] == pytest.approx(holm([comparison.p for comparison in own]))
         assert len(own) == len(scores)
-    assert door(REPORT, tmp_path).status == 0
+    assert cli(REPORT, tmp_path).status == 0
     lines = list(csv.DictReader(open(tmp_path / "report.csv")))
     assert {(line["ticket"], line["criterion"]) for line in lines} == {
         ("dense", ""),
@@ -50,9 +50,9 @@ def test_criteria_lie_beside_each_other_and_the_default_is_the_main_one(tmp_path
     }
 
 
-def test_criteria_are_compared_at_equal_sizes(tmp_path, door):
+def test_criteria_are_compared_at_equal_sizes(tmp_path, cli):
     write_criteria(tmp_path)
-    assert door(REPORT, tmp_path).status == 0
+    assert cli(REPORT, tmp_path).status == 0
     page = (tmp_path / "report.md").read_text()
     section = page[page.index("## Which criterion?") : page.index("## What the tickets are")]
     gains = {level: 100 * (np.array(LOSS[level]) - EXAMPLE[level]) for level in EXAMPLE}
@@ -68,10 +68,10 @@ def test_criteria_are_compared_at_equal_sizes(tmp_path, door):
     assert f"p {overall.pvalue:.3f}, 4 seeds)" in section and "sizes: 2 + 0, 4 + 1 |" in section
 
 
-def test_a_report_of_one_other_criterion_gives_its_super_tickets(tmp_path, door):
+def test_a_report_of_one_other_criterion_gives_its_super_tickets(tmp_path, cli):
     write_line(tmp_path, "dense", {(0, 0): [0.7, 0.7]})
     write_line(tmp_path, "winning", {(2, 0): [0.8, 0.8]}, criterion="loss")
-    assert door(REPORT, tmp_path).status == 0
+    assert cli(REPORT, tmp_path).status == 0
     assert "rte: {heads: 2, ffns: 0, criterion: loss}   # 80.0" in (tmp_path / "super_tickets.yml").read_text()
     assert "Which criterion?" not in (tmp_path / "report.md").read_text()
 
@@ -93,7 +93,7 @@ def test_every_line_has_a_style_and_is_drawn(tmp_path):
     assert styles([transition])["lucky"][0] == OTHER_COLOURS[0]
 
 
-def test_rank_correlations_are_spearmans_over_seeds(tmp_path, door):
+def test_rank_correlations_are_spearmans_over_seeds(tmp_path, cli):
     rng = np.random.default_rng(0)
     scores = {(name, seed): (rng.random((3, 4)), rng.random(3)) for name in ("", "_loss", "_token") for seed in (1, 2)}
     scores["_token", 2] = None  # not scored yet
@@ -110,7 +110,7 @@ def test_rank_correlations_are_spearmans_over_seeds(tmp_path, door):
                     "criterion": name[1:] or "example",
                 },
             )
-    found = agreements(by_criterion(read_scores([tmp_path])))
+    found = agreements(by_criterion(read_importances([tmp_path])))
     assert [(own.one, own.other, list(own.heads)) for own in found] == [
         ("example", "loss", ["1", "2"]),
         ("example", "token", ["1"]),
@@ -127,7 +127,7 @@ def test_rank_correlations_are_spearmans_over_seeds(tmp_path, door):
         assert found[0].ffns[str(seed)] == pytest.approx(stats.spearmanr(ffns, other_ffns).statistic)
 
     write_line(tmp_path, "dense", {(0, 0): [0.7]})
-    assert door(REPORT, tmp_path).status == 0
+    assert cli(REPORT, tmp_path).status == 0
     means = np.mean(list(found[0].heads.values())), np.std(list(found[0].heads.values()), ddof=1)
     page = (tmp_path / "report.md").read_text()
     assert f"| rte | example and loss | {means[0]:.2f} ± {means[1]:.2f} | " in page
@@ -145,7 +145,7 @@ def test_scores_on_several_parts_of_the_rows_are_told_apart(tmp_path):
                 rng.random(MODEL["layers"]),
                 {**more, "criterion": name[1:] or "example"},
             )
-    found = by_criterion(read_scores([tmp_path]))
+    found = by_criterion(read_importances([tmp_path]))
     parts = [f"rte, {percent} % of the training rows" for percent in (10, 50)]
     assert [task for task, _ in found["example"]] == parts
     assert [agreement.task for agreement in agreements(found)] == parts[1:]
@@ -174,9 +174,9 @@ def write_transfer(folder):
     return scores
 
 
-def test_the_matrix_of_transfer_has_every_task_under_every_ticket(tmp_path, door):
+def test_the_matrix_of_transfer_has_every_task_under_every_ticket(tmp_path, cli):
     scores = write_transfer(tmp_path)
-    ended = door(REPORT, tmp_path)
+    ended = cli(REPORT, tmp_path)
     assert ended.status == 0, ended.err
     page = (tmp_path / "report.md").read_text()
     section = page[page.index("## Do tickets transfer?") : page.index("## What the tickets are")]
@@ -207,36 +207,36 @@ def test_tickets_of_other_tasks_are_no_candidates_and_no_line(tmp_path):
     assert "winning of sst" in transition.lines and "winning of sst" not in styles([transition])
 
 
-def test_a_task_with_nothing_but_tickets_of_others_is_reported(tmp_path, door):
+def test_a_task_with_nothing_but_tickets_of_others_is_reported(tmp_path, cli):
     write_line(tmp_path, "winning", {(4, 1): [0.7, 0.71]}, task="rte", owner="sst", positive=110)
-    ended = door(REPORT, tmp_path)
+    ended = cli(REPORT, tmp_path)
     assert ended.status == 0, ended.err
     page = (tmp_path / "report.md").read_text()
     assert "| winning of sst | 4 | 1 | " in page and "## Do tickets transfer?" in page
 
 
 @pytest.mark.slow
-def test_records_keep_criteria_and_owners(tmp_path, door):
+def test_records_keep_criteria_and_owners(tmp_path, cli):
     write_criteria(tmp_path / "sweep")
     write_transfer(tmp_path / "sweep/more")
-    assert door(REPORT, tmp_path / "sweep", "--output_dir", tmp_path / "live").status == 2  # rte has two dense models
+    assert cli(REPORT, tmp_path / "sweep", "--output_dir", tmp_path / "live").status == 2  # rte has two dense models
     shutil.rmtree(tmp_path / "sweep/more/rte")
     for source, output in (("sweep", "live"), ("runs", "anew")):
-        ended = door(REPORT, tmp_path / source, "--output_dir", tmp_path / output)
+        ended = cli(REPORT, tmp_path / source, "--output_dir", tmp_path / output)
         assert ended.status == 0, ended.err
         if source == "sweep":
-            assert door(COLLECT, tmp_path / "sweep", "--output", tmp_path / "runs").status == 0
+            assert cli(COLLECT, tmp_path / "sweep", "--output", tmp_path / "runs").status == 0
     assert {path.name: path.read_bytes() for path in (tmp_path / "live").iterdir()} == {
         path.name: path.read_bytes() for path in (tmp_path / "anew").iterdir()
     }
     assert len((tmp_path / "runs/options.json").read_text().split('"epochs"')) == 2  # one set of options
 
 
-def test_exact_sharing_is_a_row_of_its_own(tmp_path, door):
+def test_exact_sharing_is_a_row_of_its_own(tmp_path, cli):
     for seed in (1, 2):
         write_shared_run(tmp_path, "dense", seed, {"rte": 0.7, "sst": 0.71 + seed / 100})
         write_shared_run(tmp_path, "winning", seed, {"rte": 0.71, "sst": 0.72}, exact_sharing=False)
         write_shared_run(tmp_path / "exact", "winning", seed, {"rte": 0.72, "sst": 0.72}, exact_sharing=True)
-    ended = door(MULTI_TASK, tmp_path)
+    ended = cli(MULTI_TASK, tmp_path)
     assert ended.status == 0, ended.err
     assert "| Tickets-Share, tiny |" in ended.out and "| Tickets-Share (exact sharing), tiny |" in ended.out

@@ -86,11 +86,11 @@ def test_p_values_are_corrected_for_the_hypotheses(tmp_path):
     )
 
 
-def test_one_seed_is_no_test(tmp_path, door):
+def test_one_seed_is_no_test(tmp_path, cli):
     held_out = {(0, 0): [0.7], (2, 0): [0.7]}
     write_line(tmp_path, "dense", {(0, 0): [0.7]}, held_out)
     write_line(tmp_path, "winning", {(2, 0): [0.75]}, held_out)
-    ended = door(REPORT, tmp_path)
+    ended = cli(REPORT, tmp_path)
     assert "above the dense model: not tested (+5.0, no test: 1 shared seed)" in ended.out
     assert "random ones of equal size: not tested (rte: no winning and random tickets that share size" in ended.out
 
@@ -112,7 +112,7 @@ def test_seeds_and_sizes_are_those_that_keep_most_runs(available, seeds, items):
 # ---- several tasks in one encoder ----
 
 
-def test_tickets_sharing_is_tested_against_mt_dnn_and_the_control(tmp_path, door):
+def test_tickets_sharing_is_tested_against_mt_dnn_and_the_control(tmp_path, cli):
     rng = np.random.default_rng(1)
     gains = {"dense": 0.0, "winning": 0.05, "random": -0.02}
     dev = {
@@ -122,7 +122,7 @@ def test_tickets_sharing_is_tested_against_mt_dnn_and_the_control(tmp_path, door
     }
     for (kind, seed), values in dev.items():
         write_shared_run(tmp_path, kind, seed, values, shift=seed)  # each seed with tickets of its own
-    ended = door(MULTI_TASK, tmp_path)
+    ended = cli(MULTI_TASK, tmp_path)
     assert ended.status == 0, ended.err
     average = {kind: np.array([100 * np.mean(list(dev[kind, seed].values())) for seed in SEEDS]) for kind in gains}
     tests = {kind: stats.ttest_rel(average[kind], average["dense"]) for kind in ("winning", "random")}

@@ -19,9 +19,9 @@ from mt_dnn.tickets.scores import write_importance
 from mt_dnn.tickets.super_tickets import SuperTicket, read_super_tickets
 
 
-def test_report_shows_every_ticket_with_mean_and_spread(workshop, fine_tuned, tmp_path, door, refused):
-    rewind(door, workshop, [fine_tuned / "masks"], tmp_path, "--sparsities", "0.5", "--seeds", 2018, 1, *QUICK)
-    ended = door(REPORT, tmp_path, tmp_path / "dense", "--output_dir", tmp_path / "report")
+def test_report_shows_every_ticket_with_mean_and_spread(workshop, fine_tuned, tmp_path, cli, refused):
+    rewind(cli, workshop, [fine_tuned / "masks"], tmp_path, "--sparsities", "0.5", "--seeds", 2018, 1, *QUICK)
+    ended = cli(REPORT, tmp_path, tmp_path / "dense", "--output_dir", tmp_path / "report")
     assert ended.status == 0, ended.err
     lines = list(csv.DictReader(open(tmp_path / "report/report.csv")))
     assert [(line["ticket"], line["seeds"]) for line in lines] == [
@@ -38,7 +38,7 @@ def test_report_shows_every_ticket_with_mean_and_spread(workshop, fine_tuned, tm
     assert (tmp_path / "report/report.png").read_bytes().startswith(b"\x89PNG")
     assert "best winning ticket" in ended.out
 
-    rewind(door, workshop, [fine_tuned / "masks/dense"], tmp_path / "two", "--seeds", 1, *QUICK, "--epochs", 2)
+    rewind(cli, workshop, [fine_tuned / "masks/dense"], tmp_path / "two", "--seeds", 1, *QUICK, "--epochs", 2)
     complaint = refused(REPORT, tmp_path, "--output_dir", tmp_path / "no")
     assert "epochs 1 and 2; expected the same" in complaint
     (tmp_path / "empty").mkdir()
@@ -47,11 +47,11 @@ def test_report_shows_every_ticket_with_mean_and_spread(workshop, fine_tuned, tm
 
 
 @pytest.mark.slow
-def test_held_out_scores_of_real_runs_choose_a_super_ticket(workshop, tmp_path, door):
+def test_held_out_scores_of_real_runs_choose_a_super_ticket(workshop, tmp_path, cli):
     more = ("--sparsities", "0.2", "0.5", "--holdout", 0.2)
-    assert door("train.py", *options(workshop), *more, "--do_train", "--do_mask", "--output_dir", tmp_path).status == 0
-    rewind(door, workshop, [tmp_path / "masks/dense", tmp_path / "masks/winning"], tmp_path, *more)
-    ended = door(REPORT, tmp_path)
+    assert cli("train.py", *options(workshop), *more, "--do_train", "--do_mask", "--output_dir", tmp_path).status == 0
+    rewind(cli, workshop, [tmp_path / "masks/dense", tmp_path / "masks/winning"], tmp_path, *more)
+    ended = cli(REPORT, tmp_path)
     assert ended.status == 0, ended.err
     held_out = {
         (n_heads, n_ffns): result_of(tmp_path / f"{kind}/heads_{n_heads}_ffns_{n_ffns}/seed_2018")["held_out"]["sst"][
@@ -80,7 +80,7 @@ class Page(HTMLParser):
         self.text.append(data)
 
 
-def test_the_page_holds_everything_itself_and_escapes_names(tmp_path, door):
+def test_the_page_holds_everything_itself_and_escapes_names(tmp_path, cli):
     task = '<b>&"$x$'
     write_line(tmp_path, "dense", {(0, 0): [0.7, 0.72]}, task=task)
     write_line(tmp_path, "winning", {(2, 1): [0.8, 0.7], (4, 1): [0.5, 0.6]}, task=task)
@@ -94,7 +94,7 @@ def test_the_page_holds_everything_itself_and_escapes_names(tmp_path, door):
         np.ones(3),
         {"task": task, "seed": 1, "model": MODEL, "checkpoint": "model"},
     )
-    ended = door(REPORT, tmp_path, "--output_dir", tmp_path / "report")
+    ended = cli(REPORT, tmp_path, "--output_dir", tmp_path / "report")
     assert ended.status == 0, ended.err
     written = (tmp_path / "report/report.html").read_text()
     page = Page(written)
@@ -109,10 +109,10 @@ def test_the_page_holds_everything_itself_and_escapes_names(tmp_path, door):
     assert "the loss is <nan>" in (tmp_path / "report/report.md").read_text()
 
 
-def test_one_seed_has_differences_and_no_test(tmp_path, door):
+def test_one_seed_has_differences_and_no_test(tmp_path, cli):
     write_line(tmp_path, "dense", {(0, 0): [0.8]})
     write_line(tmp_path, "winning", {(2, 0): [0.85]})
-    ended = door(REPORT, tmp_path)
+    ended = cli(REPORT, tmp_path)
     assert ended.status == 0, ended.err
     assert (
         f"the standard error of one accuracy on 200 rows is {100 * math.sqrt(0.8 * 0.2 / 200):.1f} points" in ended.out
@@ -123,7 +123,7 @@ def test_one_seed_has_differences_and_no_test(tmp_path, door):
     assert not (tmp_path / "super_tickets_held_out.yml").exists()
 
 
-def test_the_score_of_several_dev_sets_is_their_average(tmp_path, door):
+def test_the_score_of_several_dev_sets_is_their_average(tmp_path, cli):
     for kind, level, values in (("dense", (0, 0), (0.8, 0.6)), ("winning", (2, 0), (0.7, 0.76))):
         write_run(
             tmp_path,
@@ -133,7 +133,7 @@ def test_the_score_of_several_dev_sets_is_their_average(tmp_path, door):
             {"matched": {"accuracy": values[0]}, "mismatched": {"accuracy": values[1]}},
             task="mnli",
         )
-    ended = door(REPORT, tmp_path)
+    ended = cli(REPORT, tmp_path)
     assert "mnli (score: mean of matched accuracy and mismatched accuracy; 200 matched rows" in ended.out, ended.err
     assert "200 mismatched rows)\n" in ended.out and "\n  dense: 70.0\n" in ended.out
     lines = list(csv.DictReader(open(tmp_path / "report.csv")))
@@ -145,13 +145,13 @@ def test_the_score_of_several_dev_sets_is_their_average(tmp_path, door):
     assert (tmp_path / "report.md").read_text().count("\n## mnli\n") == 1
 
 
-def test_every_train_fraction_has_a_section_and_super_tickets_of_its_own(tmp_path, door):
+def test_every_train_fraction_has_a_section_and_super_tickets_of_its_own(tmp_path, cli):
     for fraction, epochs, shift in ((0.01, 6, 0.0), (0.1, 3, 0.1)):
         folder, options = tmp_path / f"mnli_{fraction}", {"train_fraction": fraction, "epochs": epochs}
         write_line(folder, "dense", {(0, 0): [0.7, 0.71]}, task="mnli", **options)
         write_line(folder, "winning", {(2, 0): [0.65 + shift, 0.68], (4, 1): [0.6, 0.6]}, task="mnli", **options)
     write_line(tmp_path / "rte", "dense", {(0, 0): [0.7]}, train_fraction=0.1)
-    ended = door(REPORT, tmp_path)
+    ended = cli(REPORT, tmp_path)
     assert ended.status == 0, ended.err
     page = (tmp_path / "report.md").read_text()
     for title in ("mnli, 1 % of the training rows", "mnli, 10 % of the training rows", "rte"):
@@ -167,7 +167,7 @@ def test_every_train_fraction_has_a_section_and_super_tickets_of_its_own(tmp_pat
         "super_tickets_train_fraction_0.01.yml": {"mnli": SuperTicket(0, 0)},
         "super_tickets_train_fraction_0.1.yml": {"mnli": SuperTicket(2, 0)},
     }
-    assert door(REPORT, tmp_path / "mnli_0.1", "--output_dir", tmp_path).status == 0
+    assert cli(REPORT, tmp_path / "mnli_0.1", "--output_dir", tmp_path).status == 0
     assert [path.name for path in tmp_path.glob("super_tickets*")] == ["super_tickets.yml"]
 
 
@@ -180,7 +180,7 @@ def fill(folder):
 
 
 @pytest.mark.parametrize("gone", ["result.json", "config.json", "dev_predictions.tsv"])
-def test_a_run_that_is_removed_while_it_is_read_is_passed_over(tmp_path, door, monkeypatch, gone):
+def test_a_run_that_is_removed_while_it_is_read_is_passed_over(tmp_path, cli, monkeypatch, gone):
     fill(tmp_path)
     victim = tmp_path / "rte/dense/heads_0_ffns_0/seed_1"
     read = {name: getattr(records, name) for name in ("read_json", "read_run_config", "read_predictions")}
@@ -195,14 +195,14 @@ def test_a_run_that_is_removed_while_it_is_read_is_passed_over(tmp_path, door, m
 
     for name in read:
         monkeypatch.setattr(records, name, remove_first(name))
-    ended = door(REPORT, tmp_path)
+    ended = cli(REPORT, tmp_path)
     assert ended.status == 0 and not victim.exists(), ended.err
     assert f"dense: {72.0 if gone.startswith('dev') else 73.0:.1f} ± " in ended.out
     assert "baseline, " in ended.out
 
 
 @pytest.mark.slow
-def test_a_report_while_runs_come_and_go_has_no_traceback(tmp_path, door):
+def test_a_report_while_runs_come_and_go_has_no_traceback(tmp_path, cli):
     fill(tmp_path)
     done = threading.Event()
 
@@ -214,7 +214,7 @@ def test_a_report_while_runs_come_and_go_has_no_traceback(tmp_path, door):
     worker = threading.Thread(target=work)
     worker.start()
     try:
-        ended = [door(REPORT, tmp_path) for _ in range(4)]
+        ended = [cli(REPORT, tmp_path) for _ in range(4)]
     finally:
         done.set()
         worker.join()
@@ -222,9 +222,9 @@ def test_a_report_while_runs_come_and_go_has_no_traceback(tmp_path, door):
 
 
 @pytest.mark.slow
-def test_two_reports_at_the_same_moment_leave_whole_files(tmp_path, door):
+def test_two_reports_at_the_same_moment_leave_whole_files(tmp_path, cli):
     fill(tmp_path)
-    assert door(REPORT, tmp_path, "--output_dir", tmp_path / "alone").status == 0
+    assert cli(REPORT, tmp_path, "--output_dir", tmp_path / "alone").status == 0
     command = [sys.executable, "-m", "mt_dnn.reports", str(tmp_path / "rte"), "--output_dir", str(tmp_path / "both")]
     both = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) for _ in range(2)]
     errors = [process.communicate()[1] for process in both]
@@ -235,12 +235,12 @@ def test_two_reports_at_the_same_moment_leave_whole_files(tmp_path, door):
     assert (tmp_path / "both/report.png").read_bytes() == (tmp_path / "alone/report.png").read_bytes()
 
 
-def test_a_report_on_a_full_disk_leaves_the_older_one(tmp_path, door):
+def test_a_report_on_a_full_disk_leaves_the_older_one(tmp_path, cli):
     write_line(tmp_path, "dense", {(0, 0): [0.8]})
-    assert door(REPORT, tmp_path / "rte", "--output_dir", tmp_path / "report").status == 0
+    assert cli(REPORT, tmp_path / "rte", "--output_dir", tmp_path / "report").status == 0
     before = {path.name: path.read_bytes() for path in (tmp_path / "report").iterdir()}
     write_line(tmp_path, "winning", {(2, 0): [0.85]})
     with files_up_to(len(before["report.html"]) - 1):  # enough for the table
-        ended = door(REPORT, tmp_path / "rte", "--output_dir", tmp_path / "report")
+        ended = cli(REPORT, tmp_path / "rte", "--output_dir", tmp_path / "report")
     assert ended.status == 2 and ended.err == f"__main__.py: error: {tmp_path}/report/report.html: File too large\n"
     assert {path.name: path.read_bytes() for path in (tmp_path / "report").iterdir()} == before

@@ -22,12 +22,12 @@ WINNING = "mood/rewind/winning/heads_2_ffns_1/seed_2018"
 
 
 @pytest.fixture
-def kept(tmp_path, door, monkeypatch):
+def kept(tmp_path, cli, monkeypatch):
     """The folder of a copy, as working folder, with its rows tokenized anew."""
     shutil.copytree(KEPT, tmp_path / "kept")
     monkeypatch.chdir(tmp_path / "kept")
     paths = ("--task_def", "tasks.yml", "--raw_dir", "raw", "--data_dir", "data", "--init_checkpoint", "tiny-bert")
-    ended = door("prepro.py", *paths)
+    ended = cli("prepro.py", *paths)
     assert ended.status == 0, ended.err
     return tmp_path / "kept"
 
@@ -58,33 +58,33 @@ def test_models_and_exports_give_their_predictions(folder, run):
     np.testing.assert_allclose(1 / (1 + np.exp(outputs[:, 0] - outputs[:, 1])), expected, rtol=0, atol=1e-4)
 
 
-def test_runs_are_reported(kept, door):
-    ended = door("mt_dnn/reports/__main__.py", "mood")
+def test_runs_are_reported(kept, cli):
+    ended = cli("mt_dnn/reports/__main__.py", "mood")
     assert ended.status == 0, ended.err
     assert f"{100 * result_of(KEPT / 'mood')['average_score']:.1f}" in (kept / "mood/report.md").read_text()
 
 
-def test_finished_runs_are_recognised_and_their_masks_read(kept, door):
-    ended = door("train.py", *OPTIONS, "--do_train", "--output_dir", "mood")
+def test_finished_runs_are_recognised_and_their_masks_read(kept, cli):
+    ended = cli("train.py", *OPTIONS, "--do_train", "--output_dir", "mood")
     assert ended.status == 0 and "fine-tuned before" in ended.out, ended.err
     rewind = ("rewind.py", *OPTIONS, "--masks", "mood/masks/winning", "--output_dir", "mood/rewind", "--save_model")
-    ended = door(*rewind)
+    ended = cli(*rewind)
     assert ended.status == 0 and "1 runs, 1 finished before" in ended.out, ended.err
-    ended = door(*rewind, "--seeds", 1)  # a mask of before gives a new run
+    ended = cli(*rewind, "--seeds", 1)  # a mask of before gives a new run
     assert ended.status == 0 and "1 runs: 1 finished" in ended.out, ended.err
 
 
-def test_scores_give_masks_at_other_sparsities(kept, door):
-    ended = door("train.py", *OPTIONS, "--do_mask", "--output_dir", "mood", "--sparsities", 0.25, 0.5)
+def test_scores_give_masks_at_other_sparsities(kept, cli):
+    ended = cli("train.py", *OPTIONS, "--do_mask", "--output_dir", "mood", "--sparsities", 0.25, 0.5)
     assert ended.status == 0, ended.err
     mask = "masks/winning/heads_2_ffns_1.json"
     made, before = (json.loads((folder / mask).read_text()) for folder in (kept / "mood", KEPT / "mood"))
     assert made["tickets"] == before["tickets"] and (kept / "mood/masks/winning/heads_1_ffns_0.json").exists()
 
 
-def test_a_stopped_training_resumes(kept, door):
+def test_a_stopped_training_resumes(kept, cli):
     train = ("train.py", *OPTIONS, "--do_train", "--output_dir", "stopped")
-    ended = door(*train, "--seed", 1)
+    ended = cli(*train, "--seed", 1)
     assert ended.status == 0 and "resumes from stopped/checkpoint/update_7: epoch 2, 1 batches done" in ended.out
     lines = [(folder / "stopped/metrics.jsonl").read_text().splitlines() for folder in (kept, KEPT)]
     assert lines[0][0] == lines[1][0] and len(lines[0]) == 12

@@ -14,7 +14,7 @@ from mt_dnn.runs.lock import locked
 
 
 @pytest.mark.slow
-def test_processes_that_share_the_runs_do_each_once(workshop, fine_tuned, tmp_path, door):
+def test_processes_that_share_the_runs_do_each_once(workshop, fine_tuned, tmp_path, cli):
     call = (
         "rewind.py",
         *options(workshop),
@@ -37,27 +37,27 @@ def test_processes_that_share_the_runs_do_each_once(workshop, fine_tuned, tmp_pa
         "0",
         "1",
     }  # a run takes longer than what one process starts after the other
-    rewind(door, workshop, [fine_tuned / "masks/winning"], tmp_path / "one", "--seeds", 1, 2, "--save_model", *QUICK)
+    rewind(cli, workshop, [fine_tuned / "masks/winning"], tmp_path / "one", "--seeds", 1, 2, "--save_model", *QUICK)
     for model in (tmp_path / "one").rglob("model.safetensors"):
         assert (tmp_path / "two" / model.relative_to(tmp_path / "one")).read_bytes() == model.read_bytes()
 
 
-def test_a_run_that_another_process_is_at_is_left_to_it(workshop, fine_tuned, tmp_path, door):
+def test_a_run_that_another_process_is_at_is_left_to_it(workshop, fine_tuned, tmp_path, cli):
     runs = tmp_path / "winning"
     with locked(RunFolder(runs / "heads_6_ffns_1/seed_2018")) as mine:
         assert mine
-        ended = rewind(door, workshop, [fine_tuned / "masks/winning"], tmp_path, *QUICK)
+        ended = rewind(cli, workshop, [fine_tuned / "masks/winning"], tmp_path, *QUICK)
         assert "3 runs: 2 finished, 0 failed, 1 in progress in other processes" in ended.out
         assert not (runs / "heads_6_ffns_1/seed_2018/config.json").exists()
-    assert "3 runs: 3 finished" in rewind(door, workshop, [fine_tuned / "masks/winning"], tmp_path, *QUICK).out
+    assert "3 runs: 3 finished" in rewind(cli, workshop, [fine_tuned / "masks/winning"], tmp_path, *QUICK).out
 
 
-def test_fine_tuning_waits_for_another_process_at_the_same(workshop, tmp_path, door):
+def test_fine_tuning_waits_for_another_process_at_the_same(workshop, tmp_path, cli):
     with contextlib.ExitStack() as held:
         held.enter_context(locked(RunFolder(tmp_path)))
         release = threading.Timer(2, held.close)
         release.start()
-        ended = door("train.py", *options(workshop), *QUICK, "--do_train", "--output_dir", tmp_path)
+        ended = cli("train.py", *options(workshop), *QUICK, "--do_train", "--output_dir", tmp_path)
     assert (
         ended.status == 0
         and "another process does this run; waiting for it" in ended.out
@@ -74,7 +74,7 @@ def test_fine_tuning_waits_for_another_process_at_the_same(workshop, tmp_path, d
         MemoryError(),
     ],
 )
-def test_a_run_that_fails_is_told_and_the_others_go_on(workshop, fine_tuned, tmp_path, door, monkeypatch, error):
+def test_a_run_that_fails_is_told_and_the_others_go_on(workshop, fine_tuned, tmp_path, cli, monkeypatch, error):
     def fails(model, *arguments):
         if sum(parameter.numel() for parameter in model.parameters()) == sizes[1]:
             raise error
@@ -88,7 +88,7 @@ def test_a_run_that_fails_is_told_and_the_others_go_on(workshop, fine_tuned, tmp
             1
         ],
     )
-    rewind(door, workshop, [fine_tuned / "masks/winning"], tmp_path / "sizes", *QUICK)
+    rewind(cli, workshop, [fine_tuned / "masks/winning"], tmp_path / "sizes", *QUICK)
     monkeypatch.setattr(session, "fine_tune", fails)
     call = (
         "rewind.py",
@@ -99,42 +99,42 @@ def test_a_run_that_fails_is_told_and_the_others_go_on(workshop, fine_tuned, tmp
         "--output_dir",
         tmp_path / "out",
     )
-    ended = door(*call)
+    ended = cli(*call)
     assert ended.status == 1 and "3 runs: 2 finished, 1 failed" in ended.out and ended.err == ""
     (failed,) = (tmp_path / "out").rglob("failed.txt")
     assert "memory is full" in failed.read_text() and f"failed: {failed.parent}: the memory is full" in ended.out
     monkeypatch.setattr(session, "fine_tune", whole)
-    ended = door(*call)
+    ended = cli(*call)
     assert ended.status == 0 and "3 runs: 3 finished, 0 failed" in ended.out
     assert not failed.exists()
 
 
-def test_outputs_that_are_no_numbers_fail_a_run_whose_losses_were(workshop, tmp_path, door):
+def test_outputs_that_are_no_numbers_fail_a_run_whose_losses_were(workshop, tmp_path, cli):
     """The loss of the only update is that before it."""
     call = ("train.py", *options(workshop), "--do_train", "--epochs", 1, "--batch_size", 960, "--output_dir", tmp_path)
-    ended = door(*call, "--learning_rate", 1e30)
+    ended = cli(*call, "--learning_rate", 1e30)
     assert ended.status == 1 and "epoch 1: outputs for sst are NaN or infinite" in ended.err
     assert "outputs for sst" in (tmp_path / "failed.txt").read_text() and not (tmp_path / "result.json").exists()
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()])
-def test_a_full_memory_is_not_taken_for_a_bad_encoder_or_checkpoint(workshop, tmp_path, door, monkeypatch, error):
+def test_a_full_memory_is_not_taken_for_a_bad_encoder_or_checkpoint(workshop, tmp_path, cli, monkeypatch, error):
     def fails(*arguments, **more):
         raise error
 
     call = ("train.py", *options(workshop), *QUICK, "--do_train", "--output_dir", tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr("mt_dnn.encoders.pretrained.refuse_more_layers", fails)
-        ended = door(*call)
+        ended = cli(*call)
         assert ended.status == 1 and "the memory is full; end other programs" in ended.err
     with monkeypatch.context() as patch:
         patch.setattr("mt_dnn.training.checkpoint.Checkpoints._newest_whole", lambda checkpoints: tmp_path)
         patch.setattr("mt_dnn.training.checkpoint.Checkpoints._put_back", fails)
-        ended = door(*call)
+        ended = cli(*call)
         assert ended.status == 1 and "the memory is full; take --tokens_at_once 1024" in ended.err
 
 
-def test_a_loss_that_is_no_number_fails_its_run_alone(workshop, fine_tuned, tmp_path, door):
+def test_a_loss_that_is_no_number_fails_its_run_alone(workshop, fine_tuned, tmp_path, cli):
     call = (
         "rewind.py",
         *options(workshop),
@@ -146,6 +146,6 @@ def test_a_loss_that_is_no_number_fails_its_run_alone(workshop, fine_tuned, tmp_
         "--output_dir",
         tmp_path,
     )
-    ended = door(*call)
+    ended = cli(*call)
     assert ended.status == 1 and "3 runs: 0 finished, 3 failed" in ended.out
     assert len(re.findall("(?m)^failed: .*the loss is (nan|inf)", ended.out)) == 3

@@ -8,7 +8,7 @@ import toy_tasks
 from calls import ROOT, launch, options, result_of
 from safetensors.torch import load_file
 
-from data_utils.door import TORCHRUN
+from data_utils.cli import TORCHRUN
 from data_utils.errors import UserError
 from mt_dnn.encoders.pretrained import load_encoder
 from mt_dnn.model import describe
@@ -156,7 +156,7 @@ def test_an_error_in_one_process_alone_is_told(tmp_path, failing):
 import sys
 sys.path.insert(0, {str(ROOT)!r})
 import torch
-from data_utils.door import open_door
+from data_utils.cli import run_main
 from data_utils.errors import UserError
 from mt_dnn.runtime.distributed import all_reduce_sum, process_group, rank
 
@@ -166,7 +166,7 @@ def main():
             raise UserError("the disk of this machine is full")
         all_reduce_sum(torch.ones(1))
 
-open_door(main)
+run_main(main)
 """)
     ended = launch(2, tmp_path / "fail.py")
     assert ended.returncode == 2

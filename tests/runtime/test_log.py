@@ -12,7 +12,7 @@ TALK = """
     import sys
     sys.path.insert(0, {root!r})
     from pathlib import Path
-    from data_utils.door import open_door
+    from data_utils.cli import run_main
     from mt_dnn.runtime.log import log, log_command, logging_to, print_line
 
     def main():
@@ -23,7 +23,7 @@ TALK = """
             print_line("the end \\u2192")
         Path("done").write_text("done")
 
-    open_door(main)
+    run_main(main)
 """
 
 

@@ -7,7 +7,7 @@ from torch.nn.modules.module import register_module_forward_hook
 from mt_dnn.encoders import attention
 
 
-def test_dropout_is_on_in_training_alone(workshop, tmp_path, door, monkeypatch):
+def test_dropout_is_on_in_training_alone(workshop, tmp_path, cli, monkeypatch):
     modules, in_attention = set(), set()
 
     def note(module, *_):
@@ -20,7 +20,7 @@ def test_dropout_is_on_in_training_alone(workshop, tmp_path, door, monkeypatch):
 
     monkeypatch.setattr(attention, "drop", drop)
     hook = register_module_forward_hook(note)
-    ended = door(
+    ended = cli(
         "train.py", *options(workshop), *QUICK, "--encoder_dropout", 0.3, "--do_train", "--output_dir", tmp_path
     )
     hook.remove()

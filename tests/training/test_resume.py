@@ -19,7 +19,7 @@ from mt_dnn.training.pace import Pace
 
 
 @pytest.fixture
-def stopped(workshop, tmp_path, door, monkeypatch):
+def stopped(workshop, tmp_path, cli, monkeypatch):
     """Fine-tune twice, once stopped in its second epoch.
 
     Return (the arguments of the stopped run, its folder, the folder of the whole run).
@@ -37,7 +37,7 @@ def stopped(workshop, tmp_path, door, monkeypatch):
         "--do_train",
         "--output_dir",
     ]
-    assert door(*train, tmp_path / "whole").status == 0
+    assert cli(*train, tmp_path / "whole").status == 0
     updates = 0
 
     def stop(count):
@@ -52,19 +52,19 @@ def stopped(workshop, tmp_path, door, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(Pace, "count", stop(Pace.count))
-        ended = door(*train, tmp_path / "stopped")
+        ended = cli(*train, tmp_path / "stopped")
     assert ended.status == 130 and "give the same command again" in ended.err
     assert {path.name for path in (tmp_path / "stopped/checkpoint").iterdir()} == {"update_8", "update_9"}
     return [*train, tmp_path / "stopped"], tmp_path / "stopped", tmp_path / "whole"
 
 
-def test_a_damaged_checkpoint_is_noticed_and_the_one_before_used(stopped, door):
+def test_a_damaged_checkpoint_is_noticed_and_the_one_before_used(stopped, cli):
     again, folder, whole = stopped
     state = folder / "checkpoint/update_9/state.safetensors"
     content = bytearray(state.read_bytes())
     content[len(content) // 2] ^= 1
     state.write_bytes(content)
-    ended = door(*again)
+    ended = cli(*again)
     assert ended.status == 0, ended.err
     assert f"{state.parent}: damaged" in ended.out and "checkpoint/update_8: epoch 2, 2 batches done" in ended.out
     for file in ("model/model.safetensors", "dev_predictions.tsv"):
@@ -72,12 +72,12 @@ def test_a_damaged_checkpoint_is_noticed_and_the_one_before_used(stopped, door):
     assert not (folder / "checkpoint").exists()
 
 
-def test_without_a_whole_checkpoint_the_run_starts_anew(stopped, door):
+def test_without_a_whole_checkpoint_the_run_starts_anew(stopped, cli):
     again, folder, whole = stopped
     (folder / "checkpoint/update_9/sha256").unlink()
     state = folder / "checkpoint/update_8/state.safetensors"
     state.write_bytes(state.read_bytes()[:1000])
-    ended = door(*again)
+    ended = cli(*again)
     assert ended.status == 0 and ended.out.count("damaged") == 2 and "resumes from" not in ended.out, ended.err
     assert (folder / "model/model.safetensors").read_bytes() == (whole / "model/model.safetensors").read_bytes()
 
@@ -164,22 +164,22 @@ def test_a_checkpoint_keeps_all_of_an_optimizers_state(tmp_path):
     torch.testing.assert_close(restored.state_dict()["state"], states, rtol=0, atol=0)
 
 
-def test_a_stray_folder_among_the_checkpoints_does_no_harm(stopped, door):
+def test_a_stray_folder_among_the_checkpoints_does_no_harm(stopped, cli):
     again, folder, whole = stopped
     shutil.copytree(folder / "checkpoint/update_9", folder / "checkpoint/update_9 (copy)")
     (folder / "checkpoint/update_last").mkdir()
-    ended = door(*again)
+    ended = cli(*again)
     assert ended.status == 0 and "checkpoint/update_9: epoch 2, 3 batches done" in ended.out, ended.err
     assert (folder / "model/model.safetensors").read_bytes() == (whole / "model/model.safetensors").read_bytes()
 
 
-def test_a_full_disk_is_one_line_and_leaves_the_last_checkpoint(stopped, door, refused):
+def test_a_full_disk_is_one_line_and_leaves_the_last_checkpoint(stopped, cli, refused):
     again, folder, whole = stopped
     with files_up_to(100_000):  # bytes in a file; the weights alone are more
         line = refused(*again)
     assert "state.safetensors" in line and "too large" in line.lower()
     assert {path.name for path in (folder / "checkpoint").iterdir()} == {"update_8", "update_9"}
-    assert door(*again).status == 0
+    assert cli(*again).status == 0
     assert (folder / "model/model.safetensors").read_bytes() == (whole / "model/model.safetensors").read_bytes()
 
 

@@ -8,20 +8,20 @@ import toy_tasks
 from calls import QUICK, result_of, rewind
 from safetensors.torch import load_file
 
-from mt_dnn.model import load_model
+from mt_dnn.model_files import load_model
 
 
-def test_an_empty_ticket_rewinds_to_the_fine_tuned_model(workshop, fine_tuned, tmp_path, door):
-    rewind(door, workshop, [fine_tuned / "masks/dense"], tmp_path)
+def test_an_empty_ticket_rewinds_to_the_fine_tuned_model(workshop, fine_tuned, tmp_path, cli):
+    rewind(cli, workshop, [fine_tuned / "masks/dense"], tmp_path)
     run = tmp_path / "dense/heads_0_ffns_0/seed_2018"
     assert (run / "dev_predictions.tsv").read_text() == (fine_tuned / "dev_predictions.tsv").read_text()
     assert result_of(run)["dev"] == result_of(fine_tuned)["dev"]
 
 
-def test_a_run_does_not_depend_on_the_runs_before_it(workshop, fine_tuned, tmp_path, door):
+def test_a_run_does_not_depend_on_the_runs_before_it(workshop, fine_tuned, tmp_path, cli):
     masks = fine_tuned / "masks"
     rewind(
-        door,
+        cli,
         workshop,
         [masks / "losing", masks / "random/heads_6_ffns_1.json"],
         tmp_path / "many",
@@ -32,7 +32,7 @@ def test_a_run_does_not_depend_on_the_runs_before_it(workshop, fine_tuned, tmp_p
         *QUICK,
     )
     rewind(
-        door, workshop, [masks / "random/heads_6_ffns_1.json"], tmp_path / "alone", "--seeds", 2, "--save_model", *QUICK
+        cli, workshop, [masks / "random/heads_6_ffns_1.json"], tmp_path / "alone", "--seeds", 2, "--save_model", *QUICK
     )
     name = "random/heads_6_ffns_1/seed_2"
     for file in ("dev_predictions.tsv", "model/model.safetensors"):
@@ -42,10 +42,10 @@ def test_a_run_does_not_depend_on_the_runs_before_it(workshop, fine_tuned, tmp_p
     ).read_bytes()
 
 
-def test_keeping_gates_trains_the_same_ticket(workshop, fine_tuned, tmp_path, door):
+def test_keeping_gates_trains_the_same_ticket(workshop, fine_tuned, tmp_path, cli):
     mask = fine_tuned / "masks/losing/heads_6_ffns_1.json"
     for name, more in (("pruned", ()), ("gated", ("--keep_gates",))):
-        rewind(door, workshop, [mask], tmp_path / name, "--encoder_dropout", 0, "--save_model", *QUICK, *more)
+        rewind(cli, workshop, [mask], tmp_path / name, "--encoder_dropout", 0, "--save_model", *QUICK, *more)
     task = workshop.tasks["sst"]
     pruned, gated = (
         load_model(tmp_path / name / "losing/heads_6_ffns_1/seed_2018/model", [task]) for name in ("pruned", "gated")
@@ -54,7 +54,7 @@ def test_keeping_gates_trains_the_same_ticket(workshop, fine_tuned, tmp_path, do
         torch.testing.assert_close(gated.get_parameter(name), parameter, rtol=0, atol=2e-3)
 
 
-def test_accumulated_batches_train_like_one_large_batch(workshop, fine_tuned, tmp_path, door):
+def test_accumulated_batches_train_like_one_large_batch(workshop, fine_tuned, tmp_path, cli):
     tasks = tmp_path / "tasks.yml"
     tasks.write_text(open(toy_tasks.TASK_DEF).read().replace("sst:\n", "sst:\n  head_dropout: 0.0\n"))
     trained, losses = [], []
@@ -63,7 +63,7 @@ def test_accumulated_batches_train_like_one_large_batch(workshop, fine_tuned, tm
         ("small", ("--batch_size", 32, "--grad_accumulation_step", 6)),
     ):
         rewind(
-            door,
+            cli,
             workshop,
             [fine_tuned / "masks/winning/heads_6_ffns_1.json"],
             tmp_path / name,
@@ -89,8 +89,8 @@ def test_accumulated_batches_train_like_one_large_batch(workshop, fine_tuned, tm
     assert close.float().mean() > 0.99
 
 
-def test_bfloat16_trains_too(workshop, fine_tuned, tmp_path, door):
-    rewind(door, workshop, [fine_tuned / "masks/winning/heads_6_ffns_1.json"], tmp_path, "--precision", "bfloat16")
+def test_bfloat16_trains_too(workshop, fine_tuned, tmp_path, cli):
+    rewind(cli, workshop, [fine_tuned / "masks/winning/heads_6_ffns_1.json"], tmp_path, "--precision", "bfloat16")
     run = tmp_path / "winning/heads_6_ffns_1/seed_2018"
     assert (
         result_of(run)["dev"]["sst"]["accuracy"] >= 0.9

@@ -1,4 +1,4 @@
-"""The packages stand on floors: an import points down, and no two files import each other, however far around."""
+"""A package imports only from those below it, and no two files import each other, however far around."""
 
 import ast
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from calls import ROOT
 
-# From the ground up. What is not named here (train.py, prepro.py, experiments/, ...) stands on top.
-FLOORS = [
+# From bottom to top. What is not named here (train.py, prepro.py, experiments/, ...) is above all of them.
+PACKAGES = [
     "data_utils",
     "mt_dnn.flags",
     "mt_dnn.run_config",
@@ -16,6 +16,7 @@ FLOORS = [
     "mt_dnn.encoders",
     "mt_dnn.tickets",
     "mt_dnn.model",
+    "mt_dnn.model_files",
     "mt_dnn.training",
     "mt_dnn.reports",
     "mt_dnn.runs",
@@ -47,16 +48,16 @@ def imports(root):
     return found
 
 
-def floor(module):
-    """The number of a module's floor, from 0 at the ground."""
-    return next((i for i, name in enumerate(FLOORS) if f"{module}.".startswith(f"{name}.")), len(FLOORS))
+def height(module):
+    """The place of a module's package, from 0 at the bottom."""
+    return next((i for i, name in enumerate(PACKAGES) if f"{module}.".startswith(f"{name}.")), len(PACKAGES))
 
 
 def imports_upward(graph):
     """Return a line for every import that points up."""
     pairs = [(module, other) for module, others in graph.items() for other in sorted(others)]
     return [
-        f"{module} imports {other}, which stands above it" for module, other in pairs if floor(other) > floor(module)
+        f"{module} imports {other}, which stands above it" for module, other in pairs if height(other) > height(module)
     ]
 
 
@@ -85,8 +86,8 @@ def test_no_files_import_each_other():
     assert circles(imports(ROOT)) == []
 
 
-def test_every_floor_exists():
-    assert {floor(module) for module in modules(ROOT)} == set(range(len(FLOORS) + 1))
+def test_every_package_exists():
+    assert {height(module) for module in modules(ROOT)} == set(range(len(PACKAGES) + 1))
 
 
 @pytest.mark.parametrize(

@@ -46,9 +46,9 @@ def test_all_tasks_learn_and_all_dev_sets_are_evaluated_every_epoch(baseline):
     )
 
 
-def test_test_datasets_choose_among_the_dev_sets_of_all_tasks(workshop, tmp_path, door, refused):
+def test_test_datasets_choose_among_the_dev_sets_of_all_tasks(workshop, tmp_path, cli, refused):
     train = ("train.py", *options(workshop, "sst,mnli", *QUICK), "--do_train", "--output_dir")
-    assert door(*train, tmp_path / "out", "--test_datasets", "mnli_mismatched,sst").status == 0
+    assert cli(*train, tmp_path / "out", "--test_datasets", "mnli_mismatched,sst").status == 0
     assert list(result_of(tmp_path / "out")["dev"]) == ["sst", "mnli_mismatched"]
     assert "no dev set 'rte' of sst, mnli, expected some of: sst, mnli_matched" in refused(
         *train, tmp_path / "no", "--test_datasets", "sst,rte"
@@ -65,7 +65,7 @@ def test_test_datasets_choose_among_the_dev_sets_of_all_tasks(workshop, tmp_path
     assert not (tmp_path / "no").exists()
 
 
-def test_a_shared_encoder_is_a_starting_point_for_another_task(workshop, baseline, tmp_path, door, refused):
+def test_a_shared_encoder_is_a_starting_point_for_another_task(workshop, baseline, tmp_path, cli, refused):
     def train(seed, *more):
         return (
             "train.py",
@@ -81,11 +81,11 @@ def test_a_shared_encoder_is_a_starting_point_for_another_task(workshop, baselin
             *more,
         )
 
-    ended = door(*train(2018), "--output_dir", tmp_path / "out")
+    ended = cli(*train(2018), "--output_dir", tmp_path / "out")
     assert ended.status == 0, ended.err
     mask = tmp_path / "out/masks/winning/heads_6_ffns_1.json"
     assert read_mask(mask).model["name"] == "tiny-bert trained on sst,rte,stsb,mnli (dense)"
-    assert "fine-tuned and scored before" in door(*train(2018), "--output_dir", tmp_path / "out").out
+    assert "fine-tuned and scored before" in cli(*train(2018), "--output_dir", tmp_path / "out").out
     assert "tickets.rte: chosen in tiny-bert trained on" in refused(
         "rewind.py", *options(workshop, "rte"), "--masks", mask, "--output_dir", tmp_path / "no"
     )
@@ -95,9 +95,9 @@ def test_a_shared_encoder_is_a_starting_point_for_another_task(workshop, baselin
 
 
 @pytest.mark.slow
-def test_the_report_writes_super_tickets_that_can_be_merged(workshop, fine_tuned, tmp_path, door):
-    rewind(door, workshop, [fine_tuned / "masks"], tmp_path, "--sparsities", 0.2, 0.5)
-    ended = door("mt_dnn/reports/__main__.py", tmp_path)
+def test_the_report_writes_super_tickets_that_can_be_merged(workshop, fine_tuned, tmp_path, cli):
+    rewind(cli, workshop, [fine_tuned / "masks"], tmp_path, "--sparsities", 0.2, 0.5)
+    ended = cli("mt_dnn/reports/__main__.py", tmp_path)
     assert f"super tickets: {tmp_path}/super_tickets.yml" in ended.out
     scores = {}
     for name in ("dense/heads_0_ffns_0", "winning/heads_2_ffns_0", "winning/heads_6_ffns_1"):
@@ -106,7 +106,7 @@ def test_the_report_writes_super_tickets_that_can_be_merged(workshop, fine_tuned
     n_heads, n_ffns = re.fullmatch(r".*/heads_(\d+)_ffns_(\d+)", best).groups()
     assert f"sst: {{heads: {n_heads}, ffns: {n_ffns}}}" in (tmp_path / "super_tickets.yml").read_text()
     shutil.copytree(fine_tuned, tmp_path / "masks/sst")
-    ended = door(
+    ended = cli(
         "construct_mtl_mask.py",
         "--super_tickets",
         tmp_path / "super_tickets.yml",
@@ -119,9 +119,9 @@ def test_the_report_writes_super_tickets_that_can_be_merged(workshop, fine_tuned
     assert read_mask(tmp_path / "merged.json").tickets["sst"].counts == (int(n_heads), int(n_ffns))
 
 
-def test_each_task_can_train_on_a_part_of_its_own(workshop, tmp_path, door, refused):
+def test_each_task_can_train_on_a_part_of_its_own(workshop, tmp_path, cli, refused):
     both = (*options(workshop, "sst,rte"), "--do_train", "--epochs", 1)
-    ended = door("train.py", *both, "--train_fraction", "0.1,0.5", "--output_dir", tmp_path)
+    ended = cli("train.py", *both, "--train_fraction", "0.1,0.5", "--output_dir", tmp_path)
     assert ended.status == 0, ended.err
     assert {task: entry["training_rows"] for task, entry in result_of(tmp_path)["tasks"].items()} == {
         "sst": 96,

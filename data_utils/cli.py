@@ -1,4 +1,4 @@
-"""The door of a command: it ends with a status and, where something is wrong, with one line on standard error."""
+"""How a command ends: with a status and, where something is wrong, with one line on standard error."""
 
 import contextlib
 import gc
@@ -21,7 +21,7 @@ def launched_by_torchrun() -> bool:
     return all(name in os.environ for name in TORCHRUN)
 
 
-def open_door(main: Callable[[], int | None]) -> NoReturn:
+def run_main(main: Callable[[], int | None]) -> NoReturn:
     """Run a command's `main()` and end the process with the status that it returns (None: 0).
 
     A UserError and an error of the file system become one line on standard error and status 2, a RunFailed one line and

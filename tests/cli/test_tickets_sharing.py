@@ -9,7 +9,7 @@ from calls import QUICK, TOGETHER, options, result_of, rewind
 from safetensors.torch import load_file
 
 from data_utils.tokenized import TokenizedSplit
-from mt_dnn.model import load_model
+from mt_dnn.model_files import load_model
 from mt_dnn.tickets.masks import Mask, read_mask, write_mask
 from mt_dnn.tickets.ticket import DENSE, Ticket
 from mt_dnn.training.checkpoint import Checkpoints
@@ -22,15 +22,15 @@ def mask_for(folder, fine_tuned, tickets):
     return folder / "shared.json"
 
 
-def test_empty_tickets_are_the_baseline(workshop, fine_tuned, baseline, tmp_path, door):
+def test_empty_tickets_are_the_baseline(workshop, fine_tuned, baseline, tmp_path, cli):
     mask = mask_for(tmp_path, fine_tuned, dict.fromkeys(TOGETHER.split(","), DENSE))
-    rewind(door, workshop, [mask], tmp_path, task=TOGETHER)
+    rewind(cli, workshop, [mask], tmp_path, task=TOGETHER)
     for file in baseline.glob("dev_predictions*"):
         assert (tmp_path / "winning/shared/seed_2018" / file.name).read_text() == file.read_text()
 
 
 def test_tickets_sharing_learns_and_its_model_is_saved_with_every_ticket(
-    workshop, fine_tuned, baseline, tmp_path, door, refused
+    workshop, fine_tuned, baseline, tmp_path, cli, refused
 ):
     tickets = {
         "sst": Ticket(frozenset({(0, 1), (1, 0), (1, 2)}), frozenset({2})),
@@ -39,7 +39,7 @@ def test_tickets_sharing_learns_and_its_model_is_saved_with_every_ticket(
         "mnli": DENSE,
     }
     mask = mask_for(tmp_path, fine_tuned, tickets)
-    rewind(door, workshop, [mask], tmp_path / "out", "--save_model", task=TOGETHER)
+    rewind(cli, workshop, [mask], tmp_path / "out", "--save_model", task=TOGETHER)
     run = tmp_path / "out/winning/shared/seed_2018"
     result = result_of(run)
     assert result["dev"]["sst"]["accuracy"] >= 0.9
@@ -59,7 +59,7 @@ def test_tickets_sharing_learns_and_its_model_is_saved_with_every_ticket(
         split = TokenizedSplit(workshop.data, task, "dev")
         assert measure(task, split, predict(model, task, split, 64)) == result["dev"][task.name]
 
-    ended = door("mt_dnn/reports/multi_task.py", tmp_path / "out", baseline)
+    ended = cli("mt_dnn/reports/multi_task.py", tmp_path / "out", baseline)
     assert ended.status == 0, ended.err
     rows = [line for line in ended.out.splitlines() if line.startswith("| ")]
     assert [row.split(" | ")[0] for row in rows[2:]] == [
@@ -71,7 +71,7 @@ def test_tickets_sharing_learns_and_its_model_is_saved_with_every_ticket(
     assert f"| {100 * result['average_score']:.1f} | {100 * weights:.1f} % |" in rows[4] and "| 100.0 % |" in rows[3]
     assert "\n".join(rows) in (tmp_path / "out/multi_task.md").read_text()
     shutil.copytree(run, tmp_path / "out/winning/other/seed_2018")
-    assert "| Tickets-Share (other), tiny-bert |" in door("mt_dnn/reports/multi_task.py", tmp_path / "out").out
+    assert "| Tickets-Share (other), tiny-bert |" in cli("mt_dnn/reports/multi_task.py", tmp_path / "out").out
     shutil.copytree(baseline, tmp_path / "out/winning/other/seed_1", ignore=shutil.ignore_patterns("model"))
     for name in ("result.json", "config.json"):
         path = tmp_path / "out/winning/other/seed_1" / name
@@ -80,7 +80,7 @@ def test_tickets_sharing_learns_and_its_model_is_saved_with_every_ticket(
     shutil.rmtree(tmp_path / "out/winning/other")
 
     assert "a run of one task" in refused("mt_dnn/reports/multi_task.py", fine_tuned)
-    both = door("mt_dnn/reports/multi_task.py", baseline, fine_tuned, "--output_dir", tmp_path / "both")
+    both = cli("mt_dnn/reports/multi_task.py", baseline, fine_tuned, "--output_dir", tmp_path / "both")
     assert "1 runs of one task are left out; python -m mt_dnn.reports shows them" in both.out, both.err
     assert "a run of 4 tasks" in refused("mt_dnn/reports/__main__.py", baseline)
 
@@ -93,7 +93,7 @@ def test_tickets_sharing_learns_and_its_model_is_saved_with_every_ticket(
         tmp_path / "out",
         "--save_model",
     )
-    assert "1 runs, 1 finished before" in door(*again).out
+    assert "1 runs, 1 finished before" in cli(*again).out
     mask_for(tmp_path, fine_tuned, {**tickets, "stsb": Ticket(frozenset({(0, 0)}))})
     assert "tickets {" in refused(*again)
 
@@ -112,7 +112,7 @@ def test_calls_that_need_one_task_are_one_line(workshop, fine_tuned, tmp_path, r
     assert "tickets for sst, expected one for 'rte'" in refused(*call)
 
 
-def test_a_merged_mask_whose_tickets_saw_the_held_out_rows_is_refused(workshop, fine_tuned, tmp_path, door, refused):
+def test_a_merged_mask_whose_tickets_saw_the_held_out_rows_is_refused(workshop, fine_tuned, tmp_path, cli, refused):
     """A merged mask knows for every task what was held out."""
     for task in ("sst", "rte"):
         content = json.loads((fine_tuned / "masks/winning/heads_6_ffns_1.json").read_text())
@@ -124,7 +124,7 @@ def test_a_merged_mask_whose_tickets_saw_the_held_out_rows_is_refused(workshop, 
     own.write_text("sst: {heads: 6, ffns: 1}\nrte: {heads: 6, ffns: 1}\n")
     merged = tmp_path / "merged.json"
     merge = ("construct_mtl_mask.py", "--super_tickets", own, "--checkpoints", tmp_path, "--output", merged)
-    assert door(*merge).status == 0
+    assert cli(*merge).status == 0
     mask = read_mask(merged)
     assert {task: mask.provenance_of(task)["holdout"] for task in mask.tickets} == {"sst": 0.0, "rte": 0.0}
     call = ("--masks", merged, "--output_dir", tmp_path / "out")
@@ -146,15 +146,13 @@ def query_rows(weights, head):
     return weights[f"bert.encoder.layer.{layer}.attention.self.query.weight"][8 * number : 8 * number + 8]
 
 
-def test_with_exact_sharing_a_head_that_all_tasks_close_stays_pre_trained(
-    workshop, fine_tuned, tmp_path, door, refused
-):
+def test_with_exact_sharing_a_head_that_all_tasks_close_stays_pre_trained(workshop, fine_tuned, tmp_path, cli, refused):
     tickets = {"sst": Ticket(frozenset({CLOSED_BY_BOTH, CLOSED_BY_SST})), "rte": Ticket(frozenset({CLOSED_BY_BOTH}))}
     mask = mask_for(tmp_path, fine_tuned, tickets)
     start = load_file(workshop.encoder / "model.safetensors")
     start = {f"bert.{name.removeprefix('bert.')}": value for name, value in start.items()}
     for name, more in (("as the paper", []), ("exact", ["--exact_sharing"])):
-        rewind(door, workshop, [mask], tmp_path / name, "--save_model", *QUICK, *more, task="sst,rte")
+        rewind(cli, workshop, [mask], tmp_path / name, "--save_model", *QUICK, *more, task="sst,rte")
         run = tmp_path / name / "winning/shared/seed_2018"
         trained, exact = load_file(run / "model/model.safetensors"), name == "exact"
         assert json.loads((run / "config.json").read_text())["exact_sharing"] == exact
@@ -168,28 +166,28 @@ def test_with_exact_sharing_a_head_that_all_tasks_close_stays_pre_trained(
 
 
 def test_a_run_from_before_exact_sharing_was_an_option_counts_as_one_without(
-    workshop, fine_tuned, tmp_path, door, refused
+    workshop, fine_tuned, tmp_path, cli, refused
 ):
     mask = mask_for(tmp_path, fine_tuned, {"sst": DENSE, "rte": Ticket(frozenset({CLOSED_BY_BOTH}))})
-    rewind(door, workshop, [mask], tmp_path / "out", *QUICK, task="sst,rte")
+    rewind(cli, workshop, [mask], tmp_path / "out", *QUICK, task="sst,rte")
     config = tmp_path / "out/winning/shared/seed_2018/config.json"
     content = json.loads(config.read_text())
     del content["exact_sharing"]
     config.write_text(json.dumps(content))
-    rewind(door, workshop, [mask], tmp_path / "out", "--seeds", 2018, 2019, *QUICK, task="sst,rte")
-    ended = door("mt_dnn/reports/multi_task.py", tmp_path / "out")
+    rewind(cli, workshop, [mask], tmp_path / "out", "--seeds", 2018, 2019, *QUICK, task="sst,rte")
+    ended = cli("mt_dnn/reports/multi_task.py", tmp_path / "out")
     assert ended.status == 0 and "| Seeds |" in ended.out, ended.err
     call = ("rewind.py", *options(workshop, "sst,rte", *QUICK), "--masks", mask, "--output_dir", tmp_path / "out")
     assert "made with exact_sharing False, now True" in refused(*call, "--exact_sharing")
 
 
-def test_exact_sharing_goes_on_to_the_same_bytes_after_a_stop(workshop, fine_tuned, tmp_path, door, monkeypatch):
+def test_exact_sharing_goes_on_to_the_same_bytes_after_a_stop(workshop, fine_tuned, tmp_path, cli, monkeypatch):
     tickets = {"sst": Ticket(frozenset({(0, 1), (1, 0)}), frozenset({2})), "rte": Ticket(frozenset({(0, 0), (1, 2)}))}
     mask = mask_for(tmp_path, fine_tuned, tickets)
     more = ("--grad_accumulation_step", 2, "--log_per_updates", 1, "--checkpoint_minutes", 0)
     call = ("rewind.py", *options(workshop, "sst,rte", *QUICK, *more), "--masks", mask, "--exact_sharing")
     call += ("--save_model", "--output_dir")
-    assert door(*call, tmp_path / "whole").status == 0
+    assert cli(*call, tmp_path / "whole").status == 0
     save, saved = Checkpoints.save, []
 
     def stop(self, *arguments):
@@ -200,8 +198,8 @@ def test_exact_sharing_goes_on_to_the_same_bytes_after_a_stop(workshop, fine_tun
 
     with monkeypatch.context() as patched:
         patched.setattr(Checkpoints, "save", stop)
-        assert door(*call, tmp_path / "stopped").status == 130
-    ended = door(*call, tmp_path / "stopped")
+        assert cli(*call, tmp_path / "stopped").status == 130
+    ended = cli(*call, tmp_path / "stopped")
     assert ended.status == 0 and "resumes from" in ended.out
     for file in ("model/model.safetensors", "dev_predictions_sst.tsv"):
         whole, stopped = (tmp_path / name / "winning/shared/seed_2018" / file for name in ("whole", "stopped"))

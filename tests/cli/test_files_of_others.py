@@ -37,12 +37,12 @@ def test_training_does_not_replace_another_model(workshop, fine_tuned, tmp_path,
     assert "model: the weights to start from" in refused(*call, "--init_checkpoint", tmp_path / "model")
 
 
-def test_a_report_removes_its_own_old_files_alone(tmp_path, door):
+def test_a_report_removes_its_own_old_files_alone(tmp_path, cli):
     write_line(tmp_path, "dense", {(0, 0): [0.7]})
     names = ("super_tickets_held_out.yml", "super_tickets_train_fraction_0.1.yml", "super_tickets_mine.yml")
     for name in names:
         (tmp_path / name).write_text("rte: {heads: 2, ffns: 0}\n")
-    assert door(REPORT, tmp_path).status == 0
+    assert cli(REPORT, tmp_path).status == 0
     assert [(tmp_path / name).exists() for name in names] == [False, False, True]
 
 

@@ -42,23 +42,23 @@ def test_masks_have_all_kinds_and_sizes(fine_tuned):
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)
-def test_every_criterion_goes_from_scores_to_the_report(workshop, fine_tuned, tmp_path, door, criterion):
+def test_every_criterion_goes_from_scores_to_the_report(workshop, fine_tuned, tmp_path, cli, criterion):
     for name in ("model", "config.json", "result.json", "metrics.jsonl", "dev_predictions.tsv"):
         (tmp_path / name).symlink_to(fine_tuned / name)
     scoring = (*options(workshop), "--do_mask", "--criterion", criterion, "--sparsities", "0.5")
-    ended = door("train.py", *scoring, "--output_dir", tmp_path)
+    ended = cli("train.py", *scoring, "--output_dir", tmp_path)
     assert ended.status == 0, ended.err
     masks = tmp_path / "masks" / ("" if criterion == DEFAULT_CRITERION else criterion) / "winning"
     assert f"4 masks, scores by {criterion}: " in ended.out and f"{masks}," in ended.out
-    rewind(door, workshop, [masks], tmp_path / "rewind")
-    ended = door(REPORT, tmp_path, "--output_dir", tmp_path / "report")
+    rewind(cli, workshop, [masks], tmp_path / "rewind")
+    ended = cli(REPORT, tmp_path, "--output_dir", tmp_path / "report")
     assert ended.status == 0, ended.err
     assert f"Importance by the criterion `{criterion}`" in (tmp_path / "report/report.md").read_text()
 
 
-def test_masks_come_from_a_model_fine_tuned_before(workshop, fine_tuned, tmp_path, door):
+def test_masks_come_from_a_model_fine_tuned_before(workshop, fine_tuned, tmp_path, cli):
     shutil.copytree(fine_tuned / "model", tmp_path / "model")
-    ended = door("train.py", *options(workshop), "--do_mask", "--output_dir", tmp_path, "--sparsities", "0.5")
+    ended = cli("train.py", *options(workshop), "--do_mask", "--output_dir", tmp_path, "--sparsities", "0.5")
     assert ended.status == 0, ended.err
     name = "masks/winning/heads_6_ffns_1.json"
     assert read_mask(tmp_path / name).tickets == read_mask(fine_tuned / name).tickets
@@ -89,9 +89,9 @@ def test_a_model_is_scored_with_its_own_seed_and_rows(workshop, fine_tuned, tmp_
     assert "made with other rows, or another tokenization, of sst_train" in refused(*scoring)
 
 
-def test_a_model_with_a_ticket_is_not_scored(workshop, fine_tuned, tmp_path, door, refused):
+def test_a_model_with_a_ticket_is_not_scored(workshop, fine_tuned, tmp_path, cli, refused):
     masks = [fine_tuned / "masks/winning/heads_6_ffns_1.json"]
-    rewind(door, workshop, masks, tmp_path, "--save_model", *QUICK)
+    rewind(cli, workshop, masks, tmp_path, "--save_model", *QUICK)
     (run,) = tmp_path.glob("winning/*/seed_*")
     (tmp_path / "model").symlink_to(run / "model")
     told = refused("train.py", *options(workshop), *QUICK, "--do_mask", "--output_dir", tmp_path)

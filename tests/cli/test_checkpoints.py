@@ -11,7 +11,8 @@ from safetensors.torch import load_file, save_file
 from data_utils.errors import UserError
 from data_utils.tokenized import TokenizedSplit
 from mt_dnn.encoders.pretrained import load_encoder
-from mt_dnn.model import count_parameters, load_model
+from mt_dnn.model import count_parameters
+from mt_dnn.model_files import load_model
 from mt_dnn.training.evaluate import measure, predict
 
 
@@ -80,9 +81,9 @@ def test_a_pickle_is_refused_with_the_way_to_convert_it(workshop, tmp_path, refu
     assert "has pytorch_model.bin, a pickle" in told and "docs/encoders.md says how to convert it" in told
 
 
-def test_a_saved_model_carries_its_ticket(workshop, fine_tuned, tmp_path, door):
+def test_a_saved_model_carries_its_ticket(workshop, fine_tuned, tmp_path, cli):
     mask = fine_tuned / "masks/winning/heads_6_ffns_1.json"
-    rewind(door, workshop, [mask], tmp_path, "--save_model", *QUICK)
+    rewind(cli, workshop, [mask], tmp_path, "--save_model", *QUICK)
     run, task = tmp_path / "winning/heads_6_ffns_1/seed_2018", workshop.tasks["sst"]
     model = load_model(run / "model", [task])
     result = result_of(run)

@@ -4,22 +4,22 @@ import json
 import shutil
 
 
-def test_where_a_tasks_file_is_missing_the_others_are_tokenized_and_the_last_line_lists_it(workshop, tmp_path, door):
+def test_where_a_tasks_file_is_missing_the_others_are_tokenized_and_the_last_line_lists_it(workshop, tmp_path, cli):
     shutil.copytree(workshop.raw, tmp_path / "glue")
     (tmp_path / "glue/RTE/dev.tsv").unlink()
     shutil.rmtree(tmp_path / "glue/CoLA")
     paths = ("--raw_dir", tmp_path / "glue", "--data_dir", tmp_path / "out", "--init_checkpoint", workshop.encoder)
     call = ("prepro.py", *paths, "--max_seq_len", 64, "--tasks", "cola,rte,sst")
-    ended = door(*call)
+    ended = cli(*call)
     assert ended.status == 2 and len(ended.err.splitlines()) == 1
     assert "no CoLA/train.tsv, CoLA/dev.tsv, CoLA/test.tsv, RTE/dev.tsv, expected the files of cola, rte" in ended.err
     written = {"rte_train", "rte_test", "sst_train", "sst_dev", "sst_test"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == written
     for name in ("RTE", "CoLA"):
         shutil.copytree(workshop.raw / name, tmp_path / "glue" / name, dirs_exist_ok=True)
-    ended = door(*call)
+    ended = cli(*call)
     assert ended.status == 0 and ended.out.count("; written") == 4 and ended.out.count("; up to date") == 5, ended.err
     assert "cut to" not in ended.out
-    ended = door(*call[:-3], 8, "--tasks", "rte")
+    ended = cli(*call[:-3], 8, "--tasks", "rte")
     header = json.loads((tmp_path / "out/rte_train/header.json").read_text())
     assert f"{header['rows_as_long_as_max_seq_len']} of them cut to 8 or exactly as long; written" in ended.out

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-import prepro
 from data_utils.files import sha256
 from data_utils.hub import load_tokenizer
 from data_utils.run_folder import RunFolder
 from data_utils.tasks import read_tasks
+from data_utils.tokenize_split import tokenize_split
 from mt_dnn.encoders.pretrained import load_encoder
 from mt_dnn.flags.commands import PreproOptions
 from mt_dnn.flags.training import DataOptions, MachineOptions, ModelOptions, OptimizationOptions
@@ -44,12 +44,7 @@ def session(fetched, tmp_path_factory):
     data = tmp_path_factory.mktemp("tokenized")
     for task in read_tasks(TASK_DEF).values():
         for split in task.splits:
-            prepro.tokenize_split(
-                task,
-                split,
-                load_tokenizer(ENCODER),
-                PreproOptions(raw_dir=str(DATA), data_dir=str(data), init_checkpoint=str(ENCODER)),
-            )
+            tokenize_split(DATA, data, task, split, load_tokenizer(ENCODER), PreproOptions.max_seq_len, False)
     return Session(
         DataOptions(data_dir=str(data), task_def=TASK_DEF, train_datasets=["tweet"], train_fraction=0.25),
         ModelOptions(init_checkpoint=str(ENCODER)),

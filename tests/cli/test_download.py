@@ -103,7 +103,7 @@ def download(site, *arguments, url=None):
     return ended.returncode, ended.stdout + ended.stderr, list(Server.asked)
 
 
-def test_everything_arrives_and_prepro_takes_it(site, tmp_path, door):
+def test_everything_arrives_and_prepro_takes_it(site, tmp_path, cli):
     status, output, _ = download(
         site,
         tmp_path,
@@ -124,7 +124,7 @@ def test_everything_arrives_and_prepro_takes_it(site, tmp_path, door):
     )
     assert status == 0, output
     assert not [path for path in tmp_path.rglob("*") if path.suffix in (".zip", ".part") or path.name.startswith(".")]
-    ended = door(
+    ended = cli(
         "prepro.py",
         "--raw_dir",
         tmp_path / "glue",

@@ -4,29 +4,29 @@ import toy_tasks
 from calls import QUICK, files_up_to, options, rewind
 
 
-def test_finished_runs_are_skipped_and_unfinished_ones_done(workshop, fine_tuned, tmp_path, door, refused):
+def test_finished_runs_are_skipped_and_unfinished_ones_done(workshop, fine_tuned, tmp_path, cli, refused):
     masks = [fine_tuned / "masks/winning"]
-    assert "3 runs, 0 finished before" in rewind(door, workshop, masks, tmp_path, *QUICK).out
+    assert "3 runs, 0 finished before" in rewind(cli, workshop, masks, tmp_path, *QUICK).out
     (tmp_path / "winning/heads_6_ffns_1/seed_2018/result.json").unlink()
-    assert "3 runs, 2 finished before" in rewind(door, workshop, masks, tmp_path, *QUICK).out
-    assert "3 runs, 3 finished before" in rewind(door, workshop, masks, tmp_path, *QUICK).out
+    assert "3 runs, 2 finished before" in rewind(cli, workshop, masks, tmp_path, *QUICK).out
+    assert "3 runs, 3 finished before" in rewind(cli, workshop, masks, tmp_path, *QUICK).out
     assert "made with epochs 1, now 4" in refused(
         "rewind.py", *options(workshop, "sst", *QUICK, "--epochs", 4), "--masks", *masks, "--output_dir", tmp_path
     )
 
 
-def test_a_model_asked_for_later_is_made(workshop, fine_tuned, tmp_path, door):
+def test_a_model_asked_for_later_is_made(workshop, fine_tuned, tmp_path, cli):
     masks = [fine_tuned / "masks/winning/heads_6_ffns_1.json"]
-    rewind(door, workshop, masks, tmp_path, *QUICK)
-    ended = rewind(door, workshop, masks, tmp_path, "--save_model", *QUICK)
+    rewind(cli, workshop, masks, tmp_path, *QUICK)
+    ended = rewind(cli, workshop, masks, tmp_path, "--save_model", *QUICK)
     assert "1 runs, 0 finished before, 1 finished without keeping the model: done once more\n" in ended.out
     assert (tmp_path / "winning/heads_6_ffns_1/seed_2018/model/model.safetensors").exists()
 
 
-def test_a_run_that_is_done_once_more_is_not_finished_until_its_end(workshop, fine_tuned, tmp_path, door, monkeypatch):
+def test_a_run_that_is_done_once_more_is_not_finished_until_its_end(workshop, fine_tuned, tmp_path, cli, monkeypatch):
     """Killed between its model and its result, it would else keep the result of before beside another model."""
     masks = [fine_tuned / "masks/winning/heads_6_ffns_1.json"]
-    rewind(door, workshop, masks, tmp_path, *QUICK)
+    rewind(cli, workshop, masks, tmp_path, *QUICK)
 
     def killed(*arguments):
         raise KeyboardInterrupt
@@ -34,13 +34,13 @@ def test_a_run_that_is_done_once_more_is_not_finished_until_its_end(workshop, fi
     call = ("rewind.py", *options(workshop), *QUICK, "--masks", *masks, "--output_dir", tmp_path, "--save_model")
     with monkeypatch.context() as patch:
         patch.setattr("mt_dnn.runs.session.result_of", killed)
-        assert door(*call).status == 130
+        assert cli(*call).status == 130
     run = tmp_path / "winning/heads_6_ffns_1/seed_2018"
     assert (run / "model").exists() and not (run / "result.json").exists()
-    assert "1 runs, 0 finished before" in door(*call).out and (run / "result.json").exists()
+    assert "1 runs, 0 finished before" in cli(*call).out and (run / "result.json").exists()
 
 
-def test_changed_data_is_noticed(workshop, fine_tuned, tmp_path, door, refused):
+def test_changed_data_is_noticed(workshop, fine_tuned, tmp_path, cli, refused):
     toy_tasks.write_sst(tmp_path / "glue", rows=32, seed=7)
     arguments = (
         "prepro.py",
@@ -55,8 +55,8 @@ def test_changed_data_is_noticed(workshop, fine_tuned, tmp_path, door, refused):
         "--max_seq_len",
         64,
     )
-    assert door(*arguments).status == 0
-    rewind(door, workshop, [fine_tuned / "masks/dense"], tmp_path / "out", *QUICK)
+    assert cli(*arguments).status == 0
+    rewind(cli, workshop, [fine_tuned / "masks/dense"], tmp_path / "out", *QUICK)
     assert "made with other rows, or another tokenization, of sst_dev, sst_train; " in refused(
         "rewind.py",
         *options(workshop, "sst", *QUICK),
@@ -69,7 +69,7 @@ def test_changed_data_is_noticed(workshop, fine_tuned, tmp_path, door, refused):
     )
 
 
-def test_a_loss_that_is_no_number_ends_with_one_line_and_no_result(workshop, tmp_path, door):
+def test_a_loss_that_is_no_number_ends_with_one_line_and_no_result(workshop, tmp_path, cli):
     train = (
         "train.py",
         *options(workshop),
@@ -84,21 +84,21 @@ def test_a_loss_that_is_no_number_ends_with_one_line_and_no_result(workshop, tmp
         "--checkpoint_minutes",
         0,
     )
-    ended = door(*train, "--learning_rate", 1e30)
+    ended = cli(*train, "--learning_rate", 1e30)
     assert (
         ended.status == 1
         and len(ended.err.splitlines()) == 1
         and ("the loss is nan" in ended.err or "the loss is inf" in ended.err)
     )
     assert {path.name for path in tmp_path.iterdir()} == {"config.json", "log.txt", "failed.txt"}
-    assert door(*train).status == 0  # no checkpoint with what is no number stands in the way
+    assert cli(*train).status == 0  # no checkpoint with what is no number stands in the way
     assert not (tmp_path / "failed.txt").exists()
 
 
-def test_a_full_disk_is_one_line_and_the_runs_are_done_later(workshop, fine_tuned, tmp_path, door, refused):
+def test_a_full_disk_is_one_line_and_the_runs_are_done_later(workshop, fine_tuned, tmp_path, cli, refused):
     call = ("rewind.py", *options(workshop), *QUICK, "--masks", fine_tuned / "masks/winning", "--save_model")
     with files_up_to(20_000):  # bytes in a file; the weights are more
         line = refused(*call, "--output_dir", tmp_path)
     assert "too large" in line.lower() and not list(tmp_path.rglob("result.json"))
-    ended = door(*call, "--output_dir", tmp_path)
+    ended = cli(*call, "--output_dir", tmp_path)
     assert ended.status == 0 and "3 runs: 3 finished, 0 failed" in ended.out

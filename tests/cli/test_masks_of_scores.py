@@ -12,7 +12,7 @@ from data_utils.files import sha256
 from mt_dnn.tickets.scores import fingerprint, write_importance
 
 
-def test_the_fingerprint_of_scores_does_not_depend_on_the_folder(workshop, fine_tuned, tmp_path, door):
+def test_the_fingerprint_of_scores_does_not_depend_on_the_folder(workshop, fine_tuned, tmp_path, cli):
     """It covers the scores and what they were made from. Older masks, which name the file's fingerprint, stay too."""
     content = json.loads((fine_tuned / "importance.json").read_text())
     moved = {**content, "checkpoint": "elsewhere/model"}
@@ -27,12 +27,12 @@ def test_the_fingerprint_of_scores_does_not_depend_on_the_folder(workshop, fine_
     mask["provenance"]["scores"] = f"importance.json sha256 {sha256(tmp_path / 'run/importance.json')}"
     old.write_text(json.dumps(mask))
     more = ("--do_mask", "--output_dir", tmp_path / "run", "--sparsities", 0.5)
-    assert door("train.py", *options(workshop), *more).status == 0
+    assert cli("train.py", *options(workshop), *more).status == 0
     assert json.loads(old.read_text()) == mask
-    rewind(door, workshop, [old], tmp_path / "out", *QUICK)
+    rewind(cli, workshop, [old], tmp_path / "out", *QUICK)
 
 
-def test_masks_of_other_scores_go_and_foreign_ones_stay(workshop, fine_tuned, tmp_path, door):
+def test_masks_of_other_scores_go_and_foreign_ones_stay(workshop, fine_tuned, tmp_path, cli):
     shutil.copytree(fine_tuned, tmp_path / "run")
     masks = tmp_path / "run/masks"
     for name, scores in (
@@ -45,7 +45,7 @@ def test_masks_of_other_scores_go_and_foreign_ones_stay(workshop, fine_tuned, tm
         (masks / name).parent.mkdir(exist_ok=True)
         (masks / name).write_text(json.dumps(content))
     assert (
-        door(
+        cli(
             "train.py",
             *options(workshop),
             "--do_mask",
@@ -66,12 +66,12 @@ def test_masks_of_other_scores_go_and_foreign_ones_stay(workshop, fine_tuned, tm
         "heads_5_ffns_0",
         "heads_6_ffns_2",
     }
-    rewind(door, workshop, [masks / "losing"], tmp_path / "out", "--sparsities", "0.9", *QUICK)
+    rewind(cli, workshop, [masks / "losing"], tmp_path / "out", "--sparsities", "0.9", *QUICK)
     assert (tmp_path / "out/losing/heads_6_ffns_2").is_dir()  # the level as it was when two heads per layer stayed
 
 
-def test_sparsities_choose_among_masks(workshop, fine_tuned, tmp_path, door, refused):
-    rewind(door, workshop, [fine_tuned / "masks/winning"], tmp_path, "--sparsities", "0.5", *QUICK)
+def test_sparsities_choose_among_masks(workshop, fine_tuned, tmp_path, cli, refused):
+    rewind(cli, workshop, [fine_tuned / "masks/winning"], tmp_path, "--sparsities", "0.5", *QUICK)
     assert [path.name for path in (tmp_path / "winning").iterdir()] == ["heads_6_ffns_1"]
     for folder, sparsity, where in (("winning", "0.9", fine_tuned / "masks/winning"), ("dense", "0.5", "--masks")):
         assert f"--sparsities {sparsity}: no mask in {where} is at this sparsity" in refused(

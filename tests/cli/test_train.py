@@ -11,7 +11,7 @@ from calls import QUICK, options, result_of
 from data_utils.batches import split_rows
 from data_utils.run_folder import RunFolder
 from data_utils.tokenized import TokenizedSplit
-from mt_dnn.model import load_model
+from mt_dnn.model_files import load_model
 from mt_dnn.reports.predictions import read_predictions
 from mt_dnn.training.evaluate import measure, predict
 
@@ -52,10 +52,10 @@ def test_training_learns_and_writes_what_a_person_reads(fine_tuned):
     assert (fine_tuned / "importance.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_evaluating_less_often_changes_nothing_else(workshop, tmp_path, door):
+def test_evaluating_less_often_changes_nothing_else(workshop, tmp_path, cli):
     for every in (1, 2):
         options_of_run = (*options(workshop), *QUICK, "--epochs", 3, "--evaluate_every", every, "--do_train")
-        assert door("train.py", *options_of_run, "--output_dir", tmp_path / str(every)).status == 0
+        assert cli("train.py", *options_of_run, "--output_dir", tmp_path / str(every)).status == 0
     epochs = [json.loads(line) for line in (tmp_path / "2/metrics.jsonl").read_text().splitlines()]
     assert ["dev" in line for line in epochs] == [False, True, True]
     assert (tmp_path / "2/log.txt").read_text().count("  not evaluated  ") == 1
@@ -75,7 +75,7 @@ def test_predictions_and_metrics_are_those_of_the_saved_model(workshop, fine_tun
     )
 
 
-def test_what_is_finished_is_not_done_again_and_other_options_are_refused(workshop, fine_tuned, door, refused):
+def test_what_is_finished_is_not_done_again_and_other_options_are_refused(workshop, fine_tuned, cli, refused):
     before = {path: path.stat().st_mtime_ns for path in fine_tuned.iterdir() if path.name != "masks"}
     again = (
         "train.py",
@@ -89,13 +89,13 @@ def test_what_is_finished_is_not_done_again_and_other_options_are_refused(worksh
         "0.5",
         "0.75:0.34",
     )
-    assert "before" in door(*again).out
+    assert "before" in cli(*again).out
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert "made with learning_rate 0.005, now 0.001" in refused(*again, "--learning_rate", 1e-3)
     assert "--criterion lucky: no such criterion, expected one of example" in refused(*again, "--criterion", "lucky")
 
 
-def test_held_out_rows_are_evaluated_and_neither_trained_on_nor_scored_with(workshop, tmp_path, door, monkeypatch):
+def test_held_out_rows_are_evaluated_and_neither_trained_on_nor_scored_with(workshop, tmp_path, cli, monkeypatch):
     trained = []
     whole = TokenizedSplit.batch
     monkeypatch.setattr(
@@ -107,7 +107,7 @@ def test_held_out_rows_are_evaluated_and_neither_trained_on_nor_scored_with(work
         )[1],
     )
     for seed in (1, 2):
-        ended = door(
+        ended = cli(
             "train.py",
             *options(workshop, "rte", "--epochs", 1),
             "--do_train",
@@ -144,8 +144,8 @@ def test_held_out_rows_are_evaluated_and_neither_trained_on_nor_scored_with(work
 
 
 @pytest.mark.parametrize("task, metric", [("rte", "accuracy"), ("stsb", "pearson"), ("mnli", "accuracy")])
-def test_pairs_regression_and_two_dev_sets(workshop, tmp_path, door, task, metric):
-    ended = door("train.py", *options(workshop, task, "--epochs", 1), "--do_train", "--output_dir", tmp_path)
+def test_pairs_regression_and_two_dev_sets(workshop, tmp_path, cli, task, metric):
+    ended = cli("train.py", *options(workshop, task, "--epochs", 1), "--do_train", "--output_dir", tmp_path)
     assert ended.status == 0, ended.err
     dev = result_of(tmp_path)["dev"]
     assert set(dev) == set(workshop.tasks[task].dev_sets)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from data_utils.errors import UserError
-from mt_dnn.tickets.fitting import refuse_other_model, refuse_unfit
+from mt_dnn.tickets.compatibility import refuse_other_model, refuse_unfit
 from mt_dnn.tickets.masks import Mask
 from mt_dnn.tickets.ticket import DENSE, Ticket
 

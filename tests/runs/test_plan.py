@@ -8,9 +8,9 @@ import pytest
 from data_utils.errors import UserError
 from mt_dnn.flags.commands import RewindOptions
 from mt_dnn.run_config import read_run_config
+from mt_dnn.runs.plan import plan
 from mt_dnn.tickets.masks import Mask
 from mt_dnn.tickets.ticket import DENSE, Ticket
-from rewind import plan
 
 MODEL = {"name": "tiny", "layers": 3, "heads": 4, "hidden": 32, "intermediate": 48, "parameters": 20000}
 TICKET = Ticket(frozenset({(0, 3), (2, 1)}), frozenset({1}))

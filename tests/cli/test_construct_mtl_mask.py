@@ -50,9 +50,9 @@ def write_published_masks(folder, model):
     "model, mnli, mrpc, average, published",
     [("base", 100.0, 79.3, 92.3, (15, 1, 92.996)), ("large", 92.0, 76.0, 82.0, (85, 4, 83.339))],
 )
-def test_published_super_tickets_are_merged(tmp_path, door, model, mnli, mrpc, average, published):
+def test_published_super_tickets_are_merged(tmp_path, cli, model, mnli, mrpc, average, published):
     write_published_masks(tmp_path, model)
-    ended = door("construct_mtl_mask.py", "--model", model, "--checkpoints", tmp_path)
+    ended = cli("construct_mtl_mask.py", "--model", model, "--checkpoints", tmp_path)
     assert ended.status == 0, ended.err
     table = {line.split()[0]: line.split() for line in ended.out.splitlines() if line.endswith(" %")}
     assert (float(table["mnli"][-2]), float(table["mrpc"][-2]), float(table["average"][-2])) == (mnli, mrpc, average)

@@ -7,28 +7,28 @@ from calls import QUICK, options
 from safetensors.torch import load_file, save_file
 
 
-def test_masks_that_saw_the_held_out_rows_are_refused(workshop, fine_tuned, tmp_path, door, refused):
+def test_masks_that_saw_the_held_out_rows_are_refused(workshop, fine_tuned, tmp_path, cli, refused):
     call = ("rewind.py", *options(workshop), *QUICK, "--output_dir", tmp_path, "--masks")
     assert "tickets.sst: made with --holdout 0.0, so rows that --holdout 0.1 holds out helped to choose it" in refused(
         *call, fine_tuned / "masks/winning", "--holdout", 0.1
     )
-    assert door(*call, fine_tuned / "masks/dense", "--holdout", 0.1).status == 0
+    assert cli(*call, fine_tuned / "masks/dense", "--holdout", 0.1).status == 0
     assert "holdout 0.0, now 0.1" in refused(
         "train.py", *options(workshop), "--do_mask", "--output_dir", fine_tuned, "--holdout", 0.1
     )
 
 
-def test_a_mask_that_does_not_say_what_was_held_out_passes_with_a_line(workshop, fine_tuned, tmp_path, door):
+def test_a_mask_that_does_not_say_what_was_held_out_passes_with_a_line(workshop, fine_tuned, tmp_path, cli):
     written = json.loads((fine_tuned / "masks/winning/heads_6_ffns_1.json").read_text())
     (by_hand := tmp_path / "by_hand.json").write_text(json.dumps({**written, "provenance": {}}))
     line = f"{by_hand}: does not say which rows were held out when its tickets were chosen"
     for name, holdout, said in (("all", 0, 0), ("held_out", 0.1, 1)):
         call = ("--masks", by_hand, "--output_dir", tmp_path / name, "--holdout", holdout)
-        ended = door("rewind.py", *options(workshop), *QUICK, *call)
+        ended = cli("rewind.py", *options(workshop), *QUICK, *call)
         assert ended.status == 0 and ended.out.count(line) == said
 
 
-def test_an_encoder_of_the_same_name_with_other_weights_is_told_apart(workshop, fine_tuned, tmp_path, door, refused):
+def test_an_encoder_of_the_same_name_with_other_weights_is_told_apart(workshop, fine_tuned, tmp_path, cli, refused):
     encoder = shutil.copytree(workshop.encoder, tmp_path / "other" / workshop.encoder.name)
     weights = load_file(encoder / "model.safetensors")
     weights["pooler.dense.bias"] = weights["pooler.dense.bias"] + 0.5
@@ -39,7 +39,7 @@ def test_an_encoder_of_the_same_name_with_other_weights_is_told_apart(workshop, 
         *call, fine_tuned / "masks/winning/heads_6_ffns_1.json", *other
     )
     random = fine_tuned / "masks/random/heads_6_ffns_1.json"  # does not depend on weights
-    assert door(*call, random, *other).status == 0
+    assert cli(*call, random, *other).status == 0
     assert "made with encoder_weights" in refused(*call, random)
     train = ("train.py", *options(workshop), "--do_train", "--do_mask", "--output_dir", fine_tuned)
     assert "made with encoder_weights" in refused(*train, *other)
