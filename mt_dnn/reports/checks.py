@@ -57,7 +57,7 @@ RESULT = fields(
         "average_score": SCORE,
         "seconds_per_epoch": number(0),
     },
-    {"held_out": mapping_of(METRICS), "epochs": integer(1)},
+    {"held_out": mapping_of(METRICS), "epochs": integer(1), "code": either(TEXT, NULL)},
     others=True,
 )
 OPTIONS = both(
