@@ -5,14 +5,14 @@ import json
 from data_utils.files import write_whole
 from data_utils.json_file import write_json
 from data_utils.metrics import average_score
+from mt_dnn.records.record import read_records
 from mt_dnn.reports.gather import gather
-from mt_dnn.reports.records import read_records
 from mt_dnn.tickets.masks import describe_tickets
 from mt_dnn.tickets.ticket import DENSE, Shape, Ticket, remaining_weights
 
 REPORT = "mt_dnn/reports/__main__.py"
 MULTI_TASK = "mt_dnn/reports/multi_task.py"
-COLLECT = "mt_dnn/reports/collect.py"
+COLLECT = "mt_dnn/records/collect.py"
 SHAPE = Shape(3, 4, 32, 64, 100_000)
 MODEL = {"name": "tiny", **vars(SHAPE)}
 

@@ -18,6 +18,7 @@ PACKAGES = [
     "mt_dnn.model",
     "mt_dnn.model_files",
     "mt_dnn.training",
+    "mt_dnn.records",
     "mt_dnn.reports",
     "mt_dnn.runs",
     "mt_dnn.export",

@@ -13,7 +13,7 @@ RUNS=checkpoints/$1
 # collect PART RECORDS: those of the finished runs in a part of the experiment, if there are any.
 collect() {
     if [ -n "$(find "$RUNS/$1" -name result.json 2> /dev/null)" ]; then
-        "$PYTHON" -m mt_dnn.reports.collect "$RUNS/$1" --output "$HERE/$2"
+        "$PYTHON" -m mt_dnn.records.collect "$RUNS/$1" --output "$HERE/$2"
     fi
 }
 

@@ -5,7 +5,7 @@ from statistics import mean
 from data_utils.cli import run_main
 from data_utils.markdown import markdown_table
 from mt_dnn.flags.parser import Parser
-from mt_dnn.reports.records import read_records
+from mt_dnn.records.record import read_records
 
 
 def main() -> None:

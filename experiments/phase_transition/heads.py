@@ -9,9 +9,9 @@ from data_utils.errors import UserError
 from data_utils.markdown import markdown_table
 from data_utils.run_folder import DEFAULT_CRITERION
 from mt_dnn.flags.parser import Parser
+from mt_dnn.records.record import Record, read_importances, read_records
 from mt_dnn.reports.importances import Importance, by_criterion
 from mt_dnn.reports.points import Size
-from mt_dnn.reports.records import Record, read_importances, read_records
 
 Head = tuple[int, int]  # (layer, head), from 0
 

@@ -13,7 +13,7 @@ from data_utils.json_file import read_json, write_json
 from data_utils.run_folder import RunFolder
 from mt_dnn.flags.commands import MaskOptions
 from mt_dnn.flags.parser import Parser
-from mt_dnn.reports.records import read_importances
+from mt_dnn.records.record import read_importances
 from mt_dnn.tickets.make_masks import write_masks
 
 SCORES = fields({"task": TEXT, "criterion": TEXT, "seed": integer(0), "holdout": number(0, 1)}, others=True)
@@ -29,7 +29,7 @@ def main() -> None:
     importances = read_importances([records])
     if not importances:
         raise UserError(
-            f"{records}: no importance scores, expected records that mt_dnn.reports.collect made of a sweep"
+            f"{records}: no importance scores, expected records that mt_dnn.records.collect made of a sweep"
         )
     written = 0
     for name, (place, content) in importances.items():

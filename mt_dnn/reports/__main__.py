@@ -13,6 +13,7 @@ from mt_dnn.flags.parser import parse_options
 def main() -> None:
     (options,) = parse_options(__doc__, ReportOptions)
 
+    from mt_dnn.records.record import read_failures, read_importances, read_records
     from mt_dnn.reports.choice import DEV, HELD_OUT, is_super_tickets_file, super_tickets_files
     from mt_dnn.reports.compare_criteria import criteria_findings
     from mt_dnn.reports.contents import FIGURE, blocks
@@ -20,7 +21,6 @@ def main() -> None:
     from mt_dnn.reports.gather import gather
     from mt_dnn.reports.hypotheses import CLAIMS, decide
     from mt_dnn.reports.page import to_html, to_markdown, write_files
-    from mt_dnn.reports.records import read_failures, read_importances, read_records
     from mt_dnn.reports.sentences import about, hypothesis_line, sentences, size_lines
     from mt_dnn.reports.table_csv import to_csv
     from mt_dnn.reports.transfer import transfer_findings

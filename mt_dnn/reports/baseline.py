@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from data_utils.metrics import average_score
-from mt_dnn.reports.records import Record
+from mt_dnn.records.record import Record
 
 
 def _of_accuracy(value: float, rows: int) -> float:

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from data_utils.cli import run_main
 from data_utils.markdown import markdown_table
 from mt_dnn.flags.parser import Parser
+from mt_dnn.records.record import Record, read_records
 from mt_dnn.reports.points import mean_std
-from mt_dnn.reports.records import Record, read_records
 
 
 def main() -> None:

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from data_utils.run_folder import DEFAULT_CRITERION
+from mt_dnn.records.record import Record, refuse_difference
 from mt_dnn.reports.points import Point, Transition, section_title
-from mt_dnn.reports.records import Record, refuse_difference
 from mt_dnn.tickets.masks import KINDS
 
 

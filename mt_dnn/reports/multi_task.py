@@ -12,9 +12,9 @@ from mt_dnn.flags.parser import parse_options
 def main() -> None:
     (options,) = parse_options(__doc__, ReportOptions)
 
+    from mt_dnn.records.record import read_failures, read_records
     from mt_dnn.reports.multi_task_contents import benchmark_table, blocks, compare_rows, sentences
     from mt_dnn.reports.page import to_html, to_markdown, write_files
-    from mt_dnn.reports.records import read_failures, read_records
     from mt_dnn.reports.rows import gather_rows
 
     records = read_records(options.folders)

@@ -8,9 +8,9 @@ from functools import cached_property
 from typing import Any
 
 from data_utils.run_folder import DEFAULT_CRITERION
+from mt_dnn.records.record import Record
 from mt_dnn.reports.baseline import Baseline, baseline_of
 from mt_dnn.reports.comparison import Comparison, SeedScores, compare_family
-from mt_dnn.reports.records import Record
 
 Size = tuple[int, int]  # a ticket's size: (heads closed, FFNs closed)
 

@@ -94,7 +94,7 @@ ALONE = {  # without flags
     "construct_mtl_mask.py": "construct_mtl_mask.py",
     "mt_dnn.reports": REPORT,
     "mt_dnn.reports.multi_task": MULTI_TASK,
-    "mt_dnn.reports.collect": COLLECT,
+    "mt_dnn.records.collect": COLLECT,
     "mt_dnn.export": EXPORT,
     "mt_dnn.predict": PREDICT,
 }

@@ -12,7 +12,7 @@ from data_utils.batches import split_rows
 from data_utils.run_folder import RunFolder
 from data_utils.tokenized import TokenizedSplit
 from mt_dnn.model_files import load_model
-from mt_dnn.reports.predictions import read_predictions
+from mt_dnn.records.predictions import read_predictions
 from mt_dnn.training.evaluate import measure, predict
 
 

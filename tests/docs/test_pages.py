@@ -27,7 +27,7 @@ MODULES = [
     "mt_dnn.predict",
     "mt_dnn.reports",
     "mt_dnn.reports.multi_task",
-    "mt_dnn.reports.collect",
+    "mt_dnn.records.collect",
     "experiments.benchmark.benchmark",
 ]
 OTHER_PROGRAMS = {"mkdir", "printf", "cat", "echo", "unzip", "git"}

@@ -190,8 +190,8 @@ def test_records_are_collected_from_the_parts_that_have_finished_runs(call, tmp_
         (records / name).mkdir(parents=True)
         (records / name / "runs.jsonl").touch()
     assert [line.split()[1] for line in call("collect", [])] == [
-        "mt_dnn.reports.collect",
-        "mt_dnn.reports.collect",
+        "mt_dnn.records.collect",
+        "mt_dnn.records.collect",
         "mt_dnn.reports",
         "mt_dnn.reports.multi_task",
     ]

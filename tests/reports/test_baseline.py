@@ -8,8 +8,8 @@ from fake_runs import REPORT, transitions_of, write_dev_predictions, write_line,
 from sklearn.metrics import f1_score
 
 from data_utils.task_kinds import TASK_KINDS
+from mt_dnn.records.predictions import read_predictions
 from mt_dnn.reports.baseline import Baseline, sampling_error
-from mt_dnn.reports.predictions import read_predictions
 from mt_dnn.tickets.super_tickets import read_super_tickets
 
 

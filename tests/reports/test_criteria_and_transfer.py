@@ -8,11 +8,11 @@ import pytest
 from fake_runs import COLLECT, MODEL, MULTI_TASK, REPORT, transitions_of, write_line, write_shared_run
 from scipy import stats
 
+from mt_dnn.records.record import read_importances
 from mt_dnn.reports.choice import DEV, boundary, super_ticket
 from mt_dnn.reports.comparison import holm
 from mt_dnn.reports.figures import LINES, OTHER_COLOURS, phase_transitions, styles
 from mt_dnn.reports.importances import agreements, by_criterion
-from mt_dnn.reports.records import read_importances
 from mt_dnn.tickets.scores import write_importance
 
 EXAMPLE = {(2, 0): [0.80, 0.82, 0.81, 0.83], (4, 1): [0.70, 0.75, 0.72, 0.71]}

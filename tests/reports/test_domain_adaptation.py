@@ -2,8 +2,8 @@
 
 from fake_runs import write_run
 
+from mt_dnn.records.record import read_records
 from mt_dnn.reports.domain_adaptation import to_markdown
-from mt_dnn.reports.records import read_records
 
 
 def test_a_row_per_start_and_a_column_per_part_of_the_rows(tmp_path):

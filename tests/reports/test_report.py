@@ -14,7 +14,7 @@ import pytest
 from calls import QUICK, ROOT, files_up_to, options, result_of, rewind
 from fake_runs import MODEL, REPORT, write_line, write_run
 
-from mt_dnn.reports import records
+from mt_dnn.records import record
 from mt_dnn.tickets.scores import write_importance
 from mt_dnn.tickets.super_tickets import SuperTicket, read_super_tickets
 
@@ -183,7 +183,7 @@ def fill(folder):
 def test_a_run_that_is_removed_while_it_is_read_is_passed_over(tmp_path, cli, monkeypatch, gone):
     fill(tmp_path)
     victim = tmp_path / "rte/dense/heads_0_ffns_0/seed_1"
-    read = {name: getattr(records, name) for name in ("read_json", "read_run_config", "read_predictions")}
+    read = {name: getattr(record, name) for name in ("read_json", "read_run_config", "read_predictions")}
 
     def remove_first(name):
         def call(path, *more):
@@ -194,7 +194,7 @@ def test_a_run_that_is_removed_while_it_is_read_is_passed_over(tmp_path, cli, mo
         return call
 
     for name in read:
-        monkeypatch.setattr(records, name, remove_first(name))
+        monkeypatch.setattr(record, name, remove_first(name))
     ended = cli(REPORT, tmp_path)
     assert ended.status == 0 and not victim.exists(), ended.err
     assert f"dense: {72.0 if gone.startswith('dev') else 73.0:.1f} ± " in ended.out

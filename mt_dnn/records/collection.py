@@ -25,7 +25,7 @@ from data_utils.errors import NoSuchFile, UserError
 from data_utils.files import write_whole
 from data_utils.json_file import parse_json_lines, read_json, read_json_lines, write_json
 from data_utils.tokenized import fingerprint_of
-from mt_dnn.reports.predictions import Predictions
+from mt_dnn.records.predictions import Predictions
 
 RUNS, OPTIONS, IMPORTANCES = "runs.jsonl", "options.json", "importance.jsonl"
 METRICS, PREDICTIONS = "metrics.jsonl.gz", "predictions"

@@ -9,8 +9,8 @@ import pytest
 from calls import QUICK, ROOT, result_of, rewind
 from fake_runs import COLLECT, MODEL, MULTI_TASK, REPORT, write_dev_predictions, write_line, write_run, write_shared_run
 
-from mt_dnn.reports.collection import read_collection
-from mt_dnn.reports.records import read_records
+from mt_dnn.records.collection import read_collection
+from mt_dnn.records.record import read_records
 from mt_dnn.tickets.scores import write_importance
 from mt_dnn.tickets.ticket import choose
 

@@ -18,7 +18,7 @@ from mt_dnn.flags.commands import CollectOptions
 from mt_dnn.flags.parser import parse_options
 
 if TYPE_CHECKING:
-    from mt_dnn.reports.collection import Collection
+    from mt_dnn.records.collection import Collection
 
 LARGEST_PREDICTIONS = 100_000  # bytes of a file of dev predictions that is kept
 MACHINE = {"device", "precision"}  # options of a run that may change when it is done anew
@@ -27,7 +27,7 @@ MACHINE = {"device", "precision"}  # options of a run that may change when it is
 def main() -> None:
     (options,) = parse_options(__doc__, CollectOptions)
 
-    from mt_dnn.reports.collection import read_collection
+    from mt_dnn.records.collection import read_collection
 
     collection = read_collection(Path(options.output), whole=True)
     before = dict(collection.runs)
@@ -51,7 +51,7 @@ def add_runs(collection: "Collection", folders: list[str]) -> int:
     Raises UserError where two folders have the same name, as their runs are told apart by it, and where a run of the
     collection has the name of another one.
     """
-    from mt_dnn.reports.records import (
+    from mt_dnn.records.record import (
         collected_records,
         names_of,
         read_failures,
