@@ -51,7 +51,7 @@ def main() -> None:
             if options.do_mask:
                 refuse_min_heads(masks.min_heads_per_layer, session.shape.heads)
         with locked(files, wait=True):
-            train, score = on_main_process(left)  # that process may have done the work
+            train, score = on_main_process(left)  # another process may have done it while this one waited
             if options.do_train and not train:
                 on_main_process(run.remove_checkpoints)  # of a run that was killed after its result was written
             if train or score:

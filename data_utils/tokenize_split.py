@@ -60,7 +60,7 @@ def tokenize_split(
         with tqdm(desc=f"{task.name} {split}", unit=" rows", disable=None) as bar:
             header = write_split(folder, rows, task, split, tokenizer, max_seq_len, made_from, dropped, bar.update)
     cut = header["rows_as_long_as_max_seq_len"]
-    cut_in_words = f", {cut} of them cut to {max_seq_len} or exactly as long" if cut else ""
+    cut_in_words = f", {cut} of them with {max_seq_len} tokens (cut, or exactly that long)" if cut else ""
     why = "".join(f", {count} dropped ({reason})" for reason, count in header["rows_dropped"].items())
     tokens_per_row = header["tokens"] / header["rows"]
     return f"{folder}: {header['rows']} rows, {tokens_per_row:.1f} tokens each{cut_in_words}{why}; {state}"

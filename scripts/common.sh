@@ -51,8 +51,9 @@ use_gpu() {
 launch() {
     if [ "$PROCESSES" -gt 1 ] || [ -n "${TORCHRUN:-}" ]; then
         set -- -m mt_dnn.runtime.launch ${TORCHRUN:---standalone} --nproc-per-node "$PROCESSES" "$@"
-        threads=1   # of a process with a GPU; torchrun would choose 1 for all, and print a warning
-        if [ "$DEVICE" = cpu ] && [ "$(nproc)" -gt "$PROCESSES" ]; then threads=$(($(nproc) / PROCESSES)); fi
+        threads=1   # of a process with a GPU, as torchrun has it; processes on the CPU share the cores
+        cores=$(nproc 2> /dev/null || getconf _NPROCESSORS_ONLN || echo 1)
+        if [ "$DEVICE" = cpu ] && [ "$cores" -gt "$PROCESSES" ]; then threads=$((cores / PROCESSES)); fi
         OMP_NUM_THREADS="${OMP_NUM_THREADS:-$threads}" "$PYTHON" "$@"
     else
         "$PYTHON" "$@"

@@ -175,14 +175,14 @@ def runs(workshop, fine_tuned, other_runs, cli):
 
 
 @pytest.fixture(scope="session")
-def baseline_folder(tmp_path_factory):
+def mt_dnn_folder(tmp_path_factory):
     return tmp_path_factory.mktemp("mtdnn") / "dense"
 
 
 @pytest.fixture
-def baseline(workshop, baseline_folder, cli):
+def mt_dnn_run(workshop, mt_dnn_folder, cli):
     """train.py's folder of the toy MT-DNN; made by the first test that asks for it."""
-    if not baseline_folder.exists():
-        ended = cli("train.py", *options(workshop, TOGETHER), "--do_train", "--output_dir", baseline_folder)
+    if not mt_dnn_folder.exists():
+        ended = cli("train.py", *options(workshop, TOGETHER), "--do_train", "--output_dir", mt_dnn_folder)
         assert ended.status == 0, ended.err
-    return baseline_folder
+    return mt_dnn_folder

@@ -9,7 +9,7 @@ from data_utils.errors import UserError
 from data_utils.markdown import markdown_table
 from data_utils.run_folder import DEFAULT_CRITERION
 from mt_dnn.flags.parser import Parser
-from mt_dnn.records.record import Record, read_importances, read_records
+from mt_dnn.records.record import Record, read_importance_files, read_records
 from mt_dnn.reports.importances import Importance, by_criterion
 from mt_dnn.reports.points import Size
 
@@ -24,7 +24,7 @@ def main() -> None:
     )
     options = parser.parse_args()
 
-    importances = by_criterion(read_importances([options.records])).get(DEFAULT_CRITERION)
+    importances = by_criterion(read_importance_files([options.records])).get(DEFAULT_CRITERION)
     if not importances:
         raise UserError(f"{options.records}: no importance scores by `{DEFAULT_CRITERION}`, expected those of a sweep")
     heads = [head_from(text, next(iter(importances.values()))[0].shape) for text in options.heads]

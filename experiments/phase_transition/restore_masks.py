@@ -13,7 +13,7 @@ from data_utils.json_file import read_json, write_json
 from data_utils.run_folder import RunFolder
 from mt_dnn.flags.commands import MaskOptions
 from mt_dnn.flags.parser import Parser
-from mt_dnn.records.record import read_importances
+from mt_dnn.records.record import read_importance_files
 from mt_dnn.tickets.make_masks import write_masks
 
 SCORES = fields({"task": TEXT, "criterion": TEXT, "seed": integer(0), "holdout": number(0, 1)}, others=True)
@@ -26,13 +26,13 @@ def main() -> None:
     options = parser.parse_args()
     records, output = options.records, options.output
 
-    importances = read_importances([records])
-    if not importances:
+    importance_files = read_importance_files([records])
+    if not importance_files:
         raise UserError(
             f"{records}: no importance scores, expected records that mt_dnn.records.collect made of a sweep"
         )
     written = 0
-    for name, (place, content) in importances.items():
+    for name, (place, content) in importance_files.items():
         check(SCORES, content, f"{place}: {name}")
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise UserError(f"{place}: file: {name!r}, expected a path below the folder of the runs")
@@ -42,7 +42,9 @@ def main() -> None:
             write_json(path, importance)
             write_masks(files, MaskOptions(criterion=content["criterion"]), content)
             written += 1
-    print(f"{output}: masks by {written} of {len(importances)} files of importance scores; other scores were there")
+    print(
+        f"{output}: masks by {written} of {len(importance_files)} files of importance scores; other scores were there"
+    )
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ TIMING_SECONDS = 1.0  # each is timed for, and at least three times
 def export_table(models: dict[str, nn.Module], original: Classifier) -> tuple[str, float]:
     """Return (table in Markdown, largest difference of logits to those of `original`: NaN where a logit is NaN).
 
-    If the largest logit is above 1, as values of a regression may be, the difference is divided by it.
+    The difference is divided by the largest logit if that is above 1, as values of a regression may be.
 
     `models`: {"zeroed": ..., "compact": ..., maybe more}; each is called with (task, batch), as that of `original` is.
     Rows are of random tokens; they are timed without padding and compared with it.
@@ -49,7 +49,8 @@ def export_table(models: dict[str, nn.Module], original: Classifier) -> tuple[st
     columns = ["model", "parameters", "MB", *(f"ms per row, batch of {size}" for size in BATCHES)]
     note = (
         f"Rows of {rows['input_ids'].shape[1]} tokens on this CPU, {torch.get_num_threads()} threads, float32; "
-        f"medians, measured in turns. Largest difference of logits: {difference:.1e}."
+        f"medians, measured in turns. Largest difference of logits: {difference:.1e}"
+        f"{' of the largest logit' if largest > 1 else ''}."
     )
     return f"{markdown_table(columns, table)}\n\n{note}\n", difference
 

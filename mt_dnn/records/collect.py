@@ -38,7 +38,7 @@ def main() -> None:
     size = sum(path.stat().st_size for path in collection.folder.rglob("*") if path.is_file())
     print(
         f"{collection.folder}: {len(collection.runs)} runs, {changed} of them new or changed, {failed} failed; "
-        f"{len(collection.importances)} files of importance scores; {size / 1e6:.2f} MB"
+        f"{len(collection.importance_files)} files of importance scores; {size / 1e6:.2f} MB"
     )
     if left_out:
         limit = f"{LARGEST_PREDICTIONS // 1000} KB"
@@ -55,7 +55,7 @@ def add_runs(collection: "Collection", folders: list[str]) -> int:
         collected_records,
         names_of,
         read_failures,
-        read_importances,
+        read_importance_files,
         read_run_folders,
         refuse_difference,
         removed_meanwhile,
@@ -84,8 +84,8 @@ def add_runs(collection: "Collection", folders: list[str]) -> int:
         raise UserError(f"{', '.join(map(str, names))}: no finished run (result.json), expected folders of runs")
     for name, _, why in read_failures(names):
         collection.runs[name] = {"run": name, "failed": why}
-    for name, (_, content) in read_importances(names).items():
-        collection.importances[name] = {"file": name, **content}
+    for name, (_, content) in read_importance_files(names).items():
+        collection.importance_files[name] = {"file": name, **content}
     return left_out
 
 

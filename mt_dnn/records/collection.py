@@ -27,7 +27,7 @@ from data_utils.json_file import parse_json_lines, read_json, read_json_lines, w
 from data_utils.tokenized import fingerprint_of
 from mt_dnn.records.predictions import Predictions
 
-RUNS, OPTIONS, IMPORTANCES = "runs.jsonl", "options.json", "importance.jsonl"
+RUNS, OPTIONS, IMPORTANCE = "runs.jsonl", "options.json", "importance.jsonl"
 METRICS, PREDICTIONS = "metrics.jsonl.gz", "predictions"
 OF_A_RUN = {"kind", "seed", "criteria", "tickets_of", "tickets"}  # options that stand in the line of a run
 
@@ -58,14 +58,14 @@ class DevSet:
 class Collection:
     """The records in `folder`.
 
-    `runs`: {name of the run: its line}; `options`: {fingerprint: options}; `importances`: {name of the file: its line};
-    `metrics`: {name of the run: its line}; `dev_sets`: {name: DevSet}. The last two are read with `whole` only.
+    `runs`: {name of the run: its line}; `options`: {fingerprint: options}; `importance_files`: {name of the file: its
+    line}; `metrics`: {name of the run: its line}; `dev_sets`: {name: DevSet}. The last two are read with `whole` only.
     """
 
     folder: Path
     runs: dict[str, RecordLine] = field(default_factory=dict)
     options: dict[str, dict[str, Any]] = field(default_factory=dict)
-    importances: dict[str, RecordLine] = field(default_factory=dict)
+    importance_files: dict[str, RecordLine] = field(default_factory=dict)
     metrics: dict[str, RecordLine] = field(default_factory=dict)
     dev_sets: dict[str, DevSet] = field(default_factory=dict)
 
@@ -108,7 +108,7 @@ class Collection:
         for name, dev_set in self.dev_sets.items():
             _write(self.folder / PREDICTIONS / f"{name}.tsv.gz", _table(dev_set))
         _write(self.folder / METRICS, _lines(self.metrics))
-        _write(self.folder / IMPORTANCES, _lines(self.importances))
+        _write(self.folder / IMPORTANCE, _lines(self.importance_files))
         write_json(self.folder / OPTIONS, {key: self.options[key] for key in sorted(used)})
         _write(self.folder / RUNS, _lines(self.runs))
 
@@ -129,10 +129,10 @@ def read_collection(folder: Path, whole: bool = False) -> Collection:
             if "options" in line and line["options"] not in collection.options:
                 raise UserError(f"{place}: options: {line['options']!r}, expected one that {folder / OPTIONS} has")
             collection.runs[line["run"]] = line
-    if (folder / IMPORTANCES).exists():
-        for place, line in read_json_lines(folder / IMPORTANCES, "importance scores"):
+    if (folder / IMPORTANCE).exists():
+        for place, line in read_json_lines(folder / IMPORTANCE, "importance scores"):
             check(fields({"file": TEXT}, others=True), line, place)
-            collection.importances[line["file"]] = line
+            collection.importance_files[line["file"]] = line
     if whole and collection.runs:
         for place, line in parse_json_lines(_unpack(folder / METRICS), folder / METRICS, "metrics of a collected run"):
             check(fields({"run": TEXT, "metrics": ANYTHING}), line, place)

@@ -19,7 +19,7 @@ from data_utils.json_file import read_json
 from data_utils.run_folder import RunFolder
 from data_utils.task_kinds import TASK_KINDS
 from mt_dnn.records.checks import check_baseline, check_run
-from mt_dnn.records.collection import IMPORTANCES, RUNS, Collection, in_order, read_collection
+from mt_dnn.records.collection import IMPORTANCE, RUNS, Collection, in_order, read_collection
 from mt_dnn.records.predictions import Predictions, kind_with, read_predictions
 from mt_dnn.run_config import PATHS, differs, read_run_config, with_missing_options
 from mt_dnn.tickets.masks import ticket_from
@@ -159,7 +159,7 @@ def read_failures(folders: Iterable[str | Path]) -> list[tuple[str, str, str]]:
     return [(name, *found[name]) for name in in_order(found)]
 
 
-def read_importances(folders: Iterable[str | Path]) -> dict[str, tuple[str, dict[str, Any]]]:
+def read_importance_files(folders: Iterable[str | Path]) -> dict[str, tuple[str, dict[str, Any]]]:
     """Return {name of the file: (its place, its content)} of all importance scores below `folders`.
 
     The content is without `checkpoint`, which is a path.
@@ -171,8 +171,8 @@ def read_importances(folders: Iterable[str | Path]) -> dict[str, tuple[str, dict
                 content = read_json(path, "importance scores")
                 content.pop("checkpoint", None)
                 found.setdefault(_name_below(name, folder, path), (str(path), content))
-        for path in find(folder, IMPORTANCES):
-            for file_name, line in read_collection(path.parent).importances.items():
+        for path in find(folder, IMPORTANCE):
+            for file_name, line in read_collection(path.parent).importance_files.items():
                 content = {key: value for key, value in line.items() if key != "file"}
                 found.setdefault(file_name, (str(path), content))
     return {name: found[name] for name in in_order(found)}

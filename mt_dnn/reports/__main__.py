@@ -13,7 +13,7 @@ from mt_dnn.flags.parser import parse_options
 def main() -> None:
     (options,) = parse_options(__doc__, ReportOptions)
 
-    from mt_dnn.records.record import read_failures, read_importances, read_records
+    from mt_dnn.records.record import read_failures, read_importance_files, read_records
     from mt_dnn.reports.choice import DEV, HELD_OUT, is_super_tickets_file, super_tickets_files
     from mt_dnn.reports.compare_criteria import criteria_findings
     from mt_dnn.reports.contents import FIGURE, blocks
@@ -34,7 +34,7 @@ def main() -> None:
         )
     transitions, failed = gather(single), read_failures(options.folders)
     tested = decide(CLAIMS, transitions)
-    page = blocks(transitions, tested, read_importances(options.folders), failed)
+    page = blocks(transitions, tested, read_importance_files(options.folders), failed)
     written: dict[str, str | bytes] = {
         "report.csv": to_csv(transitions),
         "report.md": to_markdown(page),

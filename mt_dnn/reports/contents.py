@@ -6,7 +6,7 @@ Another column in a table is one more entry in the dictionary of its columns.
 from collections.abc import Iterator, Mapping, Sequence
 
 from mt_dnn.reports import figures
-from mt_dnn.reports.by_size import by_size_section
+from mt_dnn.reports.all_tasks import all_tasks_section
 from mt_dnn.reports.choice import DEV, HELD_OUT, Protocol, best, boundary, super_ticket
 from mt_dnn.reports.compare_criteria import criteria_findings, criteria_section
 from mt_dnn.reports.decisions import decisions, left_out
@@ -28,20 +28,20 @@ Failure = tuple[str, str, str]  # name of the run, its place, its line
 def blocks(
     transitions: Sequence[Transition],
     tested: Sequence[Finding],
-    importances: Mapping[str, tuple[str, dict]],
+    importance_files: Mapping[str, tuple[str, dict]],
     failed: Sequence[Failure],
 ) -> list[Block]:
     """Return the blocks of the page.
 
-    `tested`: the hypotheses; `importances`: see read_importances; `failed`: see read_failures.
+    `tested`: the hypotheses; `importance_files`: see read_importance_files; `failed`: see read_failures.
     """
     page: list[Block] = [Heading("Phase transition", 1), *_overview(transitions, failed), *_hypotheses(tested)]
-    page += by_size_section(transitions)
+    page += all_tasks_section(transitions)
     for transition in transitions:
         page += _task(transition, FIGURE if len(transitions) == 1 else "")
-    maps = by_criterion(importances)
-    page += [*criteria_section(transitions, maps), *transfer_section(transitions)]
-    page += [*_tickets(transitions, maps), *_runs(transitions, failed)]
+    importances = by_criterion(importance_files)
+    page += [*criteria_section(transitions, importances), *transfer_section(transitions)]
+    page += [*_tickets(transitions, importances), *_runs(transitions, failed)]
     return [*page, Heading("Tests and their correction"), *paragraphs(HOW_TESTED)]
 
 

@@ -1,11 +1,11 @@
 """Print the table of domain adaptation: how each start does on a task, by the part of its training rows."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from data_utils.cli import run_main
 from data_utils.markdown import markdown_table
 from mt_dnn.flags.parser import Parser
-from mt_dnn.records.record import Record, read_records
+from mt_dnn.records.record import Record, read_records, refuse_difference
 from mt_dnn.reports.points import mean_std
 
 
@@ -16,21 +16,28 @@ def main() -> None:
 
 
 def to_markdown(records: Iterable[Record]) -> str:
-    """Return a table with a row per task and start, and a column per part of the training rows.
+    """Return a table with a row per task and folder of runs, and a column per part of the training rows.
 
-    A start is named by its encoder and what that was trained on. A cell is the mean score on dev ± its standard
+    The start is named by its encoder and what that was trained on. A cell is the mean score on dev ± its standard
     deviation over seeds, in points.
+
+    Raises UserError if runs of one cell were made with different options.
     """
-    scores: dict[tuple[str, str], dict[float, dict[int, float]]] = {}
+    cells: dict[tuple[str, str, str], dict[float, dict[int, Record]]] = {}
     for record in records:
-        by_fraction = scores.setdefault((", ".join(record.tasks), record.result["model"]["name"]), {})
-        by_fraction.setdefault(record.train_fraction, {})[record.seed] = 100 * record.result["average_score"]
-    fractions = sorted({fraction for by_fraction in scores.values() for fraction in by_fraction})
-    rows = [
-        [*of, *(mean_std(by_fraction[fraction]) if fraction in by_fraction else "" for fraction in fractions)]
-        for of, by_fraction in sorted(scores.items())
-    ]
-    return markdown_table(["task", "start", *(f"{100 * fraction:g} % of the rows" for fraction in fractions)], rows)
+        task = ", ".join(record.tasks)
+        row = task, record.name.partition(f"/{task}/")[0], record.result["model"]["name"]
+        cell = cells.setdefault(row, {}).setdefault(record.train_fraction, {})
+        refuse_difference(next(iter(cell.values()), record), record)
+        cell[record.seed] = record
+    fractions = sorted({fraction for by_fraction in cells.values() for fraction in by_fraction})
+    rows = [[*row, *(_score(cells[row].get(fraction, {})) for fraction in fractions)] for row in sorted(cells)]
+    columns = ["task", "folder", "start", *(f"{100 * fraction:g} % of the rows" for fraction in fractions)]
+    return markdown_table(columns, rows)
+
+
+def _score(runs: Mapping[int, Record]) -> str:
+    return mean_std({seed: 100 * run.result["average_score"] for seed, run in runs.items()}) if runs else ""
 
 
 if __name__ == "__main__":

@@ -183,7 +183,8 @@ supposition (flipping signs) cannot give a p below 0.0625 with five seeds. Seeds
 --seeds`) do not vary what chose the tickets. Intervals are 95 % and not corrected; p-values are corrected by Holm's
 method, as follows. A comparison without a test counts as p = 1 there.
 
-A ticket to the dense model: corrected for the sizes of one kind of ticket on one task.
+A ticket to the dense model: corrected for the sizes of one kind of ticket on one task; winning tickets over all tasks:
+corrected for the sizes.
 
 A hypothesis on one task has one difference per seed. H1: the winning ticket of the size that the other seeds choose on
 their held-out rows, minus the dense model. (If a seed chose by its own rows, the luck of its best run would count as a

@@ -15,8 +15,8 @@ from mt_dnn.tickets.scores import check_importance
 Importance = tuple[np.ndarray, np.ndarray]  # normalised scores of heads (layers, heads); scores of FFNs (layers,)
 
 
-def by_criterion(importances: Mapping[str, tuple[str, dict]]) -> dict[str, dict[tuple[str, str], Importance]]:
-    """Return {criterion: {(task, seed): Importance}} from what read_importances returns, the default criterion first.
+def by_criterion(files: Mapping[str, tuple[str, dict]]) -> dict[str, dict[tuple[str, str], Importance]]:
+    """Return {criterion: {(task, seed): Importance}} of read_importance_files(), the default criterion first.
 
     Where a task was scored on several parts of its rows, its name is followed by the part.
 
@@ -24,7 +24,7 @@ def by_criterion(importances: Mapping[str, tuple[str, dict]]) -> dict[str, dict[
     """
     found: dict[str, dict[tuple[str, str], Importance]] = {}
     checked = []
-    for place, content in importances.values():
+    for place, content in files.values():
         importance = check_importance(content, place)
         check(fields({"seed": integer(0)}, others=True), content, place)
         checked.append((content, importance, content.get("train_fraction", 1.0)))

@@ -96,8 +96,7 @@ def _read_scores(
 
 
 def _remove_others(folder: Path, sources: set[str], min_heads_per_layer: int) -> None:
-    """Remove the masks in `folder` that write_masks() made from other scores, drew in another way, or with another
-    minimum of heads."""
+    """Remove the masks in `folder` that write_masks() made from other sources, or with another minimum of heads."""
     for path in folder.glob("heads_*_ffns_*.json"):
         provenance = read_mask(path).provenance
         made_from = provenance.get("drawn_from", provenance.get("scores"))

@@ -1,4 +1,4 @@
-"""Several tasks in one encoder end to end on a tiny BERT: the MT-DNN baseline, the report, parts of the rows."""
+"""Several tasks in one encoder end to end on a tiny BERT: MT-DNN, the report, parts of the rows."""
 
 import json
 import re
@@ -13,8 +13,8 @@ from mt_dnn.tickets.masks import read_mask
 # ---- train.py with several tasks ----
 
 
-def test_all_tasks_learn_and_all_dev_sets_are_evaluated_every_epoch(baseline):
-    epochs = [json.loads(line) for line in (baseline / "metrics.jsonl").read_text().splitlines()]
+def test_all_tasks_learn_and_all_dev_sets_are_evaluated_every_epoch(mt_dnn_run):
+    epochs = [json.loads(line) for line in (mt_dnn_run / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in epochs] == [45, 90, 135]  # 30 + 8 + 5 + 2 batches an epoch
     for line in epochs:
         assert set(line["dev"]) == {"sst", "rte", "stsb", "mnli_matched", "mnli_mismatched"} and set(
@@ -24,7 +24,7 @@ def test_all_tasks_learn_and_all_dev_sets_are_evaluated_every_epoch(baseline):
         assert line["loss"] == pytest.approx(
             sum(line["loss_by_task"][task] * n for task, n in rows.items()) / sum(rows.values()), abs=1e-5
         )
-    result = result_of(baseline)
+    result = result_of(mt_dnn_run)
     dev = result["dev"]
     assert dev["sst"]["accuracy"] >= 0.9 and epochs[-1]["loss_by_task"]["stsb"] < epochs[0]["loss_by_task"]["stsb"]
     assert result["average_score"] == pytest.approx(
@@ -37,8 +37,10 @@ def test_all_tasks_learn_and_all_dev_sets_are_evaluated_every_epoch(baseline):
             ]
         )
     )
-    assert {path.name for path in baseline.glob("dev_predictions*")} == {f"dev_predictions_{name}.tsv" for name in dev}
-    log = (baseline / "log.txt").read_text()
+    assert {path.name for path in mt_dnn_run.glob("dev_predictions*")} == {
+        f"dev_predictions_{name}.tsv" for name in dev
+    }
+    log = (mt_dnn_run / "log.txt").read_text()
     assert f"average score {100 * result['average_score']:.2f}" in log
     assert (
         "| Model | sst (Acc) | rte (Acc) | stsb (P/S) | mnli-matched/mismatched (Acc) | Avg Score | Avg Weights |"
@@ -65,13 +67,13 @@ def test_test_datasets_choose_among_the_dev_sets_of_all_tasks(workshop, tmp_path
     assert not (tmp_path / "no").exists()
 
 
-def test_a_shared_encoder_is_a_starting_point_for_another_task(workshop, baseline, tmp_path, cli, refused):
+def test_a_shared_encoder_is_a_starting_point_for_another_task(workshop, mt_dnn_run, tmp_path, cli, refused):
     def train(seed, *more):
         return (
             "train.py",
             *options(workshop, "rte", *QUICK),
             "--init_checkpoint",
-            baseline / "model",
+            mt_dnn_run / "model",
             "--do_train",
             "--do_mask",
             "--sparsities",

@@ -144,8 +144,11 @@ def test_tickets_sharing_from_single_tasks_to_domain_adaptation(copy):
     ended = call(copy, "./scripts/domain_adaptation.sh", "cpu")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     header, _, row = ended.stdout.splitlines()[-3:]
-    assert header == "| task | start | 10 % of the rows | 100 % of the rows |"
-    assert row.startswith("| scitail | bert-base-uncased trained on ") and "(winning)" in row
+    assert header == "| task | folder | start | 10 % of the rows | 100 % of the rows |"
+    assert (
+        row.startswith("| scitail | domain_adaptation/tickets_sharing | bert-base-uncased trained on ")
+        and "(winning)" in row
+    )
     assert (
         "4 of 40 training rows"
         in (output / "domain_adaptation/tickets_sharing/scitail/rows_0.1/seed_2018/log.txt").read_text()

@@ -22,15 +22,15 @@ def mask_for(folder, fine_tuned, tickets):
     return folder / "shared.json"
 
 
-def test_empty_tickets_are_the_baseline(workshop, fine_tuned, baseline, tmp_path, cli):
+def test_empty_tickets_are_mt_dnn(workshop, fine_tuned, mt_dnn_run, tmp_path, cli):
     mask = mask_for(tmp_path, fine_tuned, dict.fromkeys(TOGETHER.split(","), DENSE))
     rewind(cli, workshop, [mask], tmp_path, task=TOGETHER)
-    for file in baseline.glob("dev_predictions*"):
+    for file in mt_dnn_run.glob("dev_predictions*"):
         assert (tmp_path / "winning/shared/seed_2018" / file.name).read_text() == file.read_text()
 
 
 def test_tickets_sharing_learns_and_its_model_is_saved_with_every_ticket(
-    workshop, fine_tuned, baseline, tmp_path, cli, refused
+    workshop, fine_tuned, mt_dnn_run, tmp_path, cli, refused
 ):
     tickets = {
         "sst": Ticket(frozenset({(0, 1), (1, 0), (1, 2)}), frozenset({2})),
@@ -59,7 +59,7 @@ def test_tickets_sharing_learns_and_its_model_is_saved_with_every_ticket(
         split = TokenizedSplit(workshop.data, task, "dev")
         assert measure(task, split, predict(model, task, split, 64)) == result["dev"][task.name]
 
-    ended = cli("mt_dnn/reports/multi_task.py", tmp_path / "out", baseline)
+    ended = cli("mt_dnn/reports/multi_task.py", tmp_path / "out", mt_dnn_run)
     assert ended.status == 0, ended.err
     rows = [line for line in ended.out.splitlines() if line.startswith("| ")]
     assert [row.split(" | ")[0] for row in rows[2:]] == [
@@ -72,7 +72,7 @@ def test_tickets_sharing_learns_and_its_model_is_saved_with_every_ticket(
     assert "\n".join(rows) in (tmp_path / "out/multi_task.md").read_text()
     shutil.copytree(run, tmp_path / "out/winning/other/seed_2018")
     assert "| Tickets-Share (other), tiny-bert |" in cli("mt_dnn/reports/multi_task.py", tmp_path / "out").out
-    shutil.copytree(baseline, tmp_path / "out/winning/other/seed_1", ignore=shutil.ignore_patterns("model"))
+    shutil.copytree(mt_dnn_run, tmp_path / "out/winning/other/seed_1", ignore=shutil.ignore_patterns("model"))
     for name in ("result.json", "config.json"):
         path = tmp_path / "out/winning/other/seed_1" / name
         path.write_text(json.dumps({**json.loads(path.read_text()), "seed": 1, "kind": "winning"}))
@@ -80,9 +80,9 @@ def test_tickets_sharing_learns_and_its_model_is_saved_with_every_ticket(
     shutil.rmtree(tmp_path / "out/winning/other")
 
     assert "a run of one task" in refused("mt_dnn/reports/multi_task.py", fine_tuned)
-    both = cli("mt_dnn/reports/multi_task.py", baseline, fine_tuned, "--output_dir", tmp_path / "both")
+    both = cli("mt_dnn/reports/multi_task.py", mt_dnn_run, fine_tuned, "--output_dir", tmp_path / "both")
     assert "1 runs of one task are left out; python -m mt_dnn.reports shows them" in both.out, both.err
-    assert "a run of 4 tasks" in refused("mt_dnn/reports/__main__.py", baseline)
+    assert "a run of 4 tasks" in refused("mt_dnn/reports/__main__.py", mt_dnn_run)
 
     again = (
         "rewind.py",

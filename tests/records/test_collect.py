@@ -134,7 +134,7 @@ def test_records_of_real_runs_hold_their_scores_predictions_and_tickets(workshop
         assert collection.metrics[name]["metrics"][-1]["dev"] == line["result"]["dev"]
     assert collection.runs["sst"]["result"] == result_of(fine_tuned)
 
-    scores = collection.importances["sst/importance.json"]
+    scores = collection.importance_files["sst/importance.json"]
     ticket = choose(scores["heads"]["normalised"], scores["ffns"]["raw"], 6, 1)
     record = next(record for record in read_records([tmp_path / "runs"]) if record.kind == "winning")
     assert record.ticket("sst") == ticket

@@ -8,7 +8,7 @@ import pytest
 from fake_runs import COLLECT, MODEL, MULTI_TASK, REPORT, transitions_of, write_line, write_shared_run
 from scipy import stats
 
-from mt_dnn.records.record import read_importances
+from mt_dnn.records.record import read_importance_files
 from mt_dnn.reports.choice import DEV, boundary, super_ticket
 from mt_dnn.reports.comparison import holm
 from mt_dnn.reports.figures import LINES, OTHER_COLOURS, phase_transitions, styles
@@ -110,7 +110,7 @@ def test_rank_correlations_are_spearmans_over_seeds(tmp_path, cli):
                     "criterion": name[1:] or "example",
                 },
             )
-    found = agreements(by_criterion(read_importances([tmp_path])))
+    found = agreements(by_criterion(read_importance_files([tmp_path])))
     assert [(own.one, own.other, list(own.heads)) for own in found] == [
         ("example", "loss", ["1", "2"]),
         ("example", "token", ["1"]),
@@ -145,7 +145,7 @@ def test_scores_on_several_parts_of_the_rows_are_told_apart(tmp_path):
                 rng.random(MODEL["layers"]),
                 {**more, "criterion": name[1:] or "example"},
             )
-    found = by_criterion(read_importances([tmp_path]))
+    found = by_criterion(read_importance_files([tmp_path]))
     parts = [f"rte, {percent} % of the training rows" for percent in (10, 50)]
     assert [task for task, _ in found["example"]] == parts
     assert [agreement.task for agreement in agreements(found)] == parts[1:]

@@ -1,15 +1,28 @@
 """The table of domain adaptation."""
 
+import pytest
 from fake_runs import write_run
 
+from data_utils.errors import UserError
 from mt_dnn.records.record import read_records
 from mt_dnn.reports.domain_adaptation import to_markdown
 
 
 def test_a_row_per_start_and_a_column_per_part_of_the_rows(tmp_path):
-    for fraction, scores in ((0.1, (0.5, 0.7)), (1.0, (0.9,))):
-        for seed, score in enumerate(scores):
-            write_run(tmp_path / str(fraction), "dense", (0, 0), seed, score, task="snli", train_fraction=fraction)
-    table = to_markdown(read_records([tmp_path])).splitlines()
-    assert table[0] == "| task | start | 10 % of the rows | 100 % of the rows |"
-    assert table[2:] == ["| snli | tiny | 60.0 ± 14.1 | 90.0 |"]
+    for name, fraction, scores in (
+        ("sharing", 0.1, {1: 0.5, 2: 0.7}),
+        ("sharing", 1.0, {3: 0.9}),
+        ("mt_dnn", 0.1, {1: 0.4}),
+    ):
+        for seed, score in scores.items():
+            write_run(tmp_path / "da" / name, "dense", (0, 0), seed, score, task="snli", train_fraction=fraction)
+    table = to_markdown(read_records([tmp_path / "da"])).splitlines()
+    assert table[0] == "| task | folder | start | 10 % of the rows | 100 % of the rows |"
+    assert table[2:] == ["| snli | da/mt_dnn | tiny | 40.0 |  |", "| snli | da/sharing | tiny | 60.0 ± 14.1 | 90.0 |"]
+
+
+def test_runs_of_other_options_do_not_share_a_cell(tmp_path):
+    for seed, epochs in ((1, 3), (2, 4)):
+        write_run(tmp_path, "dense", (0, 0), seed, 0.5, task="snli", epochs=epochs)
+    with pytest.raises(UserError, match="epochs"):
+        to_markdown(read_records([tmp_path]))

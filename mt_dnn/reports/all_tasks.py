@@ -28,7 +28,7 @@ def winning_to_dense(transitions: Sequence[Transition]) -> list[tuple[Point, Com
     return [(first[size], comparison) for size, comparison in compared.items()]
 
 
-def by_size_section(transitions: Sequence[Transition]) -> Iterator[Block]:
+def all_tasks_section(transitions: Sequence[Transition]) -> Iterator[Block]:
     """The table of winning_to_dense(), if there is any."""
     if rows := winning_to_dense(transitions):
         yield Heading("Winning tickets of each size, all tasks", 3)

@@ -5,7 +5,7 @@ import pytest
 from fake_runs import transitions_of, write_line
 from scipy import stats
 
-from mt_dnn.reports.by_size import by_size_section, winning_to_dense
+from mt_dnn.reports.all_tasks import all_tasks_section, winning_to_dense
 from mt_dnn.reports.comparison import holm
 
 
@@ -38,4 +38,4 @@ def test_winning_minus_dense_is_averaged_over_the_tasks_that_have_learnt(tmp_pat
 def test_one_task_has_its_own_table_alone(tmp_path):
     for kind, size in (("dense", (0, 0)), ("winning", (2, 0))):
         write_line(tmp_path, kind, {size: [0.7, 0.8]})
-    assert list(by_size_section(transitions_of(tmp_path))) == []
+    assert list(all_tasks_section(transitions_of(tmp_path))) == []
