@@ -30,11 +30,12 @@ def main() -> None:
     heads = [head_from(text, next(iter(importances.values()))[0].shape) for text in options.heads]
     names = [f"{layer}.{head}" for layer, head in heads]
     ranked = [[task, *cells] for task, cells in ranks(importances, heads).items()]
-    print(markdown_table(["rank of head", *names], ranked))
+    print("Rank of each head among all, from the lowest to the highest over seeds; 1 is the most important:\n")
+    print(markdown_table(["task", *names], ranked))
     closed = closed_by_tickets(read_records([options.records]), heads)
     sizes = sorted({size for by_size in closed.values() for size in by_size})
     rows = [[*ticket, *(in_range(by_size.get(size, [])) for size in sizes)] for ticket, by_size in closed.items()]
-    print()
+    print("\nHow many of these heads tickets close, by the heads + FFNs that they close in all:\n")
     print(markdown_table(["task", "ticket", *(f"{n_heads} + {n_ffns}" for n_heads, n_ffns in sizes)], rows))
 
 

@@ -1,4 +1,4 @@
-# What grid.sh chose: epochs and learning rate of each task. README.md shows the grid.
+# What grid.sh chose: epochs and learning rate of each task. protocol.md shows the grid.
 epochs_of() { echo 6; }
 
 rate_of() {

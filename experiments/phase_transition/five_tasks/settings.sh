@@ -1,4 +1,4 @@
-# What all runs of this experiment share. README.md says how the numbers were chosen.
+# What all runs of this experiment share. protocol.md says how the numbers were chosen.
 ENCODER=all-MiniLM-L6-v2                         # the quickstart's: 6 layers of 12 heads
 START=data/quickstart/encoders/$ENCODER
 TASK_DEF=experiments/phase_transition/five_tasks/task_def.yml
