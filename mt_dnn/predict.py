@@ -66,7 +66,7 @@ def predict_test_sets(options: PredictOptions, output: str) -> None:
     for saved in map(find_saved_model, options.runs):
         first, *others = saved.tasks.values()
         classifier = classifier_of(saved, first.name, options.device, options.precision)
-        classifiers += [classifier, *map(classifier.of_task, others)]  # the model is loaded once
+        classifiers += [classifier, *map(classifier.for_task, others)]  # the model is loaded once
     missing = write_submission(output, classifiers, options.raw_dir, options.task_def, print)
     rest = f"; for a whole submission it lacks {', '.join(missing)}" if missing else ""
     print(f"{output}: keeps the rules{rest}")

@@ -62,11 +62,15 @@ def ranks(importances: Mapping[tuple[str, str], Importance], heads: Sequence[Hea
 
 
 def closed_by_tickets(records: Iterable[Record], heads: Sequence[Head]) -> dict[tuple[str, str], dict[Size, list[int]]]:
-    """Return {(task, kind): {(heads, FFNs closed): how many of `heads` the task's own tickets close, by seed}}."""
+    """Return {(task, kind): {(heads, FFNs closed): how many of `heads` a ticket closes, by seed}}.
+
+    These are the task's own tickets, random ones and those by the default criterion.
+    """
     found: dict[tuple[str, str], dict[Size, list[int]]] = {}
     for record in records:
         for task in record.tasks:
-            if record.kind != "dense" and record.owner(task) == task:
+            by_default = record.criterion(task) in (None, DEFAULT_CRITERION)
+            if record.kind != "dense" and record.owner(task) == task and by_default:
                 ticket = record.ticket(task)
                 by_size = found.setdefault((task, record.kind), {})
                 by_size.setdefault(ticket.counts, []).append(len(ticket.heads.intersection(heads)))

@@ -106,7 +106,7 @@ class Classifier:
             raise ValueError(f"each text of '{self.task.name}' is {' and '.join(names)}, expected as many sentences")
         return self.answers(rows) if rows else []
 
-    def of_task(self, task: Task) -> "Classifier":
+    def for_task(self, task: Task) -> "Classifier":
         """Return a Classifier for another task of the same model."""
         return Classifier(self.model, task, self.tokenizer, self.max_seq_len, self.name, self.precision)
 

@@ -15,7 +15,7 @@ from data_utils.errors import RunFailed
 from data_utils.files import find
 from data_utils.tsv import Row
 from mt_dnn.encoders.families import FAMILIES
-from mt_dnn.export.classifier import load_classifier
+from mt_dnn.export.classifier import classifier_of, load_classifier
 from mt_dnn.export.formats import export, zeroed_classifier
 from mt_dnn.export.saved_model import find_saved_model
 from mt_dnn.model import count_parameters
@@ -208,6 +208,25 @@ def test_what_can_not_be_exported_is_one_line_and_leaves_nothing(
     with pytest.raises(RunFailed, match="logits differ by 1.0e-02"):
         export(find_saved_model(family_run("bert")), "sst", "zeroed", tmp_path / "faulty")
     assert not find(tmp_path / "faulty", "*")
+
+
+def test_large_outputs_may_differ_by_rounding_of_their_size(family_run, tmp_path, monkeypatch):
+    def large(*arguments):
+        made = classifier_of(*arguments)
+        (head,) = made.model.heads.values()
+        head.weight.data *= 1e6
+        return made
+
+    def rounded(saved, model, task, ticket):
+        made = zeroed_classifier(saved, model, task, ticket)
+        made.classifier.bias.data += 0.01
+        return made
+
+    monkeypatch.setattr("mt_dnn.export.formats.classifier_of", large)
+    monkeypatch.setattr("mt_dnn.export.formats.zeroed_classifier", rounded)
+    monkeypatch.setattr("mt_dnn.export.export_table.TIMING_SECONDS", 0.01)
+    table = export(find_saved_model(family_run("bert")), "sst", "zeroed", tmp_path / "large")
+    assert "of the largest logit" in table
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from calls import renamed, table
 from data_utils.errors import UserError
 from mt_dnn.export.classifier import load_classifier
 from mt_dnn.export.submission import HEADER, check_submission, read_rules
+from mt_dnn.model_files import load_model
 
 
 @pytest.fixture
@@ -53,6 +54,19 @@ def test_a_submission_keeps_the_benchmarks_rules(runs, raw, tmp_path, cli):
     assert all(0 <= float(row[1]) <= 5 for row in files["STS-B.tsv"][1:])
     classify = load_classifier(runs["sst"])
     assert [row[1] for row in files["SST-2.tsv"][1:15]] == [label for label, _ in classify(toy.PLAIN[:14])]
+
+
+def test_a_model_of_several_tasks_is_loaded_once(mt_dnn_run, tmp_path, refused, monkeypatch):
+    loaded = []
+
+    def counted(folder, *arguments, **more):
+        loaded.append(folder)
+        return load_model(folder, *arguments, **more)
+
+    monkeypatch.setattr("mt_dnn.export.classifier.load_model", counted)
+    raw_and_output = "--raw_dir", tmp_path, "--output", tmp_path / "out.zip"
+    assert "test.tsv: no such file" in refused("mt_dnn/predict.py", mt_dnn_run, "--glue_format", *raw_and_output)
+    assert loaded == [mt_dnn_run / "model"]
 
 
 def test_what_the_benchmark_would_not_take_is_refused(workshop, runs, raw, tmp_path, refused):
