@@ -18,6 +18,7 @@ SCRIPT_VARIABLES = {
     "sparsities": "MASK_SPARSITIES",
     "seed": "SEEDS",
     "seeds": "SEEDS",
+    "save_model": "SAVE_MODEL",
 }
 
 # Other flags that one command alone has, and the variable that passes its flags on.
@@ -27,7 +28,6 @@ OF_ONE_COMMAND = {
     "min_heads_per_layer": "TRAIN_FLAGS",
     "masks": "REWIND_FLAGS",
     "parallel": "REWIND_FLAGS",
-    "save_model": "REWIND_FLAGS",
     "exact_sharing": "REWIND_FLAGS",
     "keep_gates": "REWIND_FLAGS",
     "tickets_of": "REWIND_FLAGS",

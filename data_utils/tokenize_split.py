@@ -86,7 +86,8 @@ def describe_tokenizer(tokenizer: "PreTrainedTokenizerBase") -> dict[str, str]:
 
 
 def up_to_date_header(folder: Path, task: Task, split: str, made_from: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the header of the split in `folder` if it is whole and was made from exactly `made_from`, else None.
+    """Return the header of the split in `folder` if it is whole, and was made from exactly `made_from` and for this
+    kind of task, else None.
 
     Raises UserError if the folder has the split of another task. (Two names can give the same folder.)
     """
@@ -100,7 +101,7 @@ def up_to_date_header(folder: Path, task: Task, split: str, made_from: dict[str,
             f"{folder}: holds split '{found[1]}' of task '{found[0]}', expected '{split}' of '{task.name}' or nothing; "
             f"rename one of the tasks or splits, or take another {advice('--data_dir')}"
         )
-    if found != (task.name, split) or header["made_from"] != made_from:
+    if (*found, header["kind"]) != (task.name, split, task.kind.name) or header["made_from"] != made_from:
         return None
     try:
         for name in header["arrays"]:

@@ -7,10 +7,10 @@ from data_utils.advice import advice
 from data_utils.check import ANYTHING, BOOLEAN, NULL, TEXT, check, either, fields, mapping_of
 from data_utils.errors import UserError
 from data_utils.json_file import read_json
-from data_utils.run_folder import DEFAULT_CRITERION
+from data_utils.run_folder import DEFAULT_CRITERION, RunFolder
 
 PATHS = {"data_dir", "task_def", "init_checkpoint"}
-MAY_BE_UNKNOWN = {"encoder_weights"}  # older runs and encoders by hub name have None
+MAY_BE_UNKNOWN = {"encoder_weights", "task_kinds", "metrics"}  # None in older runs; weights of a hub name: always
 RUN_CONFIG = fields(  # what is compared has no expectation: it must be what is asked for now
     {},
     optional={
@@ -21,6 +21,8 @@ RUN_CONFIG = fields(  # what is compared has no expectation: it must be what is 
         "criteria": mapping_of(either(TEXT, NULL)),
         "tickets_of": mapping_of(TEXT),
         "encoder_weights": either(TEXT, NULL),
+        "task_kinds": either(mapping_of(TEXT), NULL),
+        "metrics": either(mapping_of(ANYTHING), NULL),
     },
     others=True,
 )
@@ -47,7 +49,7 @@ def _defaults_of_older_runs(content: dict[str, Any]) -> dict[str, Any]:
     scored = content.get("kind") in ("winning", "losing")  # of the kinds that there were
     return {
         "exact_sharing": False,
-        "encoder_weights": None,
+        **dict.fromkeys(MAY_BE_UNKNOWN),
         "criteria": {task: DEFAULT_CRITERION if scored and any_closed else None for task, any_closed in closed.items()},
         "tickets_of": {task: task for task in closed},
     }
@@ -75,6 +77,16 @@ def refuse_other_config(folder: str | Path, saved: dict[str, Any], wanted: dict[
         raise UserError(
             f"{folder}: made with {'; '.join(differing)}; give the old values, take another "
             f"{advice('--output_dir')}, or remove that folder to run anew"
+        )
+
+
+def refuse_other_precision(files: RunFolder, precision: str) -> None:
+    """Raise UserError if the unfinished run in `files` was begun in another precision: it would be half of each."""
+    begun = read_run_config(files.config).get("precision", precision)
+    if begun != precision:
+        raise UserError(
+            f"{files.folder}: begun in {begun}, now {precision}, expected the same; "
+            f"give {advice(f'--precision {begun}')}, or remove that folder to run anew"
         )
 
 

@@ -123,7 +123,7 @@ def transitions_of(*folders):
     return gather(read_records(folders))
 
 
-def write_shared_run(folder, kind, seed, dev, level=(2, 1), mask="super_tickets", shift=0, **options):
+def write_shared_run(folder, kind, seed, dev, level=(2, 1), mask="super_tickets", shift=0, model="tiny", **options):
     """A finished run of several tasks; `dev`: {task: accuracy}. All tasks have a ticket of the same size."""
     level = (0, 0) if kind == "dense" else level
     tickets = {task: DENSE if kind == "dense" else ticket_of(*level, shift) for task in dev}
@@ -141,7 +141,7 @@ def write_shared_run(folder, kind, seed, dev, level=(2, 1), mask="super_tickets"
         {
             "kind": kind,
             "seed": seed,
-            "model": MODEL,
+            "model": {**MODEL, "name": model},
             "dev": {task: own[task] for task, own in values.items()},
             "average_score": average_score(values),
             "seconds_per_epoch": 1.5,

@@ -9,6 +9,9 @@
 train in one encoder"
 CHOSEN=experiments/phase_transition/$NAME/report/super_tickets_held_out.yml
 [ -f "$CHOSEN" ] || fail "$CHOSEN: no such file, expected the super tickets that collect.sh's report chose"
+no_ticket=$(grep ": null" "$CHOSEN" | cut -d: -f1 | tr "\n" " ")
+[ -z "$no_ticket" ] || fail "$CHOSEN: no super ticket for ${no_ticket% }, as the dense model is not better than the \
+baseline; expected one for every task: take other hyper-parameters for it, or leave it out of TOGETHER"
 n_seeds=$(echo "$ALL_SEEDS" | wc -w)
 unfinished=$(grep "^[^#]" "$CHOSEN" | grep -v " $((n_seeds)) seeds$" | cut -d: -f1 | tr "\n" " ")
 [ -z "$unfinished" ] || fail "$CHOSEN: not all $((n_seeds)) seeds chose for ${unfinished% }, expected the whole sweep; \

@@ -15,7 +15,7 @@ from mt_dnn.reports.importances import Importance, by_criterion
 from mt_dnn.reports.overlap import Tickets, overlaps, winning_tickets
 from mt_dnn.reports.page import Block, Bullets, Columns, Heading, Paragraph, Picture, Table, paragraphs, table_of
 from mt_dnn.reports.points import Point, Transition, in_words, mean_std
-from mt_dnn.reports.sentences import about, difference, p_or_why, sentences
+from mt_dnn.reports.sentences import about, difference, p_or_why, precision_line, sentences
 from mt_dnn.reports.transfer import transfer_section
 from mt_dnn.tickets.ticket import TICKET_KINDS
 
@@ -50,17 +50,19 @@ def blocks(
 
 def _overview(transitions: Sequence[Transition], failed: Sequence[Failure]) -> Iterator[Block]:
     points = [point for transition in transitions for point in transition.points]
-    encoders = dict.fromkeys(run.result["model"]["name"] for point in points for run in point.runs.values())
-    runs, tasks = sum(len(point.runs) for point in points), len({transition.task for transition in transitions})
+    runs = [run for point in points for run in point.runs.values()]
+    encoders, tasks = dict.fromkeys(run.result["model"]["name"] for run in runs), len({one.task for one in transitions})
     seeds = sorted({seed for point in points for seed in point.runs})
     kinds = [kind for kind in TICKET_KINDS if any(point.kind == kind for point in points)]
     rewound = "rewound to the pre-trained weights and trained again, against the dense model"
     yield Paragraph(
-        f"{runs} runs of {', '.join(encoders)} on {tasks} task{'s' * (tasks > 1)}, seed{'s' * (len(seeds) > 1)} "
+        f"{len(runs)} runs of {', '.join(encoders)} on {tasks} task{'s' * (tasks > 1)}, seed{'s' * (len(seeds) > 1)} "
         f"{', '.join(map(str, seeds))}. Each task's "
         + (f"{in_words(kinds)} tickets, {rewound}." if kinds else "dense model.")
         + f" Runs that failed: {len(failed)}, listed below." * bool(failed)
     )
+    if mixed := precision_line(runs):
+        yield Paragraph(mixed)
     held_out = _chosen(HELD_OUT) if any(point.held_out for point in points) else {}
     yield table_of(
         OVERVIEW | held_out,

@@ -11,7 +11,7 @@ def decisions(tested: Sequence[Finding]) -> Iterator[Block]:
     """A sentence for each hypothesis, and the table of its tasks."""
     yield Bullets([hypothesis_line(found) for found in tested])
     if rows := [(found, task) for found in tested for task in found.by_task]:
-        yield table_of(COLUMNS, rows)
+        yield table_of(COLUMNS, rows, WITHOUT if any(found.without for found in tested) else "")
 
 
 def left_out(tested: Sequence[Finding]) -> Iterator[Block]:
@@ -21,11 +21,13 @@ def left_out(tested: Sequence[Finding]) -> Iterator[Block]:
         yield Bullets(lines)
 
 
+WITHOUT = "Without the task: the mean over the other tasks. It shows how much one task decides, and is no test."
 COLUMNS: Columns = {
     "hypothesis": lambda row: row[0].name,
     "task": lambda row: row[1],
     "difference [95 %]": lambda row: difference(row[0].by_task[row[1]]),
     "p (Holm)": lambda row: p_or_why(row[0].by_task[row[1]]),
     "seeds": lambda row: row[0].by_task[row[1]].seeds,
+    "without the task [95 %]": lambda row: difference(row[0].without[row[1]]) if row[0].without else "",
     "heads + FFNs closed": lambda row: row[0].how[row[1]],
 }

@@ -29,14 +29,16 @@ class NoPart(Exception):
 class Finding:
     """What came out for a Claim.
 
-    `overall`: the comparison that decides, over all tasks; `by_task`: {task: its comparison}; `how`: {task: how it came
-    about}; `left_out`: {task: why it takes no part}.
+    `overall`: the comparison that decides, over all tasks; `by_task`: {task: its comparison}; `without`: {task: the
+    comparison over all other tasks, not corrected}; `how`: {task: how it came about}; `left_out`: {task: why it takes
+    no part}.
     """
 
     name: str
     claim: str
     overall: Comparison
     by_task: dict[str, Comparison]
+    without: dict[str, Comparison]
     how: dict[str, str]
     left_out: dict[str, str]
 
@@ -59,7 +61,9 @@ def _test(claim: Claim, transitions: list[Transition]) -> Finding:
         except NoPart as why:
             left_out[transition.title] = str(why)
     by_task = corrected({task: compare(*pair) for task, pair in pairs.items()})
-    return Finding(claim.name, claim.claim, compare(*over_tasks(pairs)), by_task, how, left_out)
+    others = {task: {other: pair for other, pair in pairs.items() if other != task} for task in pairs}
+    without = {task: compare(*over_tasks(rest)) for task, rest in others.items() if rest}
+    return Finding(claim.name, claim.claim, compare(*over_tasks(pairs)), by_task, without, how, left_out)
 
 
 def over_tasks(pairs: Mapping[str, Pair]) -> Pair:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from mt_dnn.reports.baseline import baseline_of
 from mt_dnn.reports.comparison import Comparison, compare, corrected
 from mt_dnn.reports.contents import Failure, failure_blocks
-from mt_dnn.reports.page import Block, Bullets, Columns, Heading, Table, paragraphs, table_of
+from mt_dnn.reports.page import Block, Bullets, Columns, Heading, Paragraph, Table, paragraphs, table_of
 from mt_dnn.reports.points import mean_std
 from mt_dnn.reports.rows import ModelRow
 from mt_dnn.reports.score_table import score_cells, show_cell
-from mt_dnn.reports.sentences import comparison_in_words, difference, p_or_why
+from mt_dnn.reports.sentences import comparison_in_words, difference, p_or_why, precision_line
 
 HOW_TESTED = """
 Every test is a paired t-test over seeds, two-sided: is the mean of the differences zero? With fewer than two shared
@@ -105,8 +105,10 @@ def blocks(rows: Sequence[ModelRow], compared: Sequence[RowComparison], failed: 
         Heading("Multi-task benchmark", 1),
         benchmark_table(rows),
         Bullets(list(sentences(compared))),
-        Heading("Differences"),
     ]
+    if mixed := precision_line(run for row in rows for run in row.runs.values()):
+        page.append(Paragraph(mixed))
+    page.append(Heading("Differences"))
     lines = [(comparison, task) for comparison in compared for task in (None, *comparison.row.tasks)]
     if lines:
         page.append(table_of(DIFFERENCES, lines))

@@ -12,7 +12,7 @@ from mt_dnn.reports.comparison import SeedScores
 from mt_dnn.tickets.masks import KINDS
 
 NAMES = {"dense": "MT-DNN", "winning": "Tickets-Share"}  # other kinds: "Tickets-Share, random"
-OF_A_ROW = {"encoder", "model", "data"}  # the same in all runs of a row
+OF_A_ROW = {"encoder", "encoder_weights", "model", "data"}  # the same in all runs of a row
 
 
 @dataclass(eq=False)

@@ -1,8 +1,10 @@
 """What the runs of a task say, in sentences: on the terminal and on the page."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 
 from data_utils.advice import advice
+from mt_dnn.records.record import Record
 from mt_dnn.reports.baseline import Baseline, sampling_error
 from mt_dnn.reports.choice import DEV, HELD_OUT, best, boundary, candidates, super_ticket
 from mt_dnn.reports.comparison import ALIKE, Comparison
@@ -43,6 +45,15 @@ def sentences(transition: Transition) -> Iterator[str]:
             yield from super_ticket_lines(transition)
         if dense:
             yield from noise_lines(transition)
+
+
+def precision_line(records: Iterable[Record]) -> str:
+    """Which precisions runs had, if not all the same one: then some differences are between precisions."""
+    counts = Counter(record.options.get("precision") or "unknown" for record in records)
+    if len(counts) < 2:
+        return ""
+    found = ", ".join(f"{count} in {name}" for name, count in sorted(counts.items()))
+    return f"Runs were computed in several precisions ({found}), so differences between runs can come from that."
 
 
 def size_lines(transition: Transition) -> Iterator[str]:

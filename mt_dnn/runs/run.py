@@ -84,6 +84,8 @@ def outcome_options(data: DataOptions, model: ModelOptions, optimization: Optimi
         **asdict(optimization),
         "encoder": encoder_name(model.init_checkpoint),
         "encoder_weights": weights_fingerprint(model.init_checkpoint),
+        "task_kinds": {task.name: task.kind.name for task, _ in tasks},
+        "metrics": {task.name: list(task.metrics) for task, _ in tasks},
         "head_dropout": {task.name: task.head_dropout for task, _ in tasks},
         "data": fingerprints,
     }

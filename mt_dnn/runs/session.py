@@ -26,6 +26,7 @@ from mt_dnn.flags.training import DataOptions, MachineOptions, ModelOptions, Opt
 from mt_dnn.model import Model, count_parameters, describe, place_tickets, shape_of
 from mt_dnn.model_files import load_model, refuse_closed_units, refuse_to_save_over, save_model
 from mt_dnn.reports.score_table import score_table
+from mt_dnn.run_config import refuse_other_precision
 from mt_dnn.runs.result import failure_written, mask_of, result_of
 from mt_dnn.runs.run import Run, tasks_and_dev_sets
 from mt_dnn.runtime.distributed import on_main_process, rank
@@ -180,6 +181,8 @@ class Session:
     def _begin(self, run: Run) -> None:
         """Write the run's options; remove what an earlier try left, and the result of a run that is done once more."""
         files = run.files
+        if files.checkpoints.exists():
+            refuse_other_precision(files, self.precision_name)
         if run.keep_model:
             refuse_to_save_over(files.model, self.init_checkpoint)
         files.failure.unlink(missing_ok=True)

@@ -2,11 +2,14 @@
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from calls import QUICK, options, result_of
+from toy_tasks import TASK_DEF
 
 from data_utils.batches import split_rows
 from data_utils.run_folder import RunFolder
@@ -93,6 +96,14 @@ def test_what_is_finished_is_not_done_again_and_other_options_are_refused(worksh
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert "made with learning_rate 0.005, now 0.001" in refused(*again, "--learning_rate", 1e-3)
     assert "--criterion lucky: no such criterion, expected one of example" in refused(*again, "--criterion", "lucky")
+
+
+def test_a_finished_run_is_refused_where_the_task_has_other_metrics_now(workshop, fine_tuned, tmp_path, refused):
+    entries = yaml.safe_load(Path(TASK_DEF).read_text())
+    entries["sst"]["metrics"] = ["accuracy", "f1"]
+    (task_def := tmp_path / "tasks.yml").write_text(yaml.safe_dump(entries))
+    again = ("train.py", *options(workshop), "--do_train", "--output_dir", fine_tuned, "--task_def", task_def)
+    assert "metrics {'sst': ['accuracy']}, now {'sst': ['accuracy', 'f1']}" in refused(*again)
 
 
 def test_held_out_rows_are_evaluated_and_neither_trained_on_nor_scored_with(workshop, tmp_path, cli, monkeypatch):

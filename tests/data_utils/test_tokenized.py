@@ -13,6 +13,7 @@ import pytest
 from calls import files_up_to
 
 from data_utils.errors import UserError
+from data_utils.task_kinds import TASK_KINDS
 from data_utils.tasks import read_tasks
 from data_utils.tokenize_split import describe_tokenizer
 from data_utils.tokenized import TokenizedSplit, data_fingerprints, read_header
@@ -198,6 +199,21 @@ def test_a_split_that_does_not_fit_the_task_file_is_refused(damaged, workshop):
         TokenizedSplit(folder.parent, task, "dev")
     with pytest.raises(UserError, match="rte_train: no such tokenized split, expected one; make it with prepro.py"):
         TokenizedSplit(folder.parent, task, "train")
+
+
+def test_prepro_writes_a_split_again_whose_kind_of_task_has_changed(workshop, tmp_path, cli):
+    task_def = tmp_path / "tasks.yml"
+    entry = "{kind: KIND, metrics: [pearson], text: [sentence], label: score, splits: {train: a.tsv, dev: a.tsv}}"
+    (tmp_path / "a.tsv").write_text("sentence\tscore\na film\t1\na sequel\t2\n")
+    other = type("AbsoluteError", (type(TASK_KINDS["regression"]),), {"name": "absolute_error"})()
+    command = ("--task_def", task_def, "--raw_dir", tmp_path, "--data_dir", tmp_path / "out")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(TASK_KINDS, other.name, other)
+        for kind in ("regression", other.name):
+            task_def.write_text(f"a: {entry.replace('KIND', kind)}\n")
+            ended = cli("prepro.py", *command, "--init_checkpoint", workshop.encoder)
+            assert ended.status == 0 and ended.out.count("; written") == 2, ended.err
+            assert len(TokenizedSplit(tmp_path / "out", read_tasks(task_def)["a"], "train")) == 2
 
 
 def test_a_file_in_the_place_of_a_split_is_refused(damaged, workshop, refused):

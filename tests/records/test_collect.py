@@ -92,6 +92,18 @@ def test_a_run_that_failed_is_replaced_when_it_has_finished(tmp_path, cli):
     assert "34 runs, 1 of them new or changed, 0 failed" in cli(*collect).out
 
 
+def test_a_result_is_kept_where_the_same_run_has_failed_elsewhere(tmp_path, cli):
+    write_runs(tmp_path / "sweep")
+    collect = (COLLECT, tmp_path / "sweep", "--output", tmp_path / "runs")
+    assert cli(*collect).status == 0
+    kept = files_in(tmp_path / "runs")
+    run = tmp_path / "sweep/rte/dense/heads_0_ffns_0/seed_1"
+    (run / "result.json").unlink()
+    (run / "failed.txt").write_text("memory is full\n")
+    assert f"{run}: failed, but the collection has its result from before, which is kept" in cli(*collect).out
+    assert files_in(tmp_path / "runs") == kept
+
+
 def test_what_can_not_be_collected_is_one_line(tmp_path, cli, refused):
     write_runs(tmp_path / "sweep")
     out = ("--output", tmp_path / "runs")

@@ -55,6 +55,7 @@ def test_kinds_are_compared_at_equal_sizes_and_over_tasks(tmp_path):
     overall = (gains["rte"] + gains["sst"]) / 2
     assert finding.overall.difference == pytest.approx(overall.mean())
     assert finding.overall.p == pytest.approx(stats.ttest_1samp(overall, 0).pvalue)
+    assert finding.without["rte"].difference == finding.by_task["sst"].difference
     assert finding.overall.corrected == pytest.approx(finding.overall.p)  # H1 and H3 have no test here
     assert found(tmp_path)["H3"].left_out["rte"] == "no random and losing tickets that share size and seed"
 
@@ -136,6 +137,34 @@ def test_tickets_sharing_is_tested_against_mt_dnn_and_the_control(tmp_path, cli)
     assert "H4, tickets sharing is above MT-DNN: " in ended.out
     assert "control: Tickets-Share, " in ended.out
     assert "| Most frequent label, or mean | 55.0 | 55.0 | 55.0 |  |  |" in page
+
+
+def test_two_encoders_have_rows_of_their_own_in_one_table(tmp_path, cli, refused):
+    for encoder, score in (("base", 0.7), ("large", 0.8)):
+        for kind in ("dense", "winning"):
+            run = {"model": encoder, "encoder": f"bert-{encoder}", "encoder_weights": f"weights of {encoder}"}
+            write_shared_run(tmp_path / encoder, kind, 1, {"rte": score, "sst": score}, **run)
+    ended = cli(MULTI_TASK, tmp_path)
+    assert ended.status == 0, ended.err
+    page = (tmp_path / "multi_task.md").read_text()
+    for encoder, score in (("base", 70), ("large", 80)):
+        assert f"| MT-DNN, {encoder} | {score}.0 |" in page and f"| Tickets-Share, {encoder} | {score}.0 |" in page
+    write_shared_run(tmp_path / "base", "dense", 2, {"rte": 0.7, "sst": 0.7}, **run | {"model": "base"})
+    assert "encoder_weights 'weights of base' and 'weights of large'" in refused(MULTI_TASK, tmp_path)
+
+
+@pytest.mark.parametrize("report, write", [(REPORT, write_line), (MULTI_TASK, None)])
+def test_a_page_says_if_its_runs_had_several_precisions(tmp_path, cli, report, write):
+    mixed = "Runs were computed in several precisions (1 in bfloat16, 1 in float32)"
+    page = tmp_path / ("report.md" if write else "multi_task.md")
+    for precision in ("float32", "bfloat16"):
+        for kind, seen in (("dense", "float32"), ("winning", precision)):
+            if write:
+                write(tmp_path, kind, {(2, 1) if kind == "winning" else (0, 0): [0.7]}, precision=seen)
+            else:
+                write_shared_run(tmp_path, kind, 1, {"rte": 0.7, "sst": 0.7}, precision=seen)
+        assert cli(report, tmp_path).status == 0
+        assert (mixed in page.read_text()) == (precision == "bfloat16")
 
 
 def test_tickets_of_other_sizes_are_no_row(tmp_path, refused):

@@ -7,7 +7,7 @@ import pytest
 
 from data_utils.errors import UserError
 from mt_dnn.flags.commands import RewindOptions
-from mt_dnn.run_config import read_run_config
+from mt_dnn.run_config import MAY_BE_UNKNOWN, read_run_config
 from mt_dnn.runs.plan import plan
 from mt_dnn.tickets.masks import Mask
 from mt_dnn.tickets.ticket import DENSE, Ticket
@@ -19,9 +19,8 @@ TICKET = Ticket(frozenset({(0, 3), (2, 1)}), frozenset({1}))
 def planned(masks, tasks=("rte",), **options):
     masks = {Path(f"{number}.json"): mask for number, mask in enumerate(masks)}
     owners = {task: options.get("tickets_of", task) for task in tasks}
-    runs = plan(
-        masks, owners, RewindOptions(masks=[], output_dir="out", seeds=[7], **options), {"encoder_weights": None}
-    )
+    outcome = dict.fromkeys(sorted(MAY_BE_UNKNOWN))
+    runs = plan(masks, owners, RewindOptions(masks=[], output_dir="out", seeds=[7], **options), outcome)
     return {str(run.files.folder.relative_to("out")): run for run in runs}
 
 
@@ -59,7 +58,7 @@ def test_tickets_of_another_task_go_to_a_folder_of_their_own_and_the_run_says_wh
 
 def test_a_config_from_before_counts_as_one_with_the_paper_s_criterion_and_its_own_tickets(tmp_path):
     for run in (*planned([mask(), mask("random")]).values(), *planned([mask("dense")]).values()):
-        younger = "criteria", "tickets_of", "exact_sharing", "encoder_weights"
+        younger = "criteria", "tickets_of", "exact_sharing", *MAY_BE_UNKNOWN
         before = {key: value for key, value in run.config.items() if key not in younger}
         (tmp_path / "config.json").write_text(json.dumps(before))
         assert read_run_config(tmp_path / "config.json") == json.loads(json.dumps(run.config))

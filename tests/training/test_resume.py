@@ -89,6 +89,15 @@ def test_going_on_with_other_options_is_refused(stopped, refused):
     assert (folder / "checkpoint/update_9/state.safetensors").exists()
 
 
+def test_going_on_in_another_precision_is_refused(stopped, refused):
+    again, folder, _ = stopped
+    begun = json.loads((folder / "config.json").read_text())["precision"]
+    other = "float32" if begun == "bfloat16" else "bfloat16"
+    complaint = f"{folder}: begun in {begun}, now {other}, expected the same; give --precision {begun} (FLAGS="
+    assert complaint in refused(*again, "--precision", other)
+    assert (folder / "checkpoint/update_9/state.safetensors").exists()
+
+
 def test_a_checkpoint_of_another_version_is_refused(stopped, refused):
     again, folder, _ = stopped
     state = folder / "checkpoint/update_9/state.safetensors"
