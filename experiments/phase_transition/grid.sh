@@ -3,7 +3,7 @@
 # rows decides. No dev row takes part. It prints the table; write what you choose into NAME/hyper_parameters.sh.
 #
 #   ./experiments/phase_transition/grid.sh NAME GPUID [TASK...]      (TASK: one of TASKS, or TOGETHER's list)
-. "$(dirname "$0")/steps.sh"
+. "$(dirname "$0")/experiment.sh"
 
 # dense TASK EPOCHS RATE...: fine-tune at these learning rates.
 dense() {

@@ -2,7 +2,7 @@
 # Which criterion? Do tickets transfer? Two questions, after sweep.sh and collect.sh. Then collect.sh makes the reports.
 #
 #   ./experiments/phase_transition/questions.sh NAME GPUID [SEED...]
-. "$(dirname "$0")/steps.sh"
+. "$(dirname "$0")/experiment.sh"
 MASK_SPARSITIES=$WINNING
 restore_masks
 

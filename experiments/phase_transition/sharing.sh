@@ -3,7 +3,7 @@
 # rows, and random tickets of the same sizes.
 #
 #   ./experiments/phase_transition/sharing.sh NAME GPUID [SEED...]
-. "$(dirname "$0")/steps.sh"
+. "$(dirname "$0")/experiment.sh"
 
 [ -n "$TOGETHER" ] || fail "experiments/phase_transition/$NAME/settings.sh: TOGETHER is empty, expected the tasks to \
 train in one encoder"

@@ -4,7 +4,7 @@
 #   ./experiments/phase_transition/sweep.sh NAME GPUID [SEED...]      (cpu,cpu: two runs side by side on two cores)
 #
 # With SEED... only these seeds are run, so that several machines can share an experiment.
-. "$(dirname "$0")/steps.sh"
+. "$(dirname "$0")/experiment.sh"
 MASK_SPARSITIES=$WINNING
 
 for seed in ${*:-$ALL_SEEDS}; do
