@@ -214,5 +214,5 @@ def refuse_difference(record: Record, other: Record, keys: Iterable[str] | None 
 
 def comparable(record: Record) -> dict[str, Any]:
     """What decides whether two runs can stand in one table: their options, the encoder, and what was measured."""
-    metrics = {dev_set: list(values) for dev_set, values in record.result["dev"].items()}
-    return {**record.options, "model": record.result["model"], "metrics": metrics}
+    measured = {dev_set: list(values) for dev_set, values in record.result["dev"].items()}
+    return {**record.options, "model": record.result["model"], "measured": measured}
