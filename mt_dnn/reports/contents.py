@@ -51,7 +51,8 @@ def blocks(
 def _overview(transitions: Sequence[Transition], failed: Sequence[Failure]) -> Iterator[Block]:
     points = [point for transition in transitions for point in transition.points]
     runs = [run for point in points for run in point.runs.values()]
-    encoders, tasks = dict.fromkeys(run.result["model"]["name"] for run in runs), len({one.task for one in transitions})
+    encoders = dict.fromkeys(run.result["model"]["name"] for run in runs)
+    tasks = len({transition.task for transition in transitions})
     seeds = sorted({seed for point in points for seed in point.runs})
     kinds = [kind for kind in TICKET_KINDS if any(point.kind == kind for point in points)]
     rewound = "rewound to the pre-trained weights and trained again, against the dense model"

@@ -153,18 +153,15 @@ def test_two_encoders_have_rows_of_their_own_in_one_table(tmp_path, cli, refused
     assert "encoder_weights 'weights of base' and 'weights of large'" in refused(MULTI_TASK, tmp_path)
 
 
-@pytest.mark.parametrize("report, write", [(REPORT, write_line), (MULTI_TASK, None)])
-def test_a_page_says_if_its_runs_had_several_precisions(tmp_path, cli, report, write):
+def test_pages_say_if_their_runs_had_several_precisions(tmp_path, cli):
     mixed = "Runs were computed in several precisions (1 in bfloat16, 1 in float32)"
-    page = tmp_path / ("report.md" if write else "multi_task.md")
     for precision in ("float32", "bfloat16"):
-        for kind, seen in (("dense", "float32"), ("winning", precision)):
-            if write:
-                write(tmp_path, kind, {(2, 1) if kind == "winning" else (0, 0): [0.7]}, precision=seen)
-            else:
-                write_shared_run(tmp_path, kind, 1, {"rte": 0.7, "sst": 0.7}, precision=seen)
-        assert cli(report, tmp_path).status == 0
-        assert (mixed in page.read_text()) == (precision == "bfloat16")
+        for kind, size, seen in (("dense", (0, 0), "float32"), ("winning", (2, 1), precision)):
+            write_line(tmp_path / "single", kind, {size: [0.7]}, precision=seen)
+            write_shared_run(tmp_path / "shared", kind, 1, {"rte": 0.7, "sst": 0.7}, precision=seen)
+        for report, page in ((REPORT, "single/report.md"), (MULTI_TASK, "shared/multi_task.md")):
+            assert cli(report, (tmp_path / page).parent).status == 0
+            assert (mixed in (tmp_path / page).read_text()) == (precision == "bfloat16")
 
 
 def test_tickets_of_other_sizes_are_no_row(tmp_path, refused):
