@@ -75,7 +75,7 @@ def measure(device_name: str, precision_name: str, repeats: int) -> Growth:
             for seed, task in enumerate(tasks)
         }
         model = Model(encoder, tasks)
-        model.draw_heads(0)
+        model.draw_task_heads(0)
         data = [
             TaskData(task, split.part(rows), {task.name: split.part(rows[:1])})
             for task, rows in zip(tasks, np.array_split(np.arange(n), n_tasks))

@@ -194,7 +194,7 @@ class Session:
         run through by their batches. With keep_gates the model is whole; _gated() closes the ticket while it trains.
         """
         model = Model(copy.deepcopy(self.pretrained), self.tasks, self.machine.plain)
-        model.draw_heads(run.seed)
+        model.draw_task_heads(run.seed)
         model.to(self.device)
         return model if run.keep_gates else place_tickets(model, run.tickets, run.exact_sharing)
 

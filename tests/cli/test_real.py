@@ -73,7 +73,7 @@ def test_fine_tuning_beats_the_larger_class(session, tmp_path):
 def test_gated_shared_and_pruned_agree_on_real_weights_and_sentences(session):
     ((task, train, _),) = session.splits
     model = Model(load_encoder(ENCODER, dropout=0), [task]).double().eval()
-    model.draw_heads(1)
+    model.draw_task_heads(1)
     rows = np.arange(24)
     heads, ffns = score(model, TaskRows(task, train.part(rows), batch_size=8), "example")
     assert (heads > 0).all() and (ffns > 0).all()

@@ -45,7 +45,7 @@ def test_a_pooler_that_was_not_pre_trained_is_drawn_from_the_seed_and_another_is
     def poolers(place, seeds):
         model = Model(load_encoder(place), [make_task()])
         for seed in seeds:
-            model.draw_heads(seed)
+            model.draw_task_heads(seed)
             yield model.encoder.pooler.dense.weight.detach().clone()
 
     first, other, again = poolers(toy.save_encoder(tmp_path / "without", "roberta", pooler=False), (1, 2, 1))

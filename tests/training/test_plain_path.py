@@ -113,9 +113,9 @@ def test_a_whole_training_gives_the_weights_of_the_librarys_classifier(tmp_path,
     )
     machine, precision = WAYS[way]
     model = Model(copy.deepcopy(encoder), [task], machine.plain).double()
-    model.draw_heads(1)
+    model.draw_task_heads(1)
     librarys, losses = librarys_training(
-        encoder, copy.deepcopy(model.heads[f"task_{task.name}"].state_dict()), split, task, options, seed=5
+        encoder, copy.deepcopy(model.task_heads[f"task_{task.name}"].state_dict()), split, task, options, seed=5
     )
     dev = Split(9, seed=3)
     dev.rows = [np.where(row == 12, 6, row) for row in dev.rows]  # a token that the training rows do not use
@@ -148,7 +148,7 @@ def test_tickets_sharing_gives_the_weights_of_the_plain_path(tmp_path, as_in_bfl
 
     def trained(machine, precision):
         model = Model(toy.encoder(family, layers=LAYERS, heads=HEADS), tasks, machine.plain).double()
-        model.draw_heads(1)
+        model.draw_task_heads(1)
         _, outputs = train(place_tickets(model, tickets), data, options, machine, tmp_path / precision, precision)
         return model.state_dict(), outputs
 
@@ -227,7 +227,7 @@ def test_an_optimizer_that_moves_unused_rows_gets_the_whole_table(tmp_path, monk
     weights = []
     for machine in (MachineOptions(), MachineOptions(plain=True)):
         model = Model(toy.encoder(layers=LAYERS, heads=HEADS), [task], machine.plain).double()
-        model.draw_heads(1)
+        model.draw_task_heads(1)
         data = TaskData(task, split, {"toy": split})
         train(model, [data], options, machine, tmp_path / str(machine.plain))
         weights.append(model.encoder.embeddings.word_embeddings.weight)
