@@ -10,7 +10,7 @@ from data_utils.json_file import read_json
 from data_utils.run_folder import DEFAULT_CRITERION, RunFolder
 
 PATHS = {"data_dir", "task_def", "init_checkpoint"}
-MAY_BE_UNKNOWN = {"encoder_weights", "task_kinds", "metrics"}  # None in older runs; weights of a hub name: always
+MAY_BE_UNKNOWN = "encoder_weights", "task_kinds", "metrics"  # None in older runs; weights of a hub name: always
 RUN_CONFIG = fields(  # what is compared has no expectation: it must be what is asked for now
     {},
     optional={

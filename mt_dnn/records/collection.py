@@ -26,6 +26,7 @@ from data_utils.files import write_whole
 from data_utils.json_file import parse_json_lines, read_json, read_json_lines, write_json
 from data_utils.tokenized import fingerprint_of
 from mt_dnn.records.predictions import Predictions
+from mt_dnn.run_config import MAY_BE_UNKNOWN
 
 RUNS, OPTIONS, IMPORTANCE = "runs.jsonl", "options.json", "importance.jsonl"
 METRICS, PREDICTIONS = "metrics.jsonl.gz", "predictions"
@@ -82,8 +83,13 @@ class Collection:
         baseline: dict[str, dict[str, float]],
         metrics: list[RecordLine],
     ) -> None:
-        """Add a finished run, or replace it: its config.json without paths, result.json, and lines of metrics.jsonl."""
-        shared = {key: value for key, value in options.items() if key not in OF_A_RUN}
+        """Add a finished run, or replace it: its config.json without paths, result.json, and lines of metrics.jsonl.
+
+        Options that are not known of the run are left out. So a run keeps its line if a later version reads it again
+        and knows more options.
+        """
+        known = {key: value for key, value in options.items() if value is not None or key not in MAY_BE_UNKNOWN}
+        shared = {key: value for key, value in known.items() if key not in OF_A_RUN}
         fingerprint = _fingerprint(shared)
         self.options[fingerprint] = shared
         self.runs[name] = {

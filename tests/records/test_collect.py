@@ -9,8 +9,10 @@ import pytest
 from calls import QUICK, ROOT, result_of, rewind
 from fake_runs import COLLECT, MODEL, MULTI_TASK, REPORT, write_dev_predictions, write_line, write_run, write_shared_run
 
+from data_utils.json_file import write_json
 from mt_dnn.records.collection import read_collection
 from mt_dnn.records.record import read_records
+from mt_dnn.run_config import MAY_BE_UNKNOWN
 from mt_dnn.tickets.scores import write_importance
 from mt_dnn.tickets.ticket import choose
 
@@ -81,6 +83,16 @@ def test_collecting_again_adds_what_is_new_and_changes_nothing_else(tmp_path, cl
     write_runs(tmp_path / "again/sweep")
     assert cli(COLLECT, tmp_path / "again/sweep", "--output", tmp_path / "whole").status == 0
     assert files_in(tmp_path / "runs") == files_in(tmp_path / "whole")
+
+
+def test_what_is_not_known_of_an_older_run_is_not_collected(tmp_path, cli):
+    run = write_run(tmp_path / "sweep", "winning", (2, 0), 1, 0.5)
+    config = json.loads((run / "config.json").read_text())
+    write_json(run / "config.json", {**config, "encoder_weights": "abc"})
+    assert cli(COLLECT, tmp_path / "sweep", "--output", tmp_path / "runs").status == 0
+    ((name, _),) = read_collection(tmp_path / "runs").runs.items()
+    options = read_collection(tmp_path / "runs").options_of(name)
+    assert options.keys() & {*MAY_BE_UNKNOWN} == {"encoder_weights"}
 
 
 def test_a_run_that_failed_is_replaced_when_it_has_finished(tmp_path, cli):

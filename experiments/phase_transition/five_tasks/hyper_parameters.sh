@@ -1,4 +1,4 @@
-# What grid.sh chose: epochs and learning rate of each task. protocol.md shows the grid.
+# What grid.sh chose: epochs and learning rate of each task, and of all in one encoder. protocol.md shows the grid.
 epochs_of() { echo 6; }
 
 rate_of() {
@@ -8,5 +8,6 @@ rate_of() {
         stsb) echo 5e-4 ;;
         sst) echo 5e-4 ;;
         movie) echo 5e-4 ;;
+        "$TOGETHER") echo 5e-4 ;;
     esac
 }
