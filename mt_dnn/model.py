@@ -1,4 +1,4 @@
-"""The model: one shared encoder, one linear head per task."""
+"""The model: one shared encoder, one linear task head per task."""
 
 import contextlib
 import dataclasses
@@ -22,7 +22,7 @@ from mt_dnn.tickets.ticket import DENSE, Shape, Ticket
 
 
 class Model(TaskModel):
-    """One encoder, and a head for each task.
+    """One encoder, and a task head for each task.
 
     `task_heads`: a linear layer by task. `shared`: the SharedTicket that a task's batches run through, by task name; a
     task that is not in it takes the whole encoder. `exact_sharing`: see updating().

@@ -73,7 +73,7 @@ def _rename(key: str, prefix: str, other: str) -> str:
 def load_model(
     folder: str | Path, tasks: Sequence[Task], device: str | torch.device = "cpu", plain: bool = False
 ) -> Model:
-    """Load what save_model wrote, as a Model on `device` with the heads of `tasks` and each task's ticket in its place.
+    """Load what save_model wrote, as a Model on `device` with the task heads and tickets of `tasks`.
 
     Raises UserError unless the files are undamaged, the weights are numbers, and all of them fit together.
     """

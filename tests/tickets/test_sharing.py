@@ -82,7 +82,7 @@ def test_what_the_ticket_closes_gets_exactly_no_gradient_and_the_rest_that_of_cl
         expected = gradients(model, task)
     checked = 0
     for name, gradient in found.items():
-        if expected[name] is not None:  # other tasks' heads have none
+        if expected[name] is not None:  # other tasks' task heads have none
             torch.testing.assert_close(
                 torch.zeros_like(expected[name]) if gradient is None else gradient, expected[name], rtol=0, atol=1e-12
             )
