@@ -9,7 +9,7 @@ from mt_dnn.reports import figures
 from mt_dnn.reports.all_tasks import all_tasks_section
 from mt_dnn.reports.choice import DEV, HELD_OUT, Protocol, best, boundary, super_ticket
 from mt_dnn.reports.compare_criteria import criteria_findings, criteria_section
-from mt_dnn.reports.decisions import decisions, left_out
+from mt_dnn.reports.decisions import decisions
 from mt_dnn.reports.hypotheses import HOW_TESTED, Finding
 from mt_dnn.reports.importances import Importance, by_criterion
 from mt_dnn.reports.overlap import Tickets, overlaps, winning_tickets
@@ -122,7 +122,6 @@ OVERVIEW: Columns = {
 def _hypotheses(tested: Sequence[Finding]) -> Iterator[Block]:
     yield Heading("Hypotheses")
     yield from decisions(tested)
-    yield from left_out(tested)
 
 
 # ---- one task ----

@@ -8,14 +8,10 @@ from mt_dnn.reports.sentences import difference, hypothesis_line, p_or_why
 
 
 def decisions(tested: Sequence[Finding]) -> Iterator[Block]:
-    """A sentence for each hypothesis, and the table of its tasks."""
+    """A sentence for each hypothesis, the table of its tasks, and the tasks that take no part, with the reason."""
     yield Bullets([hypothesis_line(found) for found in tested])
     if rows := [(found, task) for found in tested for task in found.by_task]:
         yield table_of(COLUMNS, rows, WITHOUT if any(found.without for found in tested) else "")
-
-
-def left_out(tested: Sequence[Finding]) -> Iterator[Block]:
-    """The tasks that take no part, and why."""
     if lines := [f"{found.name}, {task}: {why}" for found in tested for task, why in found.left_out.items()]:
         yield Paragraph("Tasks that take no part:")
         yield Bullets(lines)

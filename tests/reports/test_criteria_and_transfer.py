@@ -68,6 +68,17 @@ def test_criteria_are_compared_at_equal_sizes(tmp_path, cli):
     assert f"p {overall.pvalue:.3f}, 4 seeds)" in section and "sizes: 2 + 0, 4 + 1 |" in section
 
 
+def test_a_task_without_tickets_by_a_criterion_is_named(tmp_path, cli):
+    write_criteria(tmp_path)
+    write_line(tmp_path, "dense", {(0, 0): [0.78, 0.79, 0.78, 0.80]}, task="sst")
+    write_line(tmp_path, "winning", EXAMPLE, task="sst")
+    assert cli(REPORT, tmp_path).status == 0
+    page = (tmp_path / "report.md").read_text()
+    section = page[page.index("## Which criterion?") : page.index("## What the tickets are")]
+    assert "Tasks that take no part:" in section
+    assert "- criterion loss, sst: no tickets by loss and example that share size and seed\n" in section
+
+
 def test_a_report_of_one_other_criterion_gives_its_super_tickets(tmp_path, cli):
     write_line(tmp_path, "dense", {(0, 0): [0.7, 0.7]})
     write_line(tmp_path, "winning", {(2, 0): [0.8, 0.8]}, criterion="loss")
