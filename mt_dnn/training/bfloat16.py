@@ -49,10 +49,12 @@ class Bfloat16Copies:
 
         Call it after every batch: a sum of many more parts in bfloat16 would lose the parts that are small beside it.
         """
-        for weight, copy in zip(self.weights.values(), self.copies.values()):
-            if copy.grad is not None:
-                if weight.grad is None:
-                    weight.grad = copy.grad.to(weight.dtype)
-                else:
-                    weight.grad += copy.grad
-                copy.grad = None
+        pairs = zip(self.weights.values(), self.copies.values())
+        found = [(weight, gradient) for weight, copy in pairs if (gradient := copy.grad) is not None]
+        in_float32 = [torch.empty_like(weight) for weight, _ in found]
+        if found:  # all in one call: a GPU would start a kernel for each
+            torch._foreach_copy_(in_float32, [gradient for _, gradient in found])
+        for (weight, _), gradient in zip(found, in_float32):
+            weight.grad = gradient if weight.grad is None else weight.grad.add_(gradient)
+        for copy in self.copies.values():
+            copy.grad = None
