@@ -6,6 +6,7 @@ torch is changed for the whole process, so import this in a process of its own.
 from collections import Counter
 
 import torch
+from torch import library
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
 from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.backend_registration import _DummyBackendModule, _setup_privateuseone_for_python_backend
@@ -30,8 +31,8 @@ torch._C._set_only_lift_cpu_tensors(True)  # so would torch.tensor(..., device=G
 
 # ---- autocast ----
 
-LIBRARIES = torch.library.Library("_", "IMPL"), torch.library.Library("aten", "IMPL")  # they end when they are deleted
-LIBRARIES[0].fallback(torch.library.fallthrough_kernel, "AutocastPrivateUse1")
+FOR_ALL, FOR_SOME = library.Library("_", "IMPL"), library.Library("aten", "IMPL")  # they end when they are deleted
+FOR_ALL.fallback(library.fallthrough_kernel, "AutocastPrivateUse1")
 WITHOUT_AUTOCAST = torch._C.DispatchKeySet(torch._C.DispatchKey.AutocastPrivateUse1)
 
 
@@ -47,14 +48,14 @@ def in_bfloat16(operation):
 
 
 for name in ("linear", "matmul", "bmm", "baddbmm", "scaled_dot_product_attention"):
-    LIBRARIES[1].impl(name, in_bfloat16(getattr(aten, name)), "AutocastPrivateUse1")
+    FOR_SOME.impl(name, in_bfloat16(getattr(aten, name)), "AutocastPrivateUse1")
 
 
 # ---- tensors and operations ----
 
-MOVES, COPIES = aten._to_copy.default, aten.copy_.default  # the operations that take tensors of two devices ...
-INDEXES = aten.index.Tensor, aten.index_put_.default, aten._index_put_impl_.default  # ... indices may be on the CPU
-FILLS = aten.fill_.Tensor  # this, and pointwise operations, take a single number from the CPU
+MOVES, COPIES = aten._to_copy.default, aten.copy_.default  # they take tensors of two devices
+INDEXES = aten.index.Tensor, aten.index_put_.default, aten._index_put_impl_.default  # they take indices on the CPU
+FILLS = aten.fill_.Tensor  # it takes a single number on the CPU, as pointwise operations do
 READS = aten._local_scalar_dense.default, aten.nonzero.default, aten.equal.default, aten.masked_select.default
 
 
@@ -100,7 +101,8 @@ class FakeGpu(TorchDispatchMode):
                 raise RuntimeError(f"{operation}: tensors on two devices")
         to = kwargs.get("device") or (args[0].device if operation is COPIES else None)
         to_gpu = to.type == GPU.type if to else bool(on_gpu)
-        self.waits[str(operation)] += waits(operation, args, kwargs, bool(on_gpu), bool(on_cpu), to_gpu)
+        if makes_wait(operation, args, kwargs, bool(on_gpu), bool(on_cpu), to_gpu):
+            self.waits[str(operation)] += 1
 
         out = operation(*tree_map(with_cpu, args), **tree_map(with_cpu, kwargs))
         if not to_gpu:
@@ -116,7 +118,7 @@ def with_cpu(value):
     return value.on_cpu if isinstance(value, GpuTensor) else value
 
 
-def waits(operation, args, kwargs, on_gpu, on_cpu, to_gpu):
+def makes_wait(operation, args, kwargs, on_gpu, on_cpu, to_gpu):
     """Whether the CPU stands still until the GPU has computed all before: it needs a number, or copies between them."""
     if operation is MOVES:
         return on_gpu != to_gpu and not kwargs.get("non_blocking")
