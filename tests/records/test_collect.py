@@ -174,24 +174,26 @@ def test_large_predictions_are_left_out_and_the_baseline_is_not(tmp_path, cli):
     assert record.baseline == {"rte": {"accuracy": 0.625}}
 
 
-COMMITTED = sorted(path for path in ROOT.glob("experiments/phase_transition/*/runs") if path.is_dir())
+EXPERIMENTS = ROOT / "experiments/phase_transition"
+RECORDS = {"report": "runs", "report_criteria": "criteria_records", "report_sharing": "sharing_records"}
+COMMITTED = [report for name in RECORDS for report in sorted(EXPERIMENTS.glob(f"*/{name}"))]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("runs", COMMITTED, ids=lambda path: path.parent.name)
-def test_committed_pages_are_made_anew_from_committed_records(runs, tmp_path, cli):
-    records = read_records([runs])
-    for report, wanted in (
-        (REPORT, any(len(record.tasks) == 1 for record in records)),
-        (MULTI_TASK, any(len(record.tasks) > 1 for record in records)),
-    ):
-        if wanted:
-            ended = cli(report, runs, "--output_dir", tmp_path)
-            assert ended.status == 0, ended.err
+@pytest.mark.parametrize("report", COMMITTED, ids=lambda path: str(path.relative_to(EXPERIMENTS)))
+def test_committed_pages_are_made_anew_from_committed_records(report, tmp_path, cli):
+    module = MULTI_TASK if report.name == "report_sharing" else REPORT
+    ended = cli(module, report.with_name(RECORDS[report.name]), "--output_dir", tmp_path)
+    assert ended.status == 0, ended.err
     committed, made = (
         {name: content for name, content in files_in(folder).items() if not name.endswith(".html")}  # not committed
-        for folder in (runs.parent / "report", tmp_path)
+        for folder in (report, tmp_path)
     )
     assert committed == made
-    size = sum(map(len, [*committed.values(), *files_in(runs).values()]))
+
+
+@pytest.mark.parametrize("experiment", sorted(EXPERIMENTS.glob("*/")), ids=lambda path: path.name)
+def test_records_and_pages_of_an_experiment_stay_small(experiment):
+    kept = [content for name, content in files_in(experiment).items() if not name.endswith(".html")]
+    size = sum(map(len, kept))
     assert size < 5e6, f"{size / 1e6:.1f} MB, expected less than 5 MB"
