@@ -24,9 +24,8 @@ from mt_dnn.tickets.ticket import DENSE, Shape, Ticket
 class Model(TaskModel):
     """One encoder, and a task head for each task.
 
-    `heads`: the task heads, a linear layer by task; saved models have their weights under this name. `shared`: the
-    SharedTicket that a task's batches run through, by task name; a task that is not in it takes the whole encoder.
-    `exact_sharing`: see updating().
+    `task_heads`: a linear layer by task. `shared`: the SharedTicket that a task's batches run through, by task name; a
+    task that is not in it takes the whole encoder. `exact_sharing`: see updating().
     """
 
     def __init__(self, encoder: Encoder, tasks: Sequence[Task], plain: bool = False) -> None:
@@ -37,16 +36,17 @@ class Model(TaskModel):
         layers_alone_in_autocast(encoder, encoder.encoder)
         self.token_types = takes_token_types(encoder.config)
         self.dropout = nn.ModuleDict({_key(task): nn.Dropout(task.head_dropout) for task in tasks})
-        self.heads = nn.ModuleDict(
+        self.task_heads = nn.ModuleDict(
             {_key(task): Float32Linear(encoder.config.hidden_size, task.n_outputs) for task in tasks}
         )
+        self.register_load_state_dict_pre_hook(_rename_weights_of_earlier_versions)
         self.shared: dict[str, SharedTicket] = {}
         self.exact_sharing = False
 
     def draw_task_heads(self, seed: int) -> None:
         """Draw the task heads anew, and the pooler if it was not pre-trained: weights normal(0, 0.02), biases 0."""
         generator = torch.Generator().manual_seed(seed)
-        for layer in (*self.heads.values(), *([self.encoder.pooler.dense] if lacks_pooler(self.encoder) else [])):
+        for layer in (*self.task_heads.values(), *([self.encoder.pooler.dense] if lacks_pooler(self.encoder) else [])):
             nn.init.normal_(layer.get_parameter("weight"), 0, 0.02, generator=generator)
             nn.init.zeros_(layer.get_parameter("bias"))
 
@@ -82,11 +82,16 @@ class Model(TaskModel):
             mask = torch.zeros_like(mask, dtype=self.encoder.dtype).masked_fill(mask == 0, -math.inf)[:, None, None]
         types = {"token_type_ids": batch["token_type_ids"]} if self.token_types else {}
         pooled = encoder(input_ids=batch["input_ids"], attention_mask=mask, **types).pooler_output
-        return self.heads[_key(task)](self.dropout[_key(task)](pooled))
+        return self.task_heads[_key(task)](self.dropout[_key(task)](pooled))
 
 
 def _key(task: Task) -> str:
     return f"task_{task.name}"  # torch reserves names such as `train` and `type`
+
+
+def _rename_weights_of_earlier_versions(model: nn.Module, weights: dict[str, Any], *_: object) -> None:
+    for name in [name for name in weights if name.startswith("heads.")]:
+        weights[f"task_{name}"] = weights.pop(name)
 
 
 def describe(encoder: Encoder) -> dict[str, Any]:

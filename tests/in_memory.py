@@ -61,7 +61,7 @@ def make_model(task, attention="sdpa", family="bert"):
     model = Model(toy.encoder(family, attention=attention, layers=LAYERS, heads=HEADS), [task])
     model.draw_task_heads(1)
     with torch.no_grad():
-        model.heads[f"task_{task.name}"].weight.mul_(30)  # outputs that matter, so the loss has slopes
+        model.task_heads[f"task_{task.name}"].weight.mul_(30)  # outputs that matter, so the loss has slopes
     return model.double().eval()
 
 

@@ -86,11 +86,11 @@ def export(saved: SavedModel, name: str, file_format: str, output: Path) -> str:
 
 def take_out(model: Model, task: Task, ticket: Ticket) -> Model:
     """Return a Model of `task` alone, with its ticket taken out of the encoder; `model` may be just that already."""
-    if len(model.heads) == 1:
+    if len(model.task_heads) == 1:
         return model
     alone = Model(copy.deepcopy(model.encoder), [task])
-    alone.heads.load_state_dict(
-        {key: value for key, value in model.heads.state_dict().items() if key in alone.heads.state_dict()}
+    alone.task_heads.load_state_dict(
+        {key: value for key, value in model.task_heads.state_dict().items() if key in alone.task_heads.state_dict()}
     )
     prune(alone.encoder, ticket)
     return alone
@@ -118,7 +118,7 @@ def zeroed_classifier(saved: SavedModel, model: Model, task: Task, ticket: Ticke
         else:
             state[name] = value
     classifier = transformers.AutoModelForSequenceClassification.from_config(config)
-    (head,) = model.heads.values()
+    (head,) = model.task_heads.values()
     named = {
         f"{classifier.base_model_prefix}.{name}": value
         for name, value in state.items()

@@ -32,7 +32,7 @@ def make(family, tickets):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_pooler_head_and_loss_are_in_float32_while_the_layers_are_in_bfloat16(family, tickets):
     model, task, batch = make(family, tickets)
-    (head,), pooler, seen = model.heads.values(), model.encoder.pooler, {}
+    (head,), pooler, seen = model.task_heads.values(), model.encoder.pooler, {}
     pooler.register_forward_hook(lambda module, inputs, output: seen.update(states=inputs[0], pooled=output))
     pooler.dense.register_forward_hook(lambda module, inputs, output: seen.update(pooled_linear=output))
     query = model.encoder.encoder.layer[1].get_submodule(FAMILIES[family].query)
@@ -54,7 +54,7 @@ def test_gradients_of_pooler_and_head_are_in_float32(family):
     with torch.autocast("cpu", torch.bfloat16):
         loss = loss_per_row(model, task, batch).mean()
     loss.backward()
-    for linear in (*model.heads.values(), model.encoder.pooler.dense):
+    for linear in (*model.task_heads.values(), model.encoder.pooler.dense):
         gradient = linear.weight.grad
         assert gradient.dtype == torch.float32 and not torch.equal(gradient, gradient.bfloat16().float())
 

@@ -23,11 +23,11 @@ def test_the_encoder_made_faster_gives_the_librarys_outputs_and_gradients(family
     model = Model(other, [task]).double()
     taken = ["input_ids", "attention_mask", *(["token_type_ids"] if FAMILIES[family].token_types else [])]
     pooled = encoder(**{name: batch[name] for name in taken}).pooler_output
-    (model.heads[f"task_{task.name}"](pooled) ** 2).sum().backward()
+    (model.task_heads[f"task_{task.name}"](pooled) ** 2).sum().backward()
     expected = [parameter.grad for parameter in encoder.parameters()]
     outputs = model.eval()(task, batch)
     (outputs**2).sum().backward()
-    torch.testing.assert_close(outputs, model.heads[f"task_{task.name}"](pooled), rtol=0, atol=1e-12)
+    torch.testing.assert_close(outputs, model.task_heads[f"task_{task.name}"](pooled), rtol=0, atol=1e-12)
     for (name, parameter), gradient in zip(model.encoder.named_parameters(), expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient, rtol=0, atol=1e-12, msg=name)
 

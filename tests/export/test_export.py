@@ -213,7 +213,7 @@ def test_what_can_not_be_exported_is_one_line_and_leaves_nothing(
 def test_large_outputs_may_differ_by_rounding_of_their_size(family_run, tmp_path, monkeypatch):
     def large(*arguments):
         made = classifier_of(*arguments)
-        (head,) = made.model.heads.values()
+        (head,) = made.model.task_heads.values()
         head.weight.data *= 1e6
         return made
 

@@ -142,7 +142,7 @@ def test_outputs_that_are_no_numbers_are_one_line(saved, tmp_path, refused):
     shutil.copytree(saved("run"), folder)
     (folder / "SHA256SUMS").unlink()
     weights = load_file(folder / "model.safetensors")
-    weights["heads.task_sst.weight"].fill_(3e38)
+    weights["task_heads.task_sst.weight"].fill_(3e38)
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
     (tmp_path / "in.tsv").write_bytes(TEXT)
     line = refused("mt_dnn/predict.py", folder, "--input", tmp_path / "in.tsv", "--output", tmp_path / "out.tsv")
@@ -196,7 +196,7 @@ def test_a_model_of_another_kind_in_the_same_place_is_noticed(family_run, tmp_pa
     model = family_run("mpnet") / "model"
     tasks = json.loads((model / "tasks.json").read_text())
     weights = load_file(model / "model.safetensors")
-    earlier = {name.replace("heads.task_sst", "head"): value for name, value in weights.items()}
+    earlier = {name.replace("task_heads.task_sst", "head"): value for name, value in weights.items()}
     save_file(earlier, tmp_path / "earlier.safetensors", {"format": "pt"})
     for folder in (model, tmp_path / "zeroed"):
         assert "do not fit together" in complaint(

@@ -103,8 +103,8 @@ def test_an_update_leaves_closed_ffns_and_other_heads_alone():
         optimizer.step()
     for name, value in model.state_dict().items():
         left_alone = (
-            name.startswith("heads.")
-            and not name.startswith("heads.task_first")
+            name.startswith("task_heads.")
+            and not name.startswith("task_heads.task_first")
             or ".attention." not in name
             and closed_part(name, value, TICKETS["first"]) is not None
         )
@@ -141,7 +141,7 @@ class Reference:
 
 def trained_entries(name, parameter, tasks):
     """Which entries of the parameter `name` an update by `tasks` trains: bool; None where it has no gradient."""
-    if name.startswith("heads."):
+    if name.startswith("task_heads."):
         return (
             torch.ones_like(parameter, dtype=bool)
             if name.split(".")[1] in {f"task_{task.name}" for task in tasks}

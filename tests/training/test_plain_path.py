@@ -115,7 +115,7 @@ def test_a_whole_training_gives_the_weights_of_the_librarys_classifier(tmp_path,
     model = Model(copy.deepcopy(encoder), [task], machine.plain).double()
     model.draw_task_heads(1)
     librarys, losses = librarys_training(
-        encoder, copy.deepcopy(model.heads[f"task_{task.name}"].state_dict()), split, task, options, seed=5
+        encoder, copy.deepcopy(model.task_heads[f"task_{task.name}"].state_dict()), split, task, options, seed=5
     )
     dev = Split(9, seed=3)
     dev.rows = [np.where(row == 12, 6, row) for row in dev.rows]  # a token that the training rows do not use
