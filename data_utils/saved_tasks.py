@@ -2,7 +2,7 @@
 
 <model>/tasks.json    {"format": "tickets", "max_seq_len": 512, "precision": "float32", "tasks": {"rte": {
                         "kind": "classification", "labels": ["not_entailment", "entailment"],
-                        "metrics": ["accuracy"], "text": ["sentence1", "sentence2"]}}}
+                        "metrics": ["accuracy"], "head_dropout": 0.1, "text": ["sentence1", "sentence2"]}}}
 """
 
 from dataclasses import dataclass

@@ -52,7 +52,7 @@ class ByUs:
         for sparsity, ticket in tickets.items():
             write_mask(folder / f"masks/{sparsity}.json", Mask("random", describe(encoder), {TASK: ticket}, {}))
         ours = cls(folder, device, tickets, int(lengths.sum()), int(dev_lengths.sum()), checkout)
-        timed("prepro.py", "--raw_dir", folder, *ours._data("--init_checkpoint"), checkout=checkout)
+        timed("prepro.py", "--raw_dir", folder, *ours._data(), checkout=checkout)
         return ours
 
     def fine_tune(self, precision: str, optimizer: str, with_evaluation: bool = False) -> list[Measured]:
@@ -87,7 +87,7 @@ class ByUs:
         """The same rows by transformers.Trainer: by_trainer.py."""
         output = self.folder / f"{precision}_trainer.json"
         how = ("--output", output, "--precision", precision, "--device", self.device, "--task", TASK)
-        _, peak = timed("-m", "experiments.benchmark.by_trainer", *how, *self._data("--init_checkpoint"))
+        _, peak = timed("-m", "experiments.benchmark.by_trainer", *how, *self._data())
         seconds = json.loads(output.read_text())
         return [
             self._measured("fine-tuning, Trainer", precision, seconds["fine-tuning"], self.tokens, peak),
@@ -99,11 +99,11 @@ class ByUs:
 
     def _how(self, precision: str) -> tuple[object, ...]:
         task = ("--train_datasets", TASK, "--epochs", 1)
-        return *task, *self._data("--init_checkpoint"), "--precision", precision, "--device", self.device
+        return *task, *self._data(), "--precision", precision, "--device", self.device
 
-    def _data(self, encoder: str) -> tuple[object, ...]:
+    def _data(self) -> tuple[object, ...]:
         data = ("--data_dir", self.folder / "tokenized", "--task_def", self.folder / f"{TASK}.yml")
-        return *data, encoder, self.folder / "encoder"
+        return *data, "--init_checkpoint", self.folder / "encoder"
 
     def _measured(self, work: str, precision: str, seconds: float, tokens: int, peak: float) -> Measured:
         return {

@@ -8,6 +8,7 @@ from transformers import BertConfig
 
 from mt_dnn.tickets.ticket import DENSE, Ticket
 
+REPEATS = 9
 TRAINING, SCORING, FORWARD = 3, 2, 1  # passes: forward, back to the layer's input, back to its weights
 
 
@@ -33,11 +34,11 @@ def operations(config: BertConfig, lengths: np.ndarray, passes: int, ticket: Tic
     return passes * total
 
 
-def matrix_rate(config: BertConfig, tokens: int, device: torch.device, dtype: torch.dtype, repeats: int = 9) -> float:
+def matrix_rate(config: BertConfig, tokens: int, device: torch.device, dtype: torch.dtype) -> float:
     """Return the operations per second of a layer's matrix products for `tokens` rows.
 
     The products: queries and the two of the FFN; forward, back to the input and back to the weights. The time of each
-    product is the median over `repeats`.
+    product is the median over REPEATS.
     """
     done, seconds = 0, 0.0
     for wide, narrow in (
@@ -51,7 +52,7 @@ def matrix_rate(config: BertConfig, tokens: int, device: torch.device, dtype: to
         )
         for left, right in ((inputs, weights.t()), (outputs, weights), (outputs.t(), inputs)):
             result, times = torch.mm(left, right), []
-            for _ in range(repeats):
+            for _ in range(REPEATS):
                 wait(device)
                 started = time.perf_counter()
                 torch.mm(left, right, out=result)

@@ -56,11 +56,9 @@ SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 VOCABULARY = 30522
 
 
-def make_config(shape: str, dropout: float = 0.1) -> transformers.BertConfig:
+def make_config(shape: str) -> transformers.BertConfig:
     """Return the library's config of a BERT of that shape."""
-    return transformers.BertConfig(
-        vocab_size=VOCABULARY, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout, **SHAPES[shape]
-    )
+    return transformers.BertConfig(vocab_size=VOCABULARY, **SHAPES[shape])
 
 
 def make_encoder(shape: str) -> Encoder:

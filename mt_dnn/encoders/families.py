@@ -26,7 +26,7 @@ class Family:
     `after_padding`: whether positions are counted from the padding token's id + 1. The rows of the position table
     before that one then belong to no position.
     `relative_positions`: whether a bias of every head by distance is added to its scores.
-    `pooler`, `head`: where the library's classifier keeps the pooler's linear layer and the task's.
+    `pooler`, `task_head`: where the library's classifier keeps the pooler's linear layer and the task's.
     """
 
     model: str
@@ -38,11 +38,11 @@ class Family:
     after_padding: bool = False
     relative_positions: bool = False
     pooler: str = "classifier.dense"
-    head: str = "classifier.out_proj"
+    task_head: str = "classifier.out_proj"
 
 
 FAMILIES = {  # by the `model_type` of a config.json
-    "bert": Family("BertModel", token_types=True, pooler="bert.pooler.dense", head="classifier"),
+    "bert": Family("BertModel", token_types=True, pooler="bert.pooler.dense", task_head="classifier"),
     "roberta": Family("RobertaModel", after_padding=True),
     "xlm-roberta": Family("XLMRobertaModel", after_padding=True),
     "electra": Family("ElectraWithPooler", token_types=True),

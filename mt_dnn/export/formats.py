@@ -118,13 +118,13 @@ def zeroed_classifier(saved: SavedModel, model: Model, task: Task, ticket: Ticke
         else:
             state[name] = value
     classifier = transformers.AutoModelForSequenceClassification.from_config(config)
-    (head,) = model.task_heads.values()
+    (task_head,) = model.task_heads.values()
     named = {
         f"{classifier.base_model_prefix}.{name}": value
         for name, value in state.items()
         if not name.startswith("pooler.")
     }
-    for place, linear in ((family.pooler, model.encoder.pooler.dense), (family.head, head)):
+    for place, linear in ((family.pooler, model.encoder.pooler.dense), (family.task_head, task_head)):
         named |= {f"{place}.{name}": value for name, value in linear.state_dict().items()}
     classifier.load_state_dict(named)
     return classifier

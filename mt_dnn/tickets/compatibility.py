@@ -64,12 +64,13 @@ def unknown_holdout(mask: Mask, tasks: Iterable[str]) -> list[str]:
 def refuse_other_holdout(mask: Mask, path: Path, holdout: float, tasks: Iterable[str]) -> None:
     """Raise UserError if training rows that are to be held out helped to choose tickets of `tasks` in `mask`.
 
-    `mask` was read from `path`. Tickets that were drawn at random, and those that close nothing, were not chosen. Masks
-    that do not say it pass: see unknown_holdout().
+    `mask` was read from `path`. The rows of a smaller --holdout are among those of a larger one. Tickets that were
+    drawn at random, and those that close nothing, were not chosen. Masks that do not say it pass: see
+    unknown_holdout().
     """
     for task in tasks:
         made = mask.provenance_of(task).get("holdout", holdout)
-        if holdout and mask.criterion_of(task) and made != holdout:
+        if holdout and mask.criterion_of(task) and made < holdout:
             raise UserError(
                 f"{path}: tickets.{task}: made with --holdout {made}, so rows that --holdout {holdout} holds out "
                 f"helped to choose it; make the masks with {advice(f'--holdout {holdout}')}"

@@ -13,6 +13,10 @@ def test_masks_that_saw_the_held_out_rows_are_refused(workshop, fine_tuned, tmp_
         *call, fine_tuned / "masks/winning", "--holdout", 0.1
     )
     assert cli(*call, fine_tuned / "masks/dense", "--holdout", 0.1).status == 0
+    mask = json.loads((fine_tuned / "masks/winning/heads_6_ffns_1.json").read_text())
+    mask["provenance"]["holdout"] = 0.25  # the rows of 0.1 are among them
+    (more_held_out := tmp_path / "more_held_out.json").write_text(json.dumps(mask))
+    assert cli(*call, more_held_out, "--holdout", 0.1).status == 0
     assert "holdout 0.0, now 0.1" in refused(
         "train.py", *options(workshop), "--do_mask", "--output_dir", fine_tuned, "--holdout", 0.1
     )

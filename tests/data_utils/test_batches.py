@@ -29,6 +29,7 @@ def test_smaller_fractions_lie_inside_larger_ones():
 def test_held_out_rows_are_no_training_rows(rows, holdout, held_out):
     training, out = split_rows(rows, holdout)
     assert len(out) == held_out and sorted([*training, *out]) == list(range(rows))
+    assert set(out) <= set(split_rows(rows, 0.25)[1])  # those of a larger part
     assert len(out) < 10 or abs(np.mean(out) - rows / 2) < rows / 8  # from all over the file
 
 
