@@ -13,8 +13,11 @@ for seed in ${*:-$ALL_SEEDS}; do
     SPARSITIES=$CRITERIA_SPARSITIES
     for task in $CRITERIA_TASKS; do
         of_task "$task"
+        # All scores first: they need the fine-tuned model, the rewound runs need only the masks.
         for CRITERION in $CRITERIA; do
-            (PROCESSES=1; train_seed "$seed") || { go_on_after_failure; continue; }
+            (PROCESSES=1; train_seed "$seed") || go_on_after_failure
+        done
+        for CRITERION in $CRITERIA; do
             rewind_seed "$seed" winning || go_on_after_failure
         done
     done
