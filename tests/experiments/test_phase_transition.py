@@ -91,7 +91,7 @@ def test_the_grid_takes_every_task_at_every_rate_and_number_of_epochs(call):
     assert [level[1:] for level in levels if "," in level[0]] == [["6", "1e-4"], ["6", "2e-4"], ["6", "5e-4"]]
 
 
-@pytest.mark.parametrize("tasks", [("cola",), ("movie", "mrpc,cola,stsb,sst,movie")])
+@pytest.mark.parametrize("tasks", [("cola",), ("movie", "mrpc,cola,stsb,sst")])
 def test_the_grid_takes_the_tasks_on_its_command_line_alone(call, tasks):
     trained = {flag(line, "train_datasets") for line in call("grid", ("cpu", *tasks)) if "train.py" in line}
     assert trained == set(tasks)
@@ -101,7 +101,7 @@ def test_the_grid_takes_the_tasks_on_its_command_line_alone(call, tasks):
         (
             2,
             f"{FOLDER}/grid.sh: error: rte: no such task, expected some of: mrpc cola stsb "
-            "sst movie mrpc,cola,stsb,sst,movie\n",
+            "sst movie mrpc,cola,stsb,sst\n",
         ),
     )
 

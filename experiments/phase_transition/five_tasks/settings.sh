@@ -3,7 +3,7 @@ ENCODER=all-MiniLM-L6-v2                         # the quickstart's: 6 layers of
 START=data/quickstart/encoders/$ENCODER
 TASK_DEF=experiments/phase_transition/five_tasks/task_def.yml
 TASKS="mrpc cola stsb sst movie"
-TOGETHER=mrpc,cola,stsb,sst,movie                # in one encoder
+TOGETHER=mrpc,cola,stsb,sst                      # in one encoder; movie shares sentences with sst
 ALL_SEEDS="2018 2019 2020 2021 2022"
 HOLDOUT=0.1
 BATCH_SIZE=32
@@ -27,7 +27,7 @@ TRANSFER_SPARSITY=0.4
 # fraction_of TASK: the part of the training rows that are not held out; 2,500 rows, of sst a tenth (6,061).
 fraction_of() {
     case "$1" in
-        "$TOGETHER") echo 0.7575,0.3248,0.4832,0.1,0.3479 ;;
+        "$TOGETHER") echo 0.7575,0.3248,0.4832,0.1 ;;
         mrpc) echo 0.7575 ;;
         cola) echo 0.3248 ;;
         stsb) echo 0.4832 ;;
