@@ -154,6 +154,17 @@ class TokenizedSplit:
         part.labels = None if self.labels is None else self.labels[rows]
         return part
 
+    def rows_in(self, other: "TokenizedSplit") -> int:
+        """Return how many rows have just the tokens of a row of `other`."""
+        rows = [*self._rows()]
+        wanted = set(rows)
+        found = {row for row in other._rows() if row in wanted}
+        return sum(row in found for row in rows)
+
+    def _rows(self) -> Iterator[bytes]:
+        tokens = np.asarray(self._tokens)
+        return (tokens[start : start + length].tobytes() for start, length in zip(self._starts, self.lengths))
+
     def tokens_in_parts(self) -> Iterator[np.ndarray]:
         """Yield all token ids of the whole split, also for a part() of it, PART at a time."""
         for start in range(0, len(self._tokens), PART):

@@ -41,7 +41,7 @@ from mt_dnn.tickets.scores import normalise, write_importance
 from mt_dnn.tickets.ticket import remaining_weights
 from mt_dnn.training.evaluate import show_metrics, write_predictions
 from mt_dnn.training.optim import optimizer_named
-from mt_dnn.training.task_data import TaskData
+from mt_dnn.training.task_data import TaskData, shared_rows
 from mt_dnn.training.trainer import fine_tune
 
 MEMORY_ADVICE = f"take {advice('--tokens_at_once 1024')}, or still less; the result stays the same, except for \
@@ -63,7 +63,7 @@ class Session:
         self.optimization, self.machine = optimization, machine
         self.data_options, self.init_checkpoint = data_options, model_options.init_checkpoint
         if not machine.plain:
-            save_time()
+            save_time(len(data_options.train_datasets))
         self.device = choose_device(machine.device)
         self.precision_name = choose_precision(machine.precision, self.device)
 
@@ -226,6 +226,8 @@ class Session:
                 f"{len(ticket.ffns)} of {shape.layers} FFNs closed{' by gates' if run.keep_gates else ''}, "
                 f"{100 * remaining_weights(ticket.counts, shape):.1f} % of the weights remain"
             )
+        for line in shared_rows(data):
+            log.info(line)
 
     def _write(
         self,
