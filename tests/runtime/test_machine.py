@@ -1,9 +1,11 @@
-"""What --precision auto chooses."""
+"""What --precision auto chooses, and what is set to save time."""
+
+import os
 
 import pytest
 import torch
 
-from mt_dnn.runtime.machine import choose_precision
+from mt_dnn.runtime.machine import choose_precision, save_time
 
 
 @pytest.mark.parametrize("native, chosen", [(True, "bfloat16"), (False, "float32")])
@@ -32,6 +34,18 @@ def test_auto_is_bfloat16_on_a_cpu_that_multiplies_it_much_faster(monkeypatch, f
     monkeypatch.setattr(torch, "mm", timed)
     monkeypatch.setattr("time.perf_counter", lambda: clock[0])
     assert choose_precision("auto", torch.device("cpu")) == chosen
+
+
+@pytest.mark.parametrize(
+    "given, tasks, kept", [(None, 1, "2048"), (None, 3, "6144"), (None, 8, "8192"), ("100", 3, "100")]
+)
+def test_onednn_keeps_kernels_for_every_task_unless_the_environment_says_how_many(monkeypatch, given, tasks, kept):
+    name = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
+    monkeypatch.setenv(name, given or "")
+    if given is None:
+        monkeypatch.delenv(name)
+    save_time(tasks)
+    assert os.environ[name] == kept
 
 
 @pytest.mark.parametrize("name", ["float32", "bfloat16"])
