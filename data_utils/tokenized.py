@@ -154,16 +154,11 @@ class TokenizedSplit:
         part.labels = None if self.labels is None else self.labels[rows]
         return part
 
-    def rows_in(self, other: "TokenizedSplit") -> int:
-        """Return how many rows have just the tokens of a row of `other`."""
-        rows = [*self._rows()]
-        wanted = set(rows)
-        found = {row for row in other._rows() if row in wanted}
-        return sum(row in found for row in rows)
-
-    def _rows(self) -> Iterator[bytes]:
+    def rows(self) -> Iterator[bytes]:
+        """Yield the token ids of every row as bytes, to find equal rows."""
         tokens = np.asarray(self._tokens)
-        return (tokens[start : start + length].tobytes() for start, length in zip(self._starts, self.lengths))
+        for start, length in zip(self._starts, self.lengths):
+            yield tokens[start : start + length].tobytes()
 
     def tokens_in_parts(self) -> Iterator[np.ndarray]:
         """Yield all token ids of the whole split, also for a part() of it, PART at a time."""

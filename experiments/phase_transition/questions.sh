@@ -14,10 +14,11 @@ for seed in ${*:-$ALL_SEEDS}; do
     for task in $CRITERIA_TASKS; do
         of_task "$task"
         # All scores first: they need the fine-tuned model, the rewound runs need only the masks.
+        scored=
         for CRITERION in $CRITERIA; do
-            (PROCESSES=1; train_seed "$seed") || go_on_after_failure
+            if (PROCESSES=1; train_seed "$seed"); then scored="$scored $CRITERION"; else go_on_after_failure; fi
         done
-        for CRITERION in $CRITERIA; do
+        for CRITERION in $scored; do
             rewind_seed "$seed" winning || go_on_after_failure
         done
     done

@@ -31,8 +31,12 @@ def shared_rows(data: Sequence[TaskData]) -> Iterator[str]:
 
     The rows of MRPC and STS-B are such in GLUE. Labels may differ.
     """
-    for own in data:
-        for name, dev_set in own.dev.items():
-            for other in data:
-                if other is not own and (count := dev_set.rows_in(other.train)):
-                    yield f"{count} of {len(dev_set)} dev rows of {name} are training rows of {other.task.name}"
+    if len(data) == 1:
+        return
+    dev_sets = [(own, name, [*dev_set.rows()]) for own in data for name, dev_set in own.dev.items()]
+    wanted = {row for _, _, rows in dev_sets for row in rows}
+    for other in data:
+        trained = {row for row in other.train.rows() if row in wanted}
+        for own, name, rows in dev_sets:
+            if own is not other and (count := sum(row in trained for row in rows)):
+                yield f"{count} of {len(rows)} dev rows of {name} are training rows of {other.task.name}"

@@ -179,6 +179,15 @@ def test_each_criterion_has_the_masks_of_one_model_and_its_own(call):
     assert len(lines) == 2 * len(trained)
 
 
+def test_a_criterion_without_scores_is_not_rewound_and_the_others_are(call, tmp_path):
+    (tmp_path / ".venv/bin/python").write_text(
+        PYTHON + 'case "$*" in *train.py*"--criterion loss"*seed_2019/sst*) exit 1 ;; esac\n'
+    )
+    lines = [line for line in call("questions", ("cpu", "2019"), (1, "")) if "/criteria/seed_2019/sst" in line]
+    rewound = [line for line in lines if "rewind.py" in line]
+    assert len(lines) - len(rewound) == 4 and len(rewound) == 3
+
+
 def test_records_are_collected_from_the_parts_that_have_finished_runs(call, tmp_path):
     records = tmp_path / FOLDER / "five_tasks"
     for committed in (records / "runs", *records.glob("*_records")):

@@ -16,7 +16,7 @@ def test_dev_rows_that_another_task_trains_on_are_counted(workshop):
     train, dev, pairs = (
         TokenizedSplit(workshop.data, task, split) for task, split in ((sst, "train"), (sst, "dev"), (rte, "dev"))
     )
-    texts = [bytes(row) for row in dev._rows()]
+    texts = [*dev.rows()]
     other = TaskData(rte, dev.part(np.array([5, 2, 9])), {"rte": pairs})
     wanted = sum(text in {texts[5], texts[2], texts[9]} for text in texts)
     own = TaskData(sst, train, {"sst": dev})
