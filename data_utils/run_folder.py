@@ -23,7 +23,8 @@ class RunFolder:
 
     def importance(self, criterion: str) -> Path:
         """Importance scores by one criterion."""
-        return self.folder / f"importance{_suffix(criterion)}.json"
+        name = unless_default(criterion)
+        return self.folder / (f"importance_{name}.json" if name else "importance.json")
 
     def heat_map(self, criterion: str) -> Path:
         """The picture of these scores."""
@@ -45,16 +46,12 @@ class RunFolder:
 
     def mask(self, kind: str, n_heads: int, n_ffns: int, criterion: str | None = None) -> Path:
         """The mask of a ticket; `criterion`: the one that chose it, or None."""
-        return self.masks / by_criterion(criterion) / kind / f"{ticket_name(n_heads, n_ffns)}.json"
+        return self.masks / unless_default(criterion) / kind / f"{ticket_name(n_heads, n_ffns)}.json"
 
 
-def by_criterion(criterion: str | None) -> str:
-    """Return the folder of masks that a criterion chose: its name, or "" for the default criterion and for None."""
+def unless_default(criterion: str | None) -> str:
+    """Return the criterion's name, as names of files, folders and tickets have it: "" for the default one and None."""
     return "" if criterion in (None, DEFAULT_CRITERION) else criterion
-
-
-def _suffix(criterion: str) -> str:
-    return "_" * (criterion != DEFAULT_CRITERION) + by_criterion(criterion)
 
 
 def ticket_name(n_heads: int, n_ffns: int) -> str:

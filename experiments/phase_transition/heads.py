@@ -7,7 +7,7 @@ import numpy as np
 from data_utils.cli import run_main
 from data_utils.errors import UserError
 from data_utils.markdown import markdown_table
-from data_utils.run_folder import DEFAULT_CRITERION
+from data_utils.run_folder import DEFAULT_CRITERION, unless_default
 from mt_dnn.flags.parser import Parser
 from mt_dnn.records.record import Record, read_importance_files, read_records
 from mt_dnn.reports.importances import Importance, by_criterion
@@ -69,7 +69,7 @@ def closed_by_tickets(records: Iterable[Record], heads: Sequence[Head]) -> dict[
     found: dict[tuple[str, str], dict[Size, list[int]]] = {}
     for record in records:
         for task in record.tasks:
-            by_default = record.criterion(task) in (None, DEFAULT_CRITERION)
+            by_default = not unless_default(record.criterion(task))
             if record.kind != "dense" and record.owner(task) == task and by_default:
                 ticket = record.ticket(task)
                 by_size = found.setdefault((task, record.kind), {})

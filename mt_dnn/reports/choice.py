@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from data_utils.run_folder import DEFAULT_CRITERION
+from data_utils.run_folder import unless_default
 from mt_dnn.reports.comparison import SeedScores
 from mt_dnn.reports.points import Point, Transition, mean, mean_std
 
@@ -35,7 +35,7 @@ def candidates(transition: Transition) -> list[Point]:
 
 
 def best(points: Iterable[Point], scores: Callable[[Point], SeedScores] = DEV.scores) -> Point | None:
-    """The Point whose `scores` have the best mean over seeds, the sparser one of equals; None of none."""
+    """The Point whose `scores` have the best mean over seeds, the sparser one of equals; None of no points."""
     return max(points, key=lambda point: (round(mean(scores(point)), SAME), -point.remaining), default=None)
 
 
@@ -94,8 +94,9 @@ def super_tickets_files(transitions: Iterable[Transition], protocol: Protocol) -
 def _line(transition: Transition, protocol: Protocol) -> str:
     """A task's entry; "" where there is nothing to choose, or no rows to choose on."""
     if point := super_ticket(transition, protocol):
-        criterion = f", criterion: {point.criterion}" if point.criterion not in (None, DEFAULT_CRITERION) else ""
-        entry = f"{{heads: {point.heads}, ffns: {point.ffns}{criterion}}}"
+        criterion = unless_default(point.criterion)
+        by = f", criterion: {criterion}" if criterion else ""
+        entry = f"{{heads: {point.heads}, ffns: {point.ffns}{by}}}"
         seeds = len(point.runs)
         of = f"best of {len(candidates(transition))} candidates, {seeds} seed{'s' * (seeds > 1)}"
         return f"{transition.task}: {entry}   # {mean_std(protocol.scores(point))} with {point.weights}, {of}"

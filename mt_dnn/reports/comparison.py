@@ -67,11 +67,6 @@ def compare(values: SeedScores, reference: SeedScores) -> Comparison:
     return Comparison(len(shared), difference, float(interval.low), float(interval.high), float(test.pvalue))
 
 
-def compare_family(values: Mapping[Key, SeedScores], reference: SeedScores) -> dict[Key, Comparison]:
-    """Compare each of `values` with `reference`; return {key: Comparison}, corrected for all of them together."""
-    return corrected({key: compare(scores, reference) for key, scores in values.items()})
-
-
 def corrected(family: Mapping[Key, Comparison]) -> dict[Key, Comparison]:
     """Return the comparisons of a family with their p-values corrected by Holm's method for all of the family.
 

@@ -1,23 +1,11 @@
 """Gather finished runs of single tasks into points: one ticket of one task, over its seeds."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
-from data_utils.run_folder import DEFAULT_CRITERION
+from data_utils.run_folder import unless_default
 from mt_dnn.records.record import Record, refuse_difference
 from mt_dnn.reports.points import Point, Transition, section_title
 from mt_dnn.tickets.masks import KINDS
-
-
-class Key(NamedTuple):
-    """What the runs of one Point of a task share; `criterion`: "" for the default one, or none."""
-
-    owner: str
-    criterion: str
-    kind: str
-    remaining: float
-    heads: int
-    ffns: int
 
 
 def gather(records: Iterable[Record]) -> list[Transition]:
@@ -29,44 +17,25 @@ def gather(records: Iterable[Record]) -> list[Transition]:
     Raises UserError where runs that would stand in one section were trained with different options, and where one seed
     has different tickets at one point: a table would show them as if they were alike.
     """
-    found: dict[tuple[str, float], dict[Key, dict[int, Record]]] = {}
+    found: dict[tuple[str, float], dict[tuple, Point]] = {}
     first: dict[tuple[str, float], Record] = {}
     for record in records:
         ((task, entry),) = record.result["tasks"].items()
         section = task, record.train_fraction
         refuse_difference(first.setdefault(section, record), record)
-        criterion = record.criterion(task)
-        key = Key(
-            record.owner(task),
-            criterion if criterion not in (None, DEFAULT_CRITERION) else "",
-            record.kind,
-            entry["remaining_weights"]["by_formula"],
-            entry["heads_closed"],
-            entry["ffns_closed"],
-        )
-        runs = found.setdefault(section, {}).setdefault(key, {})
-        refuse_difference(runs.setdefault(record.seed, record), record, ["tickets"])
+        owner, criterion, kind = record.owner(task), record.criterion(task), record.kind
+        remaining = entry["remaining_weights"]["by_formula"]
+        size = entry["heads_closed"], entry["ffns_closed"]
+        # In the order of the report: a task's own tickets first, the dense model first, sparser tickets last.
+        key = owner != task, owner, unless_default(criterion), KINDS.index(kind), -remaining, *size
+        point = found.setdefault(section, {}).setdefault(key, Point(task, owner, criterion, kind, *size, remaining, {}))
+        refuse_difference(point.runs.setdefault(record.seed, record), record, ["tickets"])
     tasks = [task for task, _ in found]
     transitions = []
     for (task, fraction), points in sorted(found.items()):
-
-        def order(key: Key, task: str = task) -> tuple:
-            """Its own tickets first, then by owner, criterion and kind, the dense model first, sparser ones last."""
-            return key.owner != task, key.owner, key.criterion, KINDS.index(key.kind), -key.remaining, key
-
-        made = [
-            Point(
-                task,
-                key.owner,
-                next(iter(points[key].values())).criterion(task),
-                key.kind,
-                key.heads,
-                key.ffns,
-                key.remaining,
-                dict(sorted(points[key].items())),
-            )
-            for key in sorted(points, key=order)
-        ]
         title = section_title(task, fraction, several=tasks.count(task) > 1)
-        transitions.append(Transition(task, title, fraction, made))
+        in_order = [point for _, point in sorted(points.items())]
+        for point in in_order:
+            point.runs = dict(sorted(point.runs.items()))
+        transitions.append(Transition(task, title, fraction, in_order))
     return transitions

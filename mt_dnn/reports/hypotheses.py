@@ -1,6 +1,6 @@
 """The hypotheses about tickets, each decided by one paired test over seeds and tasks."""
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -71,11 +71,13 @@ def over_tasks(pairs: Mapping[str, Pair]) -> Pair:
     seeds: set[int] = set()
     if pairs:
         seeds = set.intersection(*(values.keys() & reference.keys() for values, reference in pairs.values()))
-    means = [
-        {seed: sum(pair[side][seed] for pair in pairs.values()) / len(pairs) for seed in sorted(seeds)}
-        for side in (0, 1)
-    ]
-    return means[0], means[1]
+    return _means(list(pairs.values()), sorted(seeds))
+
+
+def _means(pairs: Sequence[Pair], seeds: Iterable[int]) -> Pair:
+    """Return the mean of each side over `pairs`, all of which have these seeds."""
+    above, below = ({seed: sum(pair[side][seed] for pair in pairs) / len(pairs) for seed in seeds} for side in (0, 1))
+    return above, below
 
 
 def complete(available: Mapping[int, Collection[Item]]) -> tuple[list[int], list[Item]]:
@@ -111,10 +113,8 @@ def over_items(points: Mapping[Item, tuple[Point, Point]], nothing: str) -> tupl
     seeds, items = complete(available)
     if not seeds:
         raise NoPart(nothing)
-    means = [
-        {seed: sum(points[item][side].scores[seed] for item in items) / len(items) for seed in seeds} for side in (0, 1)
-    ]
-    return (means[0], means[1]), items
+    pairs = [(one.scores, other.scores) for one, other in (points[item] for item in items)]
+    return _means(pairs, seeds), items
 
 
 def over_sizes(ones: Iterable[Point], others: Iterable[Point], nothing: str) -> tuple[Pair, str]:

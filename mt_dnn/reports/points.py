@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from data_utils.run_folder import DEFAULT_CRITERION
+from data_utils.run_folder import DEFAULT_CRITERION, unless_default
 from mt_dnn.records.record import Record
 from mt_dnn.reports.baseline import Baseline, baseline_of
-from mt_dnn.reports.comparison import Comparison, SeedScores, compare_family
+from mt_dnn.reports.comparison import Comparison, SeedScores, compare, corrected
 
 Size = tuple[int, int]  # a ticket's size: (heads closed, FFNs closed)
 
@@ -37,8 +37,9 @@ class Point:
     @property
     def name(self) -> str:
         """What tables and figures call its kind: "winning", "winning by loss", "winning of sst"."""
-        criterion = f" by {self.criterion}" if self.criterion not in (None, DEFAULT_CRITERION) else ""
-        return self.kind + criterion + (f" of {self.owner}" if self.owner != self.task else "")
+        criterion = unless_default(self.criterion)
+        by = f" by {criterion}" if criterion else ""
+        return self.kind + by + (f" of {self.owner}" if self.owner != self.task else "")
 
     @property
     def size(self) -> Size:
@@ -146,7 +147,7 @@ class Transition:
         compared: dict[Point, Comparison] = {}
         for line in self.lines.values():
             if self.dense and self.dense not in line:
-                compared |= compare_family({point: point.scores for point in line}, self.dense.scores)
+                compared |= corrected({point: compare(point.scores, self.dense.scores) for point in line})
         return compared
 
     @cached_property

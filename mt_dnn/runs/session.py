@@ -15,7 +15,7 @@ from data_utils.checksums import weights_fingerprint
 from data_utils.errors import UserError
 from data_utils.hub import load_tokenizer, take_another
 from data_utils.json_file import write_json
-from data_utils.run_folder import RunFolder, by_criterion
+from data_utils.run_folder import RunFolder, unless_default
 from data_utils.saved_tasks import SavedTasks
 from data_utils.tasks import Task
 from data_utils.tokenize_split import describe_tokenizer
@@ -158,8 +158,9 @@ class Session:
             started = time.perf_counter()
             tokens = None if self.machine.plain else choose_tokens_at_once(self.machine.tokens_at_once, self.device)
             rows = TaskRows(data.task, data.train, self.optimization.batch_size, tokens)
+            rows = rows.sample(criterion_named(criterion).at_most)
             heads, ffns = score(model, rows, criterion)
-            n_rows = len(rows.sample(criterion_named(criterion).at_most).split)
+            n_rows = len(rows.split)
 
             def write() -> None:
                 model_and_rows = {
@@ -221,7 +222,7 @@ class Session:
             )
             ticket, criterion = run.tickets[name], run.criteria.get(name)
             log.info(
-                f"{run.kind} ticket{f' by {criterion}' if by_criterion(criterion) else ''}: "
+                f"{run.kind} ticket{f' by {criterion}' if unless_default(criterion) else ''}: "
                 f"{len(ticket.heads)} of {shape.layers * shape.heads} heads and "
                 f"{len(ticket.ffns)} of {shape.layers} FFNs closed{' by gates' if run.keep_gates else ''}, "
                 f"{100 * remaining_weights(ticket.counts, shape):.1f} % of the weights remain"

@@ -38,7 +38,7 @@ from data_utils.check import (
 )
 from data_utils.errors import UserError
 from data_utils.json_file import read_json, write_json
-from data_utils.run_folder import DEFAULT_CRITERION, by_criterion
+from data_utils.run_folder import DEFAULT_CRITERION, unless_default
 from data_utils.tasks import NAME
 from mt_dnn.tickets.ticket import DENSE, TICKET_KINDS, Shape, Ticket
 
@@ -98,7 +98,7 @@ class Mask:
     def folder(self, tasks: Iterable[str]) -> Path:
         """The folder of masks of this kind and of the criteria of `tasks`, and of their runs: loss/winning."""
         criteria = sorted({criterion for task in tasks if (criterion := self.criterion_of(task))})
-        return Path(by_criterion("+".join(criteria))) / self.kind
+        return Path(unless_default("+".join(criteria))) / self.kind
 
 
 def write_mask(path: Path, mask: Mask) -> None:

@@ -17,7 +17,7 @@ from scipy.special import betainc
 
 from data_utils.errors import UserError
 from mt_dnn.reports.choice import DEV, boundary, super_ticket
-from mt_dnn.reports.comparison import Comparison, compare, compare_family, holm
+from mt_dnn.reports.comparison import Comparison, compare, corrected, holm
 from mt_dnn.reports.overlap import chance, jaccard, overlaps, survivors, winning_tickets
 from mt_dnn.reports.sentences import boundary_line, sentences
 from mt_dnn.tickets.super_tickets import SuperTicket, read_super_tickets
@@ -80,7 +80,8 @@ def test_the_corrected_p_and_the_sign_decide(difference, corrected, verdict):
 
 def test_a_comparison_without_a_test_counts_as_p_1():
     dense = {1: 90.0, 2: 91.0, 3: 92.0}
-    found = compare_family({"a": {1: 91.0, 2: 92.1, 3: 92.9}, "b": {1: 80.0, 2: 85.0, 3: 80.0}, "c": {1: 1.0}}, dense)
+    scores = {"a": {1: 91.0, 2: 92.1, 3: 92.9}, "b": {1: 80.0, 2: 85.0, 3: 80.0}, "c": {1: 1.0}}
+    found = corrected({name: compare(values, dense) for name, values in scores.items()})
     assert found["a"].corrected == pytest.approx(3 * found["a"].p)
     assert found["b"].corrected == pytest.approx(2 * found["b"].p)
     assert found["c"].corrected is None and found["a"].distinguishable
