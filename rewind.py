@@ -32,7 +32,7 @@ def main() -> int:
     from mt_dnn.runs.sweep import summarize, sweep
     from mt_dnn.runtime.distributed import apart, first_start, on_main_process, process_group
     from mt_dnn.runtime.log import print_line
-    from mt_dnn.tickets.compatibility import refuse_other_model, refuse_unfit
+    from mt_dnn.tickets.compatibility import own_tickets, refuse_other_model, refuse_unfit, unknown_holdout
     from mt_dnn.tickets.find_masks import at_sparsities, find_masks
     from mt_dnn.tickets.masks import read_mask
 
@@ -42,13 +42,14 @@ def main() -> int:
         masks = at_sparsities(masks, options.sparsities, options.tickets_of or data.train_datasets[0])
     tickets_of = {task: options.tickets_of or task for task in data.train_datasets}
     runs = plan(masks, tickets_of, options, outcome)
-    unknown = refuse_unfit(masks, tickets_of, outcome["encoder_weights"], data.holdout)
+    refuse_unfit(masks, tickets_of, outcome["encoder_weights"], data.holdout)
     with process_group(machine.device, options.parallel):
-        for path in unknown:
-            print_line(
-                f"{path}: does not say which rows were held out when its tickets were chosen; they may have seen rows "
-                f"that --holdout {data.holdout} holds out"
-            )
+        for path, mask in masks.items():
+            if data.holdout and unknown_holdout(mask, own_tickets(tickets_of)):
+                print_line(
+                    f"{path}: does not say which rows were held out when its tickets were chosen; they may have seen "
+                    f"rows that --holdout {data.holdout} holds out"
+                )
         left, again = on_main_process(lambda: count_unfinished(runs))
         no_model = f", {again} finished without keeping the model: done once more" if again else ""
         print_line(f"{options.output_dir}: {len(runs)} runs, {len(runs) - left} finished before{no_model}")

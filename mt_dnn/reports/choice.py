@@ -35,7 +35,7 @@ def candidates(transition: Transition) -> list[Point]:
 
 
 def best(points: Iterable[Point], scores: Callable[[Point], SeedScores] = DEV.scores) -> Point | None:
-    """The Point whose `scores` have the best mean over seeds, the sparser one of equals; None of no points."""
+    """The Point with the best mean of `scores` over seeds, of equals the sparser one; None if there are no points."""
     return max(points, key=lambda point: (round(mean(scores(point)), SAME), -point.remaining), default=None)
 
 

@@ -11,19 +11,20 @@ from mt_dnn.tickets.masks import SIZES, Mask
 
 def refuse_unfit(
     masks: Mapping[Path, Mask], tickets_of: Mapping[str, str], encoder_weights: str | None, holdout: float
-) -> list[Path]:
+) -> None:
     """Raise UserError if the tickets to train were chosen in another encoder, or by rows that are to be held out.
 
     `masks`: by the files that they were read from; `tickets_of`: {task to train: the task whose ticket it trains};
     `encoder_weights`: from weights_fingerprint(); `holdout`: the part of the training rows that is to be held out.
-
-    If `holdout` is above 0, return the files that do not say which rows were held out when their tickets were chosen.
     """
-    own = [task for task, other in tickets_of.items() if task == other]  # tickets of others have not seen these rows
     for path, mask in masks.items():
         refuse_other_weights(mask, path, encoder_weights, tickets_of.values())
-        refuse_other_holdout(mask, path, holdout, own)
-    return [path for path, mask in masks.items() if holdout and unknown_holdout(mask, own)]
+        refuse_other_holdout(mask, path, holdout, own_tickets(tickets_of))
+
+
+def own_tickets(tickets_of: Mapping[str, str]) -> list[str]:
+    """Return the tasks that train a ticket of their own: tickets of others have not seen their held-out rows."""
+    return [task for task, other in tickets_of.items() if task == other]
 
 
 def refuse_other_model(mask: Mask, path: Path, model: dict[str, Any]) -> None:
@@ -56,9 +57,9 @@ def refuse_other_weights(mask: Mask, path: Path, weights: str | None, tasks: Ite
             )
 
 
-def unknown_holdout(mask: Mask, tasks: Iterable[str]) -> list[str]:
-    """Return those of `tasks` whose tickets scores chose, while `mask` does not say which rows were held out then."""
-    return [task for task in tasks if mask.criterion_of(task) and "holdout" not in mask.provenance_of(task)]
+def unknown_holdout(mask: Mask, tasks: Iterable[str]) -> bool:
+    """Whether scores chose a ticket of `tasks`, and `mask` does not say which rows were held out then."""
+    return any(mask.criterion_of(task) and "holdout" not in mask.provenance_of(task) for task in tasks)
 
 
 def refuse_other_holdout(mask: Mask, path: Path, holdout: float, tasks: Iterable[str]) -> None:

@@ -45,8 +45,7 @@ def kept_slices(encoder: Encoder, ticket: Ticket) -> Slices:
 
 def closed_slices(encoder: Encoder, ticket: Ticket) -> Slices:
     """Return the weights and biases of the ticket's heads: what kept_slices leaves of the same projections."""
-    parameters = dict(encoder.named_parameters())
-    return {name: place for name, place in _slices(encoder, ticket, closed=True).items() if name in parameters}
+    return _slices(encoder, ticket, closed=True)
 
 
 def _slices(encoder: Encoder, ticket: Ticket, closed: bool) -> Slices:
@@ -59,7 +58,7 @@ def _slices(encoder: Encoder, ticket: Ticket, closed: bool) -> Slices:
         for projection in (family.query, family.key, family.value):
             slices[f"{prefix}{projection}.weight"] = slices[f"{prefix}{projection}.bias"] = (0, units)
         slices[f"{prefix}{family.output}.weight"] = (1, units)
-        if family.relative_positions:
+        if family.relative_positions and not closed:
             slices[f"{prefix}attention.attn.open_heads"] = (0, torch.tensor(heads, device=encoder.device))
     return slices
 

@@ -17,7 +17,6 @@ from data_utils.errors import UserError
 from data_utils.run_folder import DEFAULT_CRITERION, RunFolder
 from data_utils.tasks import NAME
 from data_utils.yaml_file import read_yaml
-from mt_dnn.tickets.compatibility import unknown_holdout
 from mt_dnn.tickets.masks import Mask, read_mask
 from mt_dnn.tickets.ticket import TICKET_KINDS, average_counts, remaining_weights
 
@@ -96,7 +95,7 @@ def _refuse_differences(masks: dict[str, Mask], paths: dict[str, Path]) -> None:
     for task, other in others:
         if differing := [f"{key} {other[key]} and {model[key]}" for key in model if other[key] != model[key]]:
             raise UserError(f"{paths[task]} and {paths[first]}: {'; '.join(differing)}; expected masks of one model")
-    chosen = [task for task, mask in masks.items() if mask.criterion_of(task) and not unknown_holdout(mask, [task])]
+    chosen = [task for task, mask in masks.items() if mask.criterion_of(task) and "holdout" in mask.provenance_of(task)]
     held_out = {task: masks[task].provenance_of(task)["holdout"] for task in chosen}
     for task in chosen:
         if held_out[task] != held_out[chosen[0]]:

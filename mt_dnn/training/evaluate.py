@@ -14,7 +14,6 @@ from data_utils.tasks import Task
 from data_utils.tokenized import TokenizedSplit
 from mt_dnn.encoders.encoder import TaskModel
 from mt_dnn.runtime.distributed import all_reduce_sum
-from mt_dnn.runtime.log import progress_bar
 from mt_dnn.runtime.machine import autocast, to_device
 from mt_dnn.training.micro_batches import MicroBatches
 from mt_dnn.training.task_data import TaskData
@@ -42,7 +41,7 @@ def predict(
     model.eval()
     micro_batches = MicroBatches.for_model(model, precision, tokens).of_split(split, batch_size)
     with autocast(device, precision):  # around all of them, so that every weight is cast once
-        for rows, batch in progress_bar(micro_batches, desc="evaluation", unit="micro-batch"):
+        for rows, batch in micro_batches:
             places = to_device({"rows": torch.from_numpy(rows)}, device)  # so that nothing waits for the GPU
             outputs[places["rows"]] = model(task, batch).float()
     model.train(was_training)

@@ -15,6 +15,7 @@ from data_utils.tokenized import TokenizedSplit
 from mt_dnn.encoders.encoder import TaskModel
 from mt_dnn.encoders.families import longest_row
 from mt_dnn.runtime.distributed import shard
+from mt_dnn.runtime.log import progress_bar
 from mt_dnn.runtime.machine import to_device
 
 Tensors = dict[str, torch.Tensor]  # a batch on its device
@@ -54,7 +55,8 @@ class MicroBatches:
 
     def of_split(self, split: TokenizedSplit, batch_size: int) -> Iterator[tuple[np.ndarray, Tensors]]:
         """Yield (its rows, micro-batch) for this process's rows of the split, in batches of rows of similar length."""
-        for rows, length in shard(self._cut(split.lengths, batch_size)):
+        batches = shard(self._cut(split.lengths, batch_size))
+        for rows, length in progress_bar(batches, desc="evaluation", unit="micro-batch"):
             yield rows, to_device(split.batch(rows, length), self.device)
 
     def _cut(self, lengths: np.ndarray, batch_size: int) -> list[tuple[np.ndarray, int]]:
