@@ -1,5 +1,6 @@
 """Tokenize raw GLUE-style files: <raw_dir>/*.tsv -> <data_dir>/<task>_<split>/."""
 
+import sys
 from pathlib import Path
 
 from data_utils.cli import run_main
@@ -17,25 +18,37 @@ def main() -> None:
     tasks = select_tasks(tasks, options.tasks or list(tasks), options.task_def)
 
     from data_utils.hub import load_tokenizer
-    from data_utils.tokenize_split import tokenize_split
+    from data_utils.tokenize_split import describe_tokenizer, tokenize_split
     from mt_dnn.runtime.memory import memory_advice
 
     with memory_advice("end other programs that use it"):
-        tokenizer, missing = load_tokenizer(options.init_checkpoint), {}
+        tokenizer = load_tokenizer(options.init_checkpoint)
+    describe_tokenizer(tokenizer)  # one that can't be used is refused now, not once for every split
+    missing: dict[str, list[str]] = {}
+    problems: list[str] = []
     for task in tasks:
         for split, layout in task.splits.items():
-            if (Path(options.raw_dir) / layout.file).is_file():
-                folders = options.raw_dir, options.data_dir
-                line = tokenize_split(*folders, task, split, tokenizer, options.max_seq_len, options.skip_bad_rows)
-                print(line, flush=True)
-            else:
+            raw = Path(options.raw_dir) / layout.file
+            if not raw.is_file():
                 missing.setdefault(task.name, []).append(layout.file)
+                continue
+            try:
+                line = tokenize_split(
+                    raw, options.data_dir, task, split, tokenizer, options.max_seq_len, options.skip_bad_rows
+                )
+                print(line, flush=True)
+            except UserError as error:  # the other splits do not need this one
+                problems.append(str(error))
     if missing:
         files = ", ".join(file for of_task in missing.values() for file in of_task)
-        raise UserError(
+        problems.append(
             f"{options.raw_dir}: no {files}, expected the files of {', '.join(missing)}; get them with download.sh, or "
             "name the tasks that you have with --tasks (what is there was tokenized)"
         )
+    if problems:
+        for problem in problems[:-1]:
+            print(f"prepro.py: error: {problem}", file=sys.stderr)
+        raise UserError(problems[-1])
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ OF_ONE_COMMAND = {
     "exact_sharing": "REWIND_FLAGS",
     "keep_gates": "REWIND_FLAGS",
     "tickets_of": "REWIND_FLAGS",
+    "skip_bad_rows": "PREPRO_FLAGS",
 }
 
 

@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ CHUNK = 4096  # rows tokenized at a time: bounds the memory, whatever the size o
 
 
 def tokenize_split(
-    raw_dir: str | Path,
+    raw: Path,
     data_dir: str | Path,
     task: Task,
     split: str,
@@ -35,12 +35,11 @@ def tokenize_split(
     max_seq_len: int,
     skip_bad_rows: bool,
 ) -> str:
-    """Tokenize a split from `raw_dir` into its folder in `data_dir`, unless it is up to date. Return a line about it.
+    """Tokenize the file `raw` into the split's folder in `data_dir`, unless it is up to date. Return a line about it.
 
     `max_seq_len`: see write_split(); `skip_bad_rows`: see read_rows().
     """
     layout, folder = task.splits[split], split_folder(data_dir, task.name, split)
-    raw = Path(raw_dir) / layout.file
     made_from = {
         "file": layout.file,
         "sha256": sha256(raw),
@@ -54,11 +53,13 @@ def tokenize_split(
         "tokenizer": describe_tokenizer(tokenizer),
     }
     header, state = up_to_date_header(folder, task, split, made_from), "up to date"
+    if header is None and skip_bad_rows:  # made without the flag it has no bad rows, so it is the same with the flag
+        header = up_to_date_header(folder, task, split, {**made_from, "skip_bad_rows": False})
     if header is None:
-        dropped, state = {}, "written"
+        state, dropped = "written", {}
         rows = read_rows(raw, task, layout, dropped, skip_bad_rows)
-        with tqdm(desc=f"{task.name} {split}", unit=" rows", disable=None) as bar:
-            header = write_split(folder, rows, task, split, tokenizer, max_seq_len, made_from, dropped, bar.update)
+        bar = tqdm(rows, f"{task.name} {split}", unit=" rows", disable=None)
+        header = write_split(folder, bar, task, split, tokenizer, max_seq_len, made_from, dropped)
     cut = header["rows_as_long_as_max_seq_len"]
     cut_in_words = f", {cut} of them with {max_seq_len} tokens (cut, or exactly that long)" if cut else ""
     why = "".join(f", {count} dropped ({reason})" for reason, count in header["rows_dropped"].items())
@@ -135,20 +136,18 @@ class _ArrayFile:
 
 def write_split(
     folder: str | Path,
-    rows: Iterator[Row],
+    rows: Iterable[Row],
     task: Task,
     split: str,
     tokenizer: "PreTrainedTokenizerBase",
     max_seq_len: int,
     made_from: dict[str, Any],
     dropped: dict[str, int],
-    progress: Callable[[int], object],
 ) -> dict[str, Any]:
     """Tokenize `rows` into `folder`, whole or not at all. Return the header.
 
     Pairs longer than `max_seq_len` tokens lose tokens from the longer sentence first. `made_from` is kept in the
     header; it shows later whether the split is up to date. `dropped`: left-out rows by reason, read after the last row.
-    `progress` is called after each chunk, with its number of rows.
 
     Raises UserError if the folder has other files.
     """
@@ -161,6 +160,7 @@ def write_split(
     }
     if task.splits[split].label is None:
         del dtypes["labels"]
+    rows = iter(rows)
     n_rows, end, longest, cut = 0, 0, 0, 0
     with write_folder_whole(folder) as beside:
         with contextlib.ExitStack() as stack:
@@ -187,7 +187,6 @@ def write_split(
                     arrays["labels"].write(row.label for row in chunk)
                 n_rows, end, longest = n_rows + len(chunk), int(ends[-1]), max(longest, int(lengths.max()))
                 cut += int((lengths >= max_seq_len).sum())
-                progress(len(chunk))
         header = {
             "task": task.name,
             "split": split,

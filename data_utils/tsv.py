@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from data_utils.advice import advice
 from data_utils.errors import UserError
 from data_utils.task_kinds import BadLabel
 from data_utils.tasks import Layout, Task
@@ -52,7 +53,8 @@ def read_rows(
     without rows, and for a header without the columns of `layout`.
     """
     with _open(path) as file:
-        yield from _rows(file, path, task, layout, dropped, skip_bad_rows)
+        hint = f"; {advice('--skip_bad_rows')} drops such rows"
+        yield from _rows(file, path, task, layout, dropped, skip_bad_rows, hint=hint)
 
 
 def read_texts(path: str | Path | None, task: Task) -> Iterator[Row]:
@@ -67,13 +69,9 @@ def read_texts(path: str | Path | None, task: Task) -> Iterator[Row]:
     if not path and sys.stdin is None:
         raise UserError("standard input is closed, expected rows there, or --input FILE")
     with _open(path) if path else contextlib.nullcontext(sys.stdin.buffer) as file:
-        first = list(itertools.islice(file, 1))
+        first = next(file, b"")
         layout = Layout(str(where), names, None, None)
-        found = [
-            name
-            for line in first
-            for name in line.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "replace").rstrip("\r\n").split("\t")
-        ]
+        found = first.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "replace").rstrip("\r\n").split("\t")
         if not set(names) <= set(found):
             if {name.strip().lower() for name in names} & {name.strip().lower() for name in found}:
                 raise UserError(
@@ -86,7 +84,7 @@ def read_texts(path: str | Path | None, task: Task) -> Iterator[Row]:
                     f"expected {' and '.join(names)} alone, or a header that names them"
                 )
             layout = Layout(str(where), tuple(range(len(names))), None, len(names))
-        yield from _rows(itertools.chain(first, file), where, task, layout, {})
+        yield from _rows(itertools.chain([first] if first else [], file), where, task, layout, {})
 
 
 def read_every_row(path: str | Path, task: Task, layout: Layout) -> Iterator[Row]:
@@ -107,7 +105,9 @@ def _rows(
     dropped: dict[str, int],
     skip_bad_rows: bool = False,
     every_row: bool = False,
+    hint: str = "",
 ) -> Iterator[Row]:
+    """Yield the Rows of `lines`. `hint`: what an error line says at its end if a row is bad."""
     columns, found = _numbered_columns(layout), False
     for number, line in enumerate(lines, 1):
         if number == 1:
@@ -118,8 +118,10 @@ def _rows(
                 continue
             row = _read_row(line, task, columns, every_row)
         except _BadRow as bad:
-            if columns is None or not (bad.to_drop or skip_bad_rows):
+            if columns is None:
                 raise UserError(f"{where}:{number}: {bad.message}") from None
+            if not (bad.to_drop or skip_bad_rows):
+                raise UserError(f"{where}:{number}: {bad.message}{hint}") from None
             dropped[bad.reason] = dropped.get(bad.reason, 0) + 1
             continue
         found = True

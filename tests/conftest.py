@@ -79,7 +79,8 @@ def workshop(tmp_path_factory):
     made.tokenizer = tokenizer
     for name in ("sst", "rte", "stsb", "mnli"):
         for split in made.tasks[name].splits:
-            tokenize_split(made.raw, made.data, made.tasks[name], split, tokenizer, max_seq_len=64, skip_bad_rows=False)
+            raw = made.raw / made.tasks[name].splits[split].file
+            tokenize_split(raw, made.data, made.tasks[name], split, tokenizer, max_seq_len=64, skip_bad_rows=False)
     return made
 
 

@@ -123,7 +123,7 @@ class Classifier:
         """
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder) / f"{self.task.name}_input"
-            write_split(place, iter(rows), self.task, "input", self.tokenizer, self.max_seq_len, {}, {}, lambda n: None)
+            write_split(place, rows, self.task, "input", self.tokenizer, self.max_seq_len, made_from={}, dropped={})
             split, device = TokenizedSplit(folder, self.task, "input"), self.model.device
             tokens = choose_tokens_at_once(0, device) or TOKENS_AT_ONCE
             outputs = predict(self.model, self.task, split, BATCH_SIZE, self.precision, tokens)

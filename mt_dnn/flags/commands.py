@@ -23,7 +23,7 @@ class PreproOptions:
     max_seq_len: int = flag(
         512, "cut rows to this many tokens, special tokens included", type=number(int, 8, 2**31 - 1)
     )
-    skip_bad_rows: bool = flag(False, "drop and count bad rows; without this flag the first bad row stops the command")
+    skip_bad_rows: bool = flag(False, "drop and count bad rows; without it a split with a bad row is not tokenized")
 
 
 @dataclass

@@ -18,11 +18,11 @@ def test_prepro_does_not_replace_raw_files(workshop, tmp_path, refused):
     raw = tmp_path / "sst_train"  # where the tokenized split would go
     raw.mkdir()
     shutil.copy(workshop.raw / "SST-2/train.tsv", raw / "train.tsv")
-    before = files_below(tmp_path)
+    before = files_below(raw)
     arguments = ("--raw_dir", workshop.raw, "--data_dir", tmp_path, "--init_checkpoint", workshop.encoder)
     told = refused("prepro.py", *arguments, "--tasks", "sst")
     assert "sst_train: has train.tsv, expected a tokenized split" in told
-    assert files_below(tmp_path) == before
+    assert files_below(raw) == before
 
 
 def test_training_does_not_replace_another_model(workshop, fine_tuned, tmp_path, refused):

@@ -1,7 +1,23 @@
-"""prepro.py over several tasks, where files of some are missing."""
+"""prepro.py over several tasks, where files of some are missing or have bad rows."""
 
 import json
 import shutil
+
+
+def test_every_problem_is_a_line_and_what_has_none_is_tokenized(workshop, tmp_path, cli):
+    shutil.copytree(workshop.raw, tmp_path / "glue")
+    (tmp_path / "glue/RTE/dev.tsv").unlink()
+    for name in ("CoLA/train.tsv", "SST-2/train.tsv"):
+        with open(tmp_path / "glue" / name, "a") as file:
+            file.write("broken\n")
+    paths = ("--raw_dir", tmp_path / "glue", "--data_dir", tmp_path / "out", "--init_checkpoint", workshop.encoder)
+    ended = cli("prepro.py", *paths, "--tasks", "cola,rte,sst")
+    assert ended.status == 2
+    cola, sst, rte = ended.err.splitlines()
+    assert "CoLA/train.tsv:" in cola and "SST-2/train.tsv:" in sst and "no RTE/dev.tsv" in rte
+    assert all(line.startswith("prepro.py: error: ") for line in (cola, sst, rte))
+    written = {"cola_dev", "cola_test", "rte_train", "rte_test", "sst_dev", "sst_test"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == written
 
 
 def test_where_a_tasks_file_is_missing_the_others_are_tokenized_and_the_last_line_lists_it(workshop, tmp_path, cli):

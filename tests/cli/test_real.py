@@ -44,7 +44,8 @@ def session(fetched, tmp_path_factory):
     data = tmp_path_factory.mktemp("tokenized")
     for task in read_tasks(TASK_DEF).values():
         for split in task.splits:
-            tokenize_split(DATA, data, task, split, load_tokenizer(ENCODER), PreproOptions.max_seq_len, False)
+            raw = DATA / task.splits[split].file
+            tokenize_split(raw, data, task, split, load_tokenizer(ENCODER), PreproOptions.max_seq_len, False)
     return Session(
         DataOptions(data_dir=str(data), task_def=TASK_DEF, train_datasets=["tweet"], train_fraction=0.25),
         ModelOptions(init_checkpoint=str(ENCODER)),

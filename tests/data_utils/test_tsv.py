@@ -93,7 +93,7 @@ def test_unusable_files_are_refused_also_when_bad_rows_are_skipped(tmp_path, con
             rows_of(path, "sst", skip_bad_rows=skip)
 
 
-def test_prepro_leaves_nothing_half_written(workshop, tmp_path, refused, cli):
+def test_prepro_leaves_out_a_split_with_a_bad_row_and_writes_the_others(workshop, tmp_path, refused, cli):
     toy_tasks.write_sst(tmp_path / "glue")
     with open(tmp_path / "glue/SST-2/dev.tsv", "a") as file:
         file.write("a film\t7\n")
@@ -108,8 +108,10 @@ def test_prepro_leaves_nothing_half_written(workshop, tmp_path, refused, cli):
         "--init_checkpoint",
         workshop.encoder,
     )
-    assert "SST-2/dev.tsv:62: label '7', expected one of: 0, 1" in refused(*arguments)
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["sst_train"]
+    line = refused(*arguments)
+    assert "SST-2/dev.tsv:62: label '7', expected one of: 0, 1; --skip_bad_rows (PREPRO_FLAGS=" in line
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["sst_test", "sst_train"]
     ended = cli(*arguments, "--skip_bad_rows")
     assert ended.status == 0 and "1 dropped (unknown label)" in ended.out
+    assert ended.out.count("up to date") == 2  # they have no bad rows, so the flag makes no difference to them
     assert cli(*arguments, "--skip_bad_rows").out.count("up to date") == 3
