@@ -27,19 +27,20 @@ DEVICE=auto
 PROCESSES=1
 
 # use_gpu GPUID: let what is launched run on that GPU, on several (0,1,2,3) with a process on each, or on the CPU (cpu).
+# A GPU can be named by its UUID (GPU-..., MIG-...), too, as Slurm does.
 use_gpu() {
     if [ $# -ne 1 ]; then
         echo "usage: $0 GPUID    (a number as nvidia-smi shows it, several as 0,1,2,3, or cpu);" \
             "hyper-parameters are at the top of the script" >&2
         exit 2
     fi
-    case $1 in
-        '' | *[!0-9,]* | ,* | *, | *,,*)   # no numbers
-            [ -z "$(printf ',%s' "$1" | sed 's/,cpu//g')" ] ||
-                fail "GPUID '$1', expected a number as nvidia-smi shows it, several as 0,1,2,3, or cpu"
-            DEVICE=cpu ;;
-        *) DEVICE=cuda; export CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES="$1" ;;
-    esac
+    if [ -z "$(printf ',%s' "$1" | sed 's/,cpu//g')" ]; then
+        DEVICE=cpu
+    elif [ -z "$(printf ',%s' "$1" | sed -E 's/,([0-9]+|(GPU|MIG)-[0-9a-f-]+)//g')" ]; then
+        DEVICE=cuda; export CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES="$1"
+    else
+        fail "GPUID '$1', expected a number as nvidia-smi shows it, several as 0,1,2,3, or cpu"
+    fi
     PROCESSES=$(echo "$1" | tr ',' '\n' | wc -l)
     if [ "$DEVICE" = cuda ] && [ -n "$(echo "$1" | tr ',' '\n' | sort | uniq -d)" ]; then
         fail "GPUID '$1', expected each GPU once; to put several runs on one GPU, start the script several times"

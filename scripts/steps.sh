@@ -45,6 +45,11 @@ fine_tune() {
     with_options train.py --do_train --output_dir "$(output)" --seed "${SEEDS%% *}"
 }
 
+# Where a run fails (out of memory, diverged), the others are done, and the script ends with status 1.
+FAILED=0
+trap '[ $? != 0 ] || exit $FAILED' EXIT
+go_on_after_failure() { FAILED=$?; [ "$FAILED" = 1 ] || exit "$FAILED"; }
+
 # output_of SEED: the folder of a seed's model and masks; those of the first seed are in the task's own folder.
 output_of() { if [ "$1" = "${SEEDS%% *}" ]; then output; else echo "$(output)/seed_$1"; fi; }
 
@@ -56,7 +61,7 @@ train_seed() {
 
 # train: the same with every seed.
 train() {
-    for seed in $SEEDS; do train_seed "$seed"; done
+    for seed in $SEEDS; do train_seed "$seed" || go_on_after_failure; done
 }
 
 # train_all TASK=EPOCHS...: train on tasks one after another.
@@ -82,10 +87,6 @@ rewind_seed() {
 }
 
 # rewind KIND...: rewind the tickets of these kinds and report. Fine-tunes first where that was not done.
-# Where some of the runs fail, the others are done and reported, and the script ends with status 1.
-FAILED=0
-trap '[ $? != 0 ] || exit $FAILED' EXIT
-go_on_after_failure() { FAILED=$?; [ "$FAILED" = 1 ] || exit "$FAILED"; }
 rewind() {
     for seed in $SEEDS; do
         train_seed "$seed" || { go_on_after_failure; continue; }

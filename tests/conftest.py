@@ -5,11 +5,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import torch
 
 ROOT = Path(__file__).parents[1]
 os.chdir(ROOT)  # the commands' default paths are relative to the repository
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the tests are about CPUs, also on a machine that has GPUs
+
+import torch
+
 torch.set_num_threads(1)  # on models this tiny threads wait for each other
 
 import toy

@@ -93,6 +93,15 @@ def test_scripts_with_parts_of_the_rows_pass_each_part_and_keep_it_in_a_folder_o
     ]
 
 
+def test_where_the_training_of_one_task_fails_the_others_are_trained(repository, tmp_path):
+    fails = 'case "$*" in *"--train_datasets qqp "*) exit 1 ;; esac\n'
+    (tmp_path / ".venv/bin/python").write_text(PYTHON + fails)
+    ended = repository("prepare_mtdnn_base", "cpu")
+    assert ended.status == 1
+    tasks = [call[call.index("--train_datasets") + 1] for call in ended.calls]
+    assert tasks == ["mnli", "qqp", "qnli", "sst", "mrpc", "cola", "rte", "stsb"]
+
+
 def test_paths_with_spaces_arrive_whole(repository):
     ended = repository("rewind_rte_winning", "cpu", ENCODER="some where/my bert", SEEDS="1 2")
     assert (ended.status, ended.err) == (0, "")
@@ -106,7 +115,10 @@ def test_paths_with_spaces_arrive_whole(repository):
     assert report == ["-m", "mt_dnn.reports", "checkpoints/my bert/rte"]
 
 
-@pytest.mark.parametrize("gpuid", ["cpux", "cpu,0", "0,", ",0", "0,,1", "0 1", "", "x", "cpu,", "-1", "cpu\ncpu"])
+@pytest.mark.parametrize(
+    "gpuid",
+    ["cpux", "cpu,0", "0,", ",0", "0,,1", "0 1", "", "x", "cpu,", "-1", "cpu\ncpu", "GPU-", "GPU-01x", "AMD-01"],
+)
 def test_a_gpuid_that_is_none_is_one_line(repository, gpuid):
     ended = repository("train_mnli", gpuid)
     assert ended.status == 2 and not ended.calls
@@ -121,7 +133,15 @@ def test_one_gpu_twice_is_refused(repository):
 
 
 @pytest.mark.parametrize(
-    "gpuid, device, processes", [("3", "cuda", 1), ("0,2", "cuda", 2), ("cpu", "cpu", 1), ("cpu,cpu", "cpu", 2)]
+    "gpuid, device, processes",
+    [
+        ("3", "cuda", 1),
+        ("0,2", "cuda", 2),
+        ("MIG-4a7b2c00-01de-5f60-8a9b-0c1d2e3f4a5b", "cuda", 1),
+        ("GPU-4a7b2c00-01de,GPU-5f60-8a9b", "cuda", 2),
+        ("cpu", "cpu", 1),
+        ("cpu,cpu", "cpu", 2),
+    ],
 )
 def test_a_gpuid_chooses_device_and_processes(repository, gpuid, device, processes):
     (call,) = repository("train_mnli", gpuid, TRAIN_FLAGS="").calls
