@@ -142,6 +142,11 @@ mrpc() {
         NR == 1 { print "index\t#1 ID\t#2 ID\t#1 String\t#2 String"; next }
         { print NR - 2 "\t" $2 "\t" $3 "\t" $4 "\t" $5 }
     ' "$folder/msr_paraphrase_test.txt" > "$folder/test.part" || return
+    if [ "$(wc -l < "$folder/dev.part")" -lt 2 ]; then   # such as the page of a proxy in place of the list
+        rm "$folder/"*.part "$folder/msr_paraphrase_train.txt" "$folder/mrpc_dev_ids.tsv"
+        by_hand "$url" "$folder" "train.tsv dev.tsv test.tsv"
+        return
+    fi
     for split in train dev test; do mv "$folder/$split.part" "$folder/$split.tsv" || return; done
     rm "$folder/msr_paraphrase_train.txt" "$folder/msr_paraphrase_test.txt" "$folder/mrpc_dev_ids.tsv"
     echo "$folder: complete"
@@ -156,6 +161,13 @@ encoder() {
             echo "download.sh: '$1' is taken for an encoder of the hub; the tasks are: $TASKS" >&2
             return 1
         }
+        case $file in *.json)   # not the page of a proxy
+            "$PYTHON" -m json.tool "$folder/$file" > /dev/null 2>&1 || {
+                rm "$folder/$file"
+                by_hand "$HUB_URL/$1/resolve/main/$file" "$folder" "$file"
+                return
+            } ;;
+        esac
     done
     echo "$folder: complete"
 }

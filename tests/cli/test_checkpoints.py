@@ -73,6 +73,26 @@ def test_checkpoints_that_do_not_fit_are_refused(workshop, fine_tuned, tmp_path,
     assert not (tmp_path / "out").exists()
 
 
+def test_names_of_the_hubs_old_checkpoints_are_understood(workshop, tmp_path):
+    """bert-base-uncased on the hub has LayerNorm.gamma and .beta, heads of its pre-training, and position_ids."""
+    shutil.copytree(workshop.encoder, tmp_path / "encoder")
+    weights = load_file(workshop.encoder / "model.safetensors")
+    old = {
+        "bert." + key.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): value
+        for key, value in weights.items()
+    }
+    old |= {
+        "cls.predictions.bias": torch.zeros(7),
+        "cls.seq_relationship.weight": torch.zeros(2, 32),
+        "bert.embeddings.position_ids": torch.arange(64)[None],
+    }
+    save_file(old, tmp_path / "encoder/model.safetensors", metadata={"format": "pt"})
+    config = json.loads((workshop.encoder / "config.json").read_text())
+    (tmp_path / "encoder/config.json").write_text(json.dumps({**config, "architectures": ["BertForMaskedLM"]}))
+    loaded = load_encoder(tmp_path / "encoder").state_dict()
+    assert loaded.keys() == weights.keys() and all(torch.equal(loaded[key], weights[key]) for key in weights)
+
+
 def test_a_pickle_is_refused_with_the_way_to_convert_it(workshop, tmp_path, refused):
     shutil.copytree(workshop.encoder, tmp_path / "encoder")
     (tmp_path / "encoder/model.safetensors").rename(tmp_path / "encoder/pytorch_model.bin")

@@ -30,13 +30,14 @@ class Server(http.server.SimpleHTTPRequestHandler):
 
     asked = []
     breaks_at = None  # after so many bytes the connection breaks
+    instead = {}  # {path: what is sent in place of the file}
 
     def do_GET(self):
         Server.asked.append((self.path, self.headers.get("Range")))
         path = Path(self.translate_path(self.path))
         if not path.is_file():
             return self.send_error(404)
-        content, begin = path.read_bytes(), 0
+        content, begin = Server.instead.get(self.path, path.read_bytes()), 0
         if wanted := self.headers.get("Range"):
             begin = int(wanted.removeprefix("bytes=").split("-")[0])
             if begin >= len(content):
@@ -187,6 +188,17 @@ def test_without_a_network_the_address_and_the_way_by_hand_are_named(site, tmp_p
     ):
         assert wanted in output
     assert not (tmp_path / "glue/RTE").exists()
+
+
+def test_the_page_of_a_proxy_is_no_list_and_no_json(site, tmp_path, monkeypatch):
+    page = b"<html>\nLog in, please.\n</html>\n"
+    for wanted, names in (("/mrpc_dev_ids.tsv", "mrpc"), ("/tiny-bert/resolve/main/config.json", "tiny-bert")):
+        monkeypatch.setattr(Server, "instead", {wanted: page})
+        status, output, _ = download(site, tmp_path, names)
+        assert status == 1 and f"{wanted}: no usable download; by hand" in output
+        monkeypatch.setattr(Server, "instead", {})
+        assert download(site, tmp_path, names)[0] == 0
+    assert len((tmp_path / "glue/MRPC/dev.tsv").read_text().splitlines()) == 3
 
 
 def test_a_forgotten_folder_gives_the_usage(site):
