@@ -43,7 +43,12 @@ def weight_types(name: str | Path) -> dict[str, str]:
     if path:
         paths = [path]
     else:  # a large model, in several files
-        paths, _ = get_checkpoint_shard_files(name, cached_file(name, "model.safetensors.index.json"))
+        index = cached_file(name, "model.safetensors.index.json", _raise_exceptions_for_missing_entries=False)
+        if not index:
+            raise UserError(
+                f"{name}: no model.safetensors, expected one (docs/encoders.md makes it from pytorch_model.bin)"
+            )
+        paths, _ = get_checkpoint_shard_files(name, index)
     types = {}
     for path in paths:  # pyright: ignore[reportOptionalIterable]
         with safe_open(path, "pt") as file:
