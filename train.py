@@ -4,10 +4,10 @@ With several tasks it fine-tunes one shared encoder (MT-DNN)."""
 
 from data_utils.cli import run_main
 from data_utils.errors import UserError
-from data_utils.run_folder import RunFolder
 from mt_dnn.flags.commands import MaskOptions, TrainOptions
 from mt_dnn.flags.parser import parse_options
 from mt_dnn.flags.training import DataOptions, MachineOptions, ModelOptions, OptimizationOptions
+from mt_dnn.run_folder import RunFolder
 
 
 def main() -> None:

@@ -8,14 +8,14 @@ import transformers
 from safetensors.torch import load_file
 
 from data_utils.advice import advice
-from data_utils.checksums import refuse_damaged_files, write_checksums
 from data_utils.errors import UserError, is_memory_full
 from data_utils.files import save_tensors, write_folder_whole
 from data_utils.hub import FLOATS, hub_errors, weight_types
-from data_utils.saved_tasks import SavedTasks, has_saved_tasks
 from data_utils.tasks import Task
+from mt_dnn.checksums import refuse_damaged_files, write_checksums
 from mt_dnn.encoders.families import encoder_class, refuse_more_layers
 from mt_dnn.model import Model, describe, place_tickets
+from mt_dnn.saved_tasks import SavedTasks, has_saved_tasks
 from mt_dnn.tickets.compatibility import refuse_other_model
 from mt_dnn.tickets.masks import Mask, read_mask, saved_mask, tickets_for, write_mask
 from mt_dnn.tickets.ticket import DENSE

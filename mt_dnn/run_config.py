@@ -7,7 +7,7 @@ from data_utils.advice import advice
 from data_utils.check import ANYTHING, BOOLEAN, NULL, TEXT, check, either, fields, mapping_of
 from data_utils.errors import UserError
 from data_utils.json_file import read_json
-from data_utils.run_folder import DEFAULT_CRITERION, RunFolder
+from mt_dnn.run_folder import DEFAULT_CRITERION, RunFolder
 
 PATHS = {"data_dir", "task_def", "init_checkpoint"}
 MAY_BE_UNKNOWN = "encoder_weights", "task_kinds", "metrics"  # None in older runs; weights of a hub name: always

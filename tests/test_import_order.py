@@ -9,10 +9,13 @@ from calls import ROOT
 # From bottom to top. What is not named here (train.py, prepro.py, experiments/, ...) is above all of them.
 PACKAGES = [
     "data_utils",
+    "mt_dnn.run_folder",
     "mt_dnn.flags",
     "mt_dnn.run_config",
     "mt_dnn.runtime",
     "mt_dnn.loss",
+    "mt_dnn.checksums",
+    "mt_dnn.saved_tasks",
     "mt_dnn.encoders",
     "mt_dnn.tickets",
     "mt_dnn.model",

@@ -11,8 +11,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
 
-from data_utils.run_folder import RunFolder
 from mt_dnn.flags.training import DataOptions, MachineOptions, ModelOptions, OptimizationOptions
+from mt_dnn.run_folder import RunFolder
 from mt_dnn.runs.run import Run, outcome_options, score_options
 from mt_dnn.runs.session import Session
 from mt_dnn.runtime.distributed import process_group

@@ -53,11 +53,11 @@ def measure(device_name: str, precision_name: str, repeats: int) -> Growth:
     """
     import numpy as np
 
-    from data_utils.run_folder import RunFolder
     from experiments.benchmark.by_us import random_ticket
     from experiments.benchmark.made_up import Rows, make_encoder, make_task
     from mt_dnn.flags.training import MachineOptions, OptimizationOptions
     from mt_dnn.model import Model, place_tickets
+    from mt_dnn.run_folder import RunFolder
     from mt_dnn.runtime.machine import choose_device, choose_precision, save_time
     from mt_dnn.tickets.ticket import DENSE
     from mt_dnn.training.task_data import TaskData

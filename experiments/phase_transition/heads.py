@@ -7,11 +7,11 @@ import numpy as np
 from data_utils.cli import run_main
 from data_utils.errors import UserError
 from data_utils.markdown import markdown_table
-from data_utils.run_folder import DEFAULT_CRITERION, unless_default
 from mt_dnn.flags.parser import Parser
 from mt_dnn.records.record import Record, read_importance_files, read_records
 from mt_dnn.reports.importances import Importance, by_criterion
 from mt_dnn.reports.points import Size
+from mt_dnn.run_folder import DEFAULT_CRITERION, unless_default
 
 Head = tuple[int, int]  # (layer, head), from 0
 

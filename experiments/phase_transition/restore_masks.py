@@ -10,10 +10,10 @@ from data_utils.check import TEXT, check, fields, integer, number
 from data_utils.cli import run_main
 from data_utils.errors import UserError
 from data_utils.json_file import read_json, write_json
-from data_utils.run_folder import RunFolder
 from mt_dnn.flags.commands import MaskOptions
 from mt_dnn.flags.parser import Parser
 from mt_dnn.records.record import read_importance_files
+from mt_dnn.run_folder import RunFolder
 from mt_dnn.tickets.make_masks import write_masks
 
 SCORES = fields({"task": TEXT, "criterion": TEXT, "seed": integer(0), "holdout": number(0, 1)}, others=True)

@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 import transformers
 
-from data_utils.checksums import refuse_damaged_files
 from data_utils.errors import UserError
 from data_utils.hub import FLOATS, hub_errors, take_another, weight_types
+from mt_dnn.checksums import refuse_damaged_files
 from mt_dnn.encoders.encoder import Encoder
 from mt_dnn.encoders.families import (
     encoder_class,

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from data_utils.cli import run_main
 from data_utils.errors import UserError
-from data_utils.run_folder import RunFolder
 from mt_dnn.flags.commands import ExportOptions
 from mt_dnn.flags.parser import parse_options
+from mt_dnn.run_folder import RunFolder
 
 
 def main() -> None:

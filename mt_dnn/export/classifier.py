@@ -11,13 +11,13 @@ import torch
 import transformers
 from torch import Tensor
 
-from data_utils.checksums import refuse_damaged_files
 from data_utils.errors import UserError
 from data_utils.hub import hub_errors, load_tokenizer, weight_types
 from data_utils.tasks import Layout, Task
 from data_utils.tokenize_split import write_split
 from data_utils.tokenized import TokenizedSplit
 from data_utils.tsv import Row
+from mt_dnn.checksums import refuse_damaged_files
 from mt_dnn.encoders.encoder import Encoder, TaskModel
 from mt_dnn.encoders.families import longest_row, refuse_more_layers, takes_token_types
 from mt_dnn.encoders.float32 import layers_alone_in_autocast

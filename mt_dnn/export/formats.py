@@ -11,18 +11,18 @@ import torch
 import transformers
 from torch import Tensor, nn
 
-from data_utils.checksums import write_checksums
 from data_utils.errors import RunFailed, UserError
 from data_utils.files import save_tensors, write_folder_whole
 from data_utils.hub import hub_errors
-from data_utils.saved_tasks import SavedTasks
 from data_utils.tasks import Task
+from mt_dnn.checksums import write_checksums
 from mt_dnn.encoders.families import encoder_class, family_of
 from mt_dnn.export.classifier import HFClassifier, classifier_of, load_classifier
 from mt_dnn.export.export_table import export_table
 from mt_dnn.export.saved_model import SavedModel
 from mt_dnn.model import Model, count_parameters
 from mt_dnn.model_files import save_model
+from mt_dnn.saved_tasks import SavedTasks
 from mt_dnn.tickets.masks import Mask, saved_mask, write_mask
 from mt_dnn.tickets.prune import kept_slices, prune
 from mt_dnn.tickets.ticket import Ticket

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from data_utils.errors import UserError
-from data_utils.run_folder import RunFolder
-from data_utils.saved_tasks import SavedTasks, has_saved_tasks, read_saved_tasks
 from data_utils.tasks import Task
+from mt_dnn.run_folder import RunFolder
+from mt_dnn.saved_tasks import SavedTasks, has_saved_tasks, read_saved_tasks
 from mt_dnn.tickets.masks import Mask, read_mask, saved_mask
 
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_utils.run_folder import DEFAULT_CRITERION
 from mt_dnn.flags.flag import COUNT, SEED, flag, names, number, path
+from mt_dnn.run_folder import DEFAULT_CRITERION
 
 
 @dataclass

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from data_utils.cli import run_main
 from data_utils.errors import UserError
 from data_utils.json_file import read_json_lines
-from data_utils.run_folder import RunFolder
 from mt_dnn.flags.commands import CollectOptions
 from mt_dnn.flags.parser import parse_options
+from mt_dnn.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from mt_dnn.records.collection import Collection

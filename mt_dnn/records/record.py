@@ -16,12 +16,12 @@ from typing import Any
 from data_utils.errors import NoSuchFile, UserError
 from data_utils.files import find
 from data_utils.json_file import read_json
-from data_utils.run_folder import RunFolder
 from data_utils.task_kinds import TASK_KINDS
 from mt_dnn.records.checks import check_baseline, check_run
 from mt_dnn.records.collection import IMPORTANCE, RUNS, Collection, in_order, read_collection
 from mt_dnn.records.predictions import Predictions, kind_with, read_predictions
 from mt_dnn.run_config import PATHS, differs, read_run_config, with_missing_options
+from mt_dnn.run_folder import RunFolder
 from mt_dnn.tickets.masks import ticket_from
 from mt_dnn.tickets.ticket import Ticket
 

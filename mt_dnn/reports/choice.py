@@ -4,9 +4,9 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from data_utils.run_folder import unless_default
 from mt_dnn.reports.comparison import SeedScores
 from mt_dnn.reports.points import Point, Transition, mean, mean_std
+from mt_dnn.run_folder import unless_default
 
 SAME = 9  # decimals of a mean in points; closer means are equal
 

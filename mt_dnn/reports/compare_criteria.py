@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from data_utils.run_folder import DEFAULT_CRITERION
 from mt_dnn.reports.comparison import Comparison, compare, corrected
 from mt_dnn.reports.decisions import decisions
 from mt_dnn.reports.hypotheses import Claim, Finding, at_same_sizes, decide, over_sizes
@@ -10,6 +9,7 @@ from mt_dnn.reports.importances import Importance, agreements
 from mt_dnn.reports.page import Block, Columns, Heading, table_of
 from mt_dnn.reports.points import Point, Transition, mean_std
 from mt_dnn.reports.sentences import difference, p_or_why
+from mt_dnn.run_folder import DEFAULT_CRITERION
 
 
 def criteria_section(

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from data_utils.run_folder import unless_default
 from mt_dnn.records.record import Record, refuse_difference
 from mt_dnn.reports.points import Point, Transition, section_title
+from mt_dnn.run_folder import unless_default
 from mt_dnn.tickets.masks import KINDS
 
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from data_utils.check import check, fields, integer
 from data_utils.metrics import compute, spearman
-from data_utils.run_folder import DEFAULT_CRITERION
 from mt_dnn.reports.points import section_title
+from mt_dnn.run_folder import DEFAULT_CRITERION
 from mt_dnn.tickets.scores import check_importance
 
 Importance = tuple[np.ndarray, np.ndarray]  # normalised scores of heads (layers, heads); scores of FFNs (layers,)

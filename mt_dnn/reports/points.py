@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from data_utils.run_folder import DEFAULT_CRITERION, unless_default
 from mt_dnn.records.record import Record
 from mt_dnn.reports.baseline import Baseline, baseline_of
 from mt_dnn.reports.comparison import Comparison, SeedScores, compare, corrected
+from mt_dnn.run_folder import DEFAULT_CRITERION, unless_default
 
 Size = tuple[int, int]  # a ticket's size: (heads closed, FFNs closed)
 

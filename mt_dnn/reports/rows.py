@@ -6,9 +6,9 @@ from pathlib import PurePosixPath
 
 from data_utils.errors import UserError
 from data_utils.metrics import average_score
-from data_utils.run_folder import DEFAULT_CRITERION
 from mt_dnn.records.record import MAY_DIFFER, Record, comparable, refuse_difference
 from mt_dnn.reports.comparison import SeedScores
+from mt_dnn.run_folder import DEFAULT_CRITERION
 from mt_dnn.tickets.masks import KINDS
 
 NAMES = {"dense": "MT-DNN", "winning": "Tickets-Share"}  # other kinds: "Tickets-Share, random"

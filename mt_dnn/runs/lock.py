@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from data_utils.advice import advice
 from data_utils.errors import UserError
 from data_utils.files import make_folder, remove_left_overs
-from data_utils.run_folder import RunFolder
+from mt_dnn.run_folder import RunFolder
 from mt_dnn.runtime.distributed import on_main_process
 from mt_dnn.runtime.log import print_line
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from data_utils.advice import advice
 from data_utils.errors import UserError
-from data_utils.run_folder import RunFolder, ticket_name
 from mt_dnn.flags.commands import RewindOptions
+from mt_dnn.run_folder import RunFolder, ticket_name
 from mt_dnn.runs.run import Run
 from mt_dnn.tickets.masks import Mask, tickets_for
 from mt_dnn.tickets.ticket import DENSE

@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from data_utils.advice import advice
-from data_utils.checksums import weights_fingerprint
 from data_utils.errors import UserError
-from data_utils.run_folder import RunFolder
 from data_utils.tasks import Task, read_tasks, select_tasks, split_name
 from data_utils.tokenized import data_fingerprints
+from mt_dnn.checksums import weights_fingerprint
 from mt_dnn.flags.training import DataOptions, ModelOptions, OptimizationOptions
 from mt_dnn.run_config import read_run_config, refuse_other_config
+from mt_dnn.run_folder import RunFolder
 from mt_dnn.tickets.masks import describe_tickets, encoder_name
 from mt_dnn.tickets.ticket import Ticket
 

@@ -11,15 +11,13 @@ import torch
 
 from data_utils.advice import advice
 from data_utils.batches import choose_rows, split_rows
-from data_utils.checksums import weights_fingerprint
 from data_utils.errors import UserError
 from data_utils.hub import load_tokenizer, take_another
 from data_utils.json_file import write_json
-from data_utils.run_folder import RunFolder, unless_default
-from data_utils.saved_tasks import SavedTasks
 from data_utils.tasks import Task
 from data_utils.tokenize_split import describe_tokenizer
 from data_utils.tokenized import TokenizedSplit
+from mt_dnn.checksums import weights_fingerprint
 from mt_dnn.encoders.families import longest_row, refuse_other_padding
 from mt_dnn.encoders.pretrained import lacks_pooler, load_encoder
 from mt_dnn.flags.training import DataOptions, MachineOptions, ModelOptions, OptimizationOptions
@@ -27,12 +25,14 @@ from mt_dnn.model import Model, count_parameters, describe, place_tickets, shape
 from mt_dnn.model_files import load_model, refuse_closed_units, refuse_to_save_over, save_model
 from mt_dnn.reports.score_table import score_table
 from mt_dnn.run_config import refuse_other_precision
+from mt_dnn.run_folder import RunFolder, unless_default
 from mt_dnn.runs.result import failure_written, mask_of, result_of
 from mt_dnn.runs.run import Run, tasks_and_dev_sets
 from mt_dnn.runtime.distributed import on_main_process, rank
 from mt_dnn.runtime.log import log, log_command, logging_to
 from mt_dnn.runtime.machine import choose_device, choose_precision, choose_tokens_at_once, save_time
 from mt_dnn.runtime.memory import memory_advice
+from mt_dnn.saved_tasks import SavedTasks
 from mt_dnn.tickets.criteria import TaskRows, criterion_named, score
 from mt_dnn.tickets.gates import gated, ticket_gates
 from mt_dnn.tickets.heat_map import draw_heat_map

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 
 from data_utils.advice import advice
-from data_utils.checksums import weights_fingerprint
 from data_utils.errors import UserError
 from data_utils.files import sha256
-from data_utils.run_folder import RunFolder
+from mt_dnn.checksums import weights_fingerprint
 from mt_dnn.flags.commands import MaskOptions
 from mt_dnn.run_config import differs
+from mt_dnn.run_folder import RunFolder
 from mt_dnn.tickets.criteria import criterion_named
 from mt_dnn.tickets.masks import Mask, read_mask, write_mask
 from mt_dnn.tickets.scores import SCORE_ANEW, read_importance

@@ -38,8 +38,8 @@ from data_utils.check import (
 )
 from data_utils.errors import UserError
 from data_utils.json_file import read_json, write_json
-from data_utils.run_folder import DEFAULT_CRITERION, unless_default
 from data_utils.tasks import NAME
+from mt_dnn.run_folder import DEFAULT_CRITERION, unless_default
 from mt_dnn.tickets.ticket import DENSE, TICKET_KINDS, Shape, Ticket
 
 KINDS = ("dense", *TICKET_KINDS)

@@ -14,9 +14,9 @@ from typing import NamedTuple
 from data_utils.advice import advice
 from data_utils.check import NULL, TEXT, check, either, fields, integer
 from data_utils.errors import UserError
-from data_utils.run_folder import DEFAULT_CRITERION, RunFolder
 from data_utils.tasks import NAME
 from data_utils.yaml_file import read_yaml
+from mt_dnn.run_folder import DEFAULT_CRITERION, RunFolder
 from mt_dnn.tickets.masks import Mask, read_mask
 from mt_dnn.tickets.ticket import TICKET_KINDS, average_counts, remaining_weights
 

@@ -10,11 +10,11 @@ import sklearn.metrics  # noqa: F401  evaluation needs it; loaded here, it does 
 import torch
 
 from data_utils.files import write_whole
-from data_utils.run_folder import RunFolder
 from mt_dnn.encoders.vocabulary import put_unused_rows_aside, put_unused_rows_back, sum_up_gradient
 from mt_dnn.flags.training import MachineOptions, OptimizationOptions
 from mt_dnn.loss import loss_per_row
 from mt_dnn.model import Model
+from mt_dnn.run_folder import RunFolder
 from mt_dnn.runtime.distributed import all_reduce_gradients, on_main_process
 from mt_dnn.runtime.log import log, progress_bar
 from mt_dnn.runtime.machine import autocast, choose_tokens_at_once

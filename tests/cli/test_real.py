@@ -14,13 +14,13 @@ import torch
 
 from data_utils.files import sha256
 from data_utils.hub import load_tokenizer
-from data_utils.run_folder import RunFolder
 from data_utils.tasks import read_tasks
 from data_utils.tokenize_split import tokenize_split
 from mt_dnn.encoders.pretrained import load_encoder
 from mt_dnn.flags.commands import PreproOptions
 from mt_dnn.flags.training import DataOptions, MachineOptions, ModelOptions, OptimizationOptions
 from mt_dnn.model import Model
+from mt_dnn.run_folder import RunFolder
 from mt_dnn.runs.run import Run
 from mt_dnn.runs.session import Session
 from mt_dnn.tickets.criteria import TaskRows, score

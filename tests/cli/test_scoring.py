@@ -8,7 +8,7 @@ import pytest
 from calls import QUICK, options, rewind
 from fake_runs import REPORT
 
-from data_utils.run_folder import DEFAULT_CRITERION
+from mt_dnn.run_folder import DEFAULT_CRITERION
 from mt_dnn.tickets.criteria import CRITERIA
 from mt_dnn.tickets.masks import read_mask
 from mt_dnn.tickets.scores import fingerprint

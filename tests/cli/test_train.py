@@ -13,10 +13,10 @@ from calls import QUICK, options, result_of
 from toy_tasks import TASK_DEF
 
 from data_utils.batches import split_rows
-from data_utils.run_folder import RunFolder
 from data_utils.tokenized import TokenizedSplit
 from mt_dnn.model_files import load_model
 from mt_dnn.records.predictions import read_predictions
+from mt_dnn.run_folder import RunFolder
 from mt_dnn.training.evaluate import measure, predict
 
 

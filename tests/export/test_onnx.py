@@ -6,10 +6,10 @@ import torch
 import toy
 import toy_tasks
 
-from data_utils.saved_tasks import SavedTasks
 from data_utils.tasks import read_tasks
 from mt_dnn.encoders.families import FAMILIES
 from mt_dnn.export.classifier import load_classifier
+from mt_dnn.saved_tasks import SavedTasks
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import pytest
 import torch
 from calls import QUICK, launch, options, rewind
 
-from data_utils.run_folder import RunFolder
+from mt_dnn.run_folder import RunFolder
 from mt_dnn.runs import session
 from mt_dnn.runs.lock import locked
 

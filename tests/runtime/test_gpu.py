@@ -10,10 +10,10 @@ import torch
 import toy
 from in_memory import HEADS, LAYERS, Split, make_task
 
-from data_utils.run_folder import RunFolder
 from mt_dnn.encoders.families import FAMILIES
 from mt_dnn.flags.training import MachineOptions, OptimizationOptions
 from mt_dnn.model import Model, place_tickets
+from mt_dnn.run_folder import RunFolder
 from mt_dnn.tickets.criteria import CRITERIA, TaskRows, score
 from mt_dnn.tickets.ticket import DENSE, Ticket
 from mt_dnn.training.task_data import TaskData

@@ -9,9 +9,9 @@ import torch
 from in_memory import HEADS, LAYERS, Rows, make_model, make_task
 
 from data_utils.errors import UserError
-from data_utils.run_folder import DEFAULT_CRITERION
 from mt_dnn.encoders.families import FAMILIES
 from mt_dnn.loss import loss_per_row
+from mt_dnn.run_folder import DEFAULT_CRITERION
 from mt_dnn.tickets.criteria import CRITERIA, Criterion, TaskRows, criterion_named, score
 from mt_dnn.tickets.gates import gated, ticket_gates
 from mt_dnn.tickets.masks import KINDS

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from data_utils.checksums import weights_fingerprint
 from data_utils.errors import UserError
-from data_utils.run_folder import RunFolder
+from mt_dnn.checksums import weights_fingerprint
 from mt_dnn.flags.commands import MaskOptions
+from mt_dnn.run_folder import RunFolder
 from mt_dnn.tickets.make_masks import write_masks
 from mt_dnn.tickets.masks import read_mask
 from mt_dnn.tickets.scores import fingerprint, write_importance

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from data_utils.errors import UserError
-from data_utils.run_folder import RunFolder
+from mt_dnn.run_folder import RunFolder
 from mt_dnn.tickets.compatibility import unknown_holdout
 from mt_dnn.tickets.masks import Mask, write_mask
 from mt_dnn.tickets.super_tickets import SuperTicket, merge_masks, read_super_tickets

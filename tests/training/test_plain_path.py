@@ -14,12 +14,12 @@ import transformers
 from in_memory import HEADS, LAYERS, Split, make_task
 
 from data_utils.batches import training_batches
-from data_utils.run_folder import RunFolder
 from mt_dnn.encoders.dropout import _Dropout
 from mt_dnn.encoders.families import FAMILIES
 from mt_dnn.encoders.vocabulary import UsedRows, used_tokens
 from mt_dnn.flags.training import MachineOptions, OptimizationOptions
 from mt_dnn.model import Model, place_tickets
+from mt_dnn.run_folder import RunFolder
 from mt_dnn.tickets.ticket import DENSE, Ticket
 from mt_dnn.training import evaluate, trainer
 from mt_dnn.training.bfloat16 import Bfloat16Copies
