@@ -11,8 +11,9 @@ from torch import nn
 
 from data_utils.tasks import Task
 from mt_dnn.encoders.encoder import Encoder, TaskModel
-from mt_dnn.encoders.families import takes_token_types
+from mt_dnn.encoders.families import family_of, takes_token_types
 from mt_dnn.encoders.float32 import Float32Linear, layers_alone_in_autocast
+from mt_dnn.encoders.mpnet import use_relative_layers
 from mt_dnn.encoders.pretrained import lacks_pooler
 from mt_dnn.encoders.speedups import apply_speedups
 from mt_dnn.tickets.masks import encoder_name
@@ -32,7 +33,10 @@ class Model(TaskModel):
         """`encoder`: is made faster (speedups.py), in place, unless `plain`."""
         super().__init__()
         self.encoder = encoder
-        apply_speedups(encoder, plain)
+        if family_of(encoder.config).relative_positions:  # the library's layers can't lose a head
+            use_relative_layers(encoder)
+        if not plain:
+            apply_speedups(encoder)
         layers_alone_in_autocast(encoder, encoder.encoder)
         self.token_types = takes_token_types(encoder.config)
         self.dropout = nn.ModuleDict({_key(task): nn.Dropout(task.head_dropout) for task in tasks})

@@ -4,9 +4,9 @@ from typing import Any, cast
 
 import torch
 from torch import nn
-from transformers import PretrainedConfig
 
 from mt_dnn.encoders.attention import context_of
+from mt_dnn.encoders.encoder import Encoder
 
 
 class RelativeLayer(nn.Module):
@@ -18,18 +18,7 @@ class RelativeLayer(nn.Module):
     attention: Any  # transformers' MPNetAttention; its `attn` gets a buffer open_heads, (open heads,) indices
     intermediate: nn.Module
     output: nn.Module
-    first_position_only: bool
-
-    @classmethod
-    def take_over(cls, layer: nn.Module, config: PretrainedConfig, first_position_only: bool) -> None:
-        """Turn the library's `layer` into one of these, in place. `config`: that of its encoder."""
-        layer.__class__ = cls
-        layer = cast(RelativeLayer, layer)
-        layer.first_position_only = first_position_only
-        attention = layer.attention.attn
-        attention.config = config
-        heads = torch.arange(config.num_attention_heads, device=attention.q.weight.device)
-        attention.register_buffer("open_heads", heads, persistent=False)
+    first_position_only = False
 
     def forward(
         self,
@@ -51,3 +40,13 @@ class RelativeLayer(nn.Module):
         )
         output = self.attention.LayerNorm(self.attention.dropout(attention.o(context)) + queries)
         return (self.output(self.intermediate(output), output),)
+
+
+def use_relative_layers(encoder: Encoder) -> None:
+    """Turn the layers of the library's MPNet into RelativeLayers, in place."""
+    for layer in encoder.encoder.layer:
+        layer.__class__ = RelativeLayer
+        attention = cast(RelativeLayer, layer).attention.attn
+        attention.config = encoder.config
+        heads = torch.arange(encoder.config.num_attention_heads, device=attention.q.weight.device)
+        attention.register_buffer("open_heads", heads, persistent=False)

@@ -5,27 +5,21 @@ from torch import nn
 from mt_dnn.encoders.attention import attend
 from mt_dnn.encoders.dropout import Dropout
 from mt_dnn.encoders.encoder import Encoder
-from mt_dnn.encoders.families import family_of
 from mt_dnn.encoders.first_position import FirstPositionLayer
 from mt_dnn.encoders.mpnet import RelativeLayer
 
 
-def apply_speedups(encoder: Encoder, plain: bool = False) -> None:
+def apply_speedups(encoder: Encoder) -> None:
     """Let `encoder` (one of families.py) do no more than its pooler's output needs, in place.
 
     The pooler's output stays the same up to rounding, and the weights keep their names. The last layer's hidden states
     are those of the first position only.
-
-    `plain`: leave all to the library, except MPNet's layers, whose own code cannot lose a head.
     """
-    layers = encoder.encoder.layer
-    if family_of(encoder.config).relative_positions:
-        for layer in layers:
-            RelativeLayer.take_over(layer, encoder.config, first_position_only=layer is layers[-1] and not plain)
-    if plain:
-        return
-    if not family_of(encoder.config).relative_positions:
-        layers[-1].__class__ = FirstPositionLayer
+    last = encoder.encoder.layer[-1]
+    if isinstance(last, RelativeLayer):
+        last.first_position_only = True
+    else:
+        last.__class__ = FirstPositionLayer
     if encoder.config._attn_implementation == "sdpa":
         encoder.config._attn_implementation = attend.__name__
     for module in list(encoder.modules()):
