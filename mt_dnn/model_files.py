@@ -30,16 +30,28 @@ def save_model(
     fingerprints. The encoder of one task is saved pruned; one that several tasks share is saved whole.
     """
     with write_folder_whole(folder) as beside:
-        state = {
-            _rename(key, "encoder.", f"{model.encoder.base_model_prefix}."): value.contiguous()
-            for key, value in model.state_dict().items()
-        }
-        save_tensors(beside / "model.safetensors", state, {"format": "pt"})
-        model.encoder.config.save_pretrained(beside)
-        tokenizer.save_pretrained(beside)
-        write_mask(saved_mask(beside), mask)
-        saved_tasks.write(beside)
+        write_weights(beside, model)
+        write_description(beside, tokenizer, mask, saved_tasks)
         write_checksums(beside)
+
+
+def write_weights(folder: Path, model: Model) -> None:
+    """Write the weights of `model` as safetensors, and its encoder's config."""
+    state = {
+        _rename(key, "encoder.", f"{model.encoder.base_model_prefix}."): value.contiguous()
+        for key, value in model.state_dict().items()
+    }
+    save_tensors(folder / "model.safetensors", state, {"format": "pt"})
+    model.encoder.config.save_pretrained(folder)
+
+
+def write_description(
+    folder: Path, tokenizer: transformers.PreTrainedTokenizerBase, mask: Mask, saved_tasks: SavedTasks
+) -> None:
+    """Write what lies beside the weights in every format: tokenizer, mask.json, tasks.json."""
+    tokenizer.save_pretrained(folder)
+    write_mask(saved_mask(folder), mask)
+    saved_tasks.write(folder)
 
 
 def refuse_to_save_over(folder: Path, init_checkpoint: str) -> None:

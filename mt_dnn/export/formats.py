@@ -21,9 +21,9 @@ from mt_dnn.export.classifier import HFClassifier, classifier_of, load_classifie
 from mt_dnn.export.export_table import export_table
 from mt_dnn.export.saved_model import SavedModel
 from mt_dnn.model import Model, count_parameters
-from mt_dnn.model_files import save_model
+from mt_dnn.model_files import write_description, write_weights
 from mt_dnn.saved_tasks import SavedTasks
-from mt_dnn.tickets.masks import Mask, saved_mask, write_mask
+from mt_dnn.tickets.masks import Mask
 from mt_dnn.tickets.prune import kept_slices, prune
 from mt_dnn.tickets.ticket import Ticket
 
@@ -56,20 +56,17 @@ def export(saved: SavedModel, name: str, file_format: str, output: Path) -> str:
     one_task = SavedTasks(SAVED_AS[file_format], {name: task}, saved.max_seq_len)
     with write_folder_whole(output) as beside:
         if file_format == "compact":
-            save_model(beside, compact, tokenizer, one_mask, one_task)
-        else:
-            if file_format == "zeroed" and not compact.token_types:
-                tokenizer.model_input_names = [name for name in tokenizer.model_input_names if name != "token_type_ids"]
-            tokenizer.save_pretrained(beside)
-            write_mask(saved_mask(beside), one_mask)
-            one_task.write(beside)
-        if file_format == "zeroed":
+            write_weights(beside, compact)
+        elif file_format == "zeroed":
             zeroed.config.architectures = [type(zeroed).__name__]
             zeroed.config.save_pretrained(beside)
             state = {key: value.contiguous() for key, value in zeroed.state_dict().items()}
             save_tensors(beside / "model.safetensors", state, {"format": "pt"})
-        elif file_format == "onnx":
+            if not compact.token_types:
+                tokenizer.model_input_names = [name for name in tokenizer.model_input_names if name != "token_type_ids"]
+        else:
             write_onnx(beside / "model.onnx", compact, task)
+        write_description(beside, tokenizer, one_mask, one_task)
         exported = load_classifier(beside, device="cpu").model  # as it lies on the disk
         table, difference = export_table(
             {"zeroed": HFClassifier(zeroed), "compact": compact, file_format: exported}, original
