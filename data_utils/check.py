@@ -89,7 +89,7 @@ def one_of(*values: str | int) -> Expectation:
 
 
 def list_of(item: Expectation, at_least: int = 0, distinct: bool = False, expected: str = "") -> Expectation:
-    """A list of at least so many values, each as `item` says; with `distinct`, every value once."""
+    """A list of at least this many values, each as `item` says; with `distinct`, every value once."""
     expected = expected or f"a list{f' of at least {at_least}' * (at_least > 0)}, each {item.expected}"
 
     def misfits(key: str, value: object) -> Iterator[Misfit]:
@@ -105,7 +105,7 @@ def list_of(item: Expectation, at_least: int = 0, distinct: bool = False, expect
 
 
 def mapping_of(item: Expectation, name: Expectation = TEXT, at_least: int = 0, expected: str = "") -> Expectation:
-    """At least so many entries {name: value}, the names as `name` says, the values as `item` says."""
+    """At least this many entries {name: value}, the names as `name` says, the values as `item` says."""
     expected = expected or f"{f'at least {at_least} of ' * (at_least > 0)}`{name.expected}: {item.expected}`"
 
     def misfits(key: str, value: object) -> Iterator[Misfit]:

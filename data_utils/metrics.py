@@ -2,7 +2,7 @@
 
 Each takes gold labels and predictions (class ids or values, arrays of shape (rows,)) and returns a number between
 -1 and 1, the higher the better, or nan where it is undefined. A kind of task names those that it takes
-(task_kinds.py). ERRORS in mt_dnn/reports/baseline.py has the sampling errors of those that are no correlations.
+(task_kinds.py). ERRORS in mt_dnn/reports/baseline.py has the sampling errors of those that are not correlations.
 """
 
 import math

@@ -178,7 +178,7 @@ class Regression(TaskKind[float, float]):
         return float(np.mean(gold))
 
     def show(self, label: float, labels: tuple[str, ...]) -> str:
-        return f"{label:g}"
+        return f"{label:.15g}"  # a float64 has 15 reliable digits
 
     def prediction_columns(self, labels: tuple[str, ...]) -> tuple[str, ...]:
         return ("prediction",)

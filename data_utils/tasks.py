@@ -107,7 +107,7 @@ class Task:
 
 
 def split_name(task: str, split: str) -> str:
-    """The name of a split among those of all tasks, as that of its folder: mnli_matched_dev."""
+    """Return the name of a split's folder: mnli_matched_dev."""
     return f"{task}_{split}"
 
 

@@ -161,7 +161,7 @@ class TokenizedSplit:
             yield tokens[start : start + length].tobytes()
 
     def tokens_in_parts(self) -> Iterator[np.ndarray]:
-        """Yield all token ids of the whole split, also for a part() of it, PART at a time."""
+        """Yield the token ids of the whole split, PART at a time; a part() of it yields all of them, too."""
         for start in range(0, len(self._tokens), PART):
             yield self._tokens[start : start + PART]
 

@@ -116,7 +116,7 @@ def load_model(
             f"{folder}: model.safetensors, config.json, mask.json and the tasks ({names}) do not fit together, "
             "expected a model that this version saved for these tasks"
         ) from None
-    refuse_no_numbers(state, folder)
+    refuse_nonfinite_weights(state, folder)
     return model
 
 
@@ -129,7 +129,7 @@ def refuse_integers(types: dict[str, str], folder: Path) -> None:
             )
 
 
-def refuse_no_numbers(state: dict[str, torch.Tensor], folder: Path) -> None:
+def refuse_nonfinite_weights(state: dict[str, torch.Tensor], folder: Path) -> None:
     """Raise UserError if a weight of the model in `folder` is NaN or infinite."""
     for name, value in state.items():
         if not value.isfinite().all():

@@ -22,7 +22,7 @@ from mt_dnn.encoders.encoder import Encoder, TaskModel
 from mt_dnn.encoders.families import longest_row, refuse_more_layers, takes_token_types
 from mt_dnn.encoders.float32 import layers_alone_in_autocast
 from mt_dnn.export.saved_model import SavedModel, find_saved_model
-from mt_dnn.model_files import load_model, refuse_integers, refuse_no_numbers
+from mt_dnn.model_files import load_model, refuse_integers, refuse_nonfinite_weights
 from mt_dnn.runtime.machine import choose_device, choose_tokens_at_once
 from mt_dnn.training.evaluate import predict
 
@@ -95,7 +95,7 @@ class Classifier:
     def __call__(self, texts: str | Iterable[str | tuple[str, ...]]) -> list[Answer]:
         """Return [(label, its probability)], or for a regression [value], for `texts`: sentences, or pairs of them.
 
-        Raises ValueError for another number of sentences than the task has, UserError where an output is no number.
+        Raises ValueError for another number of sentences than the task has, UserError if an output is NaN or infinite.
         """
         rows = [
             Row((text,) if isinstance(text, str) else tuple(text), None)
@@ -180,7 +180,7 @@ def load_zeroed(saved: SavedModel) -> HFClassifier:
             f"{folder}: model.safetensors, config.json and tasks.json do not fit together "
             f"({', '.join(sorted(wrong)[:1]) or 'num_labels'}), expected an export of one model"
         )
-    refuse_no_numbers(classifier.state_dict(), folder)
+    refuse_nonfinite_weights(classifier.state_dict(), folder)
     return HFClassifier(classifier)
 
 

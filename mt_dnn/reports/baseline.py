@@ -9,7 +9,7 @@ from mt_dnn.records.record import Record
 
 
 def _of_accuracy(value: float, rows: int) -> float:
-    """That of a binomial proportion."""
+    """Standard error of a binomial proportion."""
     return math.sqrt(value * (1 - value) / rows)
 
 
@@ -24,7 +24,7 @@ def _of_f1(value: float, rows: int) -> float:
 
 
 def _of_correlation(value: float, rows: int) -> float:
-    """That of a correlation between independent columns, as of Pearson's, Spearman's or Matthews's."""
+    """Standard error of a correlation of independent columns: Pearson's, Spearman's, Matthews's."""
     return 1 / math.sqrt(rows)
 
 
@@ -32,7 +32,7 @@ ERRORS: dict[str, Callable[[float, int], float]] = {"accuracy": _of_accuracy, "f
 
 
 def sampling_error(metric: str, value: float, rows: int) -> float:
-    """Return the standard deviation of a metric of this value over samples of so many rows, about."""
+    """Return the standard deviation of a metric of this value over samples of this many rows, about."""
     return ERRORS.get(metric, _of_correlation)(value, rows)
 
 

@@ -13,7 +13,7 @@ from mt_dnn.tickets.ticket import Ticket
 
 @dataclass(frozen=True)
 class Tickets:
-    """The winning tickets of one encoder, which has so many `layers` and `heads` in each.
+    """The winning tickets of one encoder, which has `layers` layers of `heads` heads.
 
     `by_run`: {(title of the transition, seed): {(heads, FFNs closed): Ticket}}.
     """

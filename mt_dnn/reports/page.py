@@ -49,8 +49,8 @@ class Bullets:
 class Table:
     """`rows`: lists of strings, one per column; `note`: a line below it.
 
-    In HTML, numbers stand to the right, paths are small and may break after a slash. Where first cells repeat, a rule
-    parts groups of them.
+    In HTML, numbers stand to the right, paths are small and may break after a slash. A rule separates
+    groups of rows with the same first cell.
     """
 
     kind: ClassVar[str] = "table"
@@ -112,7 +112,7 @@ def table_of(columns: Columns, items: Iterable[Any], note: str = "") -> Table:
 
 
 def paragraphs(text: str) -> list[Paragraph]:
-    """Return the paragraphs of a text, which empty lines part."""
+    """Return the paragraphs of a text; empty lines separate them."""
     return [Paragraph(" ".join(part.split())) for part in text.strip().split("\n\n")]
 
 

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 def code_version() -> str | None:
     """Return the commit of this repository, as 62ae6251bd29, or 62ae6251bd29-modified if files differ from it.
 
-    It is that of the first call: a process does not notice what changes later. None without git, or without its folder.
+    The commit is read once per process. Returns None without git, or without .git.
     """
     command = ["git", f"--git-dir={ROOT / '.git'}", f"--work-tree={ROOT}", "describe", "--always", "--exclude=*"]
     environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}

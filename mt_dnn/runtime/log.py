@@ -79,7 +79,7 @@ def progress_bar(items: Iterable[T], desc: str, unit: str) -> Iterable[T]:
 
 
 def log_command() -> None:
-    """Log what was called, with which versions, on what: enough to do it again."""
+    """Log the command line, and the versions of the code, of Python and of the packages."""
     versions = " ".join(f"{name} {importlib.metadata.version(name)}" for name in ("torch", "transformers", "numpy"))
     processes = f"  ({world_size()} processes)" if world_size() > 1 else ""
     log.info(f"command: python {shlex.join(sys.argv)}{processes}")

@@ -32,7 +32,7 @@ from mt_dnn.tickets.ticket import DENSE, Scores, Ticket
 class TaskRows:
     """Training rows that a criterion may look at: those of `split`, of `task`.
 
-    `batch_size` rows form a batch; if it has more than `tokens` tokens, so many are computed at once (None: all).
+    `batch_size` rows form a batch. It is computed in parts of at most `tokens` tokens (None: whole).
     """
 
     task: Task
@@ -47,7 +47,7 @@ class TaskRows:
             yield to_device(self.split.batch(rows), device)
 
     def sample(self, at_most: int | None) -> "TaskRows":
-        """Return a random sample of so many rows (None: all), always the same one."""
+        """Return a random sample of at most this many rows (None: all), always the same one."""
         if at_most is None or at_most >= len(self.split):
             return self
         chosen = np.random.default_rng(0).permutation(len(self.split))[:at_most]
@@ -157,7 +157,7 @@ def _mean_over_rows(heads: Tensor, ffns: Tensor, data: TaskRows) -> Scores:
 
 @dataclass(frozen=True)
 class Criterion:
-    """`score`: scores a model with training rows; `at_most`: it looks at a fixed sample of so many rows (None: at all
+    """`score`: scores a model with training rows; `at_most`: it looks at a fixed sample of this many rows (None: at all
     of them); `signed`: whether a score may be negative."""
 
     score: Callable[[TaskModel, TaskRows], Scores]

@@ -62,7 +62,7 @@ def write_masks(files: RunFolder, options: MaskOptions, made_from: dict[str, Any
 
 
 def refuse_min_heads(min_heads_per_layer: int, heads: int) -> None:
-    """Raise UserError if no head may be closed where a layer has so many `heads`."""
+    """Raise UserError if no head may be closed in a layer of this many `heads`."""
     if min_heads_per_layer >= heads:
         raise UserError(
             f"--min_heads_per_layer {min_heads_per_layer}: every layer of this encoder has {heads} heads, "

@@ -123,7 +123,7 @@ def ticket_from(entry: dict[str, Any]) -> Ticket:
 
 
 def closed_units(layers: int, heads: int) -> Expectation:
-    """What such an entry may hold for an encoder of so many layers, and so many heads in each."""
+    """What such an entry may hold for an encoder of this many layers, each with this many heads."""
     layer = value_that(f"a layer from 0 to {layers - 1}", lambda value: value in map(str, range(layers)))
     closed = both(
         list_of(integer(0, heads - 1, "a head"), distinct=True, expected="a list of heads"),

@@ -70,7 +70,7 @@ class Checkpoints:
         return on_main_process(lambda: time.monotonic() - self.saved >= pause)
 
     def save(self, update: int, progress: Progress) -> None:
-        """Write the state after so many updates, whole or not at all; remove all but the newest ones."""
+        """Write the state after this many updates, whole or not at all; remove all but the newest ones."""
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         optimizer = self.optimizer.state_dict()
         tensors |= {

@@ -11,7 +11,8 @@ from data_utils.errors import Diverged
 
 
 def refuse_infinite_outputs(outputs: Mapping[str, np.ndarray], when: str) -> None:
-    """Raise Diverged, which says `when`, if an output for a dev set is no number; `outputs`: {dev set: outputs}.
+    """Raise Diverged if an output for a dev set is NaN or infinite. `outputs`: {dev set: outputs}; `when`: starts the
+    message.
 
     The loss of an update is computed before it, so no loss shows whether the last update broke the model.
     """
@@ -23,8 +24,8 @@ def refuse_infinite_outputs(outputs: Mapping[str, np.ndarray], when: str) -> Non
             )
 
 
-def finite(loss: torch.Tensor | float, when: str) -> float:
-    """Return the loss as a number; raise Diverged, which says `when`, if it is none."""
+def finite_loss(loss: torch.Tensor | float, when: str) -> float:
+    """Return the loss; raise Diverged if it is NaN or infinite. `when`: starts the message."""
     value = float(loss)
     if not math.isfinite(value):
         raise Diverged(

@@ -1,4 +1,4 @@
-"""Micro-batches: a batch is computed in parts of so many tokens, and the gradients of the parts are summed up.
+"""Micro-batches: a batch is computed in parts that have few tokens, and the gradients of the parts are summed up.
 
 On a CPU 2048 tokens at once keep what a layer computes in its cache. On a GPU a whole batch is computed at once, unless
 --tokens_at_once says otherwise. What is computed stays the same up to rounding, and dropout's random numbers.
@@ -23,7 +23,7 @@ Tensors = dict[str, torch.Tensor]  # a batch on its device
 
 @dataclass(frozen=True)
 class MicroBatches:
-    """Cuts batches into micro-batches of so many `tokens`, padding included; None: a batch is one of them.
+    """Cuts batches into micro-batches of at most `tokens` tokens, padding included (None: a batch is one).
 
     `few_shapes_up_to`: they are padded to a few different lengths, up to this one (see batches_of_few_shapes()); None:
     each is padded to its own longest row.

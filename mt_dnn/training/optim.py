@@ -88,7 +88,7 @@ def make_scheduler(optimizer: torch.optim.Optimizer, updates: int, warmup: float
 
 
 def decay_of(scheduler: torch.optim.lr_scheduler.LambdaLR, options: OptimizationOptions, updates: int) -> float:
-    """Return the factor by which so many updates multiply a decaying weight whose gradients are all 0."""
+    """Return the factor by which this many updates multiply a decaying weight whose gradients are all 0."""
     rate, schedule = float(scheduler.base_lrs[0]), scheduler.lr_lambdas[0]
     return math.prod(1 - rate * schedule(update) * options.weight_decay for update in range(updates))
 

@@ -1,4 +1,4 @@
-"""The pace of a training: losses, seconds and tokens of its updates, and a line of the log every so many updates."""
+"""The pace of a training: losses, seconds and tokens of its updates, and a line of the log every `log_per_updates`."""
 
 import time
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ import torch
 from mt_dnn.runtime.distributed import all_reduce_sum, is_main_process
 from mt_dnn.runtime.log import log
 from mt_dnn.training.checkpoint import Progress
-from mt_dnn.training.divergence import finite
+from mt_dnn.training.divergence import finite_loss
 
 
 class Pace:
@@ -51,10 +51,10 @@ class Pace:
         self.loss = self.loss + loss
 
     def count(self, rate: float, tokens: int) -> bool:
-        """Count an update with learning rate `rate` and so many `tokens`; return whether a line was logged.
+        """Count an update with learning rate `rate` and this many `tokens`; return whether a line was logged.
 
-        Raises Diverged if the loss is no number. It is checked only when a line is logged, because reading the loss
-        waits for the GPU.
+        Raises Diverged if the loss is NaN or infinite. It is checked only when a line is logged, because reading the
+        loss waits for the GPU.
         """
         now = time.perf_counter()
         self.seconds += now - self.clock
@@ -66,7 +66,7 @@ class Pace:
         self._start_update()
         if self.done % self.every and self.done != self.updates:
             return False
-        loss = finite(all_reduce_sum(torch.stack(self.line_losses).mean()), f"update {self.done}")
+        loss = finite_loss(all_reduce_sum(torch.stack(self.line_losses).mean()), f"update {self.done}")
         self.busy += self.line_seconds
         left = round(self.busy / (self.done - self.done_before) * (self.updates - self.done))
         log.info(

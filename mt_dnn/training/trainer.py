@@ -20,7 +20,7 @@ from mt_dnn.runtime.log import log, progress_bar
 from mt_dnn.runtime.machine import autocast, choose_tokens_at_once
 from mt_dnn.training.bfloat16 import Bfloat16Copies
 from mt_dnn.training.checkpoint import Checkpoints, Progress
-from mt_dnn.training.divergence import finite, refuse_infinite_outputs
+from mt_dnn.training.divergence import finite_loss, refuse_infinite_outputs
 from mt_dnn.training.evaluate import evaluate, show_metrics
 from mt_dnn.training.micro_batches import MicroBatches
 from mt_dnn.training.optim import decay_of, make_optimizer, make_scheduler, spares_unused_rows
@@ -119,11 +119,11 @@ def fine_tune(
 def describe_training(progress: Progress, data: Sequence[TaskData], when: str) -> dict[str, Any]:
     """Return what metrics.jsonl says of an epoch's training.
 
-    Raises Diverged, which says `when`, if a loss is no number.
+    Raises Diverged if a loss is NaN or infinite. `when`: starts the message.
     """
     rows = {task_data.task.name: len(task_data.train) for task_data in data}
     tokens = sum(int(task_data.train.lengths.sum()) for task_data in data)
-    losses = {name: finite(loss / rows[name], f"{when}, {name}") for name, loss in progress.losses.items()}
+    losses = {name: finite_loss(loss / rows[name], f"{when}, {name}") for name, loss in progress.losses.items()}
     by_task = {"loss_by_task": {name: round(loss, 6) for name, loss in losses.items()}} if len(losses) > 1 else {}
     return {
         "loss": round(sum(losses[name] * rows[name] for name in rows) / sum(rows.values()), 6),
@@ -134,7 +134,7 @@ def describe_training(progress: Progress, data: Sequence[TaskData], when: str) -
 
 
 def log_epoch(entry: dict[str, Any], epochs: int, n_tasks: int) -> None:
-    """Log the end of an epoch, one of so many `epochs`; `entry` is what metrics.jsonl says of it."""
+    """Log the end of an epoch, one of `epochs`; `entry` is what metrics.jsonl says of it."""
     evaluated = f"dev: {show_metrics(entry, n_tasks)}" if "dev" in entry else "not evaluated"
     progress = f"epoch {entry['epoch']}/{epochs}  loss {entry['loss']:.4f}"
     log.info(f"{progress}  {evaluated}  ({entry['seconds']:.1f} s)")

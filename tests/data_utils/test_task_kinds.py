@@ -67,6 +67,11 @@ def test_a_class_is_parsed_shown_and_decided_by_its_place_among_the_labels():
         CLASSES.parse("Yes", labels)
 
 
+def test_a_stored_value_is_shown_as_the_raw_file_has_it():
+    for field in ("3.8", "5", "12345.678", "-0.25", "1e-07"):
+        assert NUMBERS.show(NUMBERS.parse(field, ()), ()) == field
+
+
 def test_a_correlation_of_a_single_row_or_of_equal_predictions_counts_as_zero():
     for gold, predicted in (([1.0], [2.0]), ([1.0, 2.0], [3.0, 3.0])):
         assert NUMBERS.measure(["pearson", "spearman"], np.array(gold), np.array(predicted)) == {

@@ -237,7 +237,7 @@ def test_an_export_with_nan_fails_its_comparison(family_run, tmp_path, monkeypat
         return made
 
     monkeypatch.setattr("mt_dnn.export.formats.zeroed_classifier", faulty)
-    monkeypatch.setattr("mt_dnn.export.classifier.refuse_no_numbers", lambda *arguments: None)
+    monkeypatch.setattr("mt_dnn.export.classifier.refuse_nonfinite_weights", lambda *arguments: None)
     with pytest.raises(RunFailed, match="logits differ by nan"):
         export(find_saved_model(family_run("bert")), "sst", "zeroed", tmp_path / "faulty")
     assert not find(tmp_path / "faulty", "*")
