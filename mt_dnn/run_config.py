@@ -9,7 +9,9 @@ from data_utils.errors import UserError
 from data_utils.json_file import read_json
 from mt_dnn.run_folder import DEFAULT_CRITERION, RunFolder
 
-PATHS = {"data_dir", "task_def", "init_checkpoint"}
+PATHS = {"data_dir", "task_def", "init_checkpoint"}  # not compared: what they lead to is, by name and fingerprint
+OF_A_RUN = {"kind", "seed", "criteria", "tickets_of", "tickets"}  # differ from run to run of a sweep
+OF_THE_MACHINE = {"device", "precision"}  # change outcomes by rounding and dropout's random numbers alone
 MAY_BE_UNKNOWN = "encoder_weights", "task_kinds", "metrics"  # None in older runs; weights of a hub name: always
 RUN_CONFIG = fields(  # what is compared has no expectation: it must be what is asked for now
     {},

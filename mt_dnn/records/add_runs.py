@@ -12,10 +12,10 @@ from mt_dnn.records.record import (
     refuse_difference,
     removed_meanwhile,
 )
+from mt_dnn.run_config import OF_THE_MACHINE
 from mt_dnn.run_folder import RunFolder
 
 LARGEST_PREDICTIONS = 100_000  # bytes of a file of dev predictions that is kept
-MACHINE = {"device", "precision"}  # options of a run that may change when it is done anew
 
 
 def add_runs(collection: Collection, folders: list[str]) -> int:
@@ -31,7 +31,7 @@ def add_runs(collection: Collection, folders: list[str]) -> int:
     for folder, name in names.items():
         for record in read_run_folders(folder, name):
             if record.name in known:
-                refuse_difference(known[record.name], record, record.options.keys() - MACHINE)
+                refuse_difference(known[record.name], record, record.options.keys() - OF_THE_MACHINE)
             files = RunFolder(record.place)
             with removed_meanwhile(files.result):
                 epochs = [line for _, line in read_json_lines(files.metrics, "metrics of an epoch")]

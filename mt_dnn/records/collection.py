@@ -26,11 +26,10 @@ from data_utils.files import write_whole
 from data_utils.json_file import parse_json_lines, read_json, read_json_lines, write_json
 from data_utils.tokenized import fingerprint_of
 from mt_dnn.records.predictions import Predictions
-from mt_dnn.run_config import MAY_BE_UNKNOWN
+from mt_dnn.run_config import MAY_BE_UNKNOWN, OF_A_RUN
 
 RUNS, OPTIONS, IMPORTANCE = "runs.jsonl", "options.json", "importance.jsonl"
 METRICS, PREDICTIONS = "metrics.jsonl.gz", "predictions"
-OF_A_RUN = {"kind", "seed", "criteria", "tickets_of", "tickets"}  # options that stand in the line of a run
 
 FINISHED = fields(
     {

@@ -20,13 +20,12 @@ from data_utils.task_kinds import TASK_KINDS
 from mt_dnn.records.checks import check_baseline, check_run
 from mt_dnn.records.collection import IMPORTANCE, RUNS, Collection, in_order, read_collection
 from mt_dnn.records.predictions import Predictions, kind_with, read_predictions
-from mt_dnn.run_config import PATHS, differs, read_run_config, with_missing_options
+from mt_dnn.run_config import OF_A_RUN, OF_THE_MACHINE, PATHS, differs, read_run_config, with_missing_options
 from mt_dnn.run_folder import RunFolder
 from mt_dnn.tickets.masks import ticket_from
 from mt_dnn.tickets.ticket import Ticket
 
-# What may differ between runs of one table: what tables show, and what changes outcomes by rounding and dropout alone.
-MAY_DIFFER = {"kind", "seed", "criteria", "tickets_of", "tickets", "keep_gates", "device", "precision"}
+MAY_DIFFER = OF_A_RUN | OF_THE_MACHINE | {"keep_gates"}  # between runs of one table
 
 
 @dataclass(frozen=True)
