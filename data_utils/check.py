@@ -34,9 +34,8 @@ def check(expectation: Expectation, value: object, where: str | Path, key: str =
     `advice`: what the reader can do, added at the end of the line.
     """
     for misfit_key, found, expected in expectation.misfits(key, value):
-        raise UserError(
-            f"{where}: {f'{misfit_key}: ' * bool(misfit_key)}{found}, expected {expected}{f'; {advice}' * bool(advice)}"
-        )
+        place = f"{where}: {misfit_key}" if misfit_key else where
+        raise UserError(f"{place}: {found}, expected {expected}" + (f"; {advice}" if advice else ""))
 
 
 def fits(expectation: Expectation, value: object) -> bool:
@@ -76,7 +75,9 @@ def is_number(value: object) -> bool:
 
 
 def _bounds(low: float, high: float) -> str:
-    return f" from {low}" * (low > -math.inf) + (f" {'to' if low > -math.inf else 'up to'} {high}" * (high < math.inf))
+    if high == math.inf:
+        return "" if low == -math.inf else f" from {low}"
+    return f" up to {high}" if low == -math.inf else f" from {low} to {high}"
 
 
 def one_of(*values: str | int) -> Expectation:

@@ -73,11 +73,13 @@ def _family(pairs: Sequence[tuple[ModelRow, ModelRow]]) -> list[RowComparison]:
 def benchmark_table(rows: Sequence[ModelRow]) -> Table:
     """The table of the paper: a row per model; its first row is the baseline, where the predictions are there."""
     headings, cells = score_cells({row.name: row.results for row in rows})
-    several = max(len(row.runs) for row in rows) > 1
-    lines = [[row.name, *cells[row.name], *[str(len(row.runs))] * several] for row in rows]
+    columns = ["Model", *headings, "Seeds"]
+    lines = [[row.name, *cells[row.name], str(len(row.runs))] for row in rows]
     if baseline := _baseline(rows):
-        lines.insert(0, baseline + [""] * several)
-    return Table(["Model", *headings, *["Seeds"] * several], lines)
+        lines.insert(0, [*baseline, ""])
+    if all(len(row.runs) == 1 for row in rows):
+        columns, lines = columns[:-1], [line[:-1] for line in lines]
+    return Table(columns, lines)
 
 
 def _baseline(rows: Sequence[ModelRow]) -> list[str]:

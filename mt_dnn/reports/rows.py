@@ -31,8 +31,9 @@ class ModelRow:
 
     @property
     def name(self) -> str:
-        more = "; ".join(part for part in (self.mask if self.mask != "super_tickets" else "", self.variant) if part)
-        return f"{NAMES.get(self.kind, f'Tickets-Share, {self.kind}')}{f' ({more})' * bool(more)}, {self.encoder}"
+        kind = NAMES.get(self.kind, f"Tickets-Share, {self.kind}")
+        more = "; ".join(part for part in (self.mask, self.variant) if part not in ("", "super_tickets"))
+        return f"{kind} ({more}), {self.encoder}" if more else f"{kind}, {self.encoder}"
 
     @property
     def results(self) -> list[dict]:
@@ -91,7 +92,9 @@ def _variant(record: Record) -> str:
     criteria = dict.fromkeys(filter(None, (record.criterion(task) for task in record.tasks)))
     parts = [f"by {'+'.join(criteria)}"] if set(criteria) - {DEFAULT_CRITERION} else []
     parts += [f"{task} by ticket of {record.owner(task)}" for task in record.tasks if record.owner(task) != task]
-    return "; ".join([*parts, *["exact sharing"] * bool(record.options.get("exact_sharing"))])
+    if record.options.get("exact_sharing"):
+        parts.append("exact sharing")
+    return "; ".join(parts)
 
 
 def _sizes(record: Record) -> dict[str, tuple[int, int]]:

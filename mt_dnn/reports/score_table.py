@@ -53,4 +53,4 @@ def _heading(task: str, dev_sets: Mapping[str, int], cells: Sequence[tuple[str, 
     """ "mnli-matched/mismatched (Acc)", "mrpc (Acc/F1)"."""
     variants = "/".join(name.removeprefix(task).lstrip("_") for name in dev_sets)
     metrics = "/".join(dict.fromkeys(SHORT.get(metric, metric) for _, metric in cells))
-    return f"{task}{'-' * bool(variants)}{variants} ({metrics})"
+    return f"{task}-{variants} ({metrics})" if variants else f"{task} ({metrics})"
