@@ -15,11 +15,11 @@ NAME=tickets_sharing             # of the folder for the results; the table at t
 . "$(dirname "$0")/steps.sh"   # more settings are at its top; set one above this line to overrule it
 
 use_gpu "$@"
-for seeds in $SEEDS; do
+for seed in $SEEDS; do
     for TASK in $TASKS; do
         for TRAIN_FRACTION in $FRACTIONS; do
-            SEEDS=$seeds OUTPUT=$CHECKPOINTS/domain_adaptation/$NAME/$TASK/rows_$TRAIN_FRACTION/seed_$seeds
-            fine_tune
+            with_options train.py --do_train --seed "$seed" --output_dir \
+                "$CHECKPOINTS/domain_adaptation/$NAME/$TASK/rows_$TRAIN_FRACTION/seed_$seed" || go_on_after_failure
         done
     done
 done

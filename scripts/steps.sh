@@ -40,11 +40,6 @@ with_options() {
         $FLAGS $more
 }
 
-# fine_tune: fine-tune with the first seed.
-fine_tune() {
-    with_options train.py --do_train --output_dir "$(output)" --seed "${SEEDS%% *}"
-}
-
 # Where a run fails (out of memory, diverged), the others are done, and the script ends with status 1.
 FAILED=0
 trap '[ $? != 0 ] || exit $FAILED' EXIT

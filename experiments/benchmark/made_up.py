@@ -71,13 +71,13 @@ def make_task(name: str) -> Task:
     """Return a Task with two classes."""
     return Task(
         name,
-        TASK_KINDS["classification"],
-        ("0", "1"),
-        ("accuracy",),
-        0.1,
-        (),
-        False,
-        {"train": Layout("train.tsv", ("sentence",), "label", None)},
+        kind=TASK_KINDS["classification"],
+        labels=("0", "1"),
+        metrics=("accuracy",),
+        head_dropout=0.1,
+        drop_labels=(),
+        drop_incomplete=False,
+        splits={"train": Layout("train.tsv", ("sentence",), "label", None)},
     )
 
 

@@ -73,18 +73,13 @@ class Checkpoints:
         """Write the state after this many updates, whole or not at all; remove all but the newest ones."""
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         optimizer = self.optimizer.state_dict()
-        tensors |= {
-            f"optimizer.{number}.{name}": value
-            for number, state in optimizer["state"].items()
-            for name, value in state.items()
-            if isinstance(value, torch.Tensor)
-        }
-        numbers = [
-            (number, name, value)  # such as a count of steps
-            for number, state in optimizer["state"].items()
-            for name, value in state.items()
-            if not isinstance(value, torch.Tensor)
-        ]
+        numbers = []  # such as a count of steps
+        for number, state in optimizer["state"].items():
+            for name, value in state.items():
+                if isinstance(value, torch.Tensor):
+                    tensors[f"optimizer.{number}.{name}"] = value
+                else:
+                    numbers.append((number, name, value))
         randoms = all_gather(_random_states(self.model.device))
         tensors |= {
             f"random.{number}.{name}": value
