@@ -8,7 +8,7 @@ import pytest
 from calls import QUICK, options, rewind
 from fake_runs import REPORT
 
-from mt_dnn.run_folder import DEFAULT_CRITERION
+from mt_dnn.run_folder import DEFAULT_CRITERION, RunFolder
 from mt_dnn.tickets.criteria import CRITERIA
 from mt_dnn.tickets.masks import read_mask
 from mt_dnn.tickets.scores import fingerprint
@@ -48,6 +48,9 @@ def test_every_criterion_goes_from_scores_to_the_report(workshop, fine_tuned, tm
     scoring = (*options(workshop), "--do_mask", "--criterion", criterion, "--sparsities", "0.5")
     ended = cli("train.py", *scoring, "--output_dir", tmp_path)
     assert ended.status == 0, ended.err
+    at_most = CRITERIA[criterion].at_most
+    scores = json.loads(RunFolder(tmp_path).importance(criterion).read_text())
+    assert scores["rows"] == (960 if at_most is None else min(960, at_most))
     masks = tmp_path / "masks" / ("" if criterion == DEFAULT_CRITERION else criterion) / "winning"
     assert f"4 masks, scores by {criterion}: " in ended.out and f"{masks}," in ended.out
     rewind(cli, workshop, [masks], tmp_path / "rewind")

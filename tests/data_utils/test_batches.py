@@ -13,6 +13,8 @@ def test_training_batches_hold_every_row_once_and_change_with_epoch_and_seed():
     again, next_epoch, other = (training_batches(lengths, 32, *key) for key in ((1, 1), (1, 2), (2, 1)))
     assert all(np.array_equal(a, b) for a, b in zip(batches, again))
     assert not np.array_equal(batches[0], next_epoch[0]) and not np.array_equal(batches[0], other[0])
+    longest = [int(lengths[rows].max()) for rows in batches[:50]]
+    assert longest != sorted(longest)  # short rows do not come first
     padded = sum(len(rows) * lengths[rows].max() for rows in batches)
     assert padded < 1.1 * lengths.sum()  # in random order it would be about twice as much
     assert sorted(np.concatenate(sorted_batches(lengths, 64))) == list(range(3001))

@@ -21,6 +21,11 @@ def test_every_kind_has_its_loss():
     assert LOSSES.keys() == TASK_KINDS.keys()
 
 
+def test_the_loss_of_a_regression_is_the_squared_error_of_each_row():
+    outputs, values = torch.tensor([[3.0], [1.0]]), torch.tensor([1.0, 4.0])
+    assert LOSSES["regression"](outputs, values).tolist() == [4, 9]
+
+
 @pytest.mark.parametrize(
     "field, value", [("4", 4.0), ("-.5", -0.5), ("+2.", 2.0), ("1.25e-3", 0.00125), ("1E15", 1e15)]
 )

@@ -168,14 +168,28 @@ def test_names_of_criteria_make_files_and_folders_of_their_own():
 @pytest.mark.parametrize("criterion", CRITERIA)
 def test_scoring_leaves_the_model_as_it_was(criterion):
     task, split = make_task(), Rows(False, "classification")
-    model = make_model(task).train()
+    model, rows = make_model(task).train(), TaskRows(task, split, batch_size=4)
     model.encoder.embeddings.requires_grad_(False)
     before = {name: (value.clone(), value.requires_grad) for name, value in model.named_parameters()}
-    score(model, TaskRows(task, split, batch_size=4), criterion)
+    heads, ffns = score(model, rows, criterion)
     assert model.training
+    without_dropout = score(make_model(task), rows, criterion)
+    np.testing.assert_array_equal(heads, without_dropout[0])
+    np.testing.assert_array_equal(ffns, without_dropout[1])
     for name, value in model.named_parameters():
         assert torch.equal(value, before[name][0]) and value.requires_grad == before[name][1] and value.grad is None
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.encoder.encoder.modules())
+
+
+def test_a_criterion_gets_as_many_rows_as_it_looks_at(monkeypatch):
+    def counting(model, data):
+        return np.full((LAYERS, HEADS), len(data.split)), np.full(LAYERS, len(data.split))
+
+    task, split = make_task(), Rows(False, "classification", n=9)
+    for at_most, rows in ((3, 3), (None, 9), (20, 9)):
+        monkeypatch.setitem(CRITERIA, "mine", Criterion(counting, at_most))
+        heads, _ = score(make_model(task), TaskRows(task, split, batch_size=4), "mine")
+        assert heads[0, 0] == rows
 
 
 def test_a_criterion_that_leaves_units_out_is_an_error_and_the_model_is_as_before(monkeypatch):

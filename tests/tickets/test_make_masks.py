@@ -12,7 +12,7 @@ from mt_dnn.run_folder import RunFolder
 from mt_dnn.tickets.make_masks import write_masks
 from mt_dnn.tickets.masks import read_mask
 from mt_dnn.tickets.scores import fingerprint, write_importance
-from mt_dnn.tickets.ticket import TICKET_KINDS
+from mt_dnn.tickets.ticket import TICKET_KINDS, choose, rankings
 
 MODEL = {"name": "tiny", "layers": 3, "heads": 4, "hidden": 32, "intermediate": 48, "parameters": 20000}
 
@@ -169,6 +169,16 @@ def test_scores_from_before_they_named_a_criterion_and_what_they_were_made_from_
 
     edit(files, as_before, renewed=False)
     assert len(write(files)) == 4
+
+
+@pytest.mark.parametrize("kept, size", [(1, (6, 1)), (3, (3, 1))])
+def test_each_mask_is_the_ticket_of_its_kind_seed_task_and_minimum_of_heads(tmp_path, kept, size):
+    files = scored(tmp_path)
+    write(files, min_heads_per_layer=kept)
+    scores = json.loads(files.importance("example").read_text())
+    heads, ffns = np.array(scores["heads"]["raw"]), np.array(scores["ffns"]["raw"])
+    for kind, ranking in rankings(heads, ffns, 7, "rte").items():
+        assert read_mask(files.mask(kind, *size)).tickets == {"rte": choose(*ranking, *size, kept)}
 
 
 def test_masks_with_another_minimum_of_heads_do_not_stay_beside_new_ones(tmp_path):

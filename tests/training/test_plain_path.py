@@ -160,6 +160,26 @@ def test_tickets_sharing_gives_the_weights_of_the_plain_path(tmp_path, as_in_bfl
         np.testing.assert_allclose(outputs[name], plain_outputs[name], rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("batches_per_update, expected", [(1, [{"one"}] * 3 + [{"two"}] * 4), (7, [{"one", "two"}])])
+def test_an_update_names_the_tasks_of_its_batches(tmp_path, monkeypatch, batches_per_update, expected):
+    """Model.updating() keeps the heads that all of these tasks close."""
+    seen = []
+
+    def updating(model, tasks, optimizer):
+        seen.append(set(tasks))
+        return contextlib.nullcontext()
+
+    monkeypatch.setattr(Model, "updating", updating)
+    tasks = [dataclasses.replace(make_task(), name=name) for name in ("one", "two")]
+    data = [
+        TaskData(task, split, {task.name: split}) for task, split in zip(tasks, (Split(20, seed=1), Split(30, seed=2)))
+    ]
+    options = OptimizationOptions(epochs=1, batch_size=8, grad_accumulation_step=batches_per_update)
+    model = Model(toy.encoder(layers=LAYERS, heads=HEADS), tasks).double()
+    train(model, data, options, MachineOptions(), tmp_path)
+    assert sorted(seen, key=sorted) == expected
+
+
 def test_the_plain_path_has_none_of_our_code_in_encoder_and_optimizer(tmp_path, monkeypatch):
     monkeypatch.setattr(_Dropout, "forward", None)  # would be called by drop()
     encoder, task, seen = toy.encoder(layers=LAYERS, heads=HEADS, double=False), make_task(), []
