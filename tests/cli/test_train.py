@@ -181,10 +181,9 @@ def test_bad_calls_are_one_line(workshop, tmp_path, refused):
     assert "no dev set 'mnli' of mnli" in refused(*train, *options(workshop, "mnli", "--test_datasets", "mnli"))
     assert "qnli_train: no such tokenized split" in refused(*train, *options(workshop, "qnli"))
     assert "unrecognized arguments: --epoch" in refused(*train, *options(workshop), "--epoch", 3)
-    if not torch.cuda.is_available():
-        why = "Torch not compiled with CUDA enabled|NVIDIA driver|no CUDA|No CUDA"
-        line = refused(*train, *options(workshop), "--device", "cuda")
-        assert re.search(rf"--device cuda: .*({why}).*; expected a GPU that torch can use", line)
+    why = "Torch not compiled with CUDA enabled|NVIDIA driver|no CUDA|No CUDA"
+    line = refused(*train, *options(workshop), "--device", "cuda")
+    assert re.search(rf"--device cuda: .*({why}).*; expected a GPU that torch can use", line)
     assert "--sparsities: '1.5'" in refused(*train, *options(workshop), "--sparsities", "0.5", "1.5")
     assert "--train_datasets: ','" in refused(*train, *options(workshop, ","))
     assert "--seed: '99999999999999999999'" in refused(*train, *options(workshop), "--seed", 99999999999999999999)

@@ -2,7 +2,12 @@
 
 import json
 
+import pytest
 import toy_tasks
+
+from data_utils.tokenized import TokenizedSplit
+from mt_dnn.model_files import load_model
+from mt_dnn.training.evaluate import measure, predict
 
 
 def compare(cli, workshop, run):
@@ -10,7 +15,7 @@ def compare(cli, workshop, run):
     return cli("experiments/precision/compare.py", run, "--task", "sst", *data)
 
 
-def test_the_score_in_float32_is_that_of_the_run(workshop, fine_tuned, cli):
+def test_the_score_in_float32_is_that_of_the_run_and_the_difference_that_of_bfloat16(workshop, fine_tuned, cli):
     ended = compare(cli, workshop, fine_tuned)
     assert ended.status == 0, ended.err
     (line,) = ended.out.splitlines()[2:]
@@ -18,7 +23,10 @@ def test_the_score_in_float32_is_that_of_the_run(workshop, fine_tuned, cli):
     result = json.loads((fine_tuned / "result.json").read_text())
     assert (dev_set.strip(), metric.strip()) == ("sst", "accuracy")
     assert score.strip() == f"{100 * result['dev']['sst']['accuracy']:.2f}"
-    assert -100 <= float(moved) <= 100
+    task = workshop.tasks["sst"]
+    split = TokenizedSplit(workshop.data, task, "dev")
+    rounded = measure(task, split, predict(load_model(fine_tuned / "model", [task]), task, split, 64, "bfloat16"))
+    assert float(moved) == pytest.approx(100 * rounded["accuracy"] - float(score), abs=0.011)
 
 
 def test_a_run_without_its_model_is_one_line(workshop, tmp_path, refused):

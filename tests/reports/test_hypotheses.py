@@ -102,6 +102,7 @@ def test_one_seed_is_no_test(tmp_path, cli):
         ({1: ["a", "b"], 2: ["a", "b"], 3: ["a"]}, [1, 2], ["a", "b"]),  # seed 3 has just begun
         ({1: ["a", "b", "c"], 2: ["a"], 3: ["a"], 4: ["a"]}, [1, 2, 3, 4], ["a"]),  # later seeds leave sizes out
         ({1: ["a", "b", "c"], 2: ["a", "b", "d"], 3: ["a", "b", "e"]}, [1, 2, 3], ["a", "b"]),  # each misses others
+        ({1: ["a", "b"], 2: ["a"]}, [1, 2], ["a"]),  # of two runs each: more seeds
         ({1: []}, [], []),
         ({}, [], []),
     ],

@@ -2,15 +2,18 @@
 
 import contextlib
 import re
-import threading
 
 import pytest
 import torch
 from calls import QUICK, launch, options, rewind
 
+from data_utils.errors import Diverged, RunFailed, is_memory_full
 from mt_dnn.run_folder import RunFolder
 from mt_dnn.runs import session
 from mt_dnn.runs.lock import locked
+from mt_dnn.runs.result import failure_written
+from mt_dnn.runs.run import Run
+from mt_dnn.runs.sweep import sweep
 
 
 @pytest.mark.slow
@@ -52,17 +55,29 @@ def test_a_run_that_another_process_is_at_is_left_to_it(workshop, fine_tuned, tm
     assert "3 runs: 3 finished" in rewind(cli, workshop, [fine_tuned / "masks/winning"], tmp_path, *QUICK).out
 
 
-def test_fine_tuning_waits_for_another_process_at_the_same(workshop, tmp_path, cli):
+def test_a_run_whose_process_dies_is_taken_over_and_a_failed_one_is_not_repeated(tmp_path):
+    runs = [Run(RunFolder(tmp_path / name), "dense", {}, 1, {}) for name in ("theirs", "failed", "free")]
+    runs[1].files.folder.mkdir()
+    runs[1].files.failure.write_text("diverged")
+    done = []
+    with contextlib.ExitStack() as other_process:
+        other_process.enter_context(locked(runs[0].files))
+
+        def do(run):
+            done.append(run.files.folder.name)
+            other_process.close()
+
+        sweep(runs, do)
+    assert done == ["free", "theirs"]
+
+
+def test_fine_tuning_waits_for_another_process_at_the_same(workshop, tmp_path, cli, monkeypatch):
     with contextlib.ExitStack() as held:
         held.enter_context(locked(RunFolder(tmp_path)))
-        release = threading.Timer(2, held.close)
-        release.start()
+        monkeypatch.setattr("mt_dnn.runs.lock.time.sleep", lambda seconds: held.close())
         ended = cli("train.py", *options(workshop), *QUICK, "--do_train", "--output_dir", tmp_path)
-    assert (
-        ended.status == 0
-        and "another process does this run; waiting for it" in ended.out
-        and (tmp_path / "result.json").exists()
-    )
+    assert ended.status == 0 and "another process does this run; waiting for it" in ended.out
+    assert (tmp_path / "result.json").exists()
 
 
 @pytest.mark.parametrize(
@@ -74,39 +89,38 @@ def test_fine_tuning_waits_for_another_process_at_the_same(workshop, tmp_path, c
         MemoryError(),
     ],
 )
-def test_a_run_that_fails_is_told_and_the_others_go_on(workshop, fine_tuned, tmp_path, cli, monkeypatch, error):
-    def fails(model, *arguments):
-        if sum(parameter.numel() for parameter in model.parameters()) == sizes[1]:
-            raise error
-        return whole(model, *arguments)
+def test_what_libraries_say_of_a_full_memory_is_understood(error):
+    assert is_memory_full(error) and not is_memory_full(RuntimeError("shapes do not match"))
 
-    sizes, whole = [], session.fine_tune
-    monkeypatch.setattr(
-        session,
-        "fine_tune",
-        lambda model, *arguments: (sizes.append(sum(p.numel() for p in model.parameters())), whole(model, *arguments))[
-            1
-        ],
-    )
-    rewind(cli, workshop, [fine_tuned / "masks/winning"], tmp_path / "sizes", *QUICK)
-    monkeypatch.setattr(session, "fine_tune", fails)
-    call = (
-        "rewind.py",
-        *options(workshop),
-        *QUICK,
-        "--masks",
-        fine_tuned / "masks/winning",
-        "--output_dir",
-        tmp_path / "out",
-    )
+
+def test_a_run_that_fails_is_told_and_the_others_go_on(workshop, fine_tuned, tmp_path, cli, monkeypatch):
+    calls, whole = [], session.fine_tune
+
+    def second_fails(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise MemoryError
+        return whole(*arguments)
+
+    monkeypatch.setattr(session, "fine_tune", second_fails)
+    masks = fine_tuned / "masks/winning"
+    call = ("rewind.py", *options(workshop), *QUICK, "--masks", masks, "--output_dir", tmp_path)
     ended = cli(*call)
     assert ended.status == 1 and "3 runs: 2 finished, 1 failed" in ended.out and ended.err == ""
-    (failed,) = (tmp_path / "out").rglob("failed.txt")
+    (failed,) = tmp_path.rglob("failed.txt")
     assert "memory is full" in failed.read_text() and f"failed: {failed.parent}: the memory is full" in ended.out
-    monkeypatch.setattr(session, "fine_tune", whole)
     ended = cli(*call)
     assert ended.status == 0 and "3 runs: 3 finished, 0 failed" in ended.out
-    assert not failed.exists()
+    assert not failed.exists() and len(calls) == 4
+
+
+@pytest.mark.parametrize("error, kept", [(RunFailed("the memory is full"), True), (Diverged("the loss is nan"), False)])
+def test_a_full_memory_keeps_the_checkpoints_and_a_divergence_removes_them(tmp_path, error, kept):
+    run = Run(RunFolder(tmp_path), "dense", {}, 1, {})
+    run.files.checkpoints.mkdir()
+    with pytest.raises(RunFailed), failure_written(run):
+        raise error
+    assert run.files.checkpoints.exists() == kept and str(error) in run.files.failure.read_text()
 
 
 def test_outputs_that_are_no_numbers_fail_a_run_whose_losses_were(workshop, tmp_path, cli):
@@ -117,10 +131,9 @@ def test_outputs_that_are_no_numbers_fail_a_run_whose_losses_were(workshop, tmp_
     assert "outputs for sst" in (tmp_path / "failed.txt").read_text() and not (tmp_path / "result.json").exists()
 
 
-@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()])
-def test_a_full_memory_is_not_taken_for_a_bad_encoder_or_checkpoint(workshop, tmp_path, cli, monkeypatch, error):
+def test_a_full_memory_is_not_taken_for_a_bad_encoder_or_checkpoint(workshop, tmp_path, cli, monkeypatch):
     def fails(*arguments, **more):
-        raise error
+        raise torch.OutOfMemoryError("CUDA out of memory")
 
     call = ("train.py", *options(workshop), *QUICK, "--do_train", "--output_dir", tmp_path)
     with monkeypatch.context() as patch:

@@ -18,8 +18,14 @@ from mt_dnn.training.optim import make_scheduler
 from mt_dnn.training.pace import Pace
 
 
+@pytest.fixture(scope="module")
+def once(tmp_path_factory):
+    """A folder for two trainings, one whole and one stopped; made by the first test that asks for them."""
+    return tmp_path_factory.mktemp("stopped")
+
+
 @pytest.fixture
-def stopped(workshop, tmp_path, cli, monkeypatch):
+def stopped(workshop, once, tmp_path, cli, monkeypatch):
     """Fine-tune twice, once stopped in its second epoch.
 
     Return (the arguments of the stopped run, its folder, the folder of the whole run).
@@ -37,7 +43,14 @@ def stopped(workshop, tmp_path, cli, monkeypatch):
         "--do_train",
         "--output_dir",
     ]
-    assert cli(*train, tmp_path / "whole").status == 0
+    if not (once / "stopped").exists():
+        train_both(train, once, cli, monkeypatch)
+    shutil.copytree(once, tmp_path, dirs_exist_ok=True)
+    return [*train, tmp_path / "stopped"], tmp_path / "stopped", tmp_path / "whole"
+
+
+def train_both(train, folder, cli, monkeypatch):
+    assert cli(*train, folder / "whole").status == 0
     updates = 0
 
     def stop(count):
@@ -52,10 +65,9 @@ def stopped(workshop, tmp_path, cli, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(Pace, "count", stop(Pace.count))
-        ended = cli(*train, tmp_path / "stopped")
+        ended = cli(*train, folder / "stopped")
     assert ended.status == 130 and "give the same command again" in ended.err
-    assert {path.name for path in (tmp_path / "stopped/checkpoint").iterdir()} == {"update_8", "update_9"}
-    return [*train, tmp_path / "stopped"], tmp_path / "stopped", tmp_path / "whole"
+    assert {path.name for path in (folder / "stopped/checkpoint").iterdir()} == {"update_8", "update_9"}
 
 
 def test_a_damaged_checkpoint_is_noticed_and_the_one_before_used(stopped, cli):
