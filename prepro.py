@@ -1,6 +1,5 @@
 """Tokenize raw GLUE-style files: <raw_dir>/*.tsv -> <data_dir>/<task>_<split>/."""
 
-import sys
 from pathlib import Path
 
 from data_utils.cli import run_main
@@ -46,9 +45,10 @@ def main() -> None:
             "name the tasks that you have with --tasks (what is there was tokenized)"
         )
     if problems:
-        for problem in problems[:-1]:
-            print(f"prepro.py: error: {problem}", file=sys.stderr)
-        raise UserError(problems[-1])
+        first, *others = dict.fromkeys(problems)  # some are the same for several splits
+        for problem in others:
+            print(f"also: {problem}")
+        raise UserError(first + (f" ({len(others)} more above)" if others else ""))
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ use_gpu() {
     else
         fail "GPUID '$1', expected a number as nvidia-smi shows it, several as 0,1,2,3, or cpu"
     fi
-    PROCESSES=$(echo "$1" | tr ',' '\n' | wc -l)
+    PROCESSES=$(($(echo "$1" | tr ',' '\n' | wc -l)))   # as a number: on macOS wc pads it
     if [ "$DEVICE" = cuda ] && [ -n "$(echo "$1" | tr ',' '\n' | sort | uniq -d)" ]; then
         fail "GPUID '$1', expected each GPU once; to put several runs on one GPU, start the script several times"
     fi

@@ -9,4 +9,5 @@
 . "$(dirname "$0")/common.sh"
 . scripts/venv.sh
 case " $* " in *" --all "*) install requirements-onnx.txt ;; esac
+export PYTHONUTF8=1   # tests read files as UTF-8, whatever the locale
 exec "$PYTHON" -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@"

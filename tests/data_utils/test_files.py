@@ -115,8 +115,11 @@ def test_text_that_utf_8_does_not_have_is_refused(tmp_path):
 def test_what_a_killed_process_left_beside_a_folder_goes_when_that_is_written_anew(tmp_path):
     child = os.fork()
     if not child:
-        with write_folder_whole(tmp_path / "folder") as beside:
-            (beside / "a.txt").write_text("half")
+        try:
+            with write_folder_whole(tmp_path / "folder") as beside:
+                (beside / "a.txt").write_text("half")
+                os._exit(9)
+        finally:  # else an error would make the child go on with the tests
             os._exit(9)
     os.waitpid(child, 0)
     assert len(list(tmp_path.iterdir())) == 1

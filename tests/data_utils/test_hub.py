@@ -10,7 +10,8 @@ from calls import ROOT
 
 @pytest.mark.slow
 def test_a_hub_name_without_a_network_is_one_line_at_once(workshop, tmp_path):
-    environment = {**os.environ, "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path)}
+    nowhere = {"HF_ENDPOINT": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+    environment = {**os.environ, **nowhere, "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path)}
     command = ["prepro.py", "--raw_dir", workshop.raw, "--data_dir", tmp_path / "out", "--init_checkpoint", "tiny-bert"]
     ended = subprocess.run(
         [sys.executable, *map(str, command)], cwd=ROOT, env=environment, capture_output=True, text=True

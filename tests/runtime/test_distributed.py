@@ -81,7 +81,7 @@ def runs(workshop, tmp_path_factory):
                 ]
             )
         )
-        ended = launch(processes, ROOT / "tests/train_in_float64.py", calls)
+        ended = launch(processes, ROOT / "tests/runtime/train_in_float64.py", calls)
         assert ended.returncode == 0, ended.stderr
         assert ended.stdout.count("finished: ") == len(TRAININGS)  # the first process alone prints
     return folder

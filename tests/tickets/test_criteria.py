@@ -46,8 +46,10 @@ CASES = [("bert", kind, pairs) for kind in ("classification", "regression") for 
 CASES += [(family, "classification", True) for family in FAMILIES if family != "bert"]
 
 
-@pytest.mark.parametrize("family, kind, pairs", CASES)
-@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize(
+    "family, kind, pairs, attention",
+    [*((*case, "sdpa") for case in CASES), ("bert", "classification", True, "eager")],
+)
 def test_importance_is_the_mean_absolute_slope_of_each_rows_loss(family, kind, pairs, attention):
     task, split = make_task(kind), Rows(pairs, kind)
     model = make_model(task, attention, family)
