@@ -51,7 +51,7 @@ def main() -> int:
                     f"rows that --holdout {data.holdout} holds out"
                 )
         left, again = on_main_process(lambda: count_unfinished(runs))
-        no_model = f", {again} finished without keeping the model: done once more" if again else ""
+        no_model = f", {again} finished without a model, to be repeated" if again else ""
         print_line(f"{options.output_dir}: {len(runs)} runs, {len(runs) - left} finished before{no_model}")
         if not left:
             on_main_process(lambda: [run.remove_checkpoints() for run in runs])

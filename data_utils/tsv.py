@@ -75,8 +75,7 @@ def read_texts(path: str | Path | None, task: Task) -> Iterator[Row]:
         if not set(names) <= set(found):
             if {name.strip().lower() for name in names} & {name.strip().lower() for name in found}:
                 raise UserError(
-                    f"{where}:1: {', '.join(found)} looks like a header, "
-                    f"expected it to name {' and '.join(names)} just so"
+                    f"{where}:1: {', '.join(found)} looks like a header, expected the exact names {' and '.join(names)}"
                 )
             if len(found) > len(names):
                 raise UserError(

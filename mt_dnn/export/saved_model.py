@@ -37,7 +37,7 @@ def find_saved_model(folder: str | Path) -> SavedModel:
             return SavedModel(**vars(read_saved_tasks(place)), folder=place)
     if run.result.is_file():
         raise UserError(
-            f"{folder}: a run without its model, expected one of train.py, or of rewind.py with --save_model "
-            "(SAVE_MODEL=yes in the scripts), which does a finished run once more"
+            f"{folder}: a run without a model, expected a run of train.py, or of rewind.py --save_model "
+            "(SAVE_MODEL=yes in the scripts), which repeats finished runs"
         )
     raise UserError(f"{folder}: no model with a tasks.json, expected the folder of a run, or an export of it")

@@ -108,8 +108,8 @@ class MachineOptions:
     )
     plain: bool = flag(
         False,
-        "compute the same in the simplest way, and more slowly: the library's own encoder, dropout and embedding, "
-        "whole batches, torch's autocast and optimizers; to compare with",
+        "for comparison: compute the same in the simplest way, more slowly, with the library's own encoder, dropout "
+        "and embedding, whole batches, torch's autocast and optimizers",
     )
     evaluate_every: int = flag(
         1,

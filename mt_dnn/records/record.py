@@ -207,7 +207,7 @@ def refuse_difference(record: Record, other: Record, keys: Iterable[str] | None 
     differing = [f"{key} {values[0]!r} and {values[1]!r}" for key, values in pairs.items() if differs(key, *values)]
     if differing:
         raise UserError(
-            f"{record.place} and {other.place}: {'; '.join(differing)}; expected the same, report them apart"
+            f"{record.place} and {other.place}: {'; '.join(differing)}; expected the same; report them separately"
         )
 
 

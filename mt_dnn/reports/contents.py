@@ -70,10 +70,10 @@ def _overview(transitions: Sequence[Transition], failed: Sequence[Failure]) -> I
         transitions,
         "Numbers are means over seeds ± their standard deviation, in points: 100 times the metric. The baseline "
         "gives every row the most frequent label, or the mean. A ticket is shown as its remaining weights, and how "
-        "many heads + FFNs it closes. The sparsest winning ticket not below dense compares means, so noise moves it. "
-        "The dev score of a super ticket that was chosen on dev is biased upwards, as the best of several. Chosen on "
-        "held-out rows, it is free of the luck of the dev rows, but not of the luck of the runs that were chosen (H1 "
-        "is free of both)." + _about_criteria(transitions),
+        "many heads + FFNs it closes. Means decide which winning ticket is the sparsest not below dense, so noise can "
+        "change it. A super ticket chosen on dev is the best of several, so its dev score is biased upwards. Choosing "
+        "on held-out rows avoids the luck of the dev rows, but not the luck of the chosen runs (H1 avoids both)."
+        + _about_criteria(transitions),
     )
     if len(transitions) > 1:
         yield Picture(
@@ -111,7 +111,7 @@ OVERVIEW: Columns = {
     "score": lambda transition: transition.score_name,
     "baseline": lambda transition: f"{transition.baseline.score:.1f}" if transition.baseline else "",
     "dense model": lambda transition: _score(transition.dense),
-    "best winning ticket": lambda transition: _score(best(transition.of_kind("winning"))),
+    "best winning ticket on dev": lambda transition: _score(best(transition.of_kind("winning"))),
     "sparsest winning ticket not below dense": lambda transition: (
         _level(boundary(transition)[0]) if transition.dense else ""
     ),
@@ -204,8 +204,8 @@ def _tickets(
     for criterion, maps in importances.items():
         yield Picture(
             figures.as_svg(figures.importance_maps(maps)),
-            f"Importance by the criterion `{criterion}`. Heads across (L2-normalised within their layer), layers "
-            "upwards; the narrow column is the FFNs, by the largest of them. Bright is important.",
+            f"Importance by the criterion `{criterion}`. Columns are heads (L2-normalised within their layer), rows "
+            "are layers. Narrow column: FFNs, divided by the largest. Bright is important.",
         )
 
 

@@ -79,7 +79,7 @@ def gather_rows(records: Iterable[Record]) -> list[ModelRow]:
             refuse_difference(other, record, OF_A_ROW)
             if _sizes(other) != _sizes(record):
                 raise UserError(
-                    f"{other.place} and {record.place}: tickets of other sizes; expected the same, report them apart"
+                    f"{other.place} and {record.place}: tickets of other sizes, expected the same; report them apart"
                 )
         refuse_difference(row.runs.setdefault(record.seed, record), record, ["tickets"])
     for row in rows.values():

@@ -32,13 +32,13 @@ def sentences(transition: Transition) -> Iterator[str]:
         yield baseline_line(transition, transition.baseline)
     else:
         yield (
-            "baseline: not known, as no run has its dev predictions any more; so super ticket and phase boundary "
-            "may be those of a model that has not learnt the task"
+            "baseline: unknown, as no run has its dev predictions any more; super ticket and phase boundary may come "
+            "from a dense model that has not learnt the task"
         )
     if winning:
         highest = best(winning)
         assert highest
-        yield f"best winning ticket: {mean_std(highest.scores)} with {highest.weights} ({highest.closed})"
+        yield f"best winning ticket on dev: {mean_std(highest.scores)} with {highest.weights} ({highest.closed})"
         if dense and transition.has_learnt:
             yield boundary_line(transition)
         if transition.has_learnt:
@@ -101,9 +101,9 @@ def boundary_line(transition: Transition) -> str:
             "higher sparsity than any tried"
         )
     lighter = sum(point.remaining > sparsest.remaining for point in below)
-    more = f"; below it {'is' if lighter == 1 else 'are'} {lighter} of the less sparse ones" if lighter else ""
+    more = f"; {lighter} less sparse ticket{' is' if lighter == 1 else 's are'} below dense" if lighter else ""
     if lighter == len(below):
-        more += ", no sparser one was tried"
+        more += "; no sparser one was tried"
     return (
         f"phase boundary: {sparsest.weights} ({sparsest.closed}), "
         f"the sparsest winning ticket that is not below the dense model{more}"
@@ -114,8 +114,8 @@ def super_ticket_lines(transition: Transition) -> Iterator[str]:
     """The super ticket by both protocols."""
     if len({frozenset(point.runs) for point in candidates(transition)}) > 1:
         yield (
-            "beware: the dense model and the winning tickets do not all have the same seeds, "
-            "so their means are over different ones"
+            "warning: the dense model and the winning tickets do not all have the same seeds, so their means are over "
+            "different seeds"
         )
     chosen = super_ticket(transition, DEV)
     assert chosen
@@ -127,8 +127,8 @@ def super_ticket_lines(transition: Transition) -> Iterator[str]:
         yield f"super ticket chosen on {HELD_OUT.on}: {named(chosen)}; dev {mean_std(chosen.scores)}"
     else:
         yield (
-            f"super ticket chosen on {HELD_OUT.on}: these runs hold none out; "
-            f"runs made with {advice('--holdout 0.1')} give it"
+            f"super ticket chosen on {HELD_OUT.on}: none, as no rows were held out; "
+            f"make runs with {advice('--holdout 0.1')}"
         )
 
 

@@ -19,7 +19,7 @@ def test_a_model_asked_for_later_is_made(workshop, fine_tuned, tmp_path, cli):
     masks = [fine_tuned / "masks/winning/heads_6_ffns_1.json"]
     rewind(cli, workshop, masks, tmp_path, *QUICK)
     ended = rewind(cli, workshop, masks, tmp_path, "--save_model", *QUICK)
-    assert "1 runs, 0 finished before, 1 finished without keeping the model: done once more\n" in ended.out
+    assert "1 runs, 0 finished before, 1 finished without a model, to be repeated\n" in ended.out
     assert (tmp_path / "winning/heads_6_ffns_1/seed_2018/model/model.safetensors").exists()
 
 

@@ -120,7 +120,7 @@ def test_bad_input_is_one_line_and_writes_nothing(runs, tmp_path, refused):
         "sst", b"a\tday\tat sea\n"
     )
     assert "in.tsv:1: 1 column, expected 2" in complaint("rte", b"a day\n")
-    assert "in.tsv:1: Sentence looks like a header, expected it to name sentence just so" in complaint(
+    assert "in.tsv:1: Sentence looks like a header, expected the exact names sentence" in complaint(
         "sst", b"Sentence\na day\n"
     )
     assert "sentence1, text looks like a header" in complaint("rte", b"sentence1\ttext\na day\tat sea\n")

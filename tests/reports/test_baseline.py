@@ -114,7 +114,7 @@ def test_runs_without_predictions_have_no_baseline_and_are_believed(tmp_path, cl
     write_run(tmp_path, "winning", (2, 0), 1, 0.2)
     ended = cli(REPORT, tmp_path)
     assert "super ticket chosen on dev" in ended.out, ended.err
-    assert "baseline: not known, as no run has its dev predictions any more" in ended.out
+    assert "baseline: unknown, as no run has its dev predictions any more" in ended.out
 
 
 @pytest.mark.parametrize(

@@ -128,9 +128,9 @@ def test_the_protocols_differ_and_are_read_back(tmp_path, cli):
         (
             {(2, 0): [0.6], (4, 1): [0.8], (6, 1): [0.6]},
             (4, 1),
-            "not below the dense model; below it is 1 of the less sparse ones",
+            "not below the dense model; 1 less sparse ticket is below dense",
         ),
-        ({(2, 0): [0.6], (4, 1): [0.8]}, (4, 1), "below it is 1 of the less sparse ones, no sparser one was tried"),
+        ({(2, 0): [0.6], (4, 1): [0.8]}, (4, 1), "1 less sparse ticket is below dense; no sparser one was tried"),
         (
             {(2, 0): [0.69], (4, 1): [0.6]},
             None,
@@ -171,7 +171,7 @@ def test_every_kind_of_ticket_is_a_family_of_its_own(tmp_path):
 
 def test_different_seeds_are_pointed_out(tmp_path):
     lines = list(sentences(transition_of(tmp_path, [0.7, 0.7], {(2, 0): [0.8]})))
-    assert any(line.startswith("beware: ") for line in lines)
+    assert any(line.startswith("warning: ") for line in lines)
 
 
 # ---- what the tickets are ----
