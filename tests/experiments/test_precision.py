@@ -35,4 +35,4 @@ def test_a_run_without_its_model_is_one_line(workshop, tmp_path, refused):
         "experiments/precision/compare.py", tmp_path, "--task", "sst", "--task_def", toy_tasks.TASK_DEF,
         "--data_dir", workshop.data,
     )  # fmt: skip
-    assert "a run without its model" in line
+    assert "a run without a model" in line

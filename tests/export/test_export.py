@@ -176,7 +176,7 @@ def test_what_can_not_be_exported_is_one_line_and_leaves_nothing(
     run = tmp_path / "out/winning/heads_6_ffns_1/seed_2018"
     assert result_of(
         run
-    ) and "a run without its model, expected one of train.py, or of rewind.py with --save_model" in refused(
+    ) and "a run without a model, expected a run of train.py, or of rewind.py --save_model" in refused(
         "mt_dnn/export/__main__.py", run
     )
     exported(family_run("bert"), "zeroed", "--output", tmp_path / "zeroed")
