@@ -17,12 +17,11 @@ def main() -> None:
     tasks = select_tasks(tasks, options.tasks or list(tasks), options.task_def)
 
     from data_utils.hub import load_tokenizer
-    from data_utils.tokenize_split import describe_tokenizer, tokenize_split
+    from data_utils.tokenize_split import tokenize_split
     from mt_dnn.runtime.memory import memory_advice
 
     with memory_advice("end other programs that use it"):
         tokenizer = load_tokenizer(options.init_checkpoint)
-    describe_tokenizer(tokenizer)  # one that can't be used is refused now, not once for every split
     missing: dict[str, list[str]] = {}
     problems: list[str] = []
     for task in tasks:
@@ -45,7 +44,7 @@ def main() -> None:
             "name the tasks that you have with --tasks (what is there was tokenized)"
         )
     if problems:
-        first, *others = dict.fromkeys(problems)  # some are the same for several splits
+        first, *others = dict.fromkeys(problems)  # a tokenizer that can't pad is the same problem for every split
         for problem in others:
             print(f"also: {problem}")
         raise UserError(first + (f" ({len(others)} more above)" if others else ""))

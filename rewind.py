@@ -32,7 +32,7 @@ def main() -> int:
     from mt_dnn.runs.sweep import summarize, sweep
     from mt_dnn.runtime.distributed import apart, first_start, on_main_process, process_group
     from mt_dnn.runtime.log import print_line
-    from mt_dnn.tickets.compatibility import own_tickets, refuse_other_model, refuse_unfit, unknown_holdout
+    from mt_dnn.tickets.compatibility import masks_of_unknown_holdout, refuse_other_model, refuse_unfit
     from mt_dnn.tickets.find_masks import at_sparsities, find_masks
     from mt_dnn.tickets.masks import read_mask
 
@@ -44,12 +44,11 @@ def main() -> int:
     runs = plan(masks, tickets_of, options, outcome)
     refuse_unfit(masks, tickets_of, outcome["encoder_weights"], data.holdout)
     with process_group(machine.device, options.parallel):
-        for path, mask in masks.items():
-            if data.holdout and unknown_holdout(mask, own_tickets(tickets_of)):
-                print_line(
-                    f"{path}: does not say which rows were held out when its tickets were chosen; they may have seen "
-                    f"rows that --holdout {data.holdout} holds out"
-                )
+        for path in masks_of_unknown_holdout(masks, tickets_of, data.holdout):
+            print_line(
+                f"{path}: does not say which rows were held out when its tickets were chosen; they may have seen rows "
+                f"that --holdout {data.holdout} holds out"
+            )
         left, again = on_main_process(lambda: count_unfinished(runs))
         no_model = f", {again} finished without a model, to be repeated" if again else ""
         print_line(f"{options.output_dir}: {len(runs)} runs, {len(runs) - left} finished before{no_model}")

@@ -19,11 +19,19 @@ def refuse_unfit(
     """
     for path, mask in masks.items():
         refuse_other_weights(mask, path, encoder_weights, tickets_of.values())
-        refuse_other_holdout(mask, path, holdout, own_tickets(tickets_of))
+        refuse_other_holdout(mask, path, holdout, _own(tickets_of))
 
 
-def own_tickets(tickets_of: Mapping[str, str]) -> list[str]:
-    """Return the tasks that train a ticket of their own: tickets of others have not seen their held-out rows."""
+def masks_of_unknown_holdout(masks: Mapping[Path, Mask], tickets_of: Mapping[str, str], holdout: float) -> list[Path]:
+    """Return the files that do not say which rows were held out when their tickets were chosen; [] if `holdout` is 0.
+
+    Arguments: as in refuse_unfit().
+    """
+    return [path for path, mask in masks.items() if holdout and unknown_holdout(mask, _own(tickets_of))]
+
+
+def _own(tickets_of: Mapping[str, str]) -> list[str]:
+    """The tasks that train a ticket of their own: tickets of others have not seen their held-out rows."""
     return [task for task, other in tickets_of.items() if task == other]
 
 

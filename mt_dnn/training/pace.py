@@ -1,4 +1,4 @@
-"""The pace of a training: losses, seconds and tokens of its updates, and a line of the log every `log_per_updates`."""
+"""The pace of a training: losses, seconds and tokens of its updates, and a line of the log from time to time."""
 
 import time
 from collections.abc import Iterable
