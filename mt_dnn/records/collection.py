@@ -20,10 +20,13 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
+
 from data_utils.check import ANYTHING, TEXT, check, either, fields, mapping_of, number
 from data_utils.errors import NoSuchFile, UserError
 from data_utils.files import write_whole
 from data_utils.json_file import parse_json_lines, read_json, read_json_lines, write_json
+from data_utils.task_kinds import BadLabel
 from data_utils.tokenized import fingerprint_of
 from mt_dnn.records.predictions import Predictions
 from mt_dnn.run_config import MAY_BE_UNKNOWN, OF_A_RUN
@@ -103,7 +106,7 @@ class Collection:
     def add_predictions(self, dev_set: str, name: str, predictions: Predictions) -> None:
         """Add the predictions of a run; raise UserError if the runs before have other labels."""
         known = self.dev_sets.setdefault(dev_set, DevSet(predictions.labels, predictions.gold, {}))
-        if (known.labels, known.gold) != (predictions.labels, predictions.gold):
+        if not _same_labels(known, predictions):
             raise UserError(f"{name}: other labels of {dev_set} than in {self.folder}, expected the same dev set")
         known.predicted[name] = predictions.predicted
 
@@ -168,6 +171,18 @@ def _table(dev_set: DevSet) -> str:
     rows = [("labels", *dev_set.labels), ("gold", *dev_set.gold)]
     rows += [(name, *dev_set.predicted[name]) for name in in_order(dev_set.predicted)]
     return "".join("\t".join(row) + "\n" for row in rows)
+
+
+def _same_labels(known: DevSet, predictions: Predictions) -> bool:
+    """Whether every row has the same label; earlier versions wrote numbers with six digits."""
+    if known.labels != predictions.labels or len(known.gold) != len(predictions.gold):
+        return False
+    kind, names = predictions.kind, predictions.labels
+    try:
+        before, now = ([kind.parse(field, names) for field in gold] for gold in (known.gold, predictions.gold))
+    except BadLabel:  # of another kind of task
+        return False
+    return np.allclose(before, now, rtol=1e-5, atol=0)
 
 
 def _dev_set(path: Path) -> DevSet:

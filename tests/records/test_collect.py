@@ -11,8 +11,11 @@ from calls import QUICK, ROOT, result_of, rewind
 from fake_runs import COLLECT, MODEL, MULTI_TASK, REPORT, write_dev_predictions, write_line, write_run, write_shared_run
 from matplotlib.image import imread
 
+from data_utils.errors import UserError
 from data_utils.json_file import write_json
+from data_utils.task_kinds import TASK_KINDS
 from mt_dnn.records.collection import read_collection
+from mt_dnn.records.predictions import Predictions
 from mt_dnn.records.record import read_records
 from mt_dnn.run_config import MAY_BE_UNKNOWN
 from mt_dnn.tickets.scores import write_importance
@@ -174,6 +177,24 @@ def test_large_predictions_are_left_out_and_the_baseline_is_not(tmp_path, cli):
     assert "predictions left out: 1" in cli(*collect).out and not (tmp_path / "runs/predictions").exists()
     (record,) = read_records([tmp_path / "runs"])
     assert record.baseline == {"rte": {"accuracy": 0.625}}
+
+
+def test_runs_with_other_labels_of_a_dev_set_are_refused_and_other_digits_are_not(tmp_path):
+    regression, classes = TASK_KINDS["regression"], TASK_KINDS["classification"]
+    collection = read_collection(tmp_path)
+    collection.add_predictions("stsb", "a", Predictions(regression, (), ["5", "2.33333"], ["4.5", "2.0"]))
+    collection.add_predictions("stsb", "b", Predictions(regression, (), ["5.0", "2.33333333333333"], ["4.4", "2.1"]))
+    collection.add_predictions("sst", "a", Predictions(classes, ("no", "yes"), ["no", "yes"], ["no", "no"]))
+    assert list(collection.dev_sets["stsb"].predicted) == ["a", "b"]
+    others = [Predictions(regression, (), gold, gold) for gold in (["5", "2.3334"], ["5"], ["5", "2.33333", "1"])]
+    for name, predictions in [
+        *(("stsb", other) for other in others),
+        ("stsb", Predictions(classes, (), ["5", "2"], ["5", "2"])),
+        ("sst", Predictions(classes, ("no", "yes"), ["yes", "no"], ["no", "no"])),
+        ("sst", Predictions(classes, ("yes", "no"), ["no", "yes"], ["no", "no"])),
+    ]:
+        with pytest.raises(UserError, match=f"c: other labels of {name} than in "):
+            collection.add_predictions(name, "c", predictions)
 
 
 EXPERIMENTS = ROOT / "experiments/phase_transition"
