@@ -123,8 +123,10 @@ def transitions_of(*folders):
     return gather(read_records(folders))
 
 
-def write_shared_run(folder, kind, seed, dev, level=(2, 1), mask="super_tickets", shift=0, model="tiny", **options):
-    """A finished run of several tasks; `dev`: {task: accuracy}. All tasks have a ticket of the same size."""
+def write_shared_run(
+    folder, kind, seed, dev, level=(2, 1), mask="super_tickets", shift=0, model="tiny", held_out=None, **options
+):
+    """A finished run of several tasks; `dev`, `held_out`: {task: accuracy}. Tickets of all tasks have one size."""
     level = (0, 0) if kind == "dense" else level
     tickets = {task: DENSE if kind == "dense" else ticket_of(*level, shift) for task in dev}
     folder = folder / "dense" / f"seed_{seed}" if kind == "dense" else folder / kind / mask / f"seed_{seed}"
@@ -145,7 +147,7 @@ def write_shared_run(folder, kind, seed, dev, level=(2, 1), mask="super_tickets"
             "dev": {task: own[task] for task, own in values.items()},
             "average_score": average_score(values),
             "seconds_per_epoch": 1.5,
-            "held_out": {},
+            "held_out": {task: {"accuracy": value} for task, value in (held_out or {}).items()},
             "tasks": {
                 task: {
                     "heads_closed": level[0],

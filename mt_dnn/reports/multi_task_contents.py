@@ -23,21 +23,30 @@ The Avg Score against that of MT-DNN is corrected for all rows of the encoder. I
 the corrected p is below 0.05 and the difference above zero, refuted if p is below 0.05 and the difference below zero,
 and else not distinguishable from noise. The scores of single tasks are corrected for the tasks of a row. The control
 compares winning tickets with the others of the same mask in the same way.
+
+Held-out rows are training rows that no run trained with. Differences on them are a second look: they decide nothing.
 """
+AVERAGE = "Avg Score"
 
 
 @dataclass(frozen=True)
 class RowComparison:
-    """One row against another: `average` compares their Avg Score, `by_task` their score on each task."""
+    """One row against another: `average` compares their Avg Score, `by_task` their score on each task.
+
+    `held_out` has both for the held-out training rows, under the same keys and "Avg Score"; {} where none are held out.
+    """
 
     row: ModelRow
     reference: ModelRow
     average: Comparison
     by_task: dict[str, Comparison]
+    held_out: dict[str, Comparison]
 
     @property
     def sentence(self) -> str:
-        outcome = f"{self.row.name} minus {self.reference.name}, Avg Score {comparison_in_words(self.average)}"
+        outcome = f"{self.row.name} minus {self.reference.name}, {AVERAGE} {comparison_in_words(self.average)}"
+        if self.held_out:
+            outcome += f"; on held-out training rows {difference(self.held_out[AVERAGE])}"
         if self.row.kind != "winning":
             return outcome
         if self.reference.kind == "dense":
@@ -67,7 +76,15 @@ def _family(pairs: Sequence[tuple[ModelRow, ModelRow]]) -> list[RowComparison]:
         )
         for row, reference in pairs
     }
-    return [RowComparison(*pair, averages[pair], by_task[pair]) for pair in pairs]
+    return [RowComparison(*pair, averages[pair], by_task[pair], _held_out(*pair)) for pair in pairs]
+
+
+def _held_out(row: ModelRow, reference: ModelRow) -> dict[str, Comparison]:
+    """Compare on the held-out training rows: a second look that decides nothing, so nothing is corrected."""
+    of_tasks = {AVERAGE: row.tasks} | {task: [task] for task in row.tasks}
+    if not (row.held_out_of(row.tasks) and reference.held_out_of(row.tasks)):
+        return {}
+    return {name: compare(row.held_out_of(tasks), reference.held_out_of(tasks)) for name, tasks in of_tasks.items()}
 
 
 def benchmark_table(rows: Sequence[ModelRow]) -> Table:
@@ -113,7 +130,8 @@ def blocks(rows: Sequence[ModelRow], compared: Sequence[RowComparison], failed: 
     page.append(Heading("Differences"))
     lines = [(comparison, task) for comparison in compared for task in (None, *comparison.row.tasks)]
     if lines:
-        page.append(table_of(DIFFERENCES, lines))
+        held_out = HELD_OUT if any(comparison.held_out for comparison in compared) else {}
+        page.append(table_of(DIFFERENCES | held_out, lines))
     page += [Heading("Tests and their correction", 3), *paragraphs(HOW_TESTED), Heading("All runs")]
     page += failure_blocks(failed)
     page.append(table_of(RUNS, [(row, seed) for row in rows for seed in row.runs]))
@@ -128,16 +146,22 @@ def _of(line: tuple[RowComparison, str | None]) -> Comparison:
 DIFFERENCES: Columns = {
     "model": lambda line: line[0].row.name,
     "to": lambda line: line[0].reference.name,
-    "task": lambda line: line[1] or "Avg Score",
+    "task": lambda line: line[1] or AVERAGE,
     "score": lambda line: mean_std(line[0].row.scores_of(line[1]) if line[1] else line[0].row.scores),
     "difference [95 %]": lambda line: difference(_of(line)),
     "p (Holm)": lambda line: p_or_why(_of(line)),
     "seeds": lambda line: _of(line).seeds,
 }
 
+HELD_OUT: Columns = {
+    "on held-out rows [95 %]": lambda line: (
+        difference(line[0].held_out[line[1] or AVERAGE]) if line[0].held_out else ""
+    ),
+}
+
 RUNS: Columns = {
     "model": lambda run: run[0].name,
     "seed": lambda run: run[1],
-    "Avg Score": lambda run: f"{run[0].scores[run[1]]:.2f}",
+    AVERAGE: lambda run: f"{run[0].scores[run[1]]:.2f}",
     "folder": lambda run: run[0].runs[run[1]].name,
 }

@@ -1,6 +1,6 @@
 """Finished runs of several tasks, gathered into rows of the multi-task table: one encoder and mask, over its seeds."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -55,6 +55,14 @@ class ModelRow:
             return average_score({task: {name: result["dev"][name] for name in result["tasks"][task]["dev_sets"]}})
 
         return {seed: 100 * score(run.result) for seed, run in self.runs.items()}
+
+    def held_out_of(self, tasks: Sequence[str]) -> SeedScores:
+        """{seed: average over tasks of their score on the held-out training rows, in points}; {} without such rows."""
+        return {
+            seed: 100 * average_score({task: {task: run.result["held_out"][task]} for task in tasks})
+            for seed, run in self.runs.items()
+            if run.result.get("held_out")
+        }
 
 
 def gather_rows(records: Iterable[Record]) -> list[ModelRow]:
