@@ -30,9 +30,19 @@ def winning_to_dense(transitions: Sequence[Transition]) -> list[tuple[Point, Com
 
 def all_tasks_section(transitions: Sequence[Transition]) -> Iterator[Block]:
     """The table of winning_to_dense(), if there is any."""
-    if rows := winning_to_dense(transitions):
+    rows = winning_to_dense(transitions)
+    held_out = winning_to_dense([transition.on_held_out_rows() for transition in transitions])
+    second = {point.size: comparison for point, comparison in held_out}
+    columns: Columns = {
+        "on held-out rows [95 %]": lambda row: difference(second[row[0].size]) if row[0].size in second else ""
+    }
+    if rows:
         yield Heading("Winning tickets of each size, all tasks", 3)
-        yield table_of(COLUMNS, rows, "Mean over tasks of winning minus dense on dev. It belongs to no hypothesis.")
+        yield table_of(
+            COLUMNS | (columns if second else {}),
+            rows,
+            "Mean over tasks of winning minus dense on dev. It belongs to no hypothesis.",
+        )
 
 
 COLUMNS: Columns = {

@@ -11,7 +11,8 @@ def decisions(tested: Sequence[Finding]) -> Iterator[Block]:
     """A sentence for each hypothesis, the table of its tasks, and the tasks that take no part, with the reason."""
     yield Bullets([hypothesis_line(found) for found in tested])
     if rows := [(found, task) for found in tested for task in found.by_task]:
-        yield table_of(COLUMNS, rows, WITHOUT if any(found.without for found in tested) else "")
+        columns = COLUMNS | (HELD_OUT if any(found.held_out for found in tested) else {})
+        yield table_of(columns, rows, WITHOUT if any(found.without for found in tested) else "")
     if lines := [f"{found.name}, {task}: {why}" for found in tested for task, why in found.left_out.items()]:
         yield Paragraph("Tasks that take no part:")
         yield Bullets(lines)
@@ -26,4 +27,7 @@ COLUMNS: Columns = {
     "seeds": lambda row: row[0].by_task[row[1]].seeds,
     "without the task [95 %]": lambda row: difference(row[0].without[row[1]]) if row[0].without else "",
     "heads + FFNs closed": lambda row: row[0].how[row[1]],
+}
+HELD_OUT: Columns = {
+    "on held-out rows [95 %]": lambda row: difference(row[0].held_out_by_task[row[1]]) if row[0].held_out else "",
 }

@@ -11,7 +11,7 @@ from mt_dnn.reports.page import Block, Bullets, Columns, Heading, Paragraph, Tab
 from mt_dnn.reports.points import mean_std
 from mt_dnn.reports.rows import ModelRow
 from mt_dnn.reports.score_table import score_cells, show_cell
-from mt_dnn.reports.sentences import comparison_in_words, difference, p_or_why, precision_line
+from mt_dnn.reports.sentences import comparison_in_words, difference, p_or_why, precision_line, second_look
 
 HOW_TESTED = """
 Every test is a paired t-test over seeds, two-sided: is the mean of the differences zero? With fewer than two shared
@@ -46,7 +46,7 @@ class RowComparison:
     def sentence(self) -> str:
         outcome = f"{self.row.name} minus {self.reference.name}, {AVERAGE} {comparison_in_words(self.average)}"
         if self.held_out:
-            outcome += f"; on held-out training rows {difference(self.held_out[AVERAGE])}"
+            outcome += f"; {second_look(self.held_out[AVERAGE])}"
         if self.row.kind != "winning":
             return outcome
         if self.reference.kind == "dense":

@@ -3,7 +3,7 @@
 import os
 import statistics
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -92,6 +92,15 @@ class Point:
 
 
 @dataclass(eq=False)
+class HeldOutPoint(Point):
+    """A Point whose scores are those on the held-out training rows."""
+
+    @property
+    def scores(self) -> SeedScores:
+        return self.held_out
+
+
+@dataclass(eq=False)
 class Transition:
     """The phase transition of one task, trained on one part of its rows.
 
@@ -119,6 +128,10 @@ class Transition:
         """The criteria that ranked its own tickets, the main one first: the default, or the first by name."""
         found = {point.criterion for point in self.own if point.criterion}
         return sorted(found, key=lambda criterion: (criterion != DEFAULT_CRITERION, criterion))
+
+    def on_held_out_rows(self) -> "Transition":
+        """The points that have held-out training rows, with their scores there."""
+        return replace(self, points=[HeldOutPoint(**vars(point)) for point in self.points if point.held_out])
 
     def of_kind(self, kind: str, criterion: str | None = None) -> list[Point]:
         """Its own tickets of a kind, by a criterion (the main one if left out), or of a kind that no scores rank."""

@@ -78,6 +78,30 @@ def test_verdicts(tmp_path, losing, verdict):
     )
 
 
+def test_held_out_rows_are_a_second_look_that_decides_nothing(tmp_path, cli):
+    size, seen, unseen = (2, 0), [0.70, 0.71, 0.72], [0.60, 0.65, 0.61]
+    kinds = {"winning": ([0.75, 0.77, 0.77], [0.60, 0.62, 0.63]), "random": (seen, unseen), "dense": (seen, unseen)}
+    for task in ("rte", "sst"):
+        for kind, (dev, held_out) in kinds.items():
+            at = (0, 0) if kind == "dense" else size
+            write_line(tmp_path, kind, {at: dev}, {at: held_out}, task=task)
+    ended = cli(REPORT, tmp_path)
+    assert ended.status == 0, ended.err
+    findings = found(tmp_path)
+    difference = 100 * (np.array(kinds["winning"][1]) - unseen)
+    low, high = stats.ttest_1samp(difference, 0).confidence_interval(0.95)
+    second = f"{difference.mean():+.1f} [{low:+.1f}, {high:+.1f}]"
+    assert findings["H2"].overall.verdict == "confirmed"
+    assert f"; on held-out training rows {second})" in hypothesis_line(findings["H2"])
+    assert findings["H1"].held_out is None  # these rows chose its tickets
+    page = (tmp_path / "report.md").read_text()
+    lines = [line for line in page.splitlines() if line.startswith(("| H2 | rte |", "| 9")) and second in line]
+    assert len(lines) == 2  # the hypothesis, and the size over all tasks
+
+    write_line(tmp_path, "random", {size: seen}, task="sst")  # one task without held-out rows
+    assert found(tmp_path)["H2"].held_out is None
+
+
 def test_p_values_are_corrected_for_the_hypotheses(tmp_path):
     for kind, shift in (("winning", 0.02), ("random", 0.0), ("losing", -0.03)):
         write_line(tmp_path, kind, {(2, 0): [0.7 + shift, 0.72 + shift / 2, 0.69, 0.71 + shift]})
