@@ -31,7 +31,9 @@ def winning_to_dense(transitions: Sequence[Transition]) -> list[tuple[Point, Com
 def all_tasks_section(transitions: Sequence[Transition]) -> Iterator[Block]:
     """The table of winning_to_dense(), if there is any."""
     rows = winning_to_dense(transitions)
-    held_out = winning_to_dense([transition.on_held_out_rows() for transition in transitions])
+    others = [transition.on_held_out_rows() for transition in transitions]
+    same_tasks = all(bool(transition.dense) == bool(other.dense) for transition, other in zip(transitions, others))
+    held_out = winning_to_dense(others) if same_tasks else []
     second = {point.size: comparison for point, comparison in held_out}
     columns: Columns = {
         "on held-out rows [95 %]": lambda row: difference(second[row[0].size]) if row[0].size in second else ""

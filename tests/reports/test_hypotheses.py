@@ -100,6 +100,9 @@ def test_held_out_rows_are_a_second_look_that_decides_nothing(tmp_path, cli):
 
     write_line(tmp_path, "random", {size: seen}, task="sst")  # one task without held-out rows
     assert found(tmp_path)["H2"].held_out is None
+    write_line(tmp_path, "dense", {(0, 0): seen}, task="sst")
+    assert cli(REPORT, tmp_path).status == 0
+    assert "held-out rows [95 %]" not in (tmp_path / "report.md").read_text()
 
 
 def test_p_values_are_corrected_for_the_hypotheses(tmp_path):
