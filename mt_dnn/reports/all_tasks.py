@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from mt_dnn.reports.comparison import Comparison, compare, corrected
 from mt_dnn.reports.hypotheses import by_size, over_tasks
 from mt_dnn.reports.page import Block, Columns, Heading, table_of
-from mt_dnn.reports.points import Point, Transition
+from mt_dnn.reports.points import Point, Size, Transition
 from mt_dnn.reports.sentences import difference, p_or_why
 
 
@@ -30,21 +30,25 @@ def winning_to_dense(transitions: Sequence[Transition]) -> list[tuple[Point, Com
 
 def all_tasks_section(transitions: Sequence[Transition]) -> Iterator[Block]:
     """The table of winning_to_dense(), if there is any."""
-    rows = winning_to_dense(transitions)
-    others = [transition.on_held_out_rows() for transition in transitions]
-    same_tasks = all(bool(transition.dense) == bool(other.dense) for transition, other in zip(transitions, others))
-    held_out = winning_to_dense(others) if same_tasks else []
-    second = {point.size: comparison for point, comparison in held_out}
-    columns: Columns = {
-        "on held-out rows [95 %]": lambda row: difference(second[row[0].size]) if row[0].size in second else ""
-    }
-    if rows:
+    if rows := winning_to_dense(transitions):
+        second = _second_look(transitions)
+        held_out: Columns = {
+            "on held-out rows [95 %]": lambda row: difference(second[row[0].size]) if row[0].size in second else ""
+        }
         yield Heading("Winning tickets of each size, all tasks", 3)
         yield table_of(
-            COLUMNS | (columns if second else {}),
+            COLUMNS | held_out if second else COLUMNS,
             rows,
-            "Mean over tasks of winning minus dense on dev. It belongs to no hypothesis.",
+            "Mean over tasks of winning minus dense. It belongs to no hypothesis.",
         )
+
+
+def _second_look(transitions: Sequence[Transition]) -> dict[Size, Comparison]:
+    """winning_to_dense() on the held-out training rows; {} unless the same tasks take part."""
+    others = [transition.on_held_out_rows() for transition in transitions]
+    if any(bool(transition.dense) != bool(other.dense) for transition, other in zip(transitions, others)):
+        return {}
+    return {point.size: comparison for point, comparison in winning_to_dense(others)}
 
 
 COLUMNS: Columns = {

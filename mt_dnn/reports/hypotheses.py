@@ -71,7 +71,7 @@ def _test(claim: Claim, transitions: list[Transition]) -> Finding:
     by_task = corrected({task: compare(*pair) for task, pair in pairs.items()})
     others = {task: {other: pair for other, pair in pairs.items() if other != task} for task in pairs}
     without = {task: compare(*over_tasks(rest)) for task, rest in others.items() if rest}
-    second = _second_look(claim, [transition for transition in transitions if transition.title in pairs])
+    second = _second_look(claim, [transition for transition in transitions if transition.title in pairs], how)
     return Finding(
         claim.name,
         claim.claim,
@@ -85,14 +85,16 @@ def _test(claim: Claim, transitions: list[Transition]) -> Finding:
     )
 
 
-def _second_look(claim: Claim, transitions: Iterable[Transition]) -> dict[str, Pair]:
-    """{task: Pair on its held-out training rows}; {} unless every task has one."""
+def _second_look(claim: Claim, transitions: Iterable[Transition], how: Mapping[str, str]) -> dict[str, Pair]:
+    """{task: Pair on its held-out training rows}; {} unless every task has one, of the same tickets as on dev."""
     if not claim.second_look:
         return {}
     try:
-        return {transition.title: claim.pair(transition.on_held_out_rows())[0] for transition in transitions}
+        found = {transition.title: claim.pair(transition.on_held_out_rows()) for transition in transitions}
     except NoPart:
         return {}
+    same_tickets = all(found[task][1] == how[task] for task in found)
+    return {task: pair for task, (pair, _) in found.items()} if same_tickets else {}
 
 
 def over_tasks(pairs: Mapping[str, Pair]) -> Pair:
@@ -206,7 +208,12 @@ CLAIMS = [
     Claim("H3", "random tickets are above losing ones of equal size", kind_and_kind("random", "losing")),
 ]
 
-HOW_TESTED = """
+HELD_OUT_ROWS = """
+Held-out rows are training rows of the task that no run took from it. Differences on them are a second look, at the same
+runs on other rows: they decide nothing.
+"""
+
+HOW_TESTED = f"""
 Every test is a paired t-test over seeds, two-sided: is the mean of the differences zero? The runs of a seed are pairs,
 as they share the fine-tuned model, the masks and the first weights of the task head. With fewer than two shared seeds,
 or the same difference with every seed, there is no test. If runs are missing, the test takes the seeds and sizes with
@@ -235,7 +242,5 @@ the questions of their section.
 A task takes no part where the dense model is not better than the baseline, which gives every row the most frequent
 label, or the mean. It is better if one metric at least is above the baseline's by more than the sampling error of the
 dev rows, and none is that much below. An F1 whose baseline is 0 counts only if it is the only metric.
-
-Held-out rows are training rows that no run trained with. Differences on them are a second look: they decide nothing.
-H1 has none, as these rows choose its tickets.
+{HELD_OUT_ROWS}H1 has none, as these rows choose its tickets.
 """

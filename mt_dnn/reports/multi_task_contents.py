@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from mt_dnn.reports.baseline import baseline_of
 from mt_dnn.reports.comparison import Comparison, compare, corrected
 from mt_dnn.reports.contents import Failure, failure_blocks
+from mt_dnn.reports.hypotheses import HELD_OUT_ROWS
 from mt_dnn.reports.page import Block, Bullets, Columns, Heading, Paragraph, Table, paragraphs, table_of
 from mt_dnn.reports.points import mean_std
 from mt_dnn.reports.rows import ModelRow
 from mt_dnn.reports.score_table import score_cells, show_cell
 from mt_dnn.reports.sentences import comparison_in_words, difference, p_or_why, precision_line, second_look
 
-HOW_TESTED = """
+HOW_TESTED = f"""
 Every test is a paired t-test over seeds, two-sided: is the mean of the differences zero? With fewer than two shared
 seeds, or the same difference with every seed, there is no test. Tests and intervals cover what varies with the seed,
 not which rows happen to be in dev. Intervals are 95 % and not corrected; p-values are corrected by Holm's method, in
@@ -23,9 +24,7 @@ The Avg Score against that of MT-DNN is corrected for all rows of the encoder. I
 the corrected p is below 0.05 and the difference above zero, refuted if p is below 0.05 and the difference below zero,
 and else not distinguishable from noise. The scores of single tasks are corrected for the tasks of a row. The control
 compares winning tickets with the others of the same mask in the same way.
-
-Held-out rows are training rows that no run trained with. Differences on them are a second look: they decide nothing.
-"""
+{HELD_OUT_ROWS}"""
 AVERAGE = "Avg Score"
 
 

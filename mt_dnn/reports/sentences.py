@@ -207,7 +207,7 @@ def difference(comparison: Comparison) -> str:
     if comparison.difference is None:
         return ""
     interval = f" [{comparison.low:+.1f}, {comparison.high:+.1f}]" if comparison.low is not None else ""
-    return f"{comparison.difference:+.1f}{interval}"
+    return f"{round(comparison.difference, 1) + 0.0:+.1f}{interval}"  # + 0.0: no -0.0
 
 
 def p_value(p: float | None) -> str:

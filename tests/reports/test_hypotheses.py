@@ -81,7 +81,7 @@ def test_verdicts(tmp_path, losing, verdict):
 def test_held_out_rows_are_a_second_look_that_decides_nothing(tmp_path, cli):
     size, seen, unseen = (2, 0), [0.70, 0.71, 0.72], [0.60, 0.65, 0.61]
     kinds = {"winning": ([0.75, 0.77, 0.77], [0.60, 0.62, 0.63]), "random": (seen, unseen), "dense": (seen, unseen)}
-    for task in ("rte", "sst"):
+    for task in ("cola", "rte", "sst"):
         for kind, (dev, held_out) in kinds.items():
             at = (0, 0) if kind == "dense" else size
             write_line(tmp_path, kind, {at: dev}, {at: held_out}, task=task)
