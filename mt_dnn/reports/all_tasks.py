@@ -31,19 +31,19 @@ def winning_to_dense(transitions: Sequence[Transition]) -> list[tuple[Point, Com
 def all_tasks_section(transitions: Sequence[Transition]) -> Iterator[Block]:
     """The table of winning_to_dense(), if there is any."""
     if rows := winning_to_dense(transitions):
-        second = _second_look(transitions)
+        on_them = _on_held_out_rows(transitions)
         held_out: Columns = {
-            "on held-out rows [95 %]": lambda row: difference(second[row[0].size]) if row[0].size in second else ""
+            "on held-out rows [95 %]": lambda row: difference(on_them[row[0].size]) if row[0].size in on_them else ""
         }
         yield Heading("Winning tickets of each size, all tasks", 3)
         yield table_of(
-            COLUMNS | held_out if second else COLUMNS,
+            COLUMNS | held_out if on_them else COLUMNS,
             rows,
             "Mean over tasks of winning minus dense. It belongs to no hypothesis.",
         )
 
 
-def _second_look(transitions: Sequence[Transition]) -> dict[Size, Comparison]:
+def _on_held_out_rows(transitions: Sequence[Transition]) -> dict[Size, Comparison]:
     """winning_to_dense() on the held-out training rows; {} unless the same tasks take part."""
     others = [transition.on_held_out_rows() for transition in transitions]
     if any(bool(transition.dense) != bool(other.dense) for transition, other in zip(transitions, others)):

@@ -17,13 +17,13 @@ class Claim:
     """A hypothesis, to be decided on dev.
 
     `name`: "H1"; `claim`: in words; `pair`: returns the Pair of a task and how it came about, or raises NoPart;
-    `second_look`: whether held-out training rows can show it, too, as they choose nothing.
+    `on_held_out_rows`: whether held-out training rows can show it, too, as they choose nothing.
     """
 
     name: str
     claim: str
     pair: Callable[[Transition], tuple[Pair, str]]
-    second_look: bool = True
+    on_held_out_rows: bool = True
 
 
 class NoPart(Exception):
@@ -71,7 +71,7 @@ def _test(claim: Claim, transitions: list[Transition]) -> Finding:
     by_task = corrected({task: compare(*pair) for task, pair in pairs.items()})
     others = {task: {other: pair for other, pair in pairs.items() if other != task} for task in pairs}
     without = {task: compare(*over_tasks(rest)) for task, rest in others.items() if rest}
-    second = _second_look(claim, [transition for transition in transitions if transition.title in pairs], how)
+    held_out = _on_held_out_rows(claim, [transition for transition in transitions if transition.title in pairs], how)
     return Finding(
         claim.name,
         claim.claim,
@@ -80,14 +80,14 @@ def _test(claim: Claim, transitions: list[Transition]) -> Finding:
         without,
         how,
         left_out,
-        compare(*over_tasks(second)) if second else None,
-        {task: compare(*pair) for task, pair in second.items()},
+        compare(*over_tasks(held_out)) if held_out else None,
+        {task: compare(*pair) for task, pair in held_out.items()},
     )
 
 
-def _second_look(claim: Claim, transitions: Iterable[Transition], how: Mapping[str, str]) -> dict[str, Pair]:
+def _on_held_out_rows(claim: Claim, transitions: Iterable[Transition], how: Mapping[str, str]) -> dict[str, Pair]:
     """{task: Pair on its held-out training rows}; {} unless every task has one, of the same tickets as on dev."""
-    if not claim.second_look:
+    if not claim.on_held_out_rows:
         return {}
     try:
         found = {transition.title: claim.pair(transition.on_held_out_rows()) for transition in transitions}
@@ -209,8 +209,8 @@ CLAIMS = [
 ]
 
 HELD_OUT_ROWS = """
-Held-out rows are training rows of the task that no run took from it. Differences on them are a second look, at the same
-runs on other rows: they decide nothing.
+Held-out rows are training rows of the task that no run took from it. Differences on them show the same runs on other
+rows; they decide nothing.
 """
 
 HOW_TESTED = f"""

@@ -12,7 +12,7 @@ from mt_dnn.reports.page import Block, Bullets, Columns, Heading, Paragraph, Tab
 from mt_dnn.reports.points import mean_std
 from mt_dnn.reports.rows import ModelRow
 from mt_dnn.reports.score_table import score_cells, show_cell
-from mt_dnn.reports.sentences import comparison_in_words, difference, p_or_why, precision_line, second_look
+from mt_dnn.reports.sentences import comparison_in_words, difference, held_out_in_words, p_or_why, precision_line
 
 HOW_TESTED = f"""
 Every test is a paired t-test over seeds, two-sided: is the mean of the differences zero? With fewer than two shared
@@ -23,7 +23,8 @@ which a comparison without a test counts as p = 1.
 The Avg Score against that of MT-DNN is corrected for all rows of the encoder. It decides on H4, which is confirmed if
 the corrected p is below 0.05 and the difference above zero, refuted if p is below 0.05 and the difference below zero,
 and else not distinguishable from noise. The scores of single tasks are corrected for the tasks of a row. The control
-compares winning tickets with the others of the same mask in the same way.
+compares winning tickets with the others of the same mask in the same way. The average without a task is that of the
+other tasks. It shows how much one task decides, and is no test.
 {HELD_OUT_ROWS}"""
 AVERAGE = "Avg Score"
 
@@ -32,6 +33,7 @@ AVERAGE = "Avg Score"
 class RowComparison:
     """One row against another: `average` compares their Avg Score, `by_task` their score on each task.
 
+    `without`: {task: the comparison of the average over all other tasks, not corrected}.
     `held_out` has both for the held-out training rows, under the same keys and "Avg Score"; {} where none are held out.
     """
 
@@ -39,13 +41,14 @@ class RowComparison:
     reference: ModelRow
     average: Comparison
     by_task: dict[str, Comparison]
+    without: dict[str, Comparison]
     held_out: dict[str, Comparison]
 
     @property
     def sentence(self) -> str:
         outcome = f"{self.row.name} minus {self.reference.name}, {AVERAGE} {comparison_in_words(self.average)}"
         if self.held_out:
-            outcome += f"; {second_look(self.held_out[AVERAGE])}"
+            outcome += f"; {held_out_in_words(self.held_out[AVERAGE])}"
         if self.row.kind != "winning":
             return outcome
         if self.reference.kind == "dense":
@@ -71,15 +74,21 @@ def _family(pairs: Sequence[tuple[ModelRow, ModelRow]]) -> list[RowComparison]:
     averages = corrected({pair: compare(pair[0].scores, pair[1].scores) for pair in pairs})
     by_task = {
         (row, reference): corrected(
-            {task: compare(row.scores_of(task), reference.scores_of(task)) for task in row.tasks}
+            {task: compare(row.scores_of([task]), reference.scores_of([task])) for task in row.tasks}
         )
         for row, reference in pairs
     }
-    return [RowComparison(*pair, averages[pair], by_task[pair], _held_out(*pair)) for pair in pairs]
+    return [RowComparison(*pair, averages[pair], by_task[pair], _without(*pair), _held_out(*pair)) for pair in pairs]
+
+
+def _without(row: ModelRow, reference: ModelRow) -> dict[str, Comparison]:
+    """Compare the average over all tasks but one, for each of them."""
+    others = {task: [other for other in row.tasks if other != task] for task in row.tasks}
+    return {task: compare(row.scores_of(rest), reference.scores_of(rest)) for task, rest in others.items()}
 
 
 def _held_out(row: ModelRow, reference: ModelRow) -> dict[str, Comparison]:
-    """Compare on the held-out training rows: a second look that decides nothing, so nothing is corrected."""
+    """Compare on the held-out training rows: they decide nothing, so nothing is corrected."""
     of_tasks = {AVERAGE: row.tasks} | {task: [task] for task in row.tasks}
     if not (row.held_out_of(row.tasks) and reference.held_out_of(row.tasks)):
         return {}
@@ -146,10 +155,11 @@ DIFFERENCES: Columns = {
     "model": lambda line: line[0].row.name,
     "to": lambda line: line[0].reference.name,
     "task": lambda line: line[1] or AVERAGE,
-    "score": lambda line: mean_std(line[0].row.scores_of(line[1]) if line[1] else line[0].row.scores),
+    "score": lambda line: mean_std(line[0].row.scores_of([line[1]]) if line[1] else line[0].row.scores),
     "difference [95 %]": lambda line: difference(_of(line)),
     "p (Holm)": lambda line: p_or_why(_of(line)),
     "seeds": lambda line: _of(line).seeds,
+    "average without the task [95 %]": lambda line: difference(line[0].without[line[1]]) if line[1] else "",
 }
 
 HELD_OUT: Columns = {

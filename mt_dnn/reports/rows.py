@@ -48,11 +48,12 @@ class ModelRow:
         """{seed: Avg Score in points}."""
         return {seed: 100 * run.result["average_score"] for seed, run in self.runs.items()}
 
-    def scores_of(self, task: str) -> SeedScores:
-        """{seed: average of one task's dev sets and metrics, in points}."""
+    def scores_of(self, tasks: Sequence[str]) -> SeedScores:
+        """{seed: average over tasks of their dev sets and metrics, in points}."""
 
         def score(result: dict) -> float:
-            return average_score({task: {name: result["dev"][name] for name in result["tasks"][task]["dev_sets"]}})
+            dev_sets = {task: result["tasks"][task]["dev_sets"] for task in tasks}
+            return average_score({task: {name: result["dev"][name] for name in dev_sets[task]} for task in tasks})
 
         return {seed: 100 * score(run.result) for seed, run in self.runs.items()}
 

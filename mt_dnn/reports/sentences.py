@@ -173,11 +173,12 @@ def hypothesis_line(found: Finding) -> str:
         why = "; ".join(f"{task}: {why}" for task, why in found.left_out.items())
         return f"{found.name}, {found.claim}: not tested ({why})"
     tasks = f"mean of {len(found.by_task)} tasks " if len(found.by_task) > 1 else ""
-    second = f"; {second_look(found.held_out)}" if found.held_out else ""
-    return f"{found.name}, {found.claim}: {found.overall.verdict} ({tasks}{comparison_in_words(found.overall)}{second})"
+    held_out = f"; {held_out_in_words(found.held_out)}" if found.held_out else ""
+    outcome = f"{tasks}{comparison_in_words(found.overall)}{held_out}"
+    return f"{found.name}, {found.claim}: {found.overall.verdict} ({outcome})"
 
 
-def second_look(held_out: Comparison) -> str:
+def held_out_in_words(held_out: Comparison) -> str:
     """The difference on held-out training rows in words."""
     return f"on held-out training rows {difference(held_out)}"
 

@@ -27,16 +27,18 @@ class TaskData:
 
 
 def shared_rows(data: Sequence[TaskData]) -> Iterator[str]:
-    """Yield a line for each dev set of which another task trains on rows: in one encoder, they are not unseen.
+    """Yield a line for each dev set, or held-out rows, of which another task trains on rows.
 
-    The rows of MRPC and STS-B are such in GLUE. Labels may differ.
+    In one encoder, such rows are not unseen. MRPC and STS-B share rows in GLUE. Labels may differ.
     """
     if len(data) == 1:
         return
-    dev_sets = [(own, name, [*dev_set.rows()]) for own in data for name, dev_set in own.dev.items()]
-    wanted = {row for _, _, rows in dev_sets for row in rows}
+    evaluated = [(own, f"dev rows of {name}", dev_set) for own in data for name, dev_set in own.dev.items()]
+    evaluated += [(own, f"held-out rows of {own.task.name}", own.held_out) for own in data if own.held_out]
+    rows_of = [(own, name, [*split.rows()]) for own, name, split in evaluated]
+    wanted = {row for _, _, rows in rows_of for row in rows}
     for other in data:
         trained = {row for row in other.train.rows() if row in wanted}
-        for own, name, rows in dev_sets:
+        for own, name, rows in rows_of:
             if own is not other and (count := sum(row in trained for row in rows)):
-                yield f"{count} of {len(rows)} dev rows of {name} are training rows of {other.task.name}"
+                yield f"{count} of {len(rows)} {name} are training rows of {other.task.name}"

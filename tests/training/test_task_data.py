@@ -1,4 +1,4 @@
-"""Dev rows of a task that another task trains on are found, as they are not unseen where both share an encoder."""
+"""Rows of a task that another task trains on are found, as they are not unseen where both share an encoder."""
 
 import re
 
@@ -11,7 +11,7 @@ from data_utils.tokenized import TokenizedSplit
 from mt_dnn.training.task_data import TaskData, shared_rows
 
 
-def test_dev_rows_that_another_task_trains_on_are_counted(workshop):
+def test_rows_that_another_task_trains_on_are_counted(workshop):
     sst, rte = workshop.tasks["sst"], workshop.tasks["rte"]
     train, dev, pairs = (
         TokenizedSplit(workshop.data, task, split) for task, split in ((sst, "train"), (sst, "dev"), (rte, "dev"))
@@ -19,8 +19,11 @@ def test_dev_rows_that_another_task_trains_on_are_counted(workshop):
     texts = [*dev.rows()]
     other = TaskData(rte, dev.part(np.array([5, 2, 9])), {"rte": pairs})
     wanted = sum(text in {texts[5], texts[2], texts[9]} for text in texts)
-    own = TaskData(sst, train, {"sst": dev})
-    assert list(shared_rows([own, other])) == [f"{wanted} of {len(dev)} dev rows of sst are training rows of rte"]
+    own = TaskData(sst, train, {"sst": dev}, dev.part(np.array([2, 5])))
+    assert list(shared_rows([own, other])) == [
+        f"{wanted} of {len(dev)} dev rows of sst are training rows of rte",
+        "2 of 2 held-out rows of sst are training rows of rte",
+    ]
     assert list(shared_rows([own])) == []  # a task's own rows are no matter of sharing an encoder
 
 
