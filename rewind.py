@@ -15,15 +15,15 @@ def main() -> int:
     options, data, model, optimization, machine = parse_options(
         __doc__, RewindOptions, DataOptions, ModelOptions, OptimizationOptions, MachineOptions
     )
-    tasks, several = f"--train_datasets {','.join(data.train_datasets)}", len(data.train_datasets) > 1
+    given, several = f"--train_datasets {','.join(data.train_datasets)}", len(data.train_datasets) > 1
     for flag in ("sparsities", "keep_gates", "tickets_of"):
         if several and getattr(options, flag):
             raise UserError(
-                f"--{flag} with {tasks}: expected one task; change {advice('--train_datasets')} or leave out --{flag}"
+                f"--{flag} with {given}: expected one task; change {advice('--train_datasets')} or leave out --{flag}"
             )
     if options.exact_sharing and not several:
         raise UserError(
-            f"--exact_sharing with {tasks}: expected several tasks that share one encoder; "
+            f"--exact_sharing with {given}: expected several tasks that share one encoder; "
             f"change {advice('--train_datasets')} or leave out {advice('--exact_sharing')}"
         )
 
@@ -36,13 +36,13 @@ def main() -> int:
     from mt_dnn.tickets.find_masks import at_sparsities, find_masks
     from mt_dnn.tickets.masks import read_mask
 
-    outcome = outcome_options(data, model, optimization)
+    run_options = outcome_options(data, model, optimization)
     masks = {path: read_mask(path) for path in find_masks(options.masks)}
     if options.sparsities:
         masks = at_sparsities(masks, options.sparsities, options.tickets_of or data.train_datasets[0])
     tickets_of = {task: options.tickets_of or task for task in data.train_datasets}
-    runs = plan(masks, tickets_of, options, outcome)
-    refuse_unfit(masks, tickets_of, outcome["encoder_weights"], data.holdout)
+    runs = plan(masks, tickets_of, options, run_options)
+    refuse_unfit(masks, tickets_of, run_options["encoder_weights"], data.holdout)
     with process_group(machine.device, options.parallel):
         for path in masks_of_unknown_holdout(masks, tickets_of, data.holdout):
             print_line(

@@ -35,9 +35,9 @@ def main() -> None:
     for sparsity in masks.sparsities:
         parse_sparsity(sparsity)
     files = RunFolder(options.output_dir)
-    outcome = outcome_options(data, model, optimization)
-    run = Run(files, "dense", dict.fromkeys(data.train_datasets, DENSE), options.seed, outcome, keep_model=True)
-    made_from = score_options(data, outcome, masks.criterion, options.seed) if options.do_mask else {}
+    run_options = outcome_options(data, model, optimization)
+    run = Run(files, "dense", dict.fromkeys(data.train_datasets, DENSE), options.seed, run_options, keep_model=True)
+    made_from = score_options(data, run_options, masks.criterion, options.seed) if options.do_mask else {}
 
     def left() -> tuple[bool, bool]:
         return what_is_left(run, options.do_train, made_from)

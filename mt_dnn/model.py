@@ -76,6 +76,9 @@ class Model(TaskModel):
     def forward(self, task: Task, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return the outputs for `task`: (batch, classes) logits, or (batch, 1) values.
 
+        `batch`: `input_ids`, (batch, length) token ids; `attention_mask`, of the same shape, 1 at tokens and 0 at
+        padding, left out where there is no padding; `token_type_ids`, of the same shape, read if the encoder has them.
+
         Where autocast is on, the encoder's layers run in its precision; pooler and head run in float32 (float32.py).
         """
         encoder = self.shared.get(task.name, self.encoder)

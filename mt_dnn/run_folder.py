@@ -46,7 +46,11 @@ class RunFolder:
 
     def mask(self, kind: str, n_heads: int, n_ffns: int, criterion: str | None = None) -> Path:
         """The mask of a ticket; `criterion`: the one that chose it, or None."""
-        return self.masks / unless_default(criterion) / kind / f"{ticket_name(n_heads, n_ffns)}.json"
+        return self.mask_folder(kind, criterion) / f"{ticket_name(n_heads, n_ffns)}.json"
+
+    def mask_folder(self, kind: str, criterion: str | None = None) -> Path:
+        """The folder of the masks of a kind."""
+        return self.masks / unless_default(criterion) / kind
 
 
 def unless_default(criterion: str | None) -> str:

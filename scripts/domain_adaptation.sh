@@ -10,7 +10,8 @@ LEARNING_RATE=5e-5
 BATCH_SIZE=32
 ENCODER=bert-base-uncased        # whose tokenized data to take
 # To compare: set START to the model below dense/ (MT-DNN), or to $ENCODER (no multi-task training), and another NAME.
-START=checkpoints/$(basename "$ENCODER")/mtdnn/winning/super_tickets/seed_2018/model
+CHECKPOINTS=checkpoints/$(basename "$ENCODER")
+START=$CHECKPOINTS/mtdnn/winning/super_tickets/seed_2018/model
 NAME=tickets_sharing             # of the folder for the results; the table at the end has all of them
 . "$(dirname "$0")/steps.sh"   # more settings are at its top; set one above this line to overrule it
 

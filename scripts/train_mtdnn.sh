@@ -11,9 +11,9 @@ LEARNING_RATE=5e-5
 BATCH_SIZE=32         # rows of one task; several GPUs share them
 SEEDS="2018"          # or more: "2018 2019 2020"
 ENCODER=bert-$MODEL-uncased
-OUTPUT=checkpoints/$(basename "$ENCODER")/mtdnn
-MASK=$OUTPUT/masks/winning/super_tickets.json   # by construct_mtl_mask.py
 . "$(dirname "$0")/steps.sh"   # more settings are at its top; set one above this line to overrule it
+: "${OUTPUT:=$CHECKPOINTS/mtdnn}"
+: "${MASK:=$OUTPUT/masks/winning/super_tickets.json}"   # by construct_mtl_mask.py
 
 use_gpu "$@"
 if [ "$TICKETS_SHARING" = yes ]; then

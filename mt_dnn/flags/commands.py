@@ -96,7 +96,7 @@ class RewindOptions:
     )
     keep_gates: bool = flag(
         False,
-        "train the whole encoder with closed gates. Without this flag the ticket is taken out of the weights, which "
+        "train the whole encoder with closed gates. Without this flag they are taken out of the weights, which "
         "gives the same result faster",
     )
     exact_sharing: bool = flag(

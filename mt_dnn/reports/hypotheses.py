@@ -209,8 +209,8 @@ CLAIMS = [
 ]
 
 HELD_OUT_ROWS = """
-Held-out rows are training rows of the task that no run took from it. Differences on them show the same runs on other
-rows; they decide nothing.
+Held-out rows are training rows of a task on which no run of this task trained or scored. Differences on them
+show the same runs on other rows; they decide nothing.
 """
 
 HOW_TESTED = f"""

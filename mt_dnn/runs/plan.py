@@ -13,24 +13,24 @@ from mt_dnn.tickets.ticket import DENSE
 
 
 def plan(
-    masks: dict[Path, Mask], tickets_of: dict[str, str], options: RewindOptions, outcome: dict[str, Any]
+    masks: dict[Path, Mask], tickets_of: dict[str, str], options: RewindOptions, run_options: dict[str, Any]
 ) -> list[Run]:
     """Return a Run per mask and seed, each in its own folder; raise UserError if two would share one.
 
-    `masks`: by their files; `tickets_of`: {task to train: the task whose ticket it trains}; `outcome`: from
+    `masks`: by their files; `tickets_of`: {task to train: the task whose ticket it trains}; `run_options`: from
     outcome_options().
 
     Folders are named after kind and criterion, and after what a single task's ticket closes, or the file of a mask for
     several tasks: winning/heads_14_ffns_1/seed_2018, loss/winning/..., tickets_of_mnli/winning/...
     """
     tasks = list(tickets_of)
-    others = f"tickets_of_{options.tickets_of}" if options.tickets_of not in (None, *tasks) else ""
+    owner_folder = f"tickets_of_{options.tickets_of}" if options.tickets_of not in (None, *tasks) else ""
     runs, taken = [], {}
     for path, mask in masks.items():
         found = tickets_for(mask, path, tickets_of.values())
         tickets = {task: found[other] for task, other in tickets_of.items()}
         name = ticket_name(*tickets[tasks[0]].counts) if len(tasks) == 1 else path.stem
-        folder = Path(options.output_dir) / others / mask.folder(tickets_of.values()) / name
+        folder = Path(options.output_dir) / owner_folder / mask.folder(tickets_of.values()) / name
         if folder in taken and all(ticket == DENSE for ticket in tickets.values()):
             continue  # a ticket so small that it closes nothing: it is the same by every criterion
         if folder in taken:
@@ -45,7 +45,7 @@ def plan(
                 mask.kind,
                 tickets,
                 seed,
-                outcome,
+                run_options,
                 keep_gates=options.keep_gates,
                 keep_model=options.save_model,
                 exact_sharing=options.exact_sharing,

@@ -22,7 +22,9 @@ from mt_dnn.tickets.ticket import Ticket
 
 @dataclass(frozen=True)
 class Run:
-    """`tickets`: by task name; `options`: all else that decides the outcome, except the seed, from outcome_options().
+    """`files`: its folder; `kind`: of its tickets, or "dense"; `tickets`: by task name; `options`: all else that
+    decides the outcome, except the seed, from outcome_options(); `keep_gates`, `exact_sharing`: see rewind.py's flags;
+    `keep_model`: whether the trained model is saved.
 
     `criteria`: by task name, the criterion of importance that chose its ticket, or None. `tickets_of`: by task name,
     the task whose ticket it trains; a task that is left out trains its own.
@@ -52,8 +54,8 @@ class Run:
             "kind": self.kind,
             "keep_gates": self.keep_gates,
             "exact_sharing": self.exact_sharing,
-            "criteria": {task: self.criteria.get(task) for task in self.tickets},
-            "tickets_of": {task: self.tickets_of.get(task, task) for task in self.tickets},
+            "criteria": {task: self.source_of(task)["criterion"] for task in self.tickets},
+            "tickets_of": {task: self.source_of(task)["tickets_of"] for task in self.tickets},
             "tickets": describe_tickets(self.tickets),
         }
 
@@ -91,10 +93,10 @@ def outcome_options(data: DataOptions, model: ModelOptions, optimization: Optimi
     }
 
 
-def score_options(data: DataOptions, outcome: dict[str, Any], criterion: str, seed: int) -> dict[str, Any]:
+def score_options(data: DataOptions, run_options: dict[str, Any], criterion: str, seed: int) -> dict[str, Any]:
     """Return the entries of importance.json that say what the scores of the one task of `data` are made from.
 
-    `outcome`: from outcome_options().
+    `run_options`: from outcome_options().
     """
     (task,) = data.train_datasets
     train = split_name(task, "train")
@@ -102,9 +104,9 @@ def score_options(data: DataOptions, outcome: dict[str, Any], criterion: str, se
         "task": task,
         "criterion": criterion,
         "train_fraction": data.fraction_of(task),
-        **{key: outcome[key] for key in ("holdout", "encoder", "encoder_weights")},
+        **{key: run_options[key] for key in ("holdout", "encoder", "encoder_weights")},
         "seed": seed,
-        "data": {train: outcome["data"][train]},
+        "data": {train: run_options["data"][train]},
     }
 
 

@@ -80,7 +80,9 @@ def mean_gradient(
 ) -> Scores:
     """Return the mean over rows of a function of the gradient of the row's loss with respect to every gate.
 
-    `of_gradient`: that function, such as torch.abs, applied to each gradient separately.
+    `of_gradient`: that function, elementwise, such as torch.abs; it gets gradients of the shapes (layers, rows,
+    positions, heads) and (layers, rows, positions), and its values are summed over positions. `per_token`: there is a
+    gate for every position; else one for the whole row, and positions is 1.
     """
     heads, ffns = _zeros(model)
     dtype, device = model.encoder.dtype, model.device

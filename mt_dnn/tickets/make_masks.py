@@ -51,7 +51,7 @@ def write_masks(files: RunFolder, options: MaskOptions, made_from: dict[str, Any
     for kind, ranking in rankings(heads, ffns, seed, task).items():
         source, criterion = (by_scores, options.criterion) if TICKET_KINDS[kind].by_scores else (at_random, None)
         sources = {*source.values(), *([as_before] if criterion else [])}
-        _remove_others(files.mask(kind, 0, 0, criterion).parent, sources, options.min_heads_per_layer)
+        _remove_others(files.mask_folder(kind, criterion), sources, options.min_heads_per_layer)
         for closed in sizes:
             head_scores, ffn_scores = ranking
             ticket = choose(head_scores, ffn_scores, *closed, min_heads_per_layer=options.min_heads_per_layer)

@@ -1,5 +1,7 @@
-"""Take a ticket out of the weights for good. The encoder gets smaller and faster, and gives what it would give with the
-ticket's gates closed."""
+"""Take the heads and FFNs that a ticket closes out of the weights for good.
+
+The encoder gets smaller and faster, and gives what it would give with their gates closed.
+"""
 
 from operator import attrgetter
 
@@ -15,7 +17,7 @@ Slices = dict[str, tuple[int, torch.Tensor]]
 
 
 def prune(encoder: Encoder, ticket: Ticket) -> None:
-    """Remove the ticket's heads and FFNs from `encoder` (that of a Model), in place.
+    """Remove the heads and FFNs that `ticket` closes from `encoder` (that of a Model), in place.
 
     Heads: their rows of query, key and value, and their columns of the output projection. Attention reads the number of
     heads from the width that is left. FFNs: both linear layers; the LayerNorm stays.
@@ -31,7 +33,7 @@ def prune(encoder: Encoder, ticket: Ticket) -> None:
 
 
 def removed_weights(encoder: Encoder, ticket: Ticket) -> list[torch.Tensor]:
-    """Return all that prune() removes: the weights and biases of the ticket's heads and FFNs."""
+    """Return all that prune() removes: the weights and biases of the closed heads and FFNs."""
     heads = [encoder.get_parameter(name).index_select(*place) for name, place in closed_slices(encoder, ticket).items()]
     layers = [encoder.encoder.layer[index] for index in sorted(ticket.ffns)]
     linears = [layer.get_submodule(f"{name}.dense") for layer in layers for name in ("intermediate", "output")]
@@ -44,7 +46,7 @@ def kept_slices(encoder: Encoder, ticket: Ticket) -> Slices:
 
 
 def closed_slices(encoder: Encoder, ticket: Ticket) -> Slices:
-    """Return the weights and biases of the ticket's heads: what kept_slices leaves of the same projections."""
+    """Return the weights and biases of the closed heads: what kept_slices leaves of the same projections."""
     return _slices(encoder, ticket, closed=True)
 
 
@@ -64,7 +66,7 @@ def _slices(encoder: Encoder, ticket: Ticket, closed: bool) -> Slices:
 
 
 def close_ffns(encoder: Encoder, ticket: Ticket) -> None:
-    """Take the ticket's FFNs out of `encoder`, in place. Their LayerNorms stay, the same ones."""
+    """Take the closed FFNs out of `encoder`, in place. Their LayerNorms stay, the same ones."""
     for index in ticket.ffns:
         layer = encoder.encoder.layer[index]
         layer.intermediate, layer.output = nn.Identity(), ClosedFFN(layer.get_submodule("output.LayerNorm"))

@@ -16,7 +16,10 @@ Scores = tuple[np.ndarray, np.ndarray]  # of heads, (layers, heads), and of FFNs
 
 @dataclass(frozen=True)
 class Ticket:
-    """The units that are closed. `heads`: set of (layer, head); `ffns`: set of layers. Both count from 0."""
+    """A ticket, given by the units that it closes (the paper's ticket is what stays).
+
+    `heads`: set of (layer, head); `ffns`: set of layers. Both count from 0.
+    """
 
     heads: frozenset[tuple[int, int]] = frozenset()
     ffns: frozenset[int] = frozenset()

@@ -1,7 +1,7 @@
 """Fewer casts in bfloat16: weights are cast once per update, their gradients once per batch.
 
 torch's autocast casts every weight anew for every part of a batch, and the gradient of every part back. On RTE's
-lengths a batch has two parts on average and up to five, and casts took 14 % of an update of MiniLM on a CPU with AMX.
+lengths a batch has two parts on average and up to five.
 """
 
 import torch

@@ -76,7 +76,7 @@ class Pace:
         self._start_line()
         return True
 
-    def write(self, progress: Progress) -> None:
+    def put_into(self, progress: Progress) -> None:
         """Put the losses and seconds of the epoch so far into `progress`."""
         progress.losses = {task: float(all_reduce_sum(loss.clone())) for task, loss in self.losses.items()}
         now = time.perf_counter()  # reading the losses has waited for what a GPU still had to do: that counts

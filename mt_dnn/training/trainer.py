@@ -61,6 +61,7 @@ def fine_tune(
     copies = Bfloat16Copies(model, enabled=precision == "bfloat16" and not machine.plain)
     if not machine.plain:
         splits = [split for task_data in data for split in task_data.splits]
+        # None: all rows are trained, and only their gradient is summed up once per update.
         put_unused_rows_aside(model.encoder, splits if spares_unused_rows(optimization.optimizer) else None)
     optimizer = make_optimizer(model, optimization, machine.plain)
     n_updates = optimization.epochs * updates_per_epoch(data, optimization)
@@ -79,6 +80,7 @@ def fine_tune(
             copies.cast_weights()
             for task_data, rows in update.batches:
                 for batch, weight in micro_batches.of_batch(task_data.train, rows):
+                    # `weight`: 1, or 0 in a process that got no row of the batch.
                     with autocast(model.device, precision):
                         losses = loss_per_row(copies, task_data.task, batch)
                         loss = losses.sum() * (weight / update.n_rows)
@@ -97,11 +99,11 @@ def fine_tune(
             progress.batches += len(update.batches)
             at_end = update is updates[-1]
             if (logged or at_end) and checkpoints.due(at_end):
-                pace.write(progress)
+                pace.put_into(progress)
                 checkpoints.save(scheduler.last_epoch, progress)
                 pace.resume()
 
-        pace.write(progress)
+        pace.put_into(progress)
         evaluated = {}
         if epoch % machine.evaluate_every == 0 or epoch == optimization.epochs:
             evaluated, outputs = evaluate(model, data, machine.batch_size_eval, precision, tokens)
