@@ -1,4 +1,4 @@
-"""torchrun, but a command that ends with a line for the reader is not followed by torchrun's traceback.
+"""torchrun, but without its traceback after a command that ended with a line for the reader, or by a signal.
 
 python -m mt_dnn.runtime.launch --standalone --nproc-per-node 4 train.py ...
 """
@@ -7,6 +7,7 @@ import logging
 import sys
 
 from torch.distributed import run
+from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
 if __name__ == "__main__":
@@ -14,4 +15,14 @@ if __name__ == "__main__":
     try:
         run.main()
     except ChildFailedError as error:
-        sys.exit(error.get_first_failure()[1].exitcode)
+        rank, failure = error.get_first_failure()
+        if failure.exitcode >= 0:
+            sys.exit(failure.exitcode)
+        print(  # it could not say anything itself
+            f"launch: error: process {rank} was killed by signal {-failure.exitcode} (9: mostly by the system, as "
+            "memory is full); give the same command again to do what is left",
+            file=sys.stderr,
+        )
+        sys.exit(128 - failure.exitcode)
+    except SignalException as error:  # Ctrl-C, or the end of a job
+        sys.exit(128 + error.sigval)

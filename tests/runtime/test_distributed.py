@@ -1,6 +1,11 @@
 """torchrun with two processes over gloo gives what one process gives."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -147,6 +152,31 @@ def test_two_processes_fine_tune_score_and_write_masks_and_refuse_other_options_
     assert ended.returncode == 2
     (line,) = lines_for_the_reader(ended)
     assert "made with epochs 1, now 2" in line
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "stop, to_all, status, said",
+    [(signal.SIGINT, True, 130, ""), (signal.SIGTERM, True, 143, ""), (signal.SIGKILL, False, 137, "signal 9")],
+)
+def test_a_signal_ends_all_processes_with_its_status_and_without_a_traceback(tmp_path, stop, to_all, status, said):
+    (tmp_path / "sleep.py").write_text(
+        f"import os, time\nopen({str(tmp_path)!r} + '/' + str(os.getpid()), 'w')\ntime.sleep(60)\n"
+    )
+    torchrun = ["-m", "mt_dnn.runtime.launch", "--standalone", "--nproc-per-node", "2", str(tmp_path / "sleep.py")]
+    started = subprocess.Popen(
+        [sys.executable, *torchrun], cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    while len(processes := [path.name for path in tmp_path.iterdir() if path.name.isdigit()]) < 2:
+        time.sleep(0.1)
+    if to_all:
+        os.killpg(started.pid, stop)  # as a terminal does
+    else:
+        os.kill(int(processes[0]), stop)  # as the system does when memory is full
+    _, err = started.communicate(timeout=60)
+    assert started.returncode == status, err
+    assert "raceback" not in err or to_all and "KeyboardInterrupt" in err  # of sleep.py, which catches nothing
+    assert said in err and "SignalException" not in err
 
 
 @pytest.mark.slow
