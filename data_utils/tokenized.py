@@ -69,9 +69,27 @@ def fingerprint_of(content: dict[str, Any]) -> str:
 
 
 def data_fingerprints(data_dir: str | Path, task: Task, splits: Iterable[str]) -> dict[str, str]:
-    """Return {folder name: fingerprint of what the split was made from}. Reads the headers only."""
-    folders = [split_folder(data_dir, task.name, split) for split in splits]
-    return {folder.name: fingerprint_of(read_header(folder)["made_from"]) for folder in folders}
+    """Return {folder name: fingerprint of what the split was made from}. Reads the headers only.
+
+    Raises UserError for a split that was made from other columns, or without other rows, than `task` says.
+    """
+    fingerprints = {}
+    for split in splits:
+        folder, layout = split_folder(data_dir, task.name, split), task.splits[split]
+        made_from = read_header(folder)["made_from"]
+        expected = {
+            "text": list(layout.text),
+            "label": layout.label,
+            "drop_labels": list(task.drop_labels),
+            "drop_incomplete": task.drop_incomplete,
+        }
+        for key, wanted in expected.items():
+            if (found := made_from.get(key, wanted)) != wanted:  # older headers lack some
+                raise UserError(
+                    f"{folder}/header.json: made_from.{key}: {found!r}, expected {wanted!r}, as the task says; {AGAIN}"
+                )
+        fingerprints[folder.name] = fingerprint_of(made_from)
+    return fingerprints
 
 
 def read_header(folder: Path) -> dict[str, Any]:

@@ -298,3 +298,21 @@ def test_prepro_on_a_full_disk_ends_with_one_line_and_keeps_the_older_split(work
         line = refused(*tokenize(workshop, tmp_path, "rte", "--max_seq_len", 32))
     assert f"{tmp_path}/rte_train: File too large" in line
     assert {path: path.read_bytes() for path in tmp_path.glob("*/*")} == before
+
+
+@pytest.mark.parametrize(
+    "change, complaint",
+    [
+        ({"text": ("sentence2",)}, r"made_from.text: \['sentence1', 'sentence2'\], expected \['sentence2'\]"),
+        ({"label": "label1"}, "made_from.label: 'label', expected 'label1', as the task says; run prepro.py again"),
+    ],
+)
+def test_a_split_made_from_other_columns_than_the_task_says_is_refused(workshop, change, complaint):
+    rte = workshop.tasks["rte"]
+    splits = {split: dataclasses.replace(layout, **change) for split, layout in rte.splits.items()}
+    data_fingerprints(workshop.data, rte, ["train", "dev"])
+    with pytest.raises(UserError, match=f"rte_dev/header.json: {complaint}"):
+        data_fingerprints(workshop.data, dataclasses.replace(rte, splits=splits), ["dev"])
+    dropping = dataclasses.replace(rte, drop_labels=("-",))
+    with pytest.raises(UserError, match=r"made_from.drop_labels: \[\], expected \['-'\]"):
+        data_fingerprints(workshop.data, dropping, ["dev"])
