@@ -1,5 +1,6 @@
 """A run's config.json: its options, read back and compared with those asked for now."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from data_utils.errors import UserError
 from data_utils.json_file import read_json
 from mt_dnn.run_folder import DEFAULT_CRITERION, RunFolder
 
+HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")  # of an organization and its model
 PATHS = {"data_dir", "task_def", "init_checkpoint"}  # not compared: what they lead to is, by name and fingerprint
 OF_A_RUN = {"kind", "seed", "criteria", "tickets_of", "tickets"}  # differ from run to run of a sweep
 OF_THE_MACHINE = {"device", "precision"}  # change outcomes by rounding and dropout's random numbers alone
@@ -75,11 +77,20 @@ def refuse_other_config(folder: str | Path, saved: dict[str, Any], wanted: dict[
         for key, value in wanted.items()
         if key not in PATHS and differs(key, saved.get(key), value)
     ]
+    if _other_hub_name(saved, wanted):
+        differing.append(_difference("init_checkpoint", saved["init_checkpoint"], wanted["init_checkpoint"]))
     if differing:
         raise UserError(
             f"{folder}: made with {'; '.join(differing)}; give the old values, take another "
             f"{advice('--output_dir')}, or remove that folder to run anew"
         )
+
+
+def _other_hub_name(saved: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    """Whether two encoders of the hub differ. Their weights have no fingerprint, so that all of their names counts."""
+    one, other = (str(options.get("init_checkpoint")) for options in (saved, wanted))
+    known = any(options.get("encoder_weights") for options in (saved, wanted))
+    return one != other and not known and all(HUB_NAME.fullmatch(name) for name in (one, other))
 
 
 def refuse_other_precision(files: RunFolder, precision: str) -> None:

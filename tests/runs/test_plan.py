@@ -7,7 +7,7 @@ import pytest
 
 from data_utils.errors import UserError
 from mt_dnn.flags.commands import RewindOptions
-from mt_dnn.run_config import MAY_BE_UNKNOWN, read_run_config
+from mt_dnn.run_config import MAY_BE_UNKNOWN, read_run_config, refuse_other_config
 from mt_dnn.runs.plan import plan
 from mt_dnn.tickets.masks import Mask
 from mt_dnn.tickets.ticket import DENSE, Ticket
@@ -62,3 +62,13 @@ def test_a_config_from_before_counts_as_one_with_the_paper_s_criterion_and_its_o
         before = {key: value for key, value in run.config.items() if key not in younger}
         (tmp_path / "config.json").write_text(json.dumps(before))
         assert read_run_config(tmp_path / "config.json") == json.loads(json.dumps(run.config))
+
+
+def test_two_encoders_of_the_hub_with_one_last_name_are_told_apart(tmp_path):
+    saved = {"encoder": "bert", "encoder_weights": None, "init_checkpoint": "one/bert"}
+    with pytest.raises(UserError, match="made with init_checkpoint 'one/bert', now 'other/bert'"):
+        refuse_other_config(tmp_path, saved, {**saved, "init_checkpoint": "other/bert"})
+    for same in ("one/bert", "data/encoders/bert", "/disk/bert"):  # fetched in the meantime
+        refuse_other_config(tmp_path, saved, {**saved, "init_checkpoint": same})
+    known = {**saved, "encoder_weights": "0123"}
+    refuse_other_config(tmp_path, known, {**known, "init_checkpoint": "other/bert"})
