@@ -66,7 +66,8 @@ def predict_test_sets(options: PredictOptions, output: str) -> None:
     for saved in map(find_saved_model, options.runs):
         first, *others = saved.tasks.values()
         classifier = classifier_of(saved, first.name, options.device, options.precision)
-        classifiers += [classifier, *map(classifier.for_task, others)]  # the model is loaded once
+        classifiers.append(classifier)
+        classifiers += [classifier.for_task(task, saved.max_seq_len[task.name]) for task in others]  # one model for all
     missing = write_submission(output, classifiers, options.raw_dir, options.task_def, print)
     rest = f"; for a whole submission it lacks {', '.join(missing)}" if missing else ""
     print(f"{output}: keeps the rules{rest}")

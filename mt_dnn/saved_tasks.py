@@ -1,8 +1,9 @@
 """The tasks of a saved model, kept beside it, so that it can be used without their data and task file.
 
-<model>/tasks.json    {"format": "tickets", "max_seq_len": 512, "precision": "float32", "tasks": {"rte": {
+<model>/tasks.json    {"format": "tickets", "precision": "float32", "tasks": {"rte": {
                         "kind": "classification", "labels": ["not_entailment", "entailment"],
-                        "metrics": ["accuracy"], "head_dropout": 0.1, "text": ["sentence1", "sentence2"]}}}
+                        "metrics": ["accuracy"], "head_dropout": 0.1, "text": ["sentence1", "sentence2"],
+                        "max_seq_len": 512}}}
 """
 
 from dataclasses import dataclass
@@ -17,13 +18,13 @@ FORMATS = {  # what lies beside tasks.json
     "zeroed": "a classifier of the library",
     "onnx": "model.onnx",
 }
+TOKENS = integer(3, name="a number of tokens")
 SAVED = fields(
     {
         "format": one_of(*FORMATS),
-        "max_seq_len": integer(3, name="a number of tokens"),
         "tasks": mapping_of(value_that("an entry", lambda entry: isinstance(entry, dict)), at_least=1),
     },
-    optional={"precision": one_of("float32", "bfloat16")},
+    optional={"precision": one_of("float32", "bfloat16"), "max_seq_len": TOKENS},
 )
 
 
@@ -31,13 +32,13 @@ SAVED = fields(
 class SavedTasks:
     """What tasks.json says.
 
-    `format`: a key of FORMATS; `tasks`: {name: Task}; `max_seq_len`: the most tokens that a row may have; `precision`:
-    "float32" or "bfloat16", in which the model was trained and evaluated.
+    `format`: a key of FORMATS; `tasks`: {name: Task}; `max_seq_len`: {name: the most tokens that a row may have};
+    `precision`: "float32" or "bfloat16", in which the model was trained and evaluated.
     """
 
     format: str
     tasks: dict[str, Task]
-    max_seq_len: int
+    max_seq_len: dict[str, int]
     precision: str = "float32"
 
     def write(self, folder: str | Path) -> None:
@@ -49,18 +50,11 @@ class SavedTasks:
                 "metrics": list(task.metrics),
                 "head_dropout": task.head_dropout,
                 "text": list(task.text_names),
+                "max_seq_len": self.max_seq_len[task.name],
             }
             for task in self.tasks.values()
         }
-        write_json(
-            _path(folder),
-            {
-                "format": self.format,
-                "max_seq_len": self.max_seq_len,
-                "precision": self.precision,
-                "tasks": entries,
-            },
-        )
+        write_json(_path(folder), {"format": self.format, "precision": self.precision, "tasks": entries})
 
 
 def _path(folder: str | Path) -> Path:
@@ -83,7 +77,12 @@ def read_saved_tasks(folder: str | Path) -> SavedTasks:
         content["format"] = "zeroed"
     check(SAVED, content, path)
     files = {"label": "label", "splits": {"train": "train.tsv"}}  # a Task has some; a saved one needs none
-    tasks = {
-        name: read_task(path, name, {**entry, **files}, key=f"tasks.{name}") for name, entry in content["tasks"].items()
-    }
-    return SavedTasks(content["format"], tasks, content["max_seq_len"], content.get("precision", "float32"))
+    tasks, max_seq_len = {}, {}
+    for name, entry in content["tasks"].items():
+        key, entry = f"tasks.{name}", {**entry, **files}
+        if "max_seq_len" in content:  # earlier versions wrote one number for all tasks
+            entry.setdefault("max_seq_len", content["max_seq_len"])
+        check(fields({"max_seq_len": TOKENS}, others=True), entry, path, key)
+        max_seq_len[name] = entry.pop("max_seq_len")
+        tasks[name] = read_task(path, name, entry, key)
+    return SavedTasks(content["format"], tasks, max_seq_len, content.get("precision", "float32"))

@@ -58,14 +58,14 @@ def classifier_of(
     model, tokenizer = load_saved(saved, choose_device(device)), load_tokenizer(folder, flag="")
     if not isinstance(model, OnnxClassifier):
         tokens, longest = model.encoder.config.vocab_size, longest_row(model.encoder)
-        if len(tokenizer) > tokens or saved.max_seq_len > longest:
+        if len(tokenizer) > tokens or max(saved.max_seq_len.values()) > longest:
             raise UserError(
-                f"{folder}: a tokenizer of {len(tokenizer)} tokens and rows of up to {saved.max_seq_len}, expected at "
+                f"{folder}: a tokenizer of {len(tokenizer)} tokens and rows of up to "
+                f"{max(saved.max_seq_len.values())}, expected at "
                 f"most the encoder's {tokens} and {longest}"
             )
-    return Classifier(
-        model, chosen, tokenizer, saved.max_seq_len, str(folder), saved.precision if precision == "auto" else precision
-    )
+    precision = saved.precision if precision == "auto" else precision
+    return Classifier(model, chosen, tokenizer, saved.max_seq_len[chosen.name], str(folder), precision)
 
 
 def load_saved(saved: SavedModel, device: torch.device) -> TaskModel:
@@ -87,7 +87,8 @@ class Classifier:
         name: str,
         precision: str = "float32",
     ) -> None:
-        """`model`: from load_saved(); `name`: what an error calls it; `precision`: "float32" or "bfloat16"."""
+        """`model`: from load_saved(); `max_seq_len`: the most tokens of a row, longer ones are cut; `name`: what an
+        error calls it; `precision`: "float32" or "bfloat16"."""
         self.model, self.tokenizer, self.max_seq_len, self.name = model.eval(), tokenizer, max_seq_len, name
         self.precision = precision
         self.task = dataclasses.replace(task, splits={"input": Layout("", task.text_names, None, None)})
@@ -106,9 +107,9 @@ class Classifier:
             raise ValueError(f"each text of '{self.task.name}' is {' and '.join(names)}, expected as many sentences")
         return self.answers(rows) if rows else []
 
-    def for_task(self, task: Task) -> "Classifier":
+    def for_task(self, task: Task, max_seq_len: int) -> "Classifier":
         """Return a Classifier for another task of the same model."""
-        return Classifier(self.model, task, self.tokenizer, self.max_seq_len, self.name, self.precision)
+        return Classifier(self.model, task, self.tokenizer, max_seq_len, self.name, self.precision)
 
     def answers(self, rows: Iterable[Row]) -> list[Answer]:
         """Return what __call__ does, for any number of rows, at least one."""

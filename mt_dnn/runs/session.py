@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import itertools
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -88,12 +89,15 @@ class Session:
             )
         refuse_other_padding(self.pretrained.config, self.tokenizer.pad_token_id)
         positions = longest_row(self.pretrained)
-        splits = [split for _, train, dev in self.splits for split in (train, *dev.values())]
-        max_seq_len = min(positions, *(split.header["made_from"]["max_seq_len"] for split in splits))
+        splits_of = {task.name: (train, *dev.values()) for task, train, dev in self.splits}
+        max_seq_len = {
+            name: min(positions, *(split.header["made_from"]["max_seq_len"] for split in splits))
+            for name, splits in splits_of.items()
+        }
         self.saved_tasks = SavedTasks(
             "tickets", {task.name: task for task in self.tasks}, max_seq_len, self.precision_name
         )
-        for split in splits:
+        for split in itertools.chain(*splits_of.values()):
             if split.header["longest_row"] > positions:
                 raise UserError(
                     f"{split.folder}: rows of up to {split.header['longest_row']} tokens, expected at most {positions} "

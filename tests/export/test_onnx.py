@@ -60,5 +60,5 @@ def test_onnx_without_its_packages_is_one_line(family_run, tmp_path, refused, mo
 
 
 def test_an_onnx_export_in_bfloat16_is_one_line(tmp_path, refused):
-    SavedTasks("onnx", {"sst": read_tasks(toy_tasks.TASK_DEF)["sst"]}, 32).write(tmp_path)
+    SavedTasks("onnx", {"sst": read_tasks(toy_tasks.TASK_DEF)["sst"]}, {"sst": 32}).write(tmp_path)
     assert "an ONNX export computes in float32" in refused("mt_dnn/predict.py", tmp_path, "--precision", "bfloat16")

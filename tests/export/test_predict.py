@@ -43,6 +43,19 @@ def test_a_runs_dev_file_gets_the_runs_dev_predictions(workshop, runs, predict):
     np.testing.assert_allclose([float(row[1]) for row in found], [float(row[2]) for row in expected], atol=1.01e-4)
 
 
+def test_each_task_of_a_model_has_rows_as_long_as_it_was_trained_on(workshop, tmp_path, cli, predict):
+    prepare = ("--raw_dir", workshop.raw, "--init_checkpoint", workshop.encoder, "--data_dir", tmp_path / "data")
+    for task, longest in (("sst", 8), ("rte", 64)):
+        assert cli("prepro.py", *prepare, "--tasks", task, "--max_seq_len", longest).status == 0
+    train = ("train.py", *options(workshop, "sst,rte"), "--data_dir", tmp_path / "data", "--do_train", "--output_dir")
+    assert cli(*train, tmp_path / "out").status == 0
+    for task, file in (("sst", "SST-2"), ("rte", "RTE")):
+        run = table((tmp_path / f"out/dev_predictions_{task}.tsv").read_text())[1:]
+        expected = [max(map(float, row[3:])) for row in run]
+        found = predict(tmp_path / "out", "--task", task, "--input", workshop.raw / file / "dev.tsv")[1:]
+        np.testing.assert_allclose([float(row[2]) for row in found], expected, atol=1.01e-4)
+
+
 def test_a_run_in_bfloat16_gives_the_predictions_that_it_gives_later_on(workshop, tmp_path, cli, predict):
     train = ("train.py", *options(workshop, "stsb"), "--precision", "bfloat16", "--do_train", "--output_dir", tmp_path)
     assert cli(*train).status == 0

@@ -217,8 +217,9 @@ def test_a_model_of_another_kind_in_the_same_place_is_noticed(family_run, tmp_pa
             "tasks.json",
             json.dumps({**tasks, "tasks": {"sst": {**tasks["tasks"]["sst"], "kind": "tagging"}}}).encode(),
         )
-        assert "max_seq_len: missing" in complaint(
-            folder, "tasks.json", json.dumps({"format": "tickets", "tasks": tasks["tasks"]}).encode()
+        without = {key: value for key, value in tasks["tasks"]["sst"].items() if key != "max_seq_len"}
+        assert "tasks.sst.max_seq_len: missing" in complaint(
+            folder, "tasks.json", json.dumps({**tasks, "tasks": {"sst": without}}).encode()
         )
         assert "copy: " in complaint(folder, "model.safetensors", pickled)
     assert "do not fit together" in complaint(
@@ -228,11 +229,9 @@ def test_a_model_of_another_kind_in_the_same_place_is_noticed(family_run, tmp_pa
         model, "mask.json", (model / "mask.json").read_bytes().replace(b'"heads": 4', b'"heads": 8')
     )
     for folder in (model, tmp_path / "zeroed"):
-        assert "expected at most the encoder's" in complaint(
-            folder,
-            "tasks.json",
-            json.dumps({**json.loads((folder / "tasks.json").read_text()), "max_seq_len": 500}).encode(),
-        )
+        long = json.loads((folder / "tasks.json").read_text())
+        long["tasks"]["sst"]["max_seq_len"] = 500
+        assert "expected at most the encoder's" in complaint(folder, "tasks.json", json.dumps(long).encode())
         assert "expected at most the encoder's" in complaint(folder, "tokenizer.json", larger(model / "tokenizer.json"))
     copy = tmp_path / "copied/model"
     shutil.copytree(model, copy)
