@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+import yaml
+
 from mt_dnn.reports.comparison import SeedScores
 from mt_dnn.reports.points import Point, Transition, mean, mean_std
 from mt_dnn.run_folder import unless_default
@@ -93,13 +95,14 @@ def super_tickets_files(transitions: Iterable[Transition], protocol: Protocol) -
 
 def _line(transition: Transition, protocol: Protocol) -> str:
     """A task's entry; "" where there is nothing to choose, or no rows to choose on."""
+    name = yaml.safe_dump({transition.task: None}).removesuffix(": null\n")  # in quotes, if it reads as another type
     if point := super_ticket(transition, protocol):
         criterion = unless_default(point.criterion)
         by = f", criterion: {criterion}" if criterion else ""
         entry = f"{{heads: {point.heads}, ffns: {point.ffns}{by}}}"
         seeds = len(point.runs)
         of = f"best of {len(candidates(transition))} candidates, {seeds} seed{'s' * (seeds > 1)}"
-        return f"{transition.task}: {entry}   # {mean_std(protocol.scores(point))} with {point.weights}, {of}"
+        return f"{name}: {entry}   # {mean_std(protocol.scores(point))} with {point.weights}, {of}"
     if not transition.has_learnt and any(protocol.scores(point) for point in transition.of_kind("winning")):
-        return f"{transition.task}: null"
+        return f"{name}: null"
     return ""

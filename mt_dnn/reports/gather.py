@@ -23,9 +23,11 @@ def gather(records: Iterable[Record]) -> list[Transition]:
         ((task, entry),) = record.result["tasks"].items()
         section = task, record.train_fraction
         refuse_difference(first.setdefault(section, record), record)
-        owner, criterion, kind = record.owner(task), record.criterion(task), record.kind
         remaining = entry["remaining_weights"]["by_formula"]
         size = entry["heads_closed"], entry["ffns_closed"]
+        owner, criterion, kind = record.owner(task), record.criterion(task), record.kind
+        if size == (0, 0):  # at a sparsity so low that it closes nothing, every ticket is the dense model
+            owner, criterion, kind = task, None, "dense"
         # In the order of the report: a task's own tickets first, the dense model first, sparser tickets last.
         key = owner != task, owner, unless_default(criterion), KINDS.index(kind), -remaining, *size
         point = found.setdefault(section, {}).setdefault(key, Point(task, owner, criterion, kind, *size, remaining, {}))

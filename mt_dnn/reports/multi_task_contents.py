@@ -57,14 +57,17 @@ class RowComparison:
 
 
 def compare_rows(rows: Sequence[ModelRow]) -> list[RowComparison]:
-    """Compare every row with MT-DNN of its encoder, then winning tickets with the other ones of the same mask."""
+    """Compare every row with MT-DNN of its encoder, then winning tickets with the other kinds of the same mask.
+
+    Those must close as many heads and FFNs, and be shared in the same way.
+    """
     found = []
     for encoder in dict.fromkeys(row.encoder for row in rows):
         of_encoder = [row for row in rows if row.encoder == encoder]
         for dense in (row for row in of_encoder if row.kind == "dense"):
             found += _family([(row, dense) for row in of_encoder if row is not dense])
         for winning in (row for row in of_encoder if row.kind == "winning"):
-            others = [row for row in of_encoder if row.kind not in ("dense", "winning") and row.mask == winning.mask]
+            others = [row for row in of_encoder if row.kind not in ("dense", "winning") and row.is_control_of(winning)]
             found += _family([(winning, other) for other in others])
     return found
 

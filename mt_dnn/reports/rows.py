@@ -35,6 +35,15 @@ class ModelRow:
         more = "; ".join(part for part in (self.mask, self.variant) if part not in ("", "super_tickets"))
         return f"{kind} ({more}), {self.encoder}" if more else f"{kind}, {self.encoder}"
 
+    def is_control_of(self, other: "ModelRow") -> bool:
+        """Whether it has the same mask, but for which units are closed, and shares tickets in the same way."""
+
+        def setup(row: ModelRow) -> tuple:
+            run = next(iter(row.runs.values()))
+            return row.mask, _sizes(run), bool(run.options.get("exact_sharing"))
+
+        return setup(self) == setup(other)
+
     @property
     def results(self) -> list[dict]:
         return [run.result for run in self.runs.values()]

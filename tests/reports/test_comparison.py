@@ -96,6 +96,15 @@ def test_equal_means_go_to_the_sparser_ticket(tmp_path):
     assert (super_ticket(transition, DEV).heads, super_ticket(transition, DEV).ffns) == (4, 1)
 
 
+def test_super_tickets_of_tasks_whose_names_yaml_reads_as_something_else_are_read_back(tmp_path, cli):
+    for task in ("yes", "2024"):
+        write_line(tmp_path, "dense", {(0, 0): [0.7]}, task=task)
+        write_line(tmp_path, "winning", {(2, 0): [0.8]}, task=task)
+    assert cli(REPORT, tmp_path).status == 0
+    found = read_super_tickets([tmp_path / "super_tickets.yml"])
+    assert found == {"2024": SuperTicket(2, 0), "yes": SuperTicket(2, 0)}
+
+
 def test_the_protocols_differ_and_are_read_back(tmp_path, cli):
     held_out = {(0, 0): [0.6, 0.6], (2, 0): [0.8, 0.7], (4, 1): [0.5, 0.5]}
     write_line(tmp_path, "dense", {(0, 0): [0.7, 0.7]}, held_out)

@@ -189,6 +189,29 @@ def test_tickets_sharing_is_shown_without_each_task_and_on_held_out_rows(tmp_pat
         assert f"| 3 | {without} | {held_out} [" in line
 
 
+def test_the_control_has_the_sizes_and_the_sharing_of_the_winning_tickets(tmp_path, cli):
+    exact = {"level": (6, 2), "exact_sharing": True}
+    for kind, more in (("dense", {}), ("winning", {}), ("random", {}), ("winning", exact)):
+        for seed in SEEDS:
+            dev = {"rte": 0.6 + 0.01 * seed, "sst": 0.7}
+            write_shared_run(tmp_path / str(len(more)), kind, seed, dev, **more)
+    ended = cli(MULTI_TASK, tmp_path)
+    assert ended.status == 0, ended.err
+    (control,) = [line for line in ended.out.splitlines() if line.startswith("control: ")]
+    assert control.startswith("control: Tickets-Share, tiny minus Tickets-Share, random, tiny, ")
+
+
+def test_a_ticket_that_closes_nothing_counts_as_the_dense_model(tmp_path):
+    scores = {"dense": [0.7, 0.72, 0.69], "winning": [0.8, 0.83, 0.8], "random": [0.6, 0.61, 0.63]}
+    for kind, values in scores.items():
+        write_line(tmp_path / "without", kind, {(0, 0) if kind == "dense" else (2, 0): values})
+        write_line(tmp_path / "with", kind, {(0, 0) if kind == "dense" else (2, 0): values})
+    for kind in ("winning", "random"):
+        write_line(tmp_path / "with", kind, {(0, 0): scores["dense"]})
+    with_them, without = found(tmp_path / "with"), found(tmp_path / "without")
+    assert with_them["H2"].overall == without["H2"].overall and with_them["H2"].how == without["H2"].how
+
+
 def test_two_encoders_have_rows_of_their_own_in_one_table(tmp_path, cli, refused):
     for encoder, score in (("base", 0.7), ("large", 0.8)):
         for kind in ("dense", "winning"):
