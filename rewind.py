@@ -42,7 +42,7 @@ def main() -> int:
         masks = at_sparsities(masks, options.sparsities, options.tickets_of or data.train_datasets[0])
     tickets_of = {task: options.tickets_of or task for task in data.train_datasets}
     runs = plan(masks, tickets_of, options, run_options)
-    refuse_unfit(masks, tickets_of, run_options["encoder_weights"], data.holdout)
+    refuse_unfit(masks, tickets_of, run_options["encoder_weights"], data.holdout, run_options["data"])
     with process_group(machine.device, options.parallel):
         for path in masks_of_unknown_holdout(masks, tickets_of, data.holdout):
             print_line(

@@ -171,12 +171,20 @@ def _is_alive(pid: str) -> bool:
 def find(folder: str | Path, pattern: str) -> list[Path]:
     """Return the files below `folder` whose path ends like `pattern`, sorted.
 
-    Hidden folders are left out, and checkpoints, which may vanish meanwhile.
+    Links to folders are followed, and what several paths lead to is found once. Hidden folders are left out, and
+    checkpoints, which may vanish meanwhile.
     """
     found: list[Path] = []
-    for place, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if name != "checkpoint" and not name.startswith(".")]
-        found += [path for path in map(Path(place).joinpath, files) if path.match(pattern)]
+    seen, tops = set(), [Path(folder)]
+    for top in tops:  # grows by the links that are met
+        for place, folders, files in os.walk(top):
+            if (real := os.path.realpath(place)) in seen:
+                folders.clear()
+                continue
+            seen.add(real)
+            folders[:] = [name for name in folders if name != "checkpoint" and not name.startswith(".")]
+            tops += [path for path in map(Path(place).joinpath, sorted(folders)) if path.is_symlink()]
+            found += [path for path in map(Path(place).joinpath, files) if path.match(pattern)]
     return sorted(found)
 
 

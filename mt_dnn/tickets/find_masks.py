@@ -6,6 +6,7 @@ from pathlib import Path
 
 from data_utils.advice import advice
 from data_utils.errors import UserError
+from data_utils.files import find
 from mt_dnn.tickets.masks import Mask, tickets_for
 from mt_dnn.tickets.ticket import counts_at
 
@@ -19,7 +20,7 @@ def find_masks(patterns: Iterable[str | Path]) -> list[Path]:
     for pattern in patterns:
         path = Path(pattern)
         if path.is_dir():
-            paths = list(path.rglob("*.json"))
+            paths = find(path, "*.json")
         else:
             paths = [path] if path.is_file() else [Path(name) for name in glob.glob(str(pattern), recursive=True)]
         files = [file for file in paths if file.is_file() and not file.name.startswith(".")]

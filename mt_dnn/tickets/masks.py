@@ -6,7 +6,8 @@
                 "parameters": 109482240},
       "tickets": {"rte": {"heads": {"0": [3, 7], "5": [1]}, "ffns": [11]}},
       "provenance": {"criterion": "example", "scores": "importance.json, scores sha256 ...", "checkpoint": "...",
-                     "seed": 2018, "holdout": 0.0, "encoder_weights": "<SHA-256>", "min_heads_per_layer": 1}
+                     "seed": 2018, "holdout": 0.0, "encoder_weights": "<SHA-256>",
+                     "training_rows": "<fingerprint>", "min_heads_per_layer": 1}
     }
 
 heads: closed heads by layer; ffns: layers whose FFN is closed. Both count from 0. A mask that was merged from those of
@@ -57,6 +58,7 @@ SOURCE = fields(  # of one task's ticket
         "tickets_of": TEXT,
         "seed": integer(0),
         "holdout": number(0, 1),
+        "training_rows": TEXT,
         "min_heads_per_layer": integer(0),
     },
     others=True,
@@ -142,12 +144,14 @@ def read_mask(path: str | Path) -> Mask:
     """Read a mask file; return a Mask.
 
     Raises UserError `file: key: found, expected ...` unless every unit exists in the model that the file names, stands
-    there once, and every layer keeps a head.
+    there once, and every layer keeps a head; and for a dense mask that closes units.
     """
     content = read_json(path, "a mask")
     check(fields({"kind": one_of(*KINDS), "model": MODEL}, others=True), content, path)
     check(_expected(content), content, path)
     tickets = {task: ticket_from(entry) for task, entry in content["tickets"].items()}
+    if content["kind"] == "dense" and (closed := [task for task, ticket in tickets.items() if ticket != DENSE]):
+        raise UserError(f"{path}: kind: 'dense', expected another one, as tickets.{closed[0]} closes heads or FFNs")
     return Mask(content["kind"], content["model"], tickets, content.get("provenance", {}))
 
 

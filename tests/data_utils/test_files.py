@@ -137,4 +137,9 @@ def test_files_are_found_by_the_end_of_their_path(tmp_path):
     for name in ("b/seed_1/result.json", "a/result.json", "a/checkpoint/result.json", ".a.part/result.json", "x.json"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert find(tmp_path, "result.json") == [tmp_path / "a/result.json", tmp_path / "b/seed_1/result.json"]
+    found = [tmp_path / "a/result.json", tmp_path / "b/seed_1/result.json"]
+    assert find(tmp_path, "result.json") == found
+    for link, to in (("a/again", "b"), ("b/above", ".")):
+        (tmp_path / link).symlink_to(tmp_path / to)
+    assert find(tmp_path, "result.json") == found
+    assert find(tmp_path / "a", "result.json") == [tmp_path / "a/again/seed_1/result.json", tmp_path / "a/result.json"]

@@ -52,6 +52,7 @@ def with_provenance(**provenance):
         (content(ffns=[3]), r"tickets.rte.ffns\[0\]: 3, expected a layer from 0 to 2"),
         (content(more=1), "tickets.rte.more: unknown key, expected some of: heads, ffns"),
         ({**content(), "tickets": {}}, "tickets: {}, expected a ticket by task name"),
+        ({**content(), "kind": "dense"}, "kind: 'dense', expected another one, as tickets.rte closes heads or FFNs"),
         ({**content(), "kind": "lucky"}, "kind: 'lucky', expected one of dense, winning, random, losing"),
         ({**content(), "model": {**MODEL, "layers": 0}}, "model.layers: 0, expected a whole number from 1"),
         ({**content(), "model": {"name": "x", "layers": 3, "heads": 4}}, "model.hidden: missing"),
@@ -120,5 +121,7 @@ def test_masks_are_found_in_folders_files_and_patterns(tmp_path):
     winning = [tmp_path / "winning" / name for name in ("a.json", "b.json")]
     assert find_masks([tmp_path / "winning", str(tmp_path / "w*" / "a.json")]) == winning
     assert len(find_masks([tmp_path])) == 3
+    (tmp_path / "random").symlink_to(tmp_path / "losing")  # on another disk, say
+    assert find_masks([tmp_path / "random"]) == [tmp_path / "random/a.json"] and len(find_masks([tmp_path])) == 3
     with pytest.raises(UserError, match="no mask found"):
-        find_masks([tmp_path / "random"])
+        find_masks([tmp_path / "none"])
