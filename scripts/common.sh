@@ -4,7 +4,7 @@ set -eu
 # fail MESSAGE: end with one line.
 fail() { echo "$0: error: $1" >&2; exit 2; }
 
-cd "$(dirname "$0")"
+CDPATH= cd -- "$(dirname "$0")"
 while [ ! -f train.py ]; do
     [ "$PWD" != / ] || fail "no train.py in a folder above the script, expected the script inside the repository"
     cd ..

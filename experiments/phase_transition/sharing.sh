@@ -9,16 +9,17 @@
 train in one encoder"
 CHOSEN=experiments/phase_transition/$NAME/report/super_tickets_held_out.yml
 [ -f "$CHOSEN" ] || fail "$CHOSEN: no such file, expected the super tickets that collect.sh's report chose"
-no_ticket=$(grep ": null" "$CHOSEN" | cut -d: -f1 | tr "\n" " ")
+chosen() { grep -E "^'?($(echo "$TOGETHER" | tr , "|"))'?:" "$CHOSEN"; }   # the lines of the tasks to train
+no_ticket=$(chosen | grep ": null" | cut -d: -f1 | tr "\n" " ")
 [ -z "$no_ticket" ] || fail "$CHOSEN: no super ticket for ${no_ticket% }, as the dense model is not better than the \
 baseline; expected one for every task: take other hyper-parameters for it, or leave it out of TOGETHER"
 n_seeds=$(echo "$ALL_SEEDS" | wc -w)
-unfinished=$(grep "^[^#]" "$CHOSEN" | grep -v " $((n_seeds)) seeds$" | cut -d: -f1 | tr "\n" " ")
+unfinished=$(chosen | grep -vE " $((n_seeds)) seeds?$" | cut -d: -f1 | tr "\n" " ")
 [ -z "$unfinished" ] || fail "$CHOSEN: not all $((n_seeds)) seeds chose for ${unfinished% }, expected the whole sweep; \
 run collect.sh $NAME after it"
 SUPER_TICKETS=$RUNS/sharing/super_tickets.yml
 mkdir -p "$RUNS/sharing"
-sed "s/{heads: 0, ffns: 0}.*/$INSTEAD_OF_DENSE   # the dense model is chosen/" "$CHOSEN" > "$SUPER_TICKETS.$$"
+chosen | sed "s/{heads: 0, ffns: 0}.*/$INSTEAD_OF_DENSE   # the dense model is chosen/" > "$SUPER_TICKETS.$$"
 mv "$SUPER_TICKETS.$$" "$SUPER_TICKETS"
 of_task "$TOGETHER"
 restore_masks

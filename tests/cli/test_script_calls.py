@@ -115,6 +115,16 @@ def test_paths_with_spaces_arrive_whole(repository):
     assert report == ["-m", "mt_dnn.reports", "checkpoints/my bert/rte"]
 
 
+def test_a_cdpath_of_the_user_does_not_lead_to_another_repository(repository, tmp_path, monkeypatch):
+    other = tmp_path / "elsewhere/scripts"
+    other.mkdir(parents=True)
+    (other.parent / "train.py").touch()
+    monkeypatch.setenv("CDPATH", str(other.parent))
+    script = ["sh", "scripts/train_mnli.sh", "cpu"]
+    ended = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == 0 and (tmp_path / "calls.txt").exists()
+
+
 @pytest.mark.parametrize(
     "gpuid",
     ["cpux", "cpu,0", "0,", ",0", "0,,1", "0 1", "", "x", "cpu,", "-1", "cpu\ncpu", "GPU-", "GPU-01x", "AMD-01"],

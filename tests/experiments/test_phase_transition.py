@@ -147,6 +147,16 @@ def test_tickets_are_shared_by_masks_of_the_seed_and_its_random_control(before_s
     assert {flag(line, "output").rsplit("/", 2)[0] for line in lines[:2]} == {flag(lines[3], "masks")}
 
 
+def test_tasks_that_share_no_encoder_need_no_super_ticket_and_one_seed_can_be_all(before_sharing, call, tmp_path):
+    with open(tmp_path / FOLDER / "five_tasks/settings.sh", "a") as file:
+        file.write("ALL_SEEDS=2019\n")
+    text = before_sharing.read_text().replace("5 seeds", "1 seed")
+    before_sharing.write_text(text + "movie: null\nsst: {heads: 7, ffns: 0}   # 88.1, 1 seed\n")
+    merged = next(line for line in call("sharing") if "--kind winning" in line)
+    shared = read_super_tickets([tmp_path / flag(merged, "super_tickets")])
+    assert shared == {"mrpc": SuperTicket(14, 0), "cola": SuperTicket(14, 1), "sst": SuperTicket(7, 0)}
+
+
 def test_super_tickets_that_not_all_seeds_chose_are_not_shared(before_sharing, call):
     before_sharing.write_text(before_sharing.read_text().replace("100.0 %, 5 seeds", "100.0 %, 3 seeds"))
     error = (
@@ -220,6 +230,10 @@ def test_masks_restored_from_records_are_those_that_train_wrote(fine_tuned, tmp_
         for mask in masks:
             del mask["provenance"]["checkpoint"]  # a path
         assert masks[0] == masks[1], name
+    by_hand = restored / "masks/losing/heads_6_ffns_1.json"  # say, a sweep with --min_heads_per_layer 2
+    kept = by_hand.read_text().replace('"min_heads_per_layer": 1', '"min_heads_per_layer": 2')
+    by_hand.write_text(kept)
+    assert "masks by 0 of 1 files" in cli(restore, tmp_path / "records", tmp_path).out and by_hand.read_text() == kept
     shutil.rmtree(restored / "masks/winning")  # as if it had been killed
     assert "masks by 1 of 1 files" in cli(restore, tmp_path / "records", tmp_path).out
     assert all((restored / name).exists() for name in alike)
