@@ -71,25 +71,31 @@ def fingerprint_of(content: dict[str, Any]) -> str:
 def data_fingerprints(data_dir: str | Path, task: Task, splits: Iterable[str]) -> dict[str, str]:
     """Return {folder name: fingerprint of what the split was made from}. Reads the headers only.
 
-    Raises UserError for a split that was made from other columns, or without other rows, than `task` says.
+    Raises UserError for a split that was made for another task, or from other columns than `task` says.
     """
-    fingerprints = {}
-    for split in splits:
-        folder, layout = split_folder(data_dir, task.name, split), task.splits[split]
-        made_from = read_header(folder)["made_from"]
-        expected = {
-            "text": list(layout.text),
-            "label": layout.label,
-            "drop_labels": list(task.drop_labels),
-            "drop_incomplete": task.drop_incomplete,
-        }
-        for key, wanted in expected.items():
-            if (found := made_from.get(key, wanted)) != wanted:  # older headers lack some
-                raise UserError(
-                    f"{folder}/header.json: made_from.{key}: {found!r}, expected {wanted!r}, as the task says; {AGAIN}"
-                )
-        fingerprints[folder.name] = fingerprint_of(made_from)
-    return fingerprints
+    folders = {split: split_folder(data_dir, task.name, split) for split in splits}
+    headers = {split: read_header(folder) for split, folder in folders.items()}
+    for split, header in headers.items():
+        _refuse_other(header, folders[split], task, split)
+    return {folders[split].name: fingerprint_of(header["made_from"]) for split, header in headers.items()}
+
+
+def _refuse_other(header: dict[str, Any], folder: Path, task: Task, split: str) -> None:
+    """Raise UserError unless the split in `folder` was made for `split` of `task`, from the columns that it names."""
+    layout, made_from = task.splits[split], header["made_from"]
+    columns = {
+        "text": list(layout.text),
+        "label": layout.label,
+        "drop_labels": list(task.drop_labels),
+        "drop_incomplete": task.drop_incomplete,
+    }
+    expected = {"task": task.name, "split": split, "kind": task.kind.name, "labels": list(task.labels)}
+    compared = [(key, header[key], wanted) for key, wanted in expected.items()]
+    # Older headers lack some columns, and rows to predict come from no file.
+    compared += [(f"made_from.{key}", made_from.get(key, wanted), wanted) for key, wanted in columns.items()]
+    for key, found, wanted in compared:
+        if found != wanted:
+            raise UserError(f"{folder}/header.json: {key}: {found!r}, expected {wanted!r}, as the task says; {AGAIN}")
 
 
 def read_header(folder: Path) -> dict[str, Any]:
@@ -143,12 +149,7 @@ class TokenizedSplit:
         """
         self.folder = folder = split_folder(data_dir, task.name, split)
         self.header = read_header(folder)
-        expected = {"task": task.name, "split": split, "kind": task.kind.name, "labels": list(task.labels)}
-        for key, wanted in expected.items():
-            if (found := self.header[key]) != wanted:
-                raise UserError(
-                    f"{folder}/header.json: {key}: {found!r}, expected {wanted!r}, as the task says; {AGAIN}"
-                )
+        _refuse_other(self.header, folder, task, split)
         if tokenizer is not None:
             made = self.header["made_from"].get("tokenizer", {})
             if made.get("fingerprint") != tokenizer["fingerprint"]:

@@ -1,6 +1,7 @@
 """Predictions for one's own text."""
 
 import io
+import json
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from calls import options, renamed, table
 from data_utils.tsv import Row
 from mt_dnn.export.classifier import load_classifier
 from mt_dnn.predict import main as predict_main
+from mt_dnn.saved_tasks import read_saved_tasks
 
 
 @pytest.fixture
@@ -54,6 +56,11 @@ def test_each_task_of_a_model_has_rows_as_long_as_it_was_trained_on(workshop, tm
         expected = [max(map(float, row[3:])) for row in run]
         found = predict(tmp_path / "out", "--task", task, "--input", workshop.raw / file / "dev.tsv")[1:]
         np.testing.assert_allclose([float(row[2]) for row in found], expected, atol=1.01e-4)
+    saved = tmp_path / "out/model/tasks.json"
+    content = json.loads(saved.read_text())
+    assert [entry.pop("max_seq_len") for entry in content["tasks"].values()] == [8, 64]
+    saved.write_text(json.dumps({**content, "max_seq_len": 8}))  # as earlier versions wrote it
+    assert read_saved_tasks(saved.parent).max_seq_len == {"sst": 8, "rte": 8}
 
 
 def test_a_run_in_bfloat16_gives_the_predictions_that_it_gives_later_on(workshop, tmp_path, cli, predict):
