@@ -27,6 +27,7 @@ def main() -> int:
             f"change {advice('--train_datasets')} or leave out {advice('--exact_sharing')}"
         )
 
+    from data_utils.tokenized import training_rows
     from mt_dnn.runs.plan import count_unfinished, plan
     from mt_dnn.runs.run import outcome_options
     from mt_dnn.runs.sweep import summarize, sweep
@@ -42,7 +43,8 @@ def main() -> int:
         masks = at_sparsities(masks, options.sparsities, options.tickets_of or data.train_datasets[0])
     tickets_of = {task: options.tickets_of or task for task in data.train_datasets}
     runs = plan(masks, tickets_of, options, run_options)
-    refuse_unfit(masks, tickets_of, run_options["encoder_weights"], data.holdout, run_options["data"])
+    rows = {task: training_rows(data.data_dir, task) for task in data.train_datasets}
+    refuse_unfit(masks, tickets_of, run_options["encoder_weights"], data.holdout, rows)
     with process_group(machine.device, options.parallel):
         for path in masks_of_unknown_holdout(masks, tickets_of, data.holdout):
             print_line(

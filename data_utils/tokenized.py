@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import torch
 
 AGAIN = "run prepro.py again"
+DECIDES_ROWS = "sha256", "text", "label", "drop_labels", "drop_incomplete", "skip_bad_rows"  # of what it is made from
 PART = 2**20  # tokens that are looked through at a time
 
 
@@ -80,6 +81,12 @@ def data_fingerprints(data_dir: str | Path, task: Task, splits: Iterable[str]) -
     return {folders[split].name: fingerprint_of(header["made_from"]) for split, header in headers.items()}
 
 
+def training_rows(data_dir: str | Path, task: str) -> str:
+    """Return the fingerprint of which training rows a task has, and in which order, however they were tokenized."""
+    made_from = read_header(split_folder(data_dir, task, "train"))["made_from"]
+    return fingerprint_of({key: made_from.get(key) for key in DECIDES_ROWS})
+
+
 def _refuse_other(header: dict[str, Any], folder: Path, task: Task, split: str) -> None:
     """Raise UserError unless the split in `folder` was made for `split` of `task`, from the columns that it names."""
     layout, made_from = task.splits[split], header["made_from"]
@@ -95,7 +102,10 @@ def _refuse_other(header: dict[str, Any], folder: Path, task: Task, split: str) 
     compared += [(f"made_from.{key}", made_from.get(key, wanted), wanted) for key, wanted in columns.items()]
     for key, found, wanted in compared:
         if found != wanted:
-            raise UserError(f"{folder}/header.json: {key}: {found!r}, expected {wanted!r}, as the task says; {AGAIN}")
+            raise UserError(
+                f"{folder}/header.json: {key}: {found!r}, expected {wanted!r}, as the task says; "
+                f"undo the change of the task, or {AGAIN}"
+            )
 
 
 def read_header(folder: Path) -> dict[str, Any]:

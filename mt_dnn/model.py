@@ -126,7 +126,8 @@ def count_parameters(module: nn.Module) -> int:
 def place_tickets(model: Model, tickets: dict[str, Ticket], exact_sharing: bool = False) -> Model:
     """Give every task of `model` its ticket, {task name: Ticket}; return `model`.
 
-    A single task's ticket is taken out of the encoder for good; several share it (`exact_sharing`: see Model.updating).
+    What a single task's ticket closes is taken out of the encoder for good; several tasks share the encoder
+    (`exact_sharing`: see Model.updating).
     """
     if len(tickets) == 1:
         prune(model.encoder, *tickets.values())

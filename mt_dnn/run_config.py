@@ -90,7 +90,11 @@ def _other_hub_name(saved: dict[str, Any], wanted: dict[str, Any]) -> bool:
     """Whether two encoders of the hub differ. Their weights have no fingerprint, so that all of their names counts."""
     one, other = (str(options.get("init_checkpoint")) for options in (saved, wanted))
     known = any(options.get("encoder_weights") for options in (saved, wanted))
-    return one != other and not known and all(HUB_NAME.fullmatch(name) for name in (one, other))
+    return (
+        one != other
+        and not known
+        and all(HUB_NAME.fullmatch(name) and not Path(name).is_dir() for name in (one, other))
+    )
 
 
 def refuse_other_precision(files: RunFolder, precision: str) -> None:

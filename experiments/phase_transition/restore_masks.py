@@ -1,7 +1,7 @@
 """Write the importance scores of a sweep again, from its records, and masks by these scores.
 
 With them, sharing.sh and questions.sh run on a machine that has not run the sweep. Other scores that are there stay,
-and so do masks. New masks are made with the default flags of train.py --do_mask.
+and so do their masks, and masks with another --min_heads_per_layer than the default.
 """
 
 from pathlib import Path
@@ -15,6 +15,7 @@ from mt_dnn.flags.parser import Parser
 from mt_dnn.records.record import read_importance_files
 from mt_dnn.run_folder import RunFolder
 from mt_dnn.tickets.make_masks import write_masks
+from mt_dnn.tickets.masks import read_mask
 from mt_dnn.tickets.ticket import TICKET_KINDS
 
 SCORES = fields({"task": TEXT, "criterion": TEXT, "seed": integer(0), "holdout": number(0, 1)}, others=True)
@@ -40,17 +41,19 @@ def main() -> None:
         files = RunFolder(Path(output, name).parent)
         path, importance = files.importance(content["criterion"]), {**content, "checkpoint": str(files.model)}
         mine = not path.exists() or read_json(path, "importance scores") == importance  # equal: masks may be missing
-        if mine and not has_masks(files, content["criterion"]):
+        if mine and not made_otherwise(files, content["criterion"]):
             write_json(path, importance)
             write_masks(files, MaskOptions(criterion=content["criterion"]), content)
             written += 1
     print(f"{output}: masks by {written} of {len(importance_files)} files of importance scores; the others were there")
 
 
-def has_masks(files: RunFolder, criterion: str) -> bool:
-    """Whether the run folder `files` has masks of every kind, by this criterion where scores rank them."""
+def made_otherwise(files: RunFolder, criterion: str) -> bool:
+    """Whether the run folder `files` has masks with another --min_heads_per_layer than those that are made here."""
     of_kinds = {kind: criterion if entry.by_scores else None for kind, entry in TICKET_KINDS.items()}
-    return all(any(files.mask_folder(*of_kind).glob("*.json")) for of_kind in of_kinds.items())
+    masks = [path for of_kind in of_kinds.items() for path in files.mask_folder(*of_kind).glob("*.json")]
+    usual = MaskOptions.min_heads_per_layer
+    return any(read_mask(path).provenance.get("min_heads_per_layer", usual) != usual for path in masks)
 
 
 if __name__ == "__main__":

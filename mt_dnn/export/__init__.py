@@ -1,1 +1,1 @@
-"""The ticket taken out of a trained model; predictions."""
+"""Exports of a trained model, and its predictions."""

@@ -1,4 +1,4 @@
-"""Export the model of a finished run, one per task, with its ticket taken out.
+"""Export the model of a finished run, one per task, without the units that its ticket closes.
 
 python -m mt_dnn.export RUN --format zeroed|compact|onnx
 """

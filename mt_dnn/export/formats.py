@@ -1,4 +1,4 @@
-"""The formats that a model is exported in, its ticket taken out: zeroed, compact, onnx."""
+"""The formats that a model is exported in, without the units that its ticket closes: zeroed, compact, onnx."""
 
 import copy
 import importlib.util
@@ -82,7 +82,7 @@ def export(saved: SavedModel, name: str, file_format: str, output: Path) -> str:
 
 
 def take_out(model: Model, task: Task, ticket: Ticket) -> Model:
-    """Return a Model of `task` alone, with its ticket taken out of the encoder; `model` may be just that already."""
+    """Return a Model of `task` alone, pruned to its ticket; `model` may be just that already."""
     if len(model.task_heads) == 1:
         return model
     alone = Model(copy.deepcopy(model.encoder), [task])

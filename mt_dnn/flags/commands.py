@@ -96,8 +96,8 @@ class RewindOptions:
     )
     keep_gates: bool = flag(
         False,
-        "train the whole encoder with closed gates. Without this flag they are taken out of the weights, which "
-        "gives the same result faster",
+        "train the whole encoder with closed gates. Without this flag closed heads and FFNs are taken out of the "
+        "weights, which gives the same result faster",
     )
     exact_sharing: bool = flag(
         False,

@@ -209,8 +209,9 @@ CLAIMS = [
 ]
 
 HELD_OUT_ROWS = """
-Held-out rows are training rows of a task on which no run of this task trained or scored. Differences on them
-show the same runs on other rows; they decide nothing.
+Held-out rows are training rows that a task's runs used neither to train nor to score heads and FFNs. (In one encoder,
+another task may have trained on the same text.) Differences on them show the same runs on other rows; they decide
+nothing.
 """
 
 HOW_TESTED = f"""

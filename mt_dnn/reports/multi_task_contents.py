@@ -23,8 +23,9 @@ which a comparison without a test counts as p = 1.
 The Avg Score against that of MT-DNN is corrected for all rows of the encoder. It decides on H4, which is confirmed if
 the corrected p is below 0.05 and the difference above zero, refuted if p is below 0.05 and the difference below zero,
 and else not distinguishable from noise. The scores of single tasks are corrected for the tasks of a row. The control
-compares winning tickets with the others of the same mask in the same way. The average without a task is that of the
-other tasks. It shows how much one task decides, and is no test.
+compares winning tickets in the same way with other kinds of the same mask that close as many heads and FFNs, and are
+shared in the same way. The average without a task is that of the other tasks. It shows how much one task decides, and
+is no test.
 {HELD_OUT_ROWS}"""
 AVERAGE = "Avg Score"
 

@@ -141,7 +141,7 @@ class Session:
                 epochs, outputs = fine_tune(
                     model, data, self.optimization, self.machine, self.precision_name, run.seed, files
                 )
-            if run.keep_gates:  # what is saved has the ticket taken out
+            if run.keep_gates:  # what is saved has no closed units
                 prune(model.encoder, *run.tickets.values())
             on_main_process(lambda: self._write(run, data, model, epochs, outputs))
         return model

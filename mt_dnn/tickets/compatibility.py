@@ -6,7 +6,6 @@ from typing import Any
 
 from data_utils.advice import advice
 from data_utils.errors import UserError
-from data_utils.tasks import split_name
 from mt_dnn.tickets.masks import SIZES, Mask
 
 
@@ -15,19 +14,19 @@ def refuse_unfit(
     tickets_of: Mapping[str, str],
     encoder_weights: str | None,
     holdout: float,
-    data: Mapping[str, str],
+    training_rows: Mapping[str, str],
 ) -> None:
     """Raise UserError if the tickets to train were chosen in another encoder, or by rows that are to be held out.
 
     `masks`: by the files that they were read from; `tickets_of`: {task to train: the task whose ticket it trains};
     `encoder_weights`: from weights_fingerprint(); `holdout`: the part of the training rows that is to be held out;
-    `data`: {split: fingerprint}, from data_fingerprints().
+    `training_rows`: {task: fingerprint}, from data_utils.tokenized.training_rows().
     """
     for path, mask in masks.items():
         refuse_other_weights(mask, path, encoder_weights, tickets_of.values())
         refuse_other_holdout(mask, path, holdout, _own(tickets_of))
         if holdout:
-            refuse_other_rows(mask, path, data, _own(tickets_of))
+            refuse_other_rows(mask, path, training_rows, _own(tickets_of))
 
 
 def masks_of_unknown_holdout(masks: Mapping[Path, Mask], tickets_of: Mapping[str, str], holdout: float) -> list[Path]:
@@ -94,17 +93,16 @@ def refuse_other_holdout(mask: Mask, path: Path, holdout: float, tasks: Iterable
             )
 
 
-def refuse_other_rows(mask: Mask, path: Path, data: Mapping[str, str], tasks: Iterable[str]) -> None:
-    """Raise UserError if tickets of `tasks` in `mask` were chosen by other training rows than those of `data`.
+def refuse_other_rows(mask: Mask, path: Path, training_rows: Mapping[str, str], tasks: Iterable[str]) -> None:
+    """Raise UserError if tickets of `tasks` in `mask` were chosen by other training rows than there are now.
 
-    Which rows are held out depends on all rows, so rows that are held out now may have chosen the ticket. `data`: see
-    refuse_unfit(). Tickets that no scores chose pass, and masks that do not name their rows.
+    Which rows are held out depends on all rows, so rows that are held out now may have chosen the ticket.
+    `training_rows`: see refuse_unfit(). Tickets that no scores chose pass, and masks that do not name their rows.
     """
     for task in tasks:
-        rows = data[split_name(task, "train")]
+        rows = training_rows[task]
         if mask.criterion_of(task) and mask.provenance_of(task).get("training_rows", rows) != rows:
             raise UserError(
-                f"{path}: tickets.{task}: chosen by other training rows, or another tokenization of them, so rows that "
-                "--holdout holds out may have helped; make the masks anew, or, if the rows are the same, remove "
-                "`training_rows` from it"
+                f"{path}: tickets.{task}: chosen by other training rows, so rows that --holdout holds out may have "
+                f"helped to choose it; make the masks anew, or take another {advice('--data_dir')}"
             )

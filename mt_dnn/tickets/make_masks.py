@@ -8,7 +8,6 @@ import numpy as np
 from data_utils.advice import advice
 from data_utils.errors import UserError
 from data_utils.files import sha256
-from data_utils.tasks import split_name
 from mt_dnn.checksums import weights_fingerprint
 from mt_dnn.flags.commands import MaskOptions
 from mt_dnn.run_config import differs
@@ -39,7 +38,7 @@ def write_masks(files: RunFolder, options: MaskOptions, made_from: dict[str, Any
         "seed": seed,
         "holdout": made_from["holdout"],
         **({"encoder_weights": weights} if (weights := importance.get("encoder_weights")) else {}),
-        **({"training_rows": rows} if (rows := made_from.get("data", {}).get(split_name(task, "train"))) else {}),
+        **({"training_rows": rows} if (rows := made_from.get("training_rows")) else {}),
         "min_heads_per_layer": options.min_heads_per_layer,
     }
     by_scores = {"criterion": options.criterion, "scores": f"{scores.name}, scores sha256 {fingerprint}"}

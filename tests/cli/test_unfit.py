@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import toy_tasks
 from calls import QUICK, options
 from safetensors.torch import load_file, save_file
 
@@ -20,6 +21,20 @@ def test_masks_that_saw_the_held_out_rows_are_refused(workshop, fine_tuned, tmp_
     assert "holdout 0.0, now 0.1" in refused(
         "train.py", *options(workshop), "--do_mask", "--output_dir", fine_tuned, "--holdout", 0.1
     )
+
+
+def test_masks_by_other_training_rows_are_refused_where_rows_are_held_out(workshop, tmp_path, cli, refused):
+    toy_tasks.write_sst(tmp_path / "glue", rows=200, seed=7)
+    for folder, raw, longest in (("same", workshop.raw, 48), ("other", tmp_path / "glue", 64)):
+        prepare = ("--raw_dir", raw, "--data_dir", tmp_path / folder, "--tasks", "sst", "--max_seq_len", longest)
+        assert cli("prepro.py", *prepare, "--init_checkpoint", workshop.encoder).status == 0
+    call = (*options(workshop), *QUICK, "--holdout", 0.1, "--output_dir")
+    train = ("train.py", *call, tmp_path / "out", "--do_train", "--do_mask", "--sparsities", 0.5)
+    assert cli(*train).status == 0
+    rewind = ("rewind.py", *call, tmp_path / "runs", "--masks", tmp_path / "out/masks/winning", "--data_dir")
+    assert cli(*rewind, tmp_path / "same").status == 0  # tokenized in another way
+    assert "tickets.sst: chosen by other training rows" in refused(*rewind, tmp_path / "other")
+    assert cli(*rewind, tmp_path / "other", "--holdout", 0, "--output_dir", tmp_path / "all_rows").status == 0
 
 
 def test_a_mask_that_does_not_say_what_was_held_out_passes_with_a_line(workshop, fine_tuned, tmp_path, cli):

@@ -188,7 +188,7 @@ def test_a_split_of_a_version_without_fingerprints_is_written_again(damaged, wor
 def test_another_split_in_the_place_of_one_is_refused_and_written_again(damaged, workshop, cli):
     folder = damaged[0].with_name("rte_train")
     damaged[0].rename(folder)
-    complaint = f"{folder}/header.json: split: 'dev', expected 'train', as the task says; run prepro.py again"
+    complaint = f"{folder}/header.json: split: 'dev', expected 'train', as the task says; undo "
     refused_and_written_again(damaged, workshop, cli, complaint, folder)
 
 
@@ -304,7 +304,10 @@ def test_prepro_on_a_full_disk_ends_with_one_line_and_keeps_the_older_split(work
     "change, complaint",
     [
         ({"text": ("sentence2",)}, r"made_from.text: \['sentence1', 'sentence2'\], expected \['sentence2'\]"),
-        ({"label": "label1"}, "made_from.label: 'label', expected 'label1', as the task says; run prepro.py again"),
+        (
+            {"label": "label1"},
+            "made_from.label: 'label', expected 'label1', as the task says; undo the change of the task, or run",
+        ),
     ],
 )
 def test_a_split_made_from_other_columns_than_the_task_says_is_refused(workshop, change, complaint):

@@ -189,16 +189,15 @@ def test_tickets_sharing_is_shown_without_each_task_and_on_held_out_rows(tmp_pat
         assert f"| 3 | {without} | {held_out} [" in line
 
 
-def test_the_control_has_the_sizes_and_the_sharing_of_the_winning_tickets(tmp_path, cli):
-    exact = {"level": (6, 2), "exact_sharing": True}
-    for kind, more in (("dense", {}), ("winning", {}), ("random", {}), ("winning", exact)):
+@pytest.mark.parametrize("other", [{}, {"level": (6, 2)}, {"exact_sharing": True}])
+def test_the_control_has_the_sizes_and_the_sharing_of_the_winning_tickets(tmp_path, cli, other):
+    for kind in ("dense", "winning", "random"):
         for seed in SEEDS:
-            dev = {"rte": 0.6 + 0.01 * seed, "sst": 0.7}
-            write_shared_run(tmp_path / str(len(more)), kind, seed, dev, **more)
+            more = other if kind == "random" else {}
+            write_shared_run(tmp_path, kind, seed, {"rte": 0.6 + 0.01 * seed, "sst": 0.7}, **more)
     ended = cli(MULTI_TASK, tmp_path)
     assert ended.status == 0, ended.err
-    (control,) = [line for line in ended.out.splitlines() if line.startswith("control: ")]
-    assert control.startswith("control: Tickets-Share, tiny minus Tickets-Share, random, tiny, ")
+    assert ended.out.count("control: ") == (not other)
 
 
 def test_a_ticket_that_closes_nothing_counts_as_the_dense_model(tmp_path):
@@ -206,8 +205,9 @@ def test_a_ticket_that_closes_nothing_counts_as_the_dense_model(tmp_path):
     for kind, values in scores.items():
         write_line(tmp_path / "without", kind, {(0, 0) if kind == "dense" else (2, 0): values})
         write_line(tmp_path / "with", kind, {(0, 0) if kind == "dense" else (2, 0): values})
-    for kind in ("winning", "random"):
-        write_line(tmp_path / "with", kind, {(0, 0): scores["dense"]})
+    write_line(tmp_path / "with", "random", {(0, 0): scores["dense"]})
+    write_line(tmp_path / "with", "winning", {(0, 0): scores["dense"]}, criterion="loss")
+    write_line(tmp_path / "with", "winning", {(0, 0): scores["dense"]}, owner="sst")
     with_them, without = found(tmp_path / "with"), found(tmp_path / "without")
     assert with_them["H2"].overall == without["H2"].overall and with_them["H2"].how == without["H2"].how
 

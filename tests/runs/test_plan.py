@@ -64,11 +64,13 @@ def test_a_config_from_before_counts_as_one_with_the_paper_s_criterion_and_its_o
         assert read_run_config(tmp_path / "config.json") == json.loads(json.dumps(run.config))
 
 
-def test_two_encoders_of_the_hub_with_one_last_name_are_told_apart(tmp_path):
+def test_two_encoders_of_the_hub_with_one_last_name_are_told_apart(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("encoders/bert").mkdir(parents=True)
     saved = {"encoder": "bert", "encoder_weights": None, "init_checkpoint": "one/bert"}
     with pytest.raises(UserError, match="made with init_checkpoint 'one/bert', now 'other/bert'"):
         refuse_other_config(tmp_path, saved, {**saved, "init_checkpoint": "other/bert"})
-    for same in ("one/bert", "data/encoders/bert", "/disk/bert"):  # fetched in the meantime
+    for same in ("one/bert", "encoders/bert", "data/encoders/bert", "/disk/bert"):  # fetched in the meantime
         refuse_other_config(tmp_path, saved, {**saved, "init_checkpoint": same})
     known = {**saved, "encoder_weights": "0123"}
     refuse_other_config(tmp_path, known, {**known, "init_checkpoint": "other/bert"})
