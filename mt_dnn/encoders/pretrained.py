@@ -16,6 +16,13 @@ from mt_dnn.encoders.families import (
     refuse_other_positions,
 )
 
+# How a Model calls its encoder; a config.json may say otherwise.
+AS_CALLED = {
+    "return_dict": True,
+    "output_attentions": False,
+    "output_hidden_states": False,
+    "chunk_size_feed_forward": 0,
+}
 POOLER = {"pooler.dense.weight", "pooler.dense.bias"}
 
 
@@ -37,7 +44,11 @@ def load_encoder(name: str | Path, dropout: float = 0.1) -> Encoder:
         )
     with hub_errors(name, "a pre-trained encoder"):
         config = transformers.AutoConfig.from_pretrained(
-            name, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout, trust_remote_code=False
+            name,
+            hidden_dropout_prob=dropout,
+            attention_probs_dropout_prob=dropout,
+            trust_remote_code=False,
+            **AS_CALLED,
         )
         refuse_other_architecture(config)
         types = weight_types(name)

@@ -54,6 +54,18 @@ def test_a_pooler_that_was_not_pre_trained_is_drawn_from_the_seed_and_another_is
     assert torch.equal(one, two) and float(one.std()) > 0.05
 
 
+def test_settings_of_how_an_encoder_is_called_in_its_config_change_nothing(tmp_path):
+    place = toy.save_encoder(tmp_path / "tiny")
+    task, batch = make_task(), {"input_ids": torch.tensor([[2, 7, 8, 9, 3]])}
+    expected = Model(load_encoder(place), [task]).eval().encoder(**batch).pooler_output
+    config = json.loads((place / "config.json").read_text())
+    more = {"return_dict": False, "output_attentions": True, "output_hidden_states": True, "chunk_size_feed_forward": 4}
+    (place / "config.json").write_text(json.dumps(config | more))
+    model = Model(load_encoder(place), [task]).eval()
+    assert torch.equal(model.encoder(**batch).pooler_output, expected)
+    model.encoder.config.save_pretrained(tmp_path / "saved")
+
+
 @pytest.mark.parametrize(
     "family, change, complaint",
     [
