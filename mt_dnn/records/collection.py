@@ -111,14 +111,15 @@ class Collection:
         known.predicted[name] = predictions.predicted
 
     def write(self) -> None:
-        """Write each file whole or not at all, runs.jsonl, which refers to the others, last."""
+        """Write each file whole or not at all. The others always have what runs.jsonl refers to."""
         used = {line["options"] for line in self.runs.values() if "options" in line}
         for name, dev_set in self.dev_sets.items():
             _write(self.folder / PREDICTIONS / f"{name}.tsv.gz", _table(dev_set))
         _write(self.folder / METRICS, _lines(self.metrics))
         _write(self.folder / IMPORTANCE, _lines(self.importance_files))
-        write_json(self.folder / OPTIONS, {key: self.options[key] for key in sorted(used)})
+        write_json(self.folder / OPTIONS, {key: self.options[key] for key in sorted(self.options)})
         _write(self.folder / RUNS, _lines(self.runs))
+        write_json(self.folder / OPTIONS, {key: self.options[key] for key in sorted(used)})
 
 
 def read_collection(folder: Path, whole: bool = False) -> Collection:

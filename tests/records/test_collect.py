@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -88,6 +89,28 @@ def test_collecting_again_adds_what_is_new_and_changes_nothing_else(tmp_path, cl
     write_runs(tmp_path / "again/sweep")
     assert cli(COLLECT, tmp_path / "again/sweep", "--output", tmp_path / "whole").status == 0
     assert files_in(tmp_path / "runs") == files_in(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("stopped_at", range(1, 8))
+def test_a_collection_that_was_stopped_in_the_middle_is_read_and_goes_on(tmp_path, cli, monkeypatch, stopped_at):
+    for place, precision in (("before", "float32"), ("after", "bfloat16")):  # the options of before are dropped
+        write_line(tmp_path / place / "sweep", "dense", {(0, 0): [0.7, 0.8]}, precision=precision)
+    collect = [(COLLECT, tmp_path / place / "sweep", "--output", tmp_path / "runs") for place in ("before", "after")]
+    assert cli(*collect[0]).status == 0
+    renamed = []
+
+    def stop(*paths, rename=os.replace):
+        renamed.append(paths)
+        if len(renamed) == stopped_at:
+            raise OSError(28, "No space left on device", str(paths[1]))
+        rename(*paths)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.replace", stop)
+        cli(*collect[1])
+    assert len(read_records([tmp_path / "runs"])) == 2
+    assert cli(*collect[1]).status == 0
+    assert {record.options["precision"] for record in read_records([tmp_path / "runs"])} == {"bfloat16"}
 
 
 def test_what_is_not_known_of_an_older_run_is_not_collected(tmp_path, cli):
