@@ -84,7 +84,8 @@ def copy_of_scripts(folder, python):
     shutil.copy(ROOT / "requirements.txt", folder / ".venv/requirements.installed")
     (folder / ".venv/bin/python").write_text(python)
     (folder / ".venv/bin/python").chmod(0o755)
-    (folder / "data/quickstart/amazon").mkdir(parents=True)  # fetched before
+    for fetched in ("amazon", "encoders"):  # before
+        (folder / "data/quickstart" / fetched).mkdir(parents=True)
 
 
 def table(text):

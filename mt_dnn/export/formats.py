@@ -66,6 +66,7 @@ def export(saved: SavedModel, name: str, file_format: str, output: Path) -> str:
                 tokenizer.model_input_names = [name for name in tokenizer.model_input_names if name != "token_type_ids"]
         else:
             write_onnx(beside / "model.onnx", compact, task)
+        tokenizer.model_max_length = original.max_seq_len  # where plain transformers cuts a row, as the run did
         write_description(beside, tokenizer, one_mask, one_task)
         exported = load_classifier(beside, device="cpu").model  # as it lies on the disk
         table, difference = export_table(

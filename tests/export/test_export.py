@@ -65,6 +65,8 @@ def test_zeroed_exports_are_checkpoints_for_plain_transformers(family_run, famil
         and json.loads((zeroed / "config.json").read_text())["architectures"] == [stock["class"]]
     )
     np.testing.assert_allclose(load_classifier(zeroed).outputs(toy.ROWS), expected, rtol=0, atol=1e-5)
+    longest = json.loads((zeroed / "tasks.json").read_text())["tasks"]["sst"]["max_seq_len"]
+    assert json.loads((zeroed / "tokenizer_config.json").read_text())["model_max_length"] == longest
 
 
 @pytest.mark.parametrize("family", EACH_FAMILY)
