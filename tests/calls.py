@@ -60,6 +60,11 @@ def launch(processes, *command):
     )
 
 
+def tokenize(workshop, data_dir, task, *more):
+    paths = ("--raw_dir", workshop.raw, "--data_dir", data_dir, "--init_checkpoint", workshop.encoder)
+    return ("prepro.py", *paths, "--tasks", task, "--max_seq_len", 64, *more)
+
+
 @contextlib.contextmanager
 def files_up_to(n_bytes):
     """Within the block files can't grow beyond so many bytes: what a full disk does, with another number.
