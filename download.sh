@@ -88,7 +88,13 @@ fetch() {
             curl -fL $bar --retry 2 -o "$2.part" "$1" || status=$?
         fi
     esac
-    [ $status -eq 0 ] && [ -s "$2.part" ] && mv "$2.part" "$2"
+    [ $status -eq 0 ] && [ -s "$2.part" ] || return
+    if head -c 1000 "$2.part" | LC_ALL=C grep -Eqi '^[[:space:]]*<(html|!doctype)'; then
+        rm "$2.part"
+        echo "download.sh: $1: a web page came, such as that of a proxy; it was removed" >&2
+        return 1
+    fi
+    mv "$2.part" "$2"
 }
 
 # by_hand URL FOLDER "FILES": what to do where the network does not help.
@@ -110,18 +116,27 @@ archive() {
     url=$1 folder=$DIR/glue/$2 inside=$3 files=$4
     in_place "$folder" "$files" && return
     zip=$DIR/glue/$2.zip unpacked=$DIR/glue/.$2.part
-    fetch "$url" "$zip" || { by_hand "$url" "$folder" "$files"; return; }
+    [ -s "$zip" ] || fetch "$url" "$zip" || { by_hand "$url" "$folder" "$files"; return; }
     rm -rf "$unpacked"
-    if "$PYTHON" -m zipfile -e "$zip" "$unpacked" 2>/dev/null && in_place "$unpacked/$inside" "$files" >/dev/null; then
+    if why=$("$PYTHON" -m zipfile -e "$zip" "$unpacked" 2>&1) && in_place "$unpacked/$inside" "$files" >/dev/null; then
         mkdir -p "$folder" || return
         for file in $files; do mv "$unpacked/$inside/$file" "$folder/" || return; done
         rm -rf "$unpacked" "$zip"
         echo "$folder: complete"
+    elif [ -n "$why" ] && is_whole "$zip"; then   # as on a full disk
+        rm -rf "$unpacked"
+        echo "download.sh: error: $zip: not unpacked: $(echo "$why" | tail -n 1)" >&2
+        return 1
     else
         rm -rf "$unpacked" "$zip"
         echo "download.sh: $url: the archive is damaged or lacks files; it was removed" >&2
         by_hand "$url" "$folder" "$files"
     fi
+}
+
+# is_whole ZIP: an archive whose sums are right.
+is_whole() {
+    "$PYTHON" -c 'import sys, zipfile; sys.exit(zipfile.ZipFile(sys.argv[1]).testzip() is not None)' "$1" 2>/dev/null
 }
 
 # MRPC comes as the original corpus and GLUE's list of the pairs that form the dev set.
@@ -142,7 +157,7 @@ mrpc() {
         NR == 1 { print "index\t#1 ID\t#2 ID\t#1 String\t#2 String"; next }
         { print NR - 2 "\t" $2 "\t" $3 "\t" $4 "\t" $5 }
     ' "$folder/msr_paraphrase_test.txt" > "$folder/test.part" || return
-    if [ "$(wc -l < "$folder/dev.part")" -lt 2 ]; then   # such as the page of a proxy in place of the list
+    if [ "$(wc -l < "$folder/dev.part")" -lt 2 ]; then   # not the list, or not that of these pairs
         rm "$folder/"*.part "$folder/msr_paraphrase_train.txt" "$folder/mrpc_dev_ids.tsv"
         by_hand "$url" "$folder" "train.tsv dev.tsv test.tsv"
         return
@@ -161,13 +176,6 @@ encoder() {
             echo "download.sh: '$1' is taken for an encoder of the hub; the tasks are: $TASKS" >&2
             return 1
         }
-        case $file in *.json)   # not the page of a proxy
-            "$PYTHON" -m json.tool "$folder/$file" > /dev/null 2>&1 || {
-                rm "$folder/$file"
-                by_hand "$HUB_URL/$1/resolve/main/$file" "$folder" "$file"
-                return
-            } ;;
-        esac
     done
     echo "$folder: complete"
 }

@@ -10,12 +10,19 @@ while [ ! -f train.py ]; do
     cd ..
 done
 
-if [ -f .venv/requirements.installed ]; then   # made by scripts/venv.sh
-    PYTHON=.venv/bin/python
-else
-    PYTHON=$(command -v python || command -v python3) ||
-        fail "no python found, expected one with the packages of requirements.txt"
-fi
+# PYTHON: the first one that has the packages, that of .venv (scripts/venv.sh makes it) or of the active environment.
+HAS_PACKAGES='
+import importlib.util, sys
+sys.exit(sys.version_info < (3, 11) or not all(map(importlib.util.find_spec, ("torch", "transformers", "tqdm"))))'
+PYTHON=no_packages
+for python in .venv/bin/python python python3; do
+    if "$python" -c "$HAS_PACKAGES" 2> /dev/null; then PYTHON=$python; break; fi
+done
+
+# no_packages: what is called where no Python has the packages. So only scripts that call Python fail.
+no_packages() {
+    fail "no Python 3.11 or newer with the packages as .venv/bin/python, python or python3; pip install -r requirements.txt"
+}
 
 # checkpoint NAME: a folder as it is; for a hub name the folder that download.sh made for it, if there is one.
 checkpoint() {

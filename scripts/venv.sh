@@ -1,4 +1,5 @@
 # Sourced after common.sh: makes .venv with the pinned packages of requirements.txt, where it is missing or out of date.
+# It is made anew where its Python is too old, is gone, or was upgraded, which leaves it without pip and packages.
 
 # install FILE: install the packages of a requirements file into .venv, unless that was done before.
 install() {
@@ -10,10 +11,10 @@ install() {
     fi
 }
 
-if ! cmp -s requirements.txt .venv/requirements.installed; then
-    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
-        fail "$(python3 --version 2>&1), expected Python 3.11 or newer as python3"
-    .venv/bin/python -m pip --version > /dev/null 2>&1 || python3 -m venv .venv   # it may be a link to one
-    install requirements.txt
+RECENT='import sys; sys.exit(sys.version_info < (3, 11))'
+if ! .venv/bin/python -c "import pip; $RECENT" 2> /dev/null; then
+    python3 -c "$RECENT" || fail "$(python3 --version 2>&1), expected Python 3.11 or newer as python3"
+    python3 -m venv --clear .venv
 fi
+install requirements.txt
 PYTHON=.venv/bin/python

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import toy
 import toy_tasks
-from calls import ROOT
+from calls import ROOT, files_up_to
 
 ARCHIVES = {
     "CoLA": "CoLA.zip",
@@ -190,15 +190,45 @@ def test_without_a_network_the_address_and_the_way_by_hand_are_named(site, tmp_p
     assert not (tmp_path / "glue/RTE").exists()
 
 
-def test_the_page_of_a_proxy_is_no_list_and_no_json(site, tmp_path, monkeypatch):
-    page = b"<html>\nLog in, please.\n</html>\n"
-    for wanted, names in (("/mrpc_dev_ids.tsv", "mrpc"), ("/tiny-bert/resolve/main/config.json", "tiny-bert")):
-        monkeypatch.setattr(Server, "instead", {wanted: page})
-        status, output, _ = download(site, tmp_path, names)
-        assert status == 1 and f"{wanted}: no usable download; by hand" in output
-        monkeypatch.setattr(Server, "instead", {})
-        assert download(site, tmp_path, names)[0] == 0
+@pytest.mark.parametrize(
+    ("wanted", "name"),
+    [
+        ("/RTE.zip", "rte"),
+        ("/AX.tsv", "ax"),
+        ("/mrpc_dev_ids.tsv", "mrpc"),
+        ("/tiny-bert/resolve/main/config.json", "tiny-bert"),
+        ("/tiny-bert/resolve/main/model.safetensors", "tiny-bert"),
+    ],
+)
+def test_the_page_of_a_proxy_is_refused_whatever_it_comes_for(site, tmp_path, monkeypatch, wanted, name):
+    page = b"<!DOCTYPE html>\n<html>\nLog in, please.\n</html>\n"
+    monkeypatch.setattr(Server, "instead", {wanted: page})
+    status, output, _ = download(site, tmp_path, name)
+    assert status == 1 and f"{wanted}: a web page came" in output and f"{wanted}: no usable download; by hand" in output
+    monkeypatch.setattr(Server, "instead", {})
+    assert download(site, tmp_path, name)[0] == 0
+    assert not any(page in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+
+def test_a_list_that_names_no_pair_of_mrpc_is_refused(site, tmp_path, monkeypatch):
+    monkeypatch.setattr(Server, "instead", {"/mrpc_dev_ids.tsv": b"busy, come again\n"})
+    status, output, _ = download(site, tmp_path, "mrpc")
+    assert status == 1 and "/mrpc_dev_ids.tsv: no usable download; by hand" in output
+    monkeypatch.setattr(Server, "instead", {})
+    assert download(site, tmp_path, "mrpc")[0] == 0
     assert len((tmp_path / "glue/MRPC/dev.tsv").read_text().splitlines()) == 3
+
+
+def test_an_archive_stays_where_unpacking_fails_and_is_not_fetched_again(site, tmp_path):
+    (tmp_path / "glue").mkdir()
+    archive = tmp_path / "glue/RTE.zip"
+    archive.write_bytes((site.folder / "RTE.zip").read_bytes())
+    with files_up_to(100):
+        status, output, _ = download(site, tmp_path, "rte")
+    assert status == 1 and f"{archive}: not unpacked: OSError" in output and "damaged" not in output
+    assert sorted(path.name for path in (tmp_path / "glue").iterdir()) == ["RTE.zip"]
+    status, output, asked = download(site, tmp_path, "rte")
+    assert status == 0 and not asked and not archive.exists()
 
 
 def test_a_forgotten_folder_gives_the_usage(site):

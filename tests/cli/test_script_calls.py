@@ -3,12 +3,14 @@
 import os
 import shutil
 import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
 from calls import ROOT, SCRIPTS_WITH_GPUID, copy_of_scripts
 
 PYTHON = """#!/bin/sh
+if [ "$1" = -c ]; then exit; fi   # asked for its version and packages
 for argument in "$@"; do printf '%s\\n' "$argument"; done >> calls.txt
 echo "----" >> calls.txt
 """
@@ -115,6 +117,12 @@ def test_paths_with_spaces_arrive_whole(repository):
     assert report == ["-m", "mt_dnn.reports", "checkpoints/my bert/rte"]
 
 
+def executable(path, text):
+    path.parent.mkdir(exist_ok=True, parents=True)
+    path.write_text(text)
+    path.chmod(0o755)
+
+
 def test_a_cdpath_of_the_user_does_not_lead_to_another_repository(repository, tmp_path, monkeypatch):
     other = tmp_path / "elsewhere/scripts"
     other.mkdir(parents=True)
@@ -123,6 +131,47 @@ def test_a_cdpath_of_the_user_does_not_lead_to_another_repository(repository, tm
     script = ["sh", "scripts/train_mnli.sh", "cpu"]
     ended = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True)
     assert ended.returncode == 0 and (tmp_path / "calls.txt").exists()
+
+
+def test_the_first_python_that_has_the_packages_is_taken(repository, tmp_path, monkeypatch):
+    shutil.rmtree(tmp_path / ".venv")
+    programs = tmp_path / "programs"
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    for name in ("python", "python3"):  # a Python 2, say
+        executable(programs / name, "#!/bin/sh\nexit 1\n")
+    ended = repository("train_mnli", "cpu")
+    assert (ended.status, ended.calls) == (2, [])
+    assert "no Python 3.11 or newer with the packages" in ended.err and ended.err.count("\n") == 1
+    executable(programs / "python3", PYTHON)
+    ended = repository("train_mnli", "cpu")
+    assert (ended.status, ended.err) == (0, "") and ended.calls
+
+
+@pytest.mark.parametrize("left", ["dangling link", "no pip", "nothing"])
+def test_an_environment_that_can_not_be_used_is_made_anew(repository, tmp_path, monkeypatch, left):
+    python = tmp_path / ".venv/bin/python"
+    python.unlink()
+    if left == "dangling link":
+        python.symlink_to(tmp_path / "python3.11-that-was-removed")
+    elif left == "no pip":  # of a Python that was upgraded
+        executable(python, "#!/bin/sh\nexit 1\n")
+    else:
+        shutil.rmtree(tmp_path / ".venv")
+    executable(
+        tmp_path / "programs/python3",
+        f"""#!{sys.executable}
+import shutil, sys
+if sys.argv[1:4] == ["-m", "venv", "--clear"]:
+    shutil.rmtree(".venv", ignore_errors=True)
+    shutil.copytree({str(tmp_path / "environment")!r}, ".venv")
+""",
+    )
+    executable(tmp_path / "environment/bin/python", PYTHON)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'programs'}:/usr/bin:/bin")
+    ended = repository("test")
+    assert (ended.status, ended.err) == (0, "")
+    install, tests = ended.calls
+    assert install[-2:] == ["-r", "requirements.txt"] and tests[:2] == ["-m", "pytest"]
 
 
 @pytest.mark.parametrize(
