@@ -3,13 +3,14 @@
 <model>/tasks.json    {"format": "tickets", "precision": "float32", "tasks": {"rte": {
                         "kind": "classification", "labels": ["not_entailment", "entailment"],
                         "metrics": ["accuracy"], "head_dropout": 0.1, "text": ["sentence1", "sentence2"],
-                        "max_seq_len": 512}}}
+                        "max_seq_len": 512}},
+                       "trained_on": [{"task": "rte", "training_rows": "<fingerprint>", "holdout": 0.0}]}
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from data_utils.check import check, fields, integer, mapping_of, one_of, value_that
+from data_utils.check import TEXT, check, fields, integer, list_of, mapping_of, number, one_of, value_that
 from data_utils.json_file import read_json, write_json
 from data_utils.tasks import Task, read_task
 
@@ -19,13 +20,28 @@ FORMATS = {  # what lies beside tasks.json
     "onnx": "model.onnx",
 }
 TOKENS = integer(3, name="a number of tokens")
+TRAINED_ON = fields({"task": TEXT, "training_rows": TEXT, "holdout": number(0, 1)})
 SAVED = fields(
     {
         "format": one_of(*FORMATS),
         "tasks": mapping_of(value_that("an entry", lambda entry: isinstance(entry, dict)), at_least=1),
     },
-    optional={"precision": one_of("float32", "bfloat16"), "max_seq_len": TOKENS},
+    optional={
+        "precision": one_of("float32", "bfloat16"),
+        "max_seq_len": TOKENS,
+        "trained_on": list_of(TRAINED_ON, expected="a list of what it trained on"),
+    },
 )
+
+
+@dataclass(frozen=True)
+class TrainedOn:
+    """Rows that a model has seen: the training rows of `task` with the fingerprint `training_rows` (as
+    data_utils.tokenized.training_rows() has it), except for the part `holdout`."""
+
+    task: str
+    training_rows: str
+    holdout: float
 
 
 @dataclass(frozen=True)
@@ -33,13 +49,15 @@ class SavedTasks:
     """What tasks.json says.
 
     `format`: a key of FORMATS; `tasks`: {name: Task}; `max_seq_len`: {name: the most tokens that a row may have};
-    `precision`: "float32" or "bfloat16", in which the model was trained and evaluated.
+    `precision`: "float32" or "bfloat16", in which the model was trained and evaluated; `trained_on`: what it trained
+    on, after what the model that it started from trained on; None where a file of earlier versions does not say it.
     """
 
     format: str
     tasks: dict[str, Task]
     max_seq_len: dict[str, int]
     precision: str = "float32"
+    trained_on: tuple[TrainedOn, ...] | None = None
 
     def write(self, folder: str | Path) -> None:
         """Write it beside the model in `folder`."""
@@ -54,7 +72,10 @@ class SavedTasks:
             }
             for task in self.tasks.values()
         }
-        write_json(_path(folder), {"format": self.format, "precision": self.precision, "tasks": entries})
+        content = {"format": self.format, "precision": self.precision, "tasks": entries}
+        if self.trained_on is not None:
+            content["trained_on"] = [asdict(rows) for rows in self.trained_on]
+        write_json(_path(folder), content)
 
 
 def _path(folder: str | Path) -> Path:
@@ -85,4 +106,5 @@ def read_saved_tasks(folder: str | Path) -> SavedTasks:
         check(fields({"max_seq_len": TOKENS}, others=True), entry, path, key)
         max_seq_len[name] = entry.pop("max_seq_len")
         tasks[name] = read_task(path, name, entry, key)
-    return SavedTasks(content["format"], tasks, max_seq_len, content.get("precision", "float32"))
+    trained_on = tuple(TrainedOn(**rows) for rows in content["trained_on"]) if "trained_on" in content else None
+    return SavedTasks(content["format"], tasks, max_seq_len, content.get("precision", "float32"), trained_on)

@@ -53,7 +53,9 @@ def export(saved: SavedModel, name: str, file_format: str, output: Path) -> str:
     compact = take_out(original.model, task, ticket)
     zeroed = zeroed_classifier(saved, compact, task, ticket)
     one_mask = Mask(mask.kind, mask.model, {name: ticket}, mask.provenance_of(name))
-    one_task = SavedTasks(SAVED_AS[file_format], {name: task}, {name: saved.max_seq_len[name]})
+    one_task = SavedTasks(
+        SAVED_AS[file_format], {name: task}, {name: saved.max_seq_len[name]}, trained_on=saved.trained_on
+    )
     with write_folder_whole(output) as beside:
         if file_format == "compact":
             write_weights(beside, compact)

@@ -17,7 +17,7 @@ from data_utils.hub import load_tokenizer, take_another
 from data_utils.json_file import write_json
 from data_utils.tasks import Task
 from data_utils.tokenize_split import describe_tokenizer
-from data_utils.tokenized import TokenizedSplit
+from data_utils.tokenized import TokenizedSplit, training_rows
 from mt_dnn.checksums import weights_fingerprint
 from mt_dnn.encoders.families import longest_row, refuse_other_padding
 from mt_dnn.encoders.pretrained import lacks_pooler, load_encoder
@@ -29,11 +29,12 @@ from mt_dnn.run_config import refuse_other_precision
 from mt_dnn.run_folder import RunFolder, unless_default
 from mt_dnn.runs.result import failure_written, mask_of, result_of
 from mt_dnn.runs.run import Run, tasks_and_dev_sets
+from mt_dnn.runs.seen_rows import rows_seen_by
 from mt_dnn.runtime.distributed import on_main_process, rank
 from mt_dnn.runtime.log import log, log_command, logging_to
 from mt_dnn.runtime.machine import choose_device, choose_precision, choose_tokens_at_once, save_time
 from mt_dnn.runtime.memory import memory_advice
-from mt_dnn.saved_tasks import SavedTasks
+from mt_dnn.saved_tasks import SavedTasks, TrainedOn
 from mt_dnn.tickets.criteria import TaskRows, criterion_named, score
 from mt_dnn.tickets.gates import gated, ticket_gates
 from mt_dnn.tickets.heat_map import draw_heat_map
@@ -94,8 +95,11 @@ class Session:
             name: min(positions, *(split.header["made_from"]["max_seq_len"] for split in splits))
             for name, splits in splits_of.items()
         }
+        rows, holdout = {name: training_rows(data_options.data_dir, name) for name in splits_of}, data_options.holdout
+        trained_on = rows_seen_by(self.init_checkpoint, rows, holdout)
+        trained_on += tuple(TrainedOn(name, of_task, holdout) for name, of_task in rows.items())
         self.saved_tasks = SavedTasks(
-            "tickets", {task.name: task for task in self.tasks}, max_seq_len, self.precision_name
+            "tickets", {task.name: task for task in self.tasks}, max_seq_len, self.precision_name, trained_on
         )
         for split in itertools.chain(*splits_of.values()):
             if split.header["longest_row"] > positions:

@@ -72,3 +72,30 @@ def test_scoring_is_refused_where_the_model_was_trained_from_another_encoder(fin
     call = "train.py", *options(workshop), "--do_mask", "--criterion", "magnitude", "--output_dir", fine_tuned
     assert "made with encoder_weights '" in refused(*call, "--init_checkpoint", other)
     assert not (fine_tuned / "importance_magnitude.json").exists()
+
+
+def test_weights_that_trained_on_rows_to_be_held_out_are_refused(workshop, fine_tuned, tmp_path, cli, refused):
+    def train(start, name, holdout, task="sst"):
+        begin = ("--init_checkpoint", start, "--do_train", "--holdout", holdout, "--output_dir", tmp_path / name)
+        return "train.py", *options(workshop, task), *QUICK, *begin
+
+    start = fine_tuned / "model"
+    assert "model/tasks.json: trained on sst with --holdout 0.0" in refused(*train(start, "held_out", 0.1))
+    assert cli(*train(start, "all_rows", 0)).status == 0
+    assert cli(*train(start, "rte", 0.1, "rte")).status == 0  # a task that it has not seen
+    through_another_task = train(tmp_path / "rte/model", "held_out", 0.1)
+    assert "rte/model/tasks.json: trained on sst with --holdout 0.0" in refused(*through_another_task)
+
+    assert cli(*train(workshop.encoder, "held_out", 0.2)).status == 0
+    start = tmp_path / "held_out/model"
+    assert cli(*train(start, "fewer_held_out", 0.1)).status == 0  # the rows of 0.1 are among those of 0.2
+    assert "trained on sst with --holdout 0.2" in refused(*train(start, "more_held_out", 0.3))
+    (start / "SHA256SUMS").unlink()
+    saved = json.loads((start / "tasks.json").read_text())
+    saved["trained_on"][0]["training_rows"] = "0123456789abcdef"
+    (start / "tasks.json").write_text(json.dumps(saved))
+    assert "tasks.json: trained on other rows of sst" in refused(*train(start, "other_rows", 0.2))
+    del saved["trained_on"]
+    (start / "tasks.json").write_text(json.dumps(saved))
+    ended = cli(*train(start, "unknown", 0.1))
+    assert ended.status == 0 and "tasks.json: does not say which rows the model trained on" in ended.out
