@@ -1,6 +1,8 @@
 """Files that are written whole or not at all."""
 
 import contextlib
+import fcntl
+import functools
 import hashlib
 import os
 import re
@@ -69,12 +71,15 @@ def write_folder_whole(folder: str | Path) -> Iterator[Path]:
                 for path in filter(Path.is_file, beside.rglob("*")):
                     with open(path, "rb") as file:
                         os.fsync(file.fileno())
-                if place.exists():
-                    os.rename(place, old)
-                os.rename(beside, place)
+                with alone_in(place.parent):  # another process may write the same folder
+                    try:
+                        if place.exists():
+                            os.rename(place, old)
+                        os.rename(beside, place)
+                    finally:
+                        if old.exists() and not place.exists():
+                            os.rename(old, place)
         finally:
-            if old.exists() and not place.exists():
-                os.rename(old, place)
             for left_over in (beside, old):
                 shutil.rmtree(left_over, ignore_errors=True)
 
@@ -103,6 +108,20 @@ def folder_for(place: Path) -> Iterator[None]:
             with contextlib.suppress(OSError):  # not empty, or another process was faster
                 folder.rmdir()
         raise
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Within the block no other process is in such a block of the same `folder`: a second one waits.
+
+    A file system without locks does not keep them apart.
+    """
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(OSError):
+            opened = os.open(folder, os.O_RDONLY)
+            held.callback(os.close, opened)
+            fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
 
 
 def make_folder(folder: str | Path) -> None:
@@ -142,7 +161,20 @@ def _system_error(error: Exception, path: str | Path) -> OSError | None:
 
 
 def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.part")
+    return path.with_name(f".{path.name}.{_machine()}.{os.getpid()}.part")
+
+
+@functools.cache
+def _machine() -> str:
+    """A name for what numbers its processes apart from others: this machine, since its start, or a container on it.
+
+    Several containers, or machines, may have the same host name.
+    """
+    try:
+        since_its_start = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
+        return f"{since_its_start}-{os.stat('/proc/self/ns/pid').st_ino}"
+    except OSError:  # no Linux
+        return socket.gethostname()
 
 
 def remove_left_overs(folder: str | Path) -> None:
@@ -153,7 +185,7 @@ def remove_left_overs(folder: str | Path) -> None:
             continue
         pid = part.name.split(".")[-2]
         with contextlib.suppress(OSError):  # another process may be removing it too
-            here = part.name.endswith(f".{socket.gethostname()}.{pid}.part")
+            here = part.name.endswith(f".{_machine()}.{pid}.part")
             if not (_is_alive(pid) if here else time.time() - part.stat().st_mtime < 2 * 24 * 3600):
                 shutil.rmtree(part) if part.is_dir() else part.unlink()
 

@@ -10,6 +10,7 @@ Give the same command again as runs come in: it adds what is new and replaces wh
 from pathlib import Path
 
 from data_utils.cli import run_main
+from data_utils.files import alone_in, folder_for
 from mt_dnn.flags.commands import CollectOptions
 from mt_dnn.flags.parser import parse_options
 
@@ -20,10 +21,12 @@ def main() -> None:
     from mt_dnn.records.add_runs import LARGEST_PREDICTIONS, add_runs
     from mt_dnn.records.collection import read_collection
 
-    collection = read_collection(Path(options.output), whole=True)
-    before = dict(collection.runs)
-    left_out = add_runs(collection, options.runs)
-    collection.write()
+    output = Path(options.output)
+    with folder_for(output.absolute()), alone_in(output.absolute().parent):  # what a second one collects adds to ours
+        collection = read_collection(output, whole=True)
+        before = dict(collection.runs)
+        left_out = add_runs(collection, options.runs)
+        collection.write()
     failed = sum("failed" in line for line in collection.runs.values())
     changed = sum(before.get(name) != line for name, line in collection.runs.items())
     size = sum(path.stat().st_size for path in collection.folder.rglob("*") if path.is_file())

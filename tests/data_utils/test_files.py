@@ -8,6 +8,7 @@ import pytest
 import torch
 from calls import files_up_to
 
+from data_utils import files
 from data_utils.errors import NoSuchFile, UserError
 from data_utils.files import find, make_folder, remove_left_overs, save_tensors, write_folder_whole, write_whole
 from data_utils.json_file import write_json
@@ -126,6 +127,39 @@ def test_what_a_killed_process_left_beside_a_folder_goes_when_that_is_written_an
     with write_folder_whole(tmp_path / "folder"):
         remove_left_overs(tmp_path)  # not those of a process that is still there
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def in_children(*works):
+    """Do each of `works` in a process of its own, at once; return their statuses."""
+    children = []
+    for work in works:
+        if not (child := os.fork()):
+            try:
+                work()
+                os._exit(0)
+            finally:  # else an error would make the child go on with the tests
+                os._exit(1)
+        children.append(child)
+    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+
+
+def test_several_processes_that_write_one_folder_leave_that_of_one_of_them(tmp_path):
+    def write(content):
+        for _ in range(100):
+            write_folder(tmp_path / "folder", content)
+
+    assert in_children(*(lambda name=name: write(name) for name in "abc")) == [0, 0, 0]
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+    assert (tmp_path / "folder/a.txt").read_text() in ("a", "b", "c")
+
+
+def test_what_another_container_is_writing_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_machine", lambda: "1234abcd-4026531836")
+    ended = 2**22 + 1  # no process has this number
+    for machine in ("1234abcd-4026531836", "1234abcd-4026532999"):
+        (tmp_path / f".folder.{machine}.{ended}.part").mkdir()
+    remove_left_overs(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [f".folder.1234abcd-4026532999.{ended}.part"]
 
 
 def test_an_error_of_a_missing_file_reaches_other_processes():

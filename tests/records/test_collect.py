@@ -4,6 +4,8 @@ import io
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +113,17 @@ def test_a_collection_that_was_stopped_in_the_middle_is_read_and_goes_on(tmp_pat
     assert len(read_records([tmp_path / "runs"])) == 2
     assert cli(*collect[1]).status == 0
     assert {record.options["precision"] for record in read_records([tmp_path / "runs"])} == {"bfloat16"}
+
+
+def test_two_that_collect_into_one_folder_at_once_lose_no_run(tmp_path):
+    write_line(tmp_path / "a", "dense", {(0, 0): [0.7]})
+    write_line(tmp_path / "b", "winning", {(2, 0): [0.7]})
+    command = (sys.executable, "-m", "mt_dnn.records.collect", "--output", tmp_path / "records")
+    for _ in range(3):
+        both = [subprocess.Popen([*command, tmp_path / runs], cwd=ROOT, stdout=subprocess.DEVNULL) for runs in "ab"]
+        assert [process.wait() for process in both] == [0, 0]
+        assert len(read_collection(tmp_path / "records", whole=True).runs) == 2
+        shutil.rmtree(tmp_path / "records")
 
 
 def test_what_is_not_known_of_an_older_run_is_not_collected(tmp_path, cli):
