@@ -26,7 +26,7 @@ def write_masks(files: RunFolder, options: MaskOptions, made_from: dict[str, Any
     share a file. Masks that this function made earlier from other scores, or with another min_heads_per_layer, are
     removed.
 
-    Raises UserError, and writes nothing, where the scores are not those or min_heads_per_layer leaves nothing to close.
+    Raises UserError, and writes nothing, where the scores are not those or min_heads_per_layer leaves no head to close.
     """
     heads, ffns, fingerprint, importance = _read_scores(files, options.criterion, made_from)
     layers, n_heads = heads.shape
@@ -63,12 +63,12 @@ def write_masks(files: RunFolder, options: MaskOptions, made_from: dict[str, Any
 
 
 def refuse_min_heads(min_heads_per_layer: int, heads: int) -> None:
-    """Raise UserError if no head may be closed in a layer of this many `heads`."""
-    if min_heads_per_layer >= heads:
+    """Raise UserError if no head may be closed in a layer of this many `heads`. A layer's only head is never closed."""
+    most = max(1, heads - 1)
+    if min_heads_per_layer > most:
         raise UserError(
             f"--min_heads_per_layer {min_heads_per_layer}: every layer of this encoder has {heads} heads, "
-            f"expected at most {heads - 1}, so that one can be closed; "
-            f"change {advice(f'--min_heads_per_layer {heads - 1}')}"
+            f"expected at most {most}, so that one can be closed; change {advice(f'--min_heads_per_layer {most}')}"
         )
 
 

@@ -9,10 +9,10 @@ from data_utils.errors import UserError
 from mt_dnn.checksums import weights_fingerprint
 from mt_dnn.flags.commands import MaskOptions
 from mt_dnn.run_folder import RunFolder
-from mt_dnn.tickets.make_masks import write_masks
+from mt_dnn.tickets.make_masks import refuse_min_heads, write_masks
 from mt_dnn.tickets.masks import read_mask
 from mt_dnn.tickets.scores import fingerprint, write_importance
-from mt_dnn.tickets.ticket import TICKET_KINDS, choose, rankings
+from mt_dnn.tickets.ticket import TICKET_KINDS, choose, counts_at, rankings
 
 MODEL = {"name": "tiny", "layers": 3, "heads": 4, "hidden": 32, "intermediate": 48, "parameters": 20000}
 
@@ -193,3 +193,10 @@ def test_as_many_heads_to_keep_as_a_layer_has_are_refused(tmp_path):
         with pytest.raises(UserError, match=f"--min_heads_per_layer {kept}: .* 4 heads, expected at most 3"):
             write(files, min_heads_per_layer=kept)
     assert not files.masks.exists() and len(write(files, min_heads_per_layer=3)) == 4
+
+
+def test_the_only_head_of_a_layer_stays_open_and_ffns_can_be_closed():
+    refuse_min_heads(1, heads=1)
+    with pytest.raises(UserError, match="1 heads, expected at most 1"):
+        refuse_min_heads(2, heads=1)
+    assert counts_at("0.5", layers=4, heads=1) == (0, 2)
