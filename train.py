@@ -2,12 +2,18 @@
 
 With several tasks it fine-tunes one shared encoder (MT-DNN)."""
 
+import functools
+from typing import TYPE_CHECKING
+
 from data_utils.cli import run_main
 from data_utils.errors import UserError
 from mt_dnn.flags.commands import MaskOptions, TrainOptions
 from mt_dnn.flags.parser import parse_options
 from mt_dnn.flags.training import DataOptions, MachineOptions, ModelOptions, OptimizationOptions
 from mt_dnn.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from mt_dnn.runs.session import Session
 
 
 def main() -> None:
@@ -42,23 +48,28 @@ def main() -> None:
     def left() -> tuple[bool, bool]:
         return what_is_left(run, options.do_train, made_from)
 
+    @functools.cache
+    def session() -> "Session":
+        from mt_dnn.runs.session import Session
+
+        session = Session(data, model, optimization, machine)
+        if options.do_mask:
+            refuse_min_heads(masks.min_heads_per_layer, session.shape.heads)
+        return session
+
     with process_group(machine.device):
         # Before the lock, so that all is read and checked while another process may still train.
         if any(on_main_process(left)):
-            from mt_dnn.runs.session import Session
-
-            session = Session(data, model, optimization, machine)
-            if options.do_mask:
-                refuse_min_heads(masks.min_heads_per_layer, session.shape.heads)
+            session()
         with locked(files, wait=True):
             train, score = on_main_process(left)  # another process may have done it while this one waited
             if options.do_train and not train:
                 on_main_process(run.remove_checkpoints)  # of a run that was killed after its result was written
             if train or score:
                 on_main_process(lambda: remove_scores(files, None if train else masks.criterion))
-                fine_tuned = session.do(run) if train else None
+                fine_tuned = session().do(run) if train else None
                 if score:
-                    session.score(files, fine_tuned, made_from)
+                    session().score(files, fine_tuned, made_from)
             else:
                 print_line(f"{files.folder}: {'fine-tuned and scored' if options.do_mask else 'fine-tuned'} before")
             if options.do_mask:

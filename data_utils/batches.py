@@ -71,7 +71,7 @@ def batches_of_few_shapes(lengths: np.ndarray, batch_size: int, tokens: int, lon
 
     Lengths are padded to padded_length(), but never beyond `longest`. A batch that then has at most `tokens` tokens,
     padding included, stays whole. A longer one is cut into parts of 1, 2, 4, 8, ... rows, each as large as `tokens`
-    allows.
+    allows; when the rest fits into `tokens`, it is the last part.
     """
     parts = []
     for batch in sorted_batches(lengths, batch_size):

@@ -157,6 +157,16 @@ def read_task(path: str | Path, name: str, entry: dict[str, Any], key: str = "")
     check(kind.expected_labels, labels, path, f"{key}.labels")
     labels = tuple(map(str, labels))
     check(kind.expected_metrics(labels), entry["metrics"], path, f"{key}.metrics")
+    splits = {
+        split: _read_layout(path, f"{key}.splits.{split}", entry, of_split)
+        for split, of_split in entry["splits"].items()
+    }
+    texts = len(splits["train"].text)
+    for split, layout in splits.items():
+        if len(layout.text) != texts:
+            raise UserError(
+                f"{path}: {key}.splits.{split}.text: {len(layout.text)} columns, expected {texts}, as in train"
+            )
     return Task(
         name=name,
         kind=kind,
@@ -165,10 +175,7 @@ def read_task(path: str | Path, name: str, entry: dict[str, Any], key: str = "")
         head_dropout=float(entry.get("head_dropout", 0.1)),
         drop_labels=tuple(map(str, entry.get("drop_labels") or [])),
         drop_incomplete=entry.get("drop_incomplete", False),
-        splits={
-            split: _read_layout(path, f"{key}.splits.{split}", entry, of_split)
-            for split, of_split in entry["splits"].items()
-        },
+        splits=splits,
     )
 
 

@@ -48,13 +48,16 @@ def tokenize_split(
         "labels": list(task.labels),
         "drop_labels": list(task.drop_labels),
         "drop_incomplete": task.drop_incomplete,
-        "skip_bad_rows": skip_bad_rows,
+        "skip_bad_rows": False,
         "max_seq_len": max_seq_len,
         "tokenizer": describe_tokenizer(tokenizer),
     }
+    columns = {"columns": layout.columns} if layout.columns else {}  # decides which rows are left out, where any are
+    made_from |= columns if task.drop_incomplete else {}
     header, state = up_to_date_header(folder, task, split, made_from), "up to date"
     if header is None and skip_bad_rows:  # made without the flag it has no bad rows, so it is the same with the flag
-        header = up_to_date_header(folder, task, split, {**made_from, "skip_bad_rows": False})
+        made_from |= {"skip_bad_rows": True, **columns}
+        header = up_to_date_header(folder, task, split, made_from)
     if header is None:
         state, dropped = "written", {}
         rows = read_rows(raw, task, layout, dropped, skip_bad_rows)

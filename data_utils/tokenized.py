@@ -83,8 +83,14 @@ def data_fingerprints(data_dir: str | Path, task: Task, splits: Iterable[str]) -
 
 def training_rows(data_dir: str | Path, task: str) -> str:
     """Return the fingerprint of which training rows a task has, and in which order, however they were tokenized."""
-    made_from = read_header(split_folder(data_dir, task, "train"))["made_from"]
-    return fingerprint_of({key: made_from.get(key) for key in DECIDES_ROWS})
+    header = read_header(split_folder(data_dir, task, "train"))
+    made_from = header["made_from"]
+    decides = {key: made_from.get(key) for key in DECIDES_ROWS}
+    if "columns" in made_from:
+        decides["columns"] = made_from["columns"]
+    if made_from.get("skip_bad_rows"):  # rows with a label that is none of the task's are left out
+        decides |= {"kind": header["kind"], "labels": header["labels"]}
+    return fingerprint_of(decides)
 
 
 def _refuse_other(header: dict[str, Any], folder: Path, task: Task, split: str) -> None:
@@ -93,12 +99,13 @@ def _refuse_other(header: dict[str, Any], folder: Path, task: Task, split: str) 
     columns = {
         "text": list(layout.text),
         "label": layout.label,
+        "columns": layout.columns,
         "drop_labels": list(task.drop_labels),
         "drop_incomplete": task.drop_incomplete,
     }
     expected = {"task": task.name, "split": split, "kind": task.kind.name, "labels": list(task.labels)}
     compared = [(key, header[key], wanted) for key, wanted in expected.items()]
-    # Older headers lack some columns, and rows to predict come from no file.
+    # Headers have `columns` where it decides which rows there are, older ones lack more; rows to predict have no file.
     compared += [(f"made_from.{key}", made_from.get(key, wanted), wanted) for key, wanted in columns.items()]
     for key, found, wanted in compared:
         if found != wanted:

@@ -3,6 +3,7 @@
 from statistics import mean
 
 from data_utils.cli import run_main
+from data_utils.errors import UserError
 from data_utils.markdown import markdown_table
 from mt_dnn.flags.parser import Parser
 from mt_dnn.records.record import read_records
@@ -16,8 +17,14 @@ def main() -> None:
     scores: dict[str, dict[tuple[float, int], float]] = {}
     for record in read_records([runs]):
         setting = float(record.options["learning_rate"]), record.options["epochs"]
-        by_task = [mean(metrics.values()) for metrics in record.result["held_out"].values()]
-        scores.setdefault(" + ".join(record.tasks), {})[setting] = 100 * mean(by_task)
+        by_task = [mean(metrics.values()) for metrics in record.result.get("held_out", {}).values()]
+        of_tasks = scores.setdefault(" + ".join(record.tasks), {})
+        if record.kind != "dense" or not by_task or setting in of_tasks:
+            raise UserError(
+                f"{record.place}: {record.kind}, {len(by_task)} tasks with held-out rows, rate {setting[0]:g}, "
+                f"{setting[1]} epochs; expected one dense run of each setting, with --holdout (HOLDOUT in the scripts)"
+            )
+        of_tasks[setting] = 100 * mean(by_task)
     print(to_markdown(scores))
 
 

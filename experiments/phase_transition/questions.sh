@@ -3,6 +3,8 @@
 #
 #   ./experiments/phase_transition/questions.sh NAME GPUID [SEED...]
 . "$(dirname "$0")/experiment.sh"
+[ -n "${CRITERIA:-}" ] || fail "experiments/phase_transition/$NAME/settings.sh: no CRITERIA, expected CRITERIA, \
+CRITERIA_TASKS, CRITERIA_SPARSITIES and TRANSFER_SPARSITY, as five_tasks has them"
 MASK_SPARSITIES=$WINNING
 restore_masks
 

@@ -21,7 +21,7 @@ def to_markdown(records: Iterable[Record]) -> str:
     The start is named by its encoder and what that was trained on. A cell is the mean score on dev ± its standard
     deviation over seeds, in points.
 
-    Raises UserError if runs of one cell were made with different options.
+    Raises UserError if runs of one cell were made with different options, or tickets.
     """
     cells: dict[tuple[str, str, str], dict[float, dict[int, Record]]] = {}
     for record in records:
@@ -29,7 +29,7 @@ def to_markdown(records: Iterable[Record]) -> str:
         row = task, record.name.partition(f"/{task}/")[0], record.result["model"]["name"]
         cell = cells.setdefault(row, {}).setdefault(record.train_fraction, {})
         refuse_difference(next(iter(cell.values()), record), record)
-        cell[record.seed] = record
+        refuse_difference(cell.setdefault(record.seed, record), record, ["tickets"])
     fractions = sorted({fraction for by_fraction in cells.values() for fraction in by_fraction})
     rows = [[*row, *(_score(cells[row].get(fraction, {})) for fraction in fractions)] for row in sorted(cells)]
     columns = ["task", "folder", "start", *(f"{100 * fraction:g} % of the rows" for fraction in fractions)]

@@ -8,6 +8,7 @@ from data_utils.errors import UserError
 from data_utils.metrics import average_score
 from mt_dnn.records.record import MAY_DIFFER, Record, comparable, refuse_difference
 from mt_dnn.reports.comparison import SeedScores
+from mt_dnn.reports.points import Size
 from mt_dnn.run_folder import DEFAULT_CRITERION
 from mt_dnn.tickets.masks import KINDS
 
@@ -115,6 +116,6 @@ def _variant(record: Record) -> str:
     return "; ".join(parts)
 
 
-def _sizes(record: Record) -> dict[str, tuple[int, int]]:
+def _sizes(record: Record) -> dict[str, Size]:
     """{task: (heads, FFNs closed)}."""
     return {task: (entry["heads_closed"], entry["ffns_closed"]) for task, entry in record.result["tasks"].items()}

@@ -6,15 +6,18 @@ from mt_dnn.reports.comparison import Comparison, compare, corrected
 from mt_dnn.reports.decisions import decisions
 from mt_dnn.reports.hypotheses import Claim, Finding, Pair, by_size, decide, in_sizes, over_items
 from mt_dnn.reports.page import Block, Heading, Table
-from mt_dnn.reports.points import Point, Transition, mean_std
+from mt_dnn.reports.points import Point, Size, Transition, mean_std
 from mt_dnn.reports.sentences import difference, p_value
 
-KindAndSize = tuple[str, str | None, tuple[int, int]]  # kind, criterion, (heads, FFNs closed)
+KindAndSize = tuple[str, str | None, Size]  # kind, criterion, (heads, FFNs closed)
 
 
 def transfer_section(transitions: Sequence[Transition]) -> Iterator[Block]:
     """Yield the blocks of the section; none where no task was trained under another task's ticket."""
-    kinds = sorted({_kind_and_size(point) for transition in transitions for point in transition.foreign}, key=str)
+    kinds = sorted(
+        {_kind_and_size(point) for transition in transitions for point in transition.foreign},
+        key=lambda found: (found[0], found[1] or "", found[2]),
+    )
     if not kinds:
         return
     yield Heading("Do tickets transfer?")
@@ -112,7 +115,7 @@ def _foreign_and_random(transition: Transition) -> tuple[Pair, str]:
     return found, _how(items)
 
 
-def _how(items: Sequence[tuple[str, str, str | None, tuple[int, int]]]) -> str:
+def _how(items: Sequence[tuple[str, str, str | None, Size]]) -> str:
     owners = dict.fromkeys(owner for owner, *_ in items)
     return f"tickets of {', '.join(owners)}; {in_sizes(size for *_, size in items)}"
 

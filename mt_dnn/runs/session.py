@@ -29,12 +29,12 @@ from mt_dnn.run_config import refuse_other_precision
 from mt_dnn.run_folder import RunFolder, unless_default
 from mt_dnn.runs.result import failure_written, mask_of, result_of
 from mt_dnn.runs.run import Run, tasks_and_dev_sets
-from mt_dnn.runs.seen_rows import rows_seen_by
+from mt_dnn.runs.seen_rows import rows_seen
 from mt_dnn.runtime.distributed import on_main_process, rank
 from mt_dnn.runtime.log import log, log_command, logging_to
 from mt_dnn.runtime.machine import choose_device, choose_precision, choose_tokens_at_once, save_time
 from mt_dnn.runtime.memory import memory_advice
-from mt_dnn.saved_tasks import SavedTasks, TrainedOn
+from mt_dnn.saved_tasks import SavedTasks
 from mt_dnn.tickets.criteria import TaskRows, criterion_named, score
 from mt_dnn.tickets.gates import gated, ticket_gates
 from mt_dnn.tickets.heat_map import draw_heat_map
@@ -95,11 +95,13 @@ class Session:
             name: min(positions, *(split.header["made_from"]["max_seq_len"] for split in splits))
             for name, splits in splits_of.items()
         }
-        rows, holdout = {name: training_rows(data_options.data_dir, name) for name in splits_of}, data_options.holdout
-        trained_on = rows_seen_by(self.init_checkpoint, rows, holdout)
-        trained_on += tuple(TrainedOn(name, of_task, holdout) for name, of_task in rows.items())
+        rows = {name: training_rows(data_options.data_dir, name) for name in splits_of}
         self.saved_tasks = SavedTasks(
-            "tickets", {task.name: task for task in self.tasks}, max_seq_len, self.precision_name, trained_on
+            "tickets",
+            {task.name: task for task in self.tasks},
+            max_seq_len,
+            self.precision_name,
+            rows_seen(self.init_checkpoint, rows, data_options.holdout),
         )
         for split in itertools.chain(*splits_of.values()):
             if split.header["longest_row"] > positions:
@@ -166,9 +168,8 @@ class Session:
             started = time.perf_counter()
             tokens = None if self.machine.plain else choose_tokens_at_once(self.machine.tokens_at_once, self.device)
             rows = TaskRows(data.task, data.train, self.optimization.batch_size, tokens)
-            rows = rows.sample(criterion_named(criterion).at_most)
             heads, ffns = score(model, rows, criterion)
-            n_rows = len(rows.split)
+            n_rows = len(rows.sample(criterion_named(criterion).at_most).split)
 
             def write() -> None:
                 model_and_rows = {

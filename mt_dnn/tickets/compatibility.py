@@ -24,8 +24,8 @@ def refuse_unfit(
     """
     for path, mask in masks.items():
         refuse_other_weights(mask, path, encoder_weights, tickets_of.values())
-        refuse_other_holdout(mask, path, holdout, _own(tickets_of))
         if holdout:
+            refuse_other_holdout(mask, path, holdout, _own(tickets_of))
             refuse_other_rows(mask, path, training_rows, _own(tickets_of))
 
 
@@ -86,7 +86,7 @@ def refuse_other_holdout(mask: Mask, path: Path, holdout: float, tasks: Iterable
     """
     for task in tasks:
         made = mask.provenance_of(task).get("holdout", holdout)
-        if holdout and mask.criterion_of(task) and made < holdout:
+        if mask.criterion_of(task) and made < holdout:
             raise UserError(
                 f"{path}: tickets.{task}: made with --holdout {made}, so rows that --holdout {holdout} holds out "
                 f"helped to choose it; make the masks with {advice(f'--holdout {holdout}')}"

@@ -2,7 +2,8 @@
 
 {
   "task": "rte", "criterion": "example", "rows": 2490, "train_fraction": 1.0, "holdout": 0.0, "seed": 2018,
-  "data": {"rte_train": "<fingerprint>"}, "encoder": "bert-base-uncased", "encoder_weights": "<SHA-256 of its weights>",
+  "data": {"rte_train": "<fingerprint>"}, "training_rows": "<fingerprint>",
+  "encoder": "bert-base-uncased", "encoder_weights": "<SHA-256 of its weights>",
   "weights": "<SHA-256 of the fine-tuned model's weights>",
   "model": {"name": "bert-base-uncased", "layers": 12, ...}, "checkpoint": "<the model's folder>",
   "heads": {"raw": [[...], ...], "normalised": [[...], ...]}, "ffns": {"raw": [...]},

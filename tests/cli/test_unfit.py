@@ -97,5 +97,8 @@ def test_weights_that_trained_on_rows_to_be_held_out_are_refused(workshop, fine_
     assert "tasks.json: trained on other rows of sst" in refused(*train(start, "other_rows", 0.2))
     del saved["trained_on"]
     (start / "tasks.json").write_text(json.dumps(saved))
-    ended = cli(*train(start, "unknown", 0.1))
-    assert ended.status == 0 and "tasks.json: does not say which rows the model trained on" in ended.out
+    line = "tasks.json: does not say which rows the model trained on"
+    ended = cli(*train(start, "unknown", 0, "rte"))
+    assert ended.status == 0 and line not in ended.out
+    ended = cli(*train(tmp_path / "unknown/model", "after_unknown", 0.1))
+    assert ended.status == 0 and line in ended.out

@@ -42,6 +42,10 @@ TASKS = read_tasks(toy_tasks.TASK_DEF)
         ("drop_labels: 3", "new.drop_labels: 3, expected a list of labels"),
         ("head_dropout: .inf", "inf, expected a finite number"),
         ("text: [a, b, c]", "new.splits.train.text: .*expected one or two columns"),
+        (
+            "splits: {train: a.tsv, dev: {file: b.tsv, text: [q, s]}}",
+            "new.splits.dev.text: 2 columns, expected 1, as in train",
+        ),
         ("splits: 3", "new.splits: 3, expected `train: FILE` and more"),
     ],
 )

@@ -12,9 +12,9 @@ import pytest
 from calls import files_up_to, tokenize
 
 from data_utils.errors import UserError
-from data_utils.tasks import read_tasks
-from data_utils.tokenize_split import describe_tokenizer
-from data_utils.tokenized import TokenizedSplit, data_fingerprints, read_header
+from data_utils.tasks import read_task, read_tasks
+from data_utils.tokenize_split import describe_tokenizer, tokenize_split
+from data_utils.tokenized import TokenizedSplit, data_fingerprints, read_header, training_rows
 from data_utils.tsv import read_rows
 
 
@@ -130,6 +130,30 @@ def test_prepro_on_a_full_disk_ends_with_one_line_and_keeps_the_older_split(work
         line = refused(*tokenize(workshop, tmp_path, "rte", "--max_seq_len", 32))
     assert f"{tmp_path}/rte_train: File too large" in line
     assert {path: path.read_bytes() for path in tmp_path.glob("*/*")} == before
+
+
+def test_a_split_of_rows_that_are_left_out_for_another_reason_is_made_anew_and_has_other_rows(workshop, tmp_path):
+    """Where bad rows are left out, `columns` and `labels` decide which rows there are."""
+    (tmp_path / "new.tsv").write_text("a film\t0\tx\na sea\t1\nboats\t2\tx\n")
+    entry = {"kind": "classification", "metrics": ["accuracy"], "text": [0], "label": 1, "splits": {"train": "new.tsv"}}
+
+    def made(labels, columns, skip=True, drop=False):
+        more = {"labels": list(labels), "columns": columns, "drop_incomplete": drop}
+        task = read_task("tasks.yml", "new", {**entry, **more})
+        where = tmp_path / "new.tsv", tmp_path / "data", task, "train", workshop.tokenizer, 32
+        line = tokenize_split(*where, skip_bad_rows=skip)
+        return line.split(",")[0].split(": ")[1], line.split("; ")[1], training_rows(tmp_path / "data", "new")
+
+    first, again, labels, columns = made("012", 3), made("012", 3), made("01", 3), made("012", 2)
+    assert [found[:2] for found in (first, again, labels, columns)] == [
+        ("2 rows", "written"),
+        ("2 rows", "up to date"),
+        ("1 rows", "written"),
+        ("1 rows", "written"),
+    ]
+    assert first[2] == again[2] and len({first[2], labels[2], columns[2]}) == 3
+    dropping = made("012", 3, skip=False, drop=True), made("012", 2, skip=False, drop=True)
+    assert [found[:2] for found in dropping] == [("2 rows", "written"), ("1 rows", "written")]
 
 
 @pytest.mark.parametrize(

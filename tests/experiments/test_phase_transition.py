@@ -115,6 +115,18 @@ def test_the_grids_table_shows_held_out_scores_and_marks_the_best(tmp_path, cli)
     assert header == "| task | 3 epochs, 0.0001 | 3 epochs, 0.0005 |" and row == "| rte | 60.0 | **80.0** |"
 
 
+@pytest.mark.parametrize(
+    ("kind", "held_out", "seeds"), [("winning", 0.6, [1]), ("dense", None, [1]), ("dense", 0.6, [1, 2])]
+)
+def test_the_grids_table_takes_one_dense_run_of_each_setting_with_held_out_rows(
+    tmp_path, refused, kind, held_out, seeds
+):
+    for seed in seeds:
+        write_run(tmp_path, kind, (0, 0), seed, 0.5, held_out, learning_rate=1e-4, epochs=3)
+    line = refused("experiments/phase_transition/grid.py", tmp_path)
+    assert f"seed_{seeds[-1]}: {kind}, {int(held_out is not None)} tasks with held-out rows, rate 0.0001" in line
+
+
 def test_the_ranks_of_heads_and_how_many_of_them_tickets_close(fine_tuned, tmp_path, cli, refused):
     heads = "experiments/phase_transition/heads.py"
     scores = json.loads((fine_tuned / "importance.json").read_text())["heads"]["normalised"]

@@ -21,6 +21,13 @@ def test_a_row_per_start_and_a_column_per_part_of_the_rows(tmp_path):
     assert table[2:] == ["| snli | da/mt_dnn | tiny | 40.0 |  |", "| snli | da/sharing | tiny | 60.0 ± 14.1 | 90.0 |"]
 
 
+def test_runs_of_two_tickets_do_not_share_a_cell(tmp_path):
+    for closed in ((2, 0), (4, 1)):
+        write_run(tmp_path, "winning", closed, 1, 0.5, task="snli")
+    with pytest.raises(UserError, match="tickets"):
+        to_markdown(read_records([tmp_path]))
+
+
 def test_runs_of_other_options_do_not_share_a_cell(tmp_path):
     for seed, epochs in ((1, 3), (2, 4)):
         write_run(tmp_path, "dense", (0, 0), seed, 0.5, task="snli", epochs=epochs)
