@@ -31,6 +31,9 @@ OF_ONE_COMMAND = {
     "exact_sharing": "REWIND_FLAGS",
     "keep_gates": "REWIND_FLAGS",
     "tickets_of": "REWIND_FLAGS",
+    "raw_dir": "PREPRO_FLAGS",
+    "tasks": "PREPRO_FLAGS",
+    "max_seq_len": "PREPRO_FLAGS",
     "skip_bad_rows": "PREPRO_FLAGS",
 }
 

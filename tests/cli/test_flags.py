@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from dataclasses import fields
 
 import pytest
 from calls import ROOT, options
 
-from data_utils.advice import advice
+from data_utils.advice import SCRIPT_VARIABLES, advice
+from mt_dnn.flags.parser import ALONE
 
 
 @pytest.mark.parametrize(
@@ -62,3 +64,9 @@ def test_an_optimizer_that_does_not_exist_is_refused_before_anything_is_written(
     found = refused("train.py", *options(workshop), "--do_train", "--output_dir", out, "--optimizer", "sgd")
     assert "--optimizer sgd: no such optimizer, expected one of adamax, adamw" in found
     assert not out.exists()
+
+
+def test_the_advice_for_a_flag_of_one_command_names_the_variable_that_passes_it_on():
+    for variable, groups in ALONE.values():
+        for name in {field.name for group in groups for field in fields(group)} - SCRIPT_VARIABLES.keys():
+            assert advice(f"--{name}") == f'--{name} ({variable}="--{name}" in the scripts)'
