@@ -130,7 +130,7 @@ class MergeOptions:
     )
     kind: str = flag(
         "winning",
-        "kind of the tickets to merge; those of other kinds, such as random, close as many units and are controls",
+        "kind of the tickets to merge; random or losing ones of the same sizes are controls",
     )
     output: str | None = flag(
         None,

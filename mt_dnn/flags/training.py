@@ -36,8 +36,8 @@ class DataOptions:
     train_fraction: float | list[float] = flag(
         1.0,
         "fraction of each task's training rows to train on (of those that are not held out), drawn from the seed. "
-        "Smaller fractions lie inside larger ones. One number for all tasks, or one for each, separated by commas, in "
-        "the order of --train_datasets",
+        "With one seed, a larger fraction has all rows of a smaller one. One number for all tasks, or one for each, "
+        "separated by commas, in the order of --train_datasets",
         type=fractions,
     )
 
@@ -61,8 +61,8 @@ class ModelOptions:
 
     init_checkpoint: str = flag(
         "bert-base-uncased",
-        "pre-trained encoder: a hub name, or a local folder in the hub's format. Its family must be in "
-        "mt_dnn/encoders/families.py, as those of BERT and RoBERTa are",
+        "pre-trained encoder: a hub name, or a local folder in the hub's format: BERT, RoBERTa, XLM-R, "
+        "ELECTRA or MPNet (mt_dnn/encoders/families.py)",
         type=path,
     )
     encoder_dropout: float = flag(
