@@ -99,27 +99,40 @@ def mean_gradient(
     return _mean_over_rows(heads, ffns, data)
 
 
-@torch.no_grad()
-def loss_rise(model: TaskModel, data: TaskRows) -> Scores:
-    """Leave one out: by how much the mean loss of the rows rises when this unit alone is closed.
+def loss_change(model: TaskModel, data: TaskRows) -> Scores:
+    """E_x |L_u(x) - L(x)|: how much the loss of a row changes, up or down, when unit u alone is closed.
 
-    It takes layers x heads + layers + 1 forward passes over the rows. A score is negative where the loss falls.
+    gradient_per_example() is its first-order approximation.
+    """
+    return leave_one_out(model, data, torch.abs)
+
+
+def loss_rise(model: TaskModel, data: TaskRows) -> Scores:
+    """E_x [L_u(x) - L(x)]: how much the mean loss rises when unit u alone is closed; negative where it falls.
+
+    A unit that raises the loss of some rows and lowers that of others gets a score near 0.
+    """
+    return leave_one_out(model, data, torch.positive)
+
+
+@torch.no_grad()
+def leave_one_out(model: TaskModel, data: TaskRows, of_change: Callable[[Tensor], Tensor]) -> Scores:
+    """Return the mean over rows of a function of the change of the row's loss when a unit alone is closed.
+
+    `of_change`: that function, elementwise, such as torch.abs. It takes layers x heads + layers + 1 forward passes over
+    the rows.
     """
     heads, ffns = _zeros(model)
     head_gates, ffn_gates = ticket_gates(DENSE, len(ffns), heads.shape[1], model.device)
     with gated(model.encoder, head_gates, ffn_gates):
         for batch in data.batches(model.device):
-            all_open = _summed_loss(model, data.task, batch)
-            for gates, rises in ((head_gates.flatten(), heads.flatten()), (ffn_gates.flatten(), ffns)):  # views
-                for unit in range(len(rises)):
+            all_open = loss_per_row(model, data.task, batch).double()
+            for gates, scores in ((head_gates.flatten(), heads.flatten()), (ffn_gates.flatten(), ffns)):  # views
+                for unit in range(len(scores)):
                     gates[unit] = 0
-                    rises[unit] += _summed_loss(model, data.task, batch) - all_open
+                    scores[unit] += of_change(loss_per_row(model, data.task, batch).double() - all_open).sum()
                     gates[unit] = 1
     return _mean_over_rows(heads, ffns, data)
-
-
-def _summed_loss(model: TaskModel, task: Task, batch: dict[str, Tensor]) -> Tensor:
-    return loss_per_row(model, task, batch).sum(dtype=torch.float64)
 
 
 @torch.no_grad()
@@ -170,6 +183,7 @@ class Criterion:
 CRITERIA = {
     "example": Criterion(gradient_per_example),
     "token": Criterion(gradient_per_token),
+    "example_loss": Criterion(loss_change, at_most=512),
     "loss": Criterion(loss_rise, at_most=512, signed=True),
     "magnitude": Criterion(magnitude, at_most=0),
 }

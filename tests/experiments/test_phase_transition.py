@@ -197,7 +197,7 @@ def test_each_criterion_has_the_masks_of_one_model_and_its_own(call):
     lines = [line for line in call("questions") if "/criteria/seed_2019/sst" in line]
     trained = [line for line in lines if "train.py" in line]
     assert {flag(line, "output_dir") for line in trained} == {"checkpoints/five_tasks/criteria/seed_2019/sst"}
-    assert [flag(line, "criterion") for line in trained] == ["example", "token", "loss", "magnitude"]
+    assert [flag(line, "criterion") for line in trained] == ["example", "token", "loss", "magnitude", "example_loss"]
     assert len(lines) == 2 * len(trained)
 
 
@@ -207,7 +207,7 @@ def test_a_criterion_without_scores_is_not_rewound_and_the_others_are(call, tmp_
     )
     lines = [line for line in call("questions", ("cpu", "2019"), (1, "")) if "/criteria/seed_2019/sst" in line]
     rewound = [line for line in lines if "rewind.py" in line]
-    assert len(lines) - len(rewound) == 4 and len(rewound) == 3
+    assert len(lines) - len(rewound) == 5 and len(rewound) == 4
 
 
 def test_records_are_collected_from_the_parts_that_have_finished_runs(call, tmp_path):

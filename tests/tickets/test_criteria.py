@@ -107,25 +107,41 @@ def test_scores_do_not_depend_on_batches_padding_or_order(criterion):
         np.testing.assert_allclose(ffns, reference[1], rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("criterion, of_change", [("loss", torch.positive), ("example_loss", torch.abs)])
 @pytest.mark.parametrize("family, kind", [*((family, "classification") for family in FAMILIES), ("bert", "regression")])
-def test_the_loss_criterion_is_the_rise_of_the_mean_loss_when_the_unit_is_pruned(family, kind):
+def test_criteria_by_the_loss_are_means_of_each_rows_change_when_the_unit_is_pruned(family, kind, criterion, of_change):
     task, split = make_task(kind), Rows(True, kind)
     model = make_model(task, family=family)
     batch = split.batch(np.arange(len(split)))
-    heads, ffns = score(model, TaskRows(task, split, batch_size=4), "loss")
+    heads, ffns = score(model, TaskRows(task, split, batch_size=4), criterion)
 
-    def rise(ticket):
+    def change(ticket):
         pruned = copy.deepcopy(model)
         prune(pruned.encoder, ticket)
         with torch.no_grad():
-            return float(loss_per_row(pruned, task, batch).mean() - loss_per_row(model, task, batch).mean())
+            changes = loss_per_row(pruned, task, batch) - loss_per_row(model, task, batch)
+        return float(of_change(changes).mean())
 
     for layer in range(LAYERS):
-        assert ffns[layer] == pytest.approx(rise(Ticket(ffns=frozenset({layer}))), rel=1e-8, abs=1e-11)
+        assert ffns[layer] == pytest.approx(change(Ticket(ffns=frozenset({layer}))), rel=1e-8, abs=1e-11)
         for head in range(HEADS):
-            expected = rise(Ticket(heads=frozenset({(layer, head)})))
+            expected = change(Ticket(heads=frozenset({(layer, head)})))
             assert heads[layer, head] == pytest.approx(expected, rel=1e-8, abs=1e-11)
-    assert min(heads.min(), ffns.min()) < 0 < max(heads.max(), ffns.max())
+    assert (min(heads.min(), ffns.min()) < 0) == CRITERIA[criterion].signed and max(heads.max(), ffns.max()) > 0
+
+
+def test_the_papers_criterion_approximates_how_much_each_rows_loss_changes():
+    """Near xi = 1 the change is the slope times the step: checked by weights that make every unit's output tiny."""
+    task, split = make_task(), Rows(True, "classification", n=9)
+    model, rows = make_model(task), TaskRows(task, split, batch_size=9)
+    with torch.no_grad():
+        for name, weight in model.encoder.named_parameters():
+            if name.endswith(("attention.output.dense.weight", "output.dense.weight", "output.dense.bias")):
+                weight.mul_(1e-4)
+    approximate, exact = score(model, rows, "example"), score(model, rows, "example_loss")
+    for found, expected in zip(approximate, exact):
+        assert expected.min() > 0
+        np.testing.assert_allclose(found, expected, rtol=1e-3)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

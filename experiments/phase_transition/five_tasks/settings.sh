@@ -19,7 +19,7 @@ TOGETHER_RATES="1e-4 2e-4 5e-4"
 TOGETHER_EPOCHS=6
 INSTEAD_OF_DENSE="{heads: 14, ffns: 1}"          # what a task shares if its super ticket is the dense model: sparsity 0.2
 
-CRITERIA="example token loss magnitude"
+CRITERIA="example token loss magnitude example_loss"
 CRITERIA_TASKS="stsb sst"
 CRITERIA_SPARSITIES="0.4 0.6"
 TRANSFER_SPARSITY=0.4
