@@ -43,11 +43,11 @@ def _refuse_seen(before: tuple[TrainedOn, ...], where: Path, training_rows: Mapp
         if same and seen.holdout < holdout:
             raise UserError(
                 f"{where}: trained on {seen.task} with --holdout {seen.holdout}, so on rows that --holdout {holdout} "
-                f"holds out; start from {advice('--init_checkpoint')} of before it, or train it with "
+                f"holds out; take another {advice('--init_checkpoint')}, or train that model with "
                 f"{advice(f'--holdout {holdout}')}"
             )
         if not same and seen.task in training_rows:
             raise UserError(
                 f"{where}: trained on other rows of {seen.task}, which may be among those that --holdout {holdout} "
-                f"holds out; start from another {advice('--init_checkpoint')}, or take another {advice('--data_dir')}"
+                f"holds out; take another {advice('--init_checkpoint')} or another {advice('--data_dir')}"
             )
