@@ -200,8 +200,9 @@ class Session:
         write_json(files.config, {**run.config, "device": self.device.type, "precision": self.precision_name})
 
     def _new_model(self, run: Run) -> Model:
-        """Return the model with its tickets in their places: one task's is taken out of the weights, several tasks' are
-        run through by their batches. With keep_gates the model is whole; _gated() closes the ticket while it trains.
+        """Return the model with its tickets in their places: what one task's ticket closes is taken out of the weights;
+        with several tasks, a batch runs through its task's ticket. With keep_gates the model is whole, and _gated()
+        closes the units while it trains.
         """
         model = Model(copy.deepcopy(self.pretrained), self.tasks, self.machine.plain)
         model.draw_task_heads(run.seed)
