@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import socket
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,9 +28,10 @@ def write_whole(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
     file, if it can't be written, as on a full disk.
     """
     place = _place(path)
-    if place.is_dir():
+    kind = _kind(place)
+    if kind == stat.S_IFDIR:
         raise UserError(f"{path}: a folder, expected the name of a file to write")
-    direct = place.exists() and not place.is_file()
+    direct = kind not in (None, stat.S_IFREG)
     beside = place if direct else _beside(place)
     encoding, newline = (None, None) if "b" in mode else ("utf-8", "\n")
     with folder_for(place):
@@ -57,7 +59,7 @@ def write_folder_whole(folder: str | Path) -> Iterator[Path]:
     Raises UserError if a file has that name; OSError, with the name of `folder`, if a file can't be written.
     """
     place = _place(folder)
-    if place.exists() and not place.is_dir():
+    if _kind(place) not in (None, stat.S_IFDIR):
         raise UserError(f"{folder}: a file, expected a folder, or nothing of that name; move it away")
     beside, old = _beside(place), _beside(place.with_name(f"{place.name}.old"))
     with folder_for(place):
@@ -91,6 +93,15 @@ def _place(path: str | Path) -> Path:
     if path.is_symlink() and not place.parent.is_dir():
         raise UserError(f"{path}: a link to {place}, expected {place.parent} to be there (is its disk mounted?)")
     return place
+
+
+def _kind(place: Path) -> int | None:
+    """Return what lies at `place`, such as stat.S_IFDIR, or None. It is asked for once, as another process may be
+    replacing it."""
+    try:
+        return stat.S_IFMT(place.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import traceback
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,8 @@ def in_children(*works):
             try:
                 work()
                 os._exit(0)
+            except BaseException:
+                traceback.print_exc()
             finally:  # else an error would make the child go on with the tests
                 os._exit(1)
         children.append(child)
