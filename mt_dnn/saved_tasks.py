@@ -14,11 +14,9 @@ from data_utils.check import TEXT, check, fields, integer, list_of, mapping_of, 
 from data_utils.json_file import read_json, write_json
 from data_utils.tasks import Task, read_task
 
-FORMATS = {  # what lies beside tasks.json
-    "tickets": "an encoder and task heads of ours, with their tickets in mask.json",
-    "zeroed": "a classifier of the library",
-    "onnx": "model.onnx",
-}
+# What lies beside tasks.json: an encoder and task heads of ours, with their tickets in mask.json; a classifier of the
+# library; model.onnx.
+FORMATS = ("tickets", "zeroed", "onnx")
 TOKENS = integer(3, name="a number of tokens")
 TRAINED_ON = fields({"task": TEXT, "training_rows": TEXT, "holdout": number(0, 1)})
 SAVED = fields(
@@ -48,7 +46,7 @@ class TrainedOn:
 class SavedTasks:
     """What tasks.json says.
 
-    `format`: a key of FORMATS; `tasks`: {name: Task}; `max_seq_len`: {name: the most tokens that a row may have};
+    `format`: one of FORMATS; `tasks`: {name: Task}; `max_seq_len`: {name: the most tokens that a row may have};
     `precision`: "float32" or "bfloat16", in which the model was trained and evaluated; `trained_on`: what it trained
     on, after what the model that it started from trained on; None where a file of earlier versions does not say it.
     """

@@ -55,7 +55,7 @@ def main() -> None:
 
     from experiments.benchmark.compare import compare, machine
     from experiments.benchmark.table import to_markdown
-    from mt_dnn.runtime.machine import choose_device
+    from mt_dnn.runtime.device import choose_device
 
     device = choose_device(options.device)
     found = {"machine": machine(device), "compared": {}}

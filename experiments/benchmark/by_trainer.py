@@ -5,6 +5,7 @@ AdamW.
 """
 
 import argparse
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -67,6 +68,8 @@ def main() -> None:
     for name in ("data_dir", "task_def", "task", "init_checkpoint", "precision", "device", "output"):
         parser.add_argument(f"--{name}", required=True)
     options = parser.parse_args()
+    # One GPU, as train.py takes: Trainer would take all, and a batch for each.
+    os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
 

@@ -58,7 +58,8 @@ def measure(device_name: str, precision_name: str, repeats: int) -> Growth:
     from mt_dnn.flags.training import MachineOptions, OptimizationOptions
     from mt_dnn.model import Model, place_tickets
     from mt_dnn.run_folder import RunFolder
-    from mt_dnn.runtime.machine import choose_device, choose_precision, save_time
+    from mt_dnn.runtime.device import choose_device
+    from mt_dnn.runtime.machine import choose_precision, save_time
     from mt_dnn.tickets.ticket import DENSE
     from mt_dnn.training.task_data import TaskData
     from mt_dnn.training.trainer import fine_tune

@@ -9,9 +9,10 @@ from data_utils.errors import UserError
 from data_utils.markdown import markdown_table
 from mt_dnn.flags.parser import Parser
 from mt_dnn.records.record import Record, read_importance_files, read_records
-from mt_dnn.reports.importances import Importance, by_criterion
+from mt_dnn.reports.importances import by_criterion
 from mt_dnn.reports.points import Size
 from mt_dnn.run_folder import DEFAULT_CRITERION, unless_default
+from mt_dnn.tickets.ticket import Scores
 
 Head = tuple[int, int]  # (layer, head), from 0
 
@@ -49,7 +50,7 @@ def head_from(text: str, shape: tuple[int, ...]) -> Head:
     return int(layer), int(head)
 
 
-def ranks(importances: Mapping[tuple[str, str], Importance], heads: Sequence[Head]) -> dict[str, list[str]]:
+def ranks(importances: Mapping[tuple[str, str], Scores], heads: Sequence[Head]) -> dict[str, list[str]]:
     """Return {task: the rank of each head among all heads, over seeds}; 1 is the most important.
 
     Heads are compared after normalisation within their layer, as tickets are chosen.

@@ -36,7 +36,7 @@ def compare(run: str, task: Task, data_dir: str, device: str) -> Iterator[list[s
     """
     from mt_dnn.export.classifier import load_saved
     from mt_dnn.export.saved_model import find_saved_model
-    from mt_dnn.runtime.machine import choose_device
+    from mt_dnn.runtime.device import choose_device
     from mt_dnn.training.evaluate import measure, predict
 
     saved = find_saved_model(run)

@@ -23,7 +23,8 @@ from mt_dnn.encoders.families import longest_row, refuse_more_layers, takes_toke
 from mt_dnn.encoders.float32 import layers_alone_in_autocast
 from mt_dnn.export.saved_model import SavedModel, find_saved_model
 from mt_dnn.model_files import load_model, refuse_integers, refuse_nonfinite_weights
-from mt_dnn.runtime.machine import choose_device, choose_tokens_at_once
+from mt_dnn.runtime.device import choose_device
+from mt_dnn.runtime.machine import choose_tokens_at_once
 from mt_dnn.training.evaluate import predict
 
 if TYPE_CHECKING:

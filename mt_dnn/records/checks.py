@@ -20,7 +20,7 @@ from data_utils.errors import UserError
 from data_utils.metrics import average_score
 from data_utils.task_kinds import TASK_KINDS
 from mt_dnn.run_config import RUN_CONFIG
-from mt_dnn.tickets.masks import KINDS, SIZES, closed_units, ticket_from
+from mt_dnn.tickets.masks import KINDS, SHAPE_KEYS, closed_units, ticket_from
 
 COUNT, SCORE, FRACTION = integer(0, name="a count"), number(-1, 1, name="a score"), number(0, 1)
 KNOWN_METRICS = one_of(*(metric for kind in TASK_KINDS.values() for metric in kind.metrics))
@@ -50,7 +50,9 @@ RESULT = fields(
         "kind": one_of(*KINDS),
         "seed": integer(0, name="a seed"),
         "model": fields(
-            {"name": TEXT, "layers": integer(1), "heads": integer(1)}, dict.fromkeys(SIZES, integer(1)), others=True
+            {"name": TEXT, "layers": integer(1), "heads": integer(1)},
+            dict.fromkeys(SHAPE_KEYS, integer(1)),
+            others=True,
         ),
         "tasks": mapping_of(TASK, at_least=1),
         "dev": mapping_of(METRICS, at_least=1),

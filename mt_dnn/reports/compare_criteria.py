@@ -5,15 +5,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from mt_dnn.reports.comparison import Comparison, compare, corrected
 from mt_dnn.reports.decisions import decisions
 from mt_dnn.reports.hypotheses import Claim, Finding, at_same_sizes, decide, over_sizes
-from mt_dnn.reports.importances import Importance, agreements
+from mt_dnn.reports.importances import agreements
 from mt_dnn.reports.page import Block, Columns, Heading, table_of
 from mt_dnn.reports.points import Point, Transition, mean_std
 from mt_dnn.reports.sentences import difference, p_or_why
 from mt_dnn.run_folder import DEFAULT_CRITERION
+from mt_dnn.tickets.ticket import Scores
 
 
 def criteria_section(
-    transitions: Sequence[Transition], importances: Mapping[str, Mapping[tuple[str, str], Importance]]
+    transitions: Sequence[Transition], importances: Mapping[str, Mapping[tuple[str, str], Scores]]
 ) -> Iterator[Block]:
     """Yield the blocks of the section; none where runs and `importances`, see by_criterion, have one criterion only."""
     agreeing, tested = agreements(importances), criteria_findings(transitions)

@@ -10,14 +10,15 @@ from mt_dnn.reports.all_tasks import all_tasks_section
 from mt_dnn.reports.choice import DEV, HELD_OUT, Protocol, best, boundary, super_ticket
 from mt_dnn.reports.compare_criteria import criteria_findings, criteria_section
 from mt_dnn.reports.decisions import decisions
-from mt_dnn.reports.hypotheses import HOW_TESTED, Finding
-from mt_dnn.reports.importances import Importance, by_criterion
+from mt_dnn.reports.how_tested import PHASE_TRANSITION
+from mt_dnn.reports.hypotheses import Finding
+from mt_dnn.reports.importances import by_criterion
 from mt_dnn.reports.overlap import Tickets, overlaps, winning_tickets
 from mt_dnn.reports.page import Block, Bullets, Columns, Heading, Paragraph, Picture, Table, paragraphs, table_of
 from mt_dnn.reports.points import Point, Transition, in_words, mean_std
 from mt_dnn.reports.sentences import about, difference, p_or_why, precision_line, sentences
 from mt_dnn.reports.transfer import transfer_section
-from mt_dnn.tickets.ticket import TICKET_KINDS
+from mt_dnn.tickets.ticket import TICKET_KINDS, Scores
 
 FIGURE = "report.png"  # the phase transition of all tasks
 BARS = "Bars and the band of the dense model: standard deviation over seeds, where there are several."
@@ -42,7 +43,7 @@ def blocks(
     importances = by_criterion(importance_files)
     page += [*criteria_section(transitions, importances), *transfer_section(transitions)]
     page += [*_tickets(transitions, importances), *_runs(transitions, failed)]
-    return [*page, Heading("Tests and their correction"), *paragraphs(HOW_TESTED)]
+    return [*page, Heading("Tests and their correction"), *paragraphs(PHASE_TRANSITION)]
 
 
 # ---- all tasks ----
@@ -182,7 +183,7 @@ def _point_columns(transition: Transition) -> Columns:
 
 
 def _tickets(
-    transitions: Sequence[Transition], importances: Mapping[str, Mapping[tuple[str, str], Importance]]
+    transitions: Sequence[Transition], importances: Mapping[str, Mapping[tuple[str, str], Scores]]
 ) -> Iterator[Block]:
     yield Heading("What the tickets are")
     found = winning_tickets(transitions)

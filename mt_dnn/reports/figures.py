@@ -12,10 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mt_dnn.reports.choice import DEV, HELD_OUT, boundary, super_ticket
-from mt_dnn.reports.importances import Importance
 from mt_dnn.reports.overlap import Tickets, survivors
 from mt_dnn.reports.points import Transition, mean, spread
-from mt_dnn.tickets.ticket import TICKET_KINDS
+from mt_dnn.tickets.ticket import TICKET_KINDS, Scores
 
 matplotlib.rcdefaults()  # the same runs give the same figures, whatever settings the reader has
 matplotlib.rcParams["text.parse_math"] = False  # a $ in a task's name is no formula
@@ -170,8 +169,8 @@ def layers_that_survive(tickets: Tickets, task: str) -> Figure:
     return figure
 
 
-def importance_maps(importances: Mapping[tuple[str, str], Importance]) -> Figure:
-    """Heat maps of {(task, seed): Importance} side by side.
+def importance_maps(importances: Mapping[tuple[str, str], Scores]) -> Figure:
+    """Heat maps of {(task, seed): Scores} side by side.
 
     There is a row per task and a column per seed, or the tasks one after another where there is one seed. The column
     beside the heads is the FFNs', divided by the largest of them. Scores below zero are as dark as zero.

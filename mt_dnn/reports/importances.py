@@ -1,28 +1,25 @@
-"""Importance scores of the trainings: one set for each task, seed and criterion; and how much the criteria agree."""
+"""Scores scores of the trainings: one set for each task, seed and criterion; and how much the criteria agree."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
-
-import numpy as np
 
 from data_utils.check import check, fields, integer
 from data_utils.metrics import compute, spearman
 from mt_dnn.reports.points import section_title
 from mt_dnn.run_folder import DEFAULT_CRITERION
 from mt_dnn.tickets.scores import check_importance
+from mt_dnn.tickets.ticket import Scores
 
-Importance = tuple[np.ndarray, np.ndarray]  # normalised scores of heads (layers, heads); scores of FFNs (layers,)
 
-
-def by_criterion(files: Mapping[str, tuple[str, dict]]) -> dict[str, dict[tuple[str, str], Importance]]:
-    """Return {criterion: {(task, seed): Importance}} of read_importance_files(), the default criterion first.
+def by_criterion(files: Mapping[str, tuple[str, dict]]) -> dict[str, dict[tuple[str, str], Scores]]:
+    """Return {criterion: {(task, seed): Scores}} of read_importance_files(), the default criterion first.
 
     Where a task was scored on several parts of its rows, its name is followed by the part.
 
     Raises UserError, naming the file, for scores that are not as write_importance writes them.
     """
-    found: dict[str, dict[tuple[str, str], Importance]] = {}
+    found: dict[str, dict[tuple[str, str], Scores]] = {}
     checked = []
     for place, content in files.values():
         importance = check_importance(content, place)
@@ -49,7 +46,7 @@ class Agreement:
     ffns: dict[str, float]
 
 
-def agreements(importances: Mapping[str, Mapping[tuple[str, str], Importance]]) -> list[Agreement]:
+def agreements(importances: Mapping[str, Mapping[tuple[str, str], Scores]]) -> list[Agreement]:
     """Return how two criteria agree, for each task and pair of them that have scores of one seed.
 
     Heads are compared as they are ranked, after normalisation within their layer. Scores that are all equal rank

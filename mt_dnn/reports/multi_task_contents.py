@@ -7,26 +7,13 @@ from dataclasses import dataclass
 from mt_dnn.reports.baseline import baseline_of
 from mt_dnn.reports.comparison import Comparison, compare, corrected
 from mt_dnn.reports.contents import Failure, failure_blocks
-from mt_dnn.reports.hypotheses import HELD_OUT_ROWS
+from mt_dnn.reports.how_tested import MULTI_TASK
 from mt_dnn.reports.page import Block, Bullets, Columns, Heading, Paragraph, Table, paragraphs, table_of
 from mt_dnn.reports.points import mean_std
 from mt_dnn.reports.rows import ModelRow
 from mt_dnn.reports.score_table import score_cells, show_cell
 from mt_dnn.reports.sentences import comparison_in_words, difference, held_out_in_words, p_or_why, precision_line
 
-HOW_TESTED = f"""
-Every test is a paired t-test over seeds, two-sided: is the mean of the differences zero? With fewer than two shared
-seeds, or the same difference with every seed, there is no test. Tests and intervals cover what varies with the seed,
-not which rows happen to be in dev. Intervals are 95 % and not corrected; p-values are corrected by Holm's method, in
-which a comparison without a test counts as p = 1.
-
-The Avg Score against that of MT-DNN is corrected for all rows of the encoder. It decides on H4, which is confirmed if
-the corrected p is below 0.05 and the difference above zero, refuted if p is below 0.05 and the difference below zero,
-and else not distinguishable from noise. The scores of single tasks are corrected for the tasks of a row. The control
-compares winning tickets in the same way with other kinds of the same mask that close as many heads and FFNs, and are
-shared in the same way. The average without a task is that of the other tasks. It shows how much one task decides, and
-is no test.
-{HELD_OUT_ROWS}"""
 AVERAGE = "Avg Score"
 
 
@@ -144,7 +131,7 @@ def blocks(rows: Sequence[ModelRow], compared: Sequence[RowComparison], failed: 
     if lines:
         held_out = HELD_OUT if any(comparison.held_out for comparison in compared) else {}
         page.append(table_of(DIFFERENCES | held_out, lines))
-    page += [Heading("Tests and their correction", 3), *paragraphs(HOW_TESTED), Heading("All runs")]
+    page += [Heading("Tests and their correction", 3), *paragraphs(MULTI_TASK), Heading("All runs")]
     page += failure_blocks(failed)
     page.append(table_of(RUNS, [(row, seed) for row in rows for seed in row.runs]))
     return page

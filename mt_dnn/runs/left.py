@@ -22,8 +22,7 @@ def what_is_left(run: Run, do_train: bool, made_from: dict[str, Any]) -> tuple[b
         scored_with = {key: run.options[key] for key in ("encoder", "encoder_weights", "holdout", "train_fraction")}
         scored_with |= {"seed": run.seed, "data": made_from["data"]}
         refuse_other_config(files.folder, read_run_config(files.config), scored_with)
-    scores = files.importance(made_from["criterion"]), files.heat_map(made_from["criterion"])
-    score = train or not all(path.exists() for path in scores)
+    score = train or not files.importance(made_from["criterion"]).exists()
     unfinished = files.config.exists() and not files.result.exists()
     if score and not train and (unfinished or not files.model.is_dir()):
         raise UserError(f"{files.folder}: no finished run, expected a fine-tuned model to score; add --do_train")

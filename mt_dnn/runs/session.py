@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from data_utils.advice import advice
-from data_utils.batches import choose_rows, split_rows
 from data_utils.errors import UserError
 from data_utils.hub import load_tokenizer, take_another
 from data_utils.json_file import write_json
+from data_utils.rows import choose_rows, split_rows
 from data_utils.tasks import Task
 from data_utils.tokenize_split import describe_tokenizer
 from data_utils.tokenized import TokenizedSplit, training_rows
@@ -30,9 +30,10 @@ from mt_dnn.run_folder import RunFolder, unless_default
 from mt_dnn.runs.result import failure_written, mask_of, result_of
 from mt_dnn.runs.run import Run, tasks_and_dev_sets
 from mt_dnn.runs.seen_rows import rows_seen
+from mt_dnn.runtime.device import choose_device
 from mt_dnn.runtime.distributed import on_main_process, rank
 from mt_dnn.runtime.log import log, log_command, logging_to
-from mt_dnn.runtime.machine import choose_device, choose_precision, choose_tokens_at_once, save_time
+from mt_dnn.runtime.machine import choose_precision, choose_tokens_at_once, save_time
 from mt_dnn.runtime.memory import memory_advice
 from mt_dnn.saved_tasks import SavedTasks
 from mt_dnn.tickets.criteria import TaskRows, criterion_named, score
@@ -178,9 +179,9 @@ class Session:
                     "model": self.model_entry,
                     "checkpoint": str(files.model),
                 }
-                write_importance(path, heads, ffns, {**made_from, **model_and_rows})
                 title = f"{data.task.name}: importance by {criterion}, {n_rows} rows"
                 draw_heat_map(picture, normalise(heads), ffns, title)
+                write_importance(path, heads, ffns, {**made_from, **model_and_rows})  # last: it says that all is done
 
             on_main_process(write)
             log.info(

@@ -56,17 +56,20 @@ def process_group(device: str, parallel: str = "batches") -> Iterator[None]:
     `device`: --device. `parallel`: --parallel, what the processes share: "batches" or "runs". Processes that share runs
     rarely communicate: they use gloo, so that several of them can use one GPU.
 
-    Raises UserError where a machine has no GPU, or processes share batches and it has more of them than GPUs.
+    Raises UserError where there is no GPU that torch can use, or processes share batches and a machine has more of them
+    than GPUs.
     """
     if not launched_by_torchrun():
         yield
         return
     import torch
 
-    cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+    from mt_dnn.runtime.device import choose_device
+
+    cuda = choose_device(device).type == "cuda"
     if cuda:
         processes, gpus = int(os.environ["LOCAL_WORLD_SIZE"]), torch.cuda.device_count()
-        if not gpus or (processes > gpus and parallel == "batches"):
+        if processes > gpus and parallel == "batches":
             raise UserError(
                 f"{processes} processes and {gpus} visible GPUs on this machine, expected one GPU for each process "
                 "(torchrun --nproc-per-node; as many GPU ids for a script)"
@@ -83,11 +86,19 @@ def process_group(device: str, parallel: str = "batches") -> Iterator[None]:
         yield
     except RuntimeError as error:
         if isinstance(error, torch.distributed.DistError) or "gloo" in str(error):
-            raise UserError("another process ended, and said why") from None
+            raise UserError(_why_no_exchange(str(error))) from None
         raise
     torch.distributed.barrier()  # a process that leaves while another still receives can abort that one
     # Not after an error: it waits for the other processes, and they may be waiting for us.
     torch.distributed.destroy_process_group()
+
+
+def _why_no_exchange(message: str) -> str:
+    """What to say where processes can't exchange: gloo fails where another one ended, nccl for reasons of its own."""
+    if "nccl" not in message.lower():
+        return "another process ended, and said why"
+    why = message.rpartition("Last error:")[2].strip().splitlines()[0].rstrip(".")
+    return f"the GPUs can't exchange over nccl: {why}; NCCL_DEBUG=INFO in the environment shows more"
 
 
 @contextlib.contextmanager

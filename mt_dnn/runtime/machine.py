@@ -1,4 +1,4 @@
-"""What a run computes on: device, precision of matrix products, and settings of the process that save time."""
+"""How a run computes: precision of matrix products, micro-batches, and settings of the process that save time."""
 
 import ctypes
 import os
@@ -7,39 +7,23 @@ import time
 
 import torch
 
-from data_utils.errors import UserError
 from mt_dnn.runtime.distributed import on_main_process
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # of C's malloc.h
 KERNELS_OF_A_TASK, KERNELS = 2048, 8192  # of oneDNN that are kept, at most; 1000 of them take about 0.2 GB
 
 
-def choose_device(name: str) -> torch.device:
-    """Return the torch device for --device; raise UserError where CUDA is asked for and there is none."""
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UserError(
-            f"--device cuda: {_why_no_cuda()}; expected a GPU that torch can use (see nvidia-smi, CUDA_VISIBLE_DEVICES "
-            "and docs/running.md), or --device cpu (cpu in place of a script's GPU id)"
-        )
-    return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
-
-
-def _why_no_cuda() -> str:
-    """What torch says of it: no driver, a driver that is too old, a torch without CUDA."""
-    try:
-        torch.cuda.init()
-    except (RuntimeError, AssertionError) as error:
-        return str(error).splitlines()[0].rstrip(".")
-    return "no CUDA device is visible"
-
-
 def choose_precision(name: str, device: torch.device) -> str:
     """Return "bfloat16" or "float32" for --precision; auto is bfloat16 where the hardware multiplies it much faster."""
     if name != "auto":
         return name
-    if device.type == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    return "bfloat16" if on_main_process(cpu_is_faster_in_bfloat16) else "float32"
+
+    def is_faster() -> bool:
+        if device.type == "cuda":
+            return torch.cuda.is_bf16_supported(including_emulation=False)
+        return cpu_is_faster_in_bfloat16()
+
+    return "bfloat16" if on_main_process(is_faster) else "float32"  # one answer for all processes, also on unlike GPUs
 
 
 def cpu_is_faster_in_bfloat16() -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from data_utils.advice import advice
 from data_utils.errors import UserError
-from mt_dnn.tickets.masks import SIZES, Mask
+from mt_dnn.tickets.masks import SHAPE_KEYS, Mask
 
 
 def refuse_unfit(
@@ -38,7 +38,7 @@ def masks_of_unknown_holdout(masks: Mapping[Path, Mask], tickets_of: Mapping[str
 
 
 def _own(tickets_of: Mapping[str, str]) -> list[str]:
-    """The tasks that train a ticket of their own: tickets of others have not seen their held-out rows."""
+    """The tasks that train a ticket of their own: only those tickets were chosen by rows of the same task."""
     return [task for task, other in tickets_of.items() if task == other]
 
 
@@ -46,7 +46,7 @@ def refuse_other_model(mask: Mask, path: Path, model: dict[str, Any]) -> None:
     """Raise UserError unless `mask` (read from `path`) was made for the encoder that `model` describes."""
     differing = [
         f"{key} {mask.model[key]}, the encoder has {model[key]}"
-        for key in (*SIZES, "name")
+        for key in (*SHAPE_KEYS, "name")
         if mask.model[key] != model[key]
     ]
     if differing:

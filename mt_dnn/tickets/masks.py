@@ -44,8 +44,8 @@ from mt_dnn.run_folder import DEFAULT_CRITERION, unless_default
 from mt_dnn.tickets.ticket import DENSE, TICKET_KINDS, Shape, Ticket
 
 KINDS = ("dense", *TICKET_KINDS)
-SIZES = [field.name for field in dataclasses.fields(Shape)]
-MODEL = fields({"name": TEXT, **dict.fromkeys(SIZES, integer(1))})
+SHAPE_KEYS = [field.name for field in dataclasses.fields(Shape)]
+MODEL = fields({"name": TEXT, **dict.fromkeys(SHAPE_KEYS, integer(1))})
 SOURCE = fields(  # of one task's ticket
     {},
     optional={
@@ -81,7 +81,7 @@ class Mask:
     @property
     def shape(self) -> Shape:
         """The Shape of the model."""
-        return Shape(**{key: self.model[key] for key in SIZES})
+        return Shape(**{key: self.model[key] for key in SHAPE_KEYS})
 
     def provenance_of(self, task: str) -> dict[str, Any]:
         """Where the ticket of one task comes from."""

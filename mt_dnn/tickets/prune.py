@@ -55,7 +55,9 @@ def _slices(encoder: Encoder, ticket: Ticket, closed: bool) -> Slices:
     head_size, slices = encoder.config.hidden_size // n_heads, {}
     for layer in sorted({layer for layer, _ in ticket.heads}):
         heads = [head for head in range(n_heads) if ((layer, head) in ticket.heads) == closed]
-        units = torch.cat([torch.arange(head * head_size, (head + 1) * head_size) for head in heads]).to(encoder.device)
+        # Made on the device: a GPU would have to wait for indices that are copied to it.
+        of_heads = [torch.arange(head * head_size, (head + 1) * head_size, device=encoder.device) for head in heads]
+        units = torch.cat(of_heads)
         prefix = f"encoder.layer.{layer}."
         for projection in (family.query, family.key, family.value):
             slices[f"{prefix}{projection}.weight"] = slices[f"{prefix}{projection}.bias"] = (0, units)

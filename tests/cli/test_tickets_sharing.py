@@ -204,6 +204,3 @@ def test_exact_sharing_goes_on_to_the_same_bytes_after_a_stop(workshop, fine_tun
     for file in ("model/model.safetensors", "dev_predictions_sst.tsv"):
         whole, stopped = (tmp_path / name / "winning/shared/seed_2018" / file for name in ("whole", "stopped"))
         assert stopped.read_bytes() == whole.read_bytes()
-
-
-# ---- super tickets of the report ----

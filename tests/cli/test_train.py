@@ -12,7 +12,7 @@ import yaml
 from calls import QUICK, options, result_of
 from toy_tasks import TASK_DEF
 
-from data_utils.batches import split_rows
+from data_utils.rows import split_rows
 from data_utils.tokenized import TokenizedSplit
 from mt_dnn.model_files import load_model
 from mt_dnn.records.predictions import read_predictions

@@ -1,9 +1,9 @@
-"""Batches: every row once, in parts, of one task or mixed; held-out rows and fractions."""
+"""Batches: every row once, in parts, of one task or mixed."""
 
 import numpy as np
 import pytest
 
-from data_utils.batches import choose_rows, mixed_batches, sorted_batches, split_rows, training_batches
+from data_utils.batches import mixed_batches, sorted_batches, training_batches
 
 
 def test_training_batches_hold_every_row_once_and_change_with_epoch_and_seed():
@@ -18,21 +18,6 @@ def test_training_batches_hold_every_row_once_and_change_with_epoch_and_seed():
     padded = sum(len(rows) * lengths[rows].max() for rows in batches)
     assert padded < 1.1 * lengths.sum()  # in random order it would be about twice as much
     assert sorted(np.concatenate(sorted_batches(lengths, 64))) == list(range(3001))
-
-
-def test_smaller_fractions_lie_inside_larger_ones():
-    parts = [set(choose_rows(1000, fraction, seed=3).tolist()) for fraction in (0.001, 0.01, 0.1, 0.5, 1.0)]
-    assert [len(part) for part in parts] == [1, 10, 100, 500, 1000]
-    assert all(smaller < larger for smaller, larger in zip(parts, parts[1:]))
-    assert parts[2] != set(choose_rows(1000, 0.1, seed=4).tolist())
-
-
-@pytest.mark.parametrize("rows, holdout, held_out", [(1000, 0.1, 100), (1000, 0.0, 0), (7, 0.01, 1)])
-def test_held_out_rows_are_no_training_rows(rows, holdout, held_out):
-    training, out = split_rows(rows, holdout)
-    assert len(out) == held_out and sorted([*training, *out]) == list(range(rows))
-    assert set(out) <= set(split_rows(rows, 0.25)[1])  # those of a larger part
-    assert len(out) < 10 or abs(np.mean(out) - rows / 2) < rows / 8  # from all over the file
 
 
 @pytest.mark.parametrize("tokens", [None, 1, 40, 300, 10**6])

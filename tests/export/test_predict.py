@@ -159,6 +159,3 @@ def test_bad_input_is_one_line_and_writes_nothing(runs, tmp_path, refused):
         "mt_dnn/predict.py", runs["sst"], runs["rte"], "--input", tmp_path / "in.tsv"
     )
     assert "no model with a tasks.json" in refused("mt_dnn/predict.py", tmp_path, "--input", tmp_path / "in.tsv")
-
-
-# ---- GLUE ----

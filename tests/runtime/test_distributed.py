@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+import torch
 import toy_tasks
 from calls import ROOT, launch, options, result_of
 from safetensors.torch import load_file
@@ -48,13 +49,45 @@ TRAININGS = {
 }
 
 
-@pytest.mark.parametrize("parallel, gpus", [("batches", 0), ("runs", 0), ("batches", 1)])
-def test_more_processes_than_gpus_are_refused(monkeypatch, parallel, gpus):
+@pytest.fixture
+def two_processes(monkeypatch):
+    """As if torchrun had started this process and another, on a machine with one GPU."""
     for name in TORCHRUN:
         monkeypatch.setenv(name, "2")
-    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
-    with pytest.raises(UserError, match=f"2 processes and {gpus} visible GPUs"), process_group("cuda", parallel):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+
+
+def test_more_processes_than_gpus_are_refused(two_processes, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    with pytest.raises(UserError, match="2 processes and 1 visible GPUs"), process_group("cuda", "batches"):
         pass
+
+
+@pytest.mark.parametrize("parallel", ["batches", "runs"])
+def test_processes_without_a_gpu_say_why(two_processes, monkeypatch, parallel):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)  # with an old driver, GPUs are counted all the same
+    with pytest.raises(UserError, match="--device cuda: .*; expected a GPU that torch can use"):
+        with process_group("cuda", parallel):
+            pass
+
+
+@pytest.mark.parametrize(
+    "error, said",
+    [
+        (
+            "NCCL error in: /pytorch/NCCLUtils.cpp:93, unhandled system error\nncclSystemError: System call failed.\n"
+            "Last error:\nError while creating shared memory segment /dev/shm/nccl-1, error: No space left on device",
+            "the GPUs can't exchange over nccl: Error while creating shared memory segment .* No space left on device; "
+            "NCCL_DEBUG=INFO",
+        ),
+        ("NCCL communicator was aborted on rank 1.", "over nccl: NCCL communicator was aborted on rank 1; NCCL_DEBUG"),
+        ("[/pytorch/gloo/transport/tcp/pair.cc:547] Connection closed by peer", "another process ended, and said why"),
+    ],
+)
+def test_a_failed_exchange_is_told(two_processes, monkeypatch, error, said):
+    monkeypatch.setattr("torch.distributed.init_process_group", lambda *_, **__: None)
+    with pytest.raises(UserError, match=said), process_group("cpu"):
+        raise torch.distributed.DistBackendError(error)
 
 
 @pytest.fixture(scope="module")
