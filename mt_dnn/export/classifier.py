@@ -4,31 +4,26 @@ import dataclasses
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
 import transformers
-from torch import Tensor
 
 from data_utils.errors import UserError
-from data_utils.hub import hub_errors, load_tokenizer, weight_types
+from data_utils.hub import load_tokenizer
 from data_utils.tasks import Layout, Task
 from data_utils.tokenize_split import write_split
 from data_utils.tokenized import TokenizedSplit
 from data_utils.tsv import Row
-from mt_dnn.checksums import refuse_damaged_files
-from mt_dnn.encoders.encoder import Encoder, TaskModel
-from mt_dnn.encoders.families import longest_row, refuse_more_layers, takes_token_types
-from mt_dnn.encoders.float32 import layers_alone_in_autocast
+from mt_dnn.encoders.encoder import TaskModel
+from mt_dnn.encoders.families import longest_row
+from mt_dnn.export.onnx import OnnxClassifier, load_onnx
 from mt_dnn.export.saved_model import SavedModel, find_saved_model
-from mt_dnn.model_files import load_model, refuse_integers, refuse_nonfinite_weights
+from mt_dnn.export.zeroed import load_zeroed
+from mt_dnn.model_files import load_model
 from mt_dnn.runtime.device import choose_device
 from mt_dnn.runtime.machine import choose_tokens_at_once
 from mt_dnn.training.evaluate import predict
-
-if TYPE_CHECKING:
-    import onnxruntime  # pyright: ignore[reportMissingImports]
 
 BATCH_SIZE = 64
 TOKENS_AT_ONCE = 2**14  # at once on a GPU
@@ -136,96 +131,3 @@ class Classifier:
                 "expected numbers; the weights are damaged, or the training diverged"
             )
         return outputs
-
-
-class HFClassifier(TaskModel):
-    """A classifier of the library (..ForSequenceClassification), called as a Model is."""
-
-    def __init__(self, classifier: transformers.PreTrainedModel) -> None:
-        super().__init__()
-        self.classifier = classifier
-        layers_alone_in_autocast(classifier, self.encoder.encoder)
-        types = ["token_type_ids"] if takes_token_types(classifier.config) else []
-        self.inputs = ["input_ids", "attention_mask", *types]
-
-    @property
-    def encoder(self) -> Encoder:
-        """The encoder, whole."""
-        return cast(Encoder, self.classifier.base_model)
-
-    def forward(self, task: Task, batch: dict[str, Tensor]) -> Tensor:
-        """Return the logits, (batch, outputs), of its one task."""
-        return self.classifier(**{name: batch[name] for name in self.inputs if name in batch}).logits
-
-
-def load_zeroed(saved: SavedModel) -> HFClassifier:
-    """Load a `zeroed` export as plain transformers does; raise UserError unless its weights are whole."""
-    folder = saved.folder
-    refuse_damaged_files(folder)
-    with hub_errors(folder, "a classifier of the library", flag=""):
-        config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
-        types = weight_types(folder)
-        refuse_more_layers(config, types)
-        refuse_integers(types, folder)
-        classifier, report = transformers.AutoModelForSequenceClassification.from_pretrained(
-            folder,
-            config=config,
-            use_safetensors=True,
-            trust_remote_code=False,
-            dtype=torch.float32,
-            ignore_mismatched_sizes=True,
-            output_loading_info=True,
-        )
-    wrong = [*report["missing_keys"], *report["unexpected_keys"], *(key[0] for key in report["mismatched_keys"])]
-    if wrong or [classifier.config.num_labels] != [task.n_outputs for task in saved.tasks.values()]:
-        raise UserError(
-            f"{folder}: model.safetensors, config.json and tasks.json do not fit together "
-            f"({', '.join(sorted(wrong)[:1]) or 'num_labels'}), expected an export of one model"
-        )
-    refuse_nonfinite_weights(classifier.state_dict(), folder)
-    return HFClassifier(classifier)
-
-
-class OnnxClassifier(TaskModel):
-    """An ONNX model, called as a Model is. It computes on the CPU, in float32, and has no `encoder`."""
-
-    @property
-    def device(self) -> torch.device:
-        """Where it computes."""
-        return torch.device("cpu")
-
-    def __init__(self, session: "onnxruntime.InferenceSession", path: Path) -> None:
-        """`session`: of the file `path`."""
-        super().__init__()
-        self.session, self.path, self.inputs = session, path, [entry.name for entry in session.get_inputs()]
-
-    @property
-    def megabytes(self) -> float:
-        """The size of model.onnx and what lies beside it, in 10^6 bytes."""
-        return sum(path.stat().st_size for path in self.path.parent.glob(f"{self.path.name}*")) / 1e6
-
-    def forward(self, task: Task, batch: dict[str, Tensor]) -> Tensor:
-        """Return the logits, (batch, outputs), of its one task."""
-        batch = {"attention_mask": torch.ones_like(batch["input_ids"]), **batch}
-        with hub_errors(self.path.parent, "a model.onnx that fits the tokenizer beside it", flag=""):
-            (outputs,) = self.session.run(None, {name: batch[name].numpy() for name in self.inputs})
-        return torch.from_numpy(outputs)
-
-
-def load_onnx(saved: SavedModel) -> OnnxClassifier:
-    """Load an `onnx` export; raise UserError if it is no whole model, or onnxruntime is not installed."""
-    folder = saved.folder
-    try:
-        import onnxruntime  # pyright: ignore[reportMissingImports]
-    except ImportError:
-        raise UserError(
-            f"{folder}: onnxruntime not installed, expected the packages of requirements-onnx.txt "
-            "(pip install -r requirements-onnx.txt)"
-        ) from None
-    refuse_damaged_files(folder)
-    with hub_errors(folder, "model.onnx, as mt_dnn.export writes it", flag=""):
-        path = folder / "model.onnx"
-        model = OnnxClassifier(onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]), path)
-        if [model.session.get_outputs()[0].shape[1]] != [task.n_outputs for task in saved.tasks.values()]:
-            raise UserError(f"{folder}: model.onnx and tasks.json do not fit together, expected an export of one model")
-    return model

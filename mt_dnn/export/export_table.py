@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from data_utils.markdown import markdown_table
 from data_utils.tasks import Task
-from mt_dnn.export.classifier import Classifier, OnnxClassifier
+from mt_dnn.export.classifier import Classifier
+from mt_dnn.export.onnx import OnnxClassifier
 from mt_dnn.model import count_parameters
 
 TOKENS_PER_ROW = 64  # of every row that is timed

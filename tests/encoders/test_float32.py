@@ -8,7 +8,7 @@ import transformers
 from in_memory import HEADS, LAYERS, Rows, make_task
 
 from mt_dnn.encoders.families import FAMILIES
-from mt_dnn.export.classifier import HFClassifier
+from mt_dnn.export.zeroed import HFClassifier
 from mt_dnn.loss import loss_per_row
 from mt_dnn.model import Model
 from mt_dnn.tickets.prune import prune

@@ -16,8 +16,9 @@ from data_utils.files import find
 from data_utils.tsv import Row
 from mt_dnn.encoders.families import FAMILIES
 from mt_dnn.export.classifier import classifier_of, load_classifier
-from mt_dnn.export.formats import export, zeroed_classifier
+from mt_dnn.export.formats import export
 from mt_dnn.export.saved_model import find_saved_model
+from mt_dnn.export.zeroed import zeroed_classifier
 from mt_dnn.model import count_parameters
 from mt_dnn.tickets.masks import Mask, read_mask, write_mask
 from mt_dnn.tickets.ticket import DENSE, Ticket, removed_parameters
@@ -239,7 +240,7 @@ def test_an_export_with_nan_fails_its_comparison(family_run, tmp_path, monkeypat
         return made
 
     monkeypatch.setattr("mt_dnn.export.formats.zeroed_classifier", faulty)
-    monkeypatch.setattr("mt_dnn.export.classifier.refuse_nonfinite_weights", lambda *arguments: None)
+    monkeypatch.setattr("mt_dnn.export.zeroed.refuse_nonfinite_weights", lambda *arguments: None)
     with pytest.raises(RunFailed, match="logits differ by nan"):
         export(find_saved_model(family_run("bert")), "sst", "zeroed", tmp_path / "faulty")
     assert not find(tmp_path / "faulty", "*")

@@ -40,7 +40,7 @@ def test_onnx_exports_give_the_outputs_of_torch_for_any_number_and_length_of_row
 @pytest.mark.slow
 def test_weights_too_large_for_one_onnx_file_go_beside_it(family_run, tmp_path, exported, monkeypatch):
     pytest.importorskip("onnxruntime"), pytest.importorskip("onnxscript")
-    monkeypatch.setattr("mt_dnn.export.formats.ONE_FILE", 1000)
+    monkeypatch.setattr("mt_dnn.export.onnx.ONE_FILE", 1000)
     exported(family_run("bert"), "onnx", "--output", tmp_path / "onnx")
     assert (tmp_path / "onnx/model.onnx.data").is_file()
     np.testing.assert_allclose(
