@@ -180,6 +180,17 @@ class TokenizedSplit:
         self.lengths = ends - self._starts
         self.labels = arrays.get("labels")
 
+    @classmethod
+    def from_arrays(
+        cls, tokens: np.ndarray, types: np.ndarray, lengths: np.ndarray, labels: np.ndarray, pad_id: int = 0
+    ) -> "TokenizedSplit":
+        """Return a split in memory. `tokens`, `types`: ids and token types of all rows, one after the other, (tokens,);
+        `lengths`, `labels`: (rows,)."""
+        split = cls.__new__(cls)
+        split._tokens, split._types, split.lengths, split.labels = tokens, types, lengths, labels
+        split._starts, split.header = np.cumsum(lengths) - lengths, {"pad_id": pad_id}
+        return split
+
     def __len__(self) -> int:
         return len(self.lengths)
 

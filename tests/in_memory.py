@@ -1,13 +1,12 @@
 """A task, rows and a model in memory, in float64, for tests of the method."""
 
-import copy
-
 import numpy as np
 import torch
 import toy
 
 from data_utils.task_kinds import TASK_KINDS
 from data_utils.tasks import Layout, Task
+from data_utils.tokenized import TokenizedSplit
 from mt_dnn.model import Model
 
 LAYERS, HEADS = 3, 4
@@ -27,34 +26,20 @@ def make_task(kind="classification"):
     )
 
 
-class Rows:
-    """A split in memory: rows of different lengths, one sentence or two."""
+def make_rows(pairs, kind, n=7, seed=0, first=5):
+    """A split in memory: rows of different lengths, one sentence or two, with no token before `first`."""
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(4, 13, n)
+    tokens = [rng.integers(first, len(toy.VOCABULARY), length) for length in lengths]
+    seconds = [rng.integers(2, length) if pairs else length for length in lengths]  # where the second sentence starts
+    types = [np.arange(length) >= second for length, second in zip(lengths, seconds)]
+    labels = rng.integers(0, 3, n) if kind == "classification" else rng.normal(size=n)
+    return TokenizedSplit.from_arrays(np.concatenate(tokens), np.concatenate(types), lengths, labels)
 
-    def __init__(self, pairs, kind, n=7, seed=0):
-        rng = np.random.default_rng(seed)
-        self.lengths = rng.integers(4, 13, n)
-        self.rows = [rng.integers(5, len(toy.VOCABULARY), length) for length in self.lengths]
-        self.seconds = [rng.integers(2, length) if pairs else length for length in self.lengths]
-        self.labels = rng.integers(0, 3, n) if kind == "classification" else rng.normal(size=n)
 
-    def __len__(self):
-        return len(self.rows)
-
-    def part(self, rows):
-        part = copy.copy(self)
-        part.lengths, part.labels = self.lengths[rows], self.labels[rows]
-        part.rows, part.seconds = [self.rows[row] for row in rows], [self.seconds[row] for row in rows]
-        return part
-
-    def batch(self, rows, padded_length=None):
-        length = padded_length or self.lengths[rows].max()
-        ids, types, mask = (torch.zeros(len(rows), length, dtype=torch.long) for _ in range(3))
-        for i, row in enumerate(rows):
-            ids[i, : self.lengths[row]] = torch.from_numpy(self.rows[row])
-            types[i, self.seconds[row] : self.lengths[row]] = 1
-            mask[i, : self.lengths[row]] = 1
-        padding = {} if mask.all() else {"attention_mask": mask}
-        return {"input_ids": ids, "token_type_ids": types, **padding, "labels": torch.from_numpy(self.labels[rows])}
+def make_split(n, seed, first=12):
+    """Rows to train on; the tokens 5 to 11 are never used."""
+    return make_rows(True, "classification", n, seed, first)
 
 
 def make_model(task, attention="sdpa", family="bert"):
@@ -63,16 +48,3 @@ def make_model(task, attention="sdpa", family="bert"):
     with torch.no_grad():
         model.task_heads[f"task_{task.name}"].weight.mul_(30)  # outputs that matter, so the loss has slopes
     return model.double().eval()
-
-
-class Split(Rows):
-    """Rows as fine_tune takes them; a batch pads all of its rows to one length. Some tokens are never used."""
-
-    header = {"pad_id": 0}
-
-    def __init__(self, n, seed):
-        super().__init__(True, "classification", n, seed)
-        self.rows = [np.where(row < 12, 12, row) for row in self.rows]
-
-    def tokens_in_parts(self):
-        yield np.concatenate(self.rows)

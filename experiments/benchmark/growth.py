@@ -54,7 +54,7 @@ def measure(device_name: str, precision_name: str, repeats: int) -> Growth:
     import numpy as np
 
     from experiments.benchmark.by_us import random_ticket
-    from experiments.benchmark.made_up import Rows, make_encoder, make_task
+    from experiments.benchmark.made_up import make_encoder, make_split, make_task
     from mt_dnn.flags.training import MachineOptions, OptimizationOptions
     from mt_dnn.model import Model, place_tickets
     from mt_dnn.run_folder import RunFolder
@@ -69,7 +69,7 @@ def measure(device_name: str, precision_name: str, repeats: int) -> Growth:
     precision = choose_precision(precision_name, device)
 
     def seconds(n: int, length: int, sparsity: float = 0.0, n_tasks: int = 1) -> float:
-        encoder, split = make_encoder("minilm"), Rows(np.full(n, length))
+        encoder, split = make_encoder("minilm"), make_split(np.full(n, length))
         tasks = [make_task(f"task_{number}") for number in range(n_tasks)]
         tickets = {
             task.name: random_ticket(encoder.config, str(sparsity), seed) if sparsity else DENSE

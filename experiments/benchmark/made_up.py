@@ -98,15 +98,11 @@ def word_ids(n: int, seed: int) -> np.ndarray:
     return (len(SPECIAL) + np.random.default_rng(seed).choice(kinds, n, p=weights / weights.sum())).astype(np.uint16)
 
 
-class Rows(TokenizedSplit):
-    """A tokenized split in memory: random words, with (rows,) `lengths` in tokens."""
-
-    def __init__(self, lengths: np.ndarray, seed: int = 0) -> None:
-        ends = np.cumsum(lengths)
-        self._starts, self.lengths = ends - lengths, lengths
-        self._tokens, self._types = word_ids(ends[-1], seed), np.zeros(ends[-1], np.uint8)
-        self.labels = np.random.default_rng(seed).integers(0, 2, len(lengths))
-        self.header = {"pad_id": 0}
+def make_split(lengths: np.ndarray, seed: int = 0) -> TokenizedSplit:
+    """Return a split in memory: random words and labels; its rows have these `lengths` (in tokens)."""
+    tokens = word_ids(int(lengths.sum()), seed)
+    labels = np.random.default_rng(seed).integers(0, 2, len(lengths))
+    return TokenizedSplit.from_arrays(tokens, np.zeros(len(tokens), np.uint8), lengths, labels)
 
 
 def make_tokenizer() -> transformers.PreTrainedTokenizerBase:

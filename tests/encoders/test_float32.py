@@ -5,7 +5,7 @@ import pytest
 import torch
 import toy
 import transformers
-from in_memory import HEADS, LAYERS, Rows, make_task
+from in_memory import HEADS, LAYERS, make_rows, make_task
 
 from mt_dnn.encoders.families import FAMILIES
 from mt_dnn.export.zeroed import HFClassifier
@@ -25,7 +25,7 @@ def make(family, tickets):
         prune(model.encoder, TICKET)
     else:
         model.set_tickets({task.name: tickets})
-    return model, task, Rows(True, "regression", n=50).batch(np.arange(50))
+    return model, task, make_rows(True, "regression", n=50).batch(np.arange(50))
 
 
 @pytest.mark.parametrize("tickets", [DENSE, TICKET, "pruned"], ids=["dense", "shared", "pruned"])
@@ -65,7 +65,7 @@ def test_the_librarys_classifier_in_a_zeroed_export_does_the_same(family):
     config.num_labels = 1
     torch.manual_seed(0)
     model = HFClassifier(transformers.AutoModelForSequenceClassification.from_config(config)).eval()
-    batch = Rows(True, "regression", n=50).batch(np.arange(50))
+    batch = make_rows(True, "regression", n=50).batch(np.arange(50))
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         outputs = model(make_task("regression"), batch)
     assert outputs.dtype == torch.float32 and len(outputs.unique()) >= 48

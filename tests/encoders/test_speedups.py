@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import toy
-from in_memory import HEADS, LAYERS, Split, make_task
+from in_memory import HEADS, LAYERS, make_split, make_task
 
 from mt_dnn.encoders.attention import attend
 from mt_dnn.encoders.dropout import LEVELS, Dropout, drop
@@ -19,7 +19,7 @@ from mt_dnn.runtime.machine import save_time
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_encoder_made_faster_gives_the_librarys_outputs_and_gradients(family, attention):
     encoder, other = (toy.encoder(family, attention=code, layers=LAYERS, heads=HEADS) for code in ("eager", attention))
-    task, batch = make_task(), Split(9, seed=2).batch(np.arange(9))
+    task, batch = make_task(), make_split(9, seed=2).batch(np.arange(9))
     model = Model(other, [task]).double()
     taken = ["input_ids", "attention_mask", *(["token_type_ids"] if FAMILIES[family].token_types else [])]
     pooled = encoder(**{name: batch[name] for name in taken}).pooler_output

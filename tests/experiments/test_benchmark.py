@@ -27,7 +27,7 @@ def test_operations_are_those_that_torch_counts(tiny, ticket):
     model = Model(made_up.make_encoder("minilm"), [task]).eval()
     model.encoder.config._attn_implementation = "eager"  # torch does not count the fused one on CPUs
     place_tickets(model, {"task": ticket})
-    batch = made_up.Rows(np.full(rows, length)).batch(np.arange(rows))
+    batch = made_up.make_split(np.full(rows, length)).batch(np.arange(rows))
     with FlopCounterMode(display=False) as forward, torch.no_grad():
         model(task, batch)
     with FlopCounterMode(display=False) as training:

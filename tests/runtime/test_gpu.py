@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import toy
-from in_memory import HEADS, LAYERS, Split, make_task
+from in_memory import HEADS, LAYERS, make_split, make_task
 
 from mt_dnn.encoders.families import FAMILIES
 from mt_dnn.flags.training import MachineOptions, OptimizationOptions
@@ -48,7 +48,10 @@ def make_model(tasks, device, family="bert", dtype=torch.float64):
 def trained(device, folder, tickets, n_rows=20, family="bert", optimizer="adamax", exact=False, precision="float32"):
     """Train in float64, or in bfloat16; return (weights, dev outputs)."""
     tasks = [dataclasses.replace(make_task(), name=name, head_dropout=0.0) for name in tickets]
-    data = [TaskData(task, Split(n_rows, seed), {task.name: Split(n_rows, seed=7)}) for seed, task in enumerate(tasks)]
+    data = [
+        TaskData(task, make_split(n_rows, seed), {task.name: make_split(n_rows, seed=7)})
+        for seed, task in enumerate(tasks)
+    ]
     model = make_model(tasks, device, family, torch.float32 if precision == "bfloat16" else torch.float64)
     place_tickets(model, tickets, exact)
     options = OptimizationOptions(epochs=2, batch_size=8, learning_rate=1e-3, optimizer=optimizer)
@@ -59,7 +62,7 @@ def trained(device, folder, tickets, n_rows=20, family="bert", optimizer="adamax
 
 def scored(device, criterion):
     task = make_task()
-    return score(make_model([task], device), TaskRows(task, Split(20, seed=1), batch_size=8), criterion)
+    return score(make_model([task], device), TaskRows(task, make_split(20, seed=1), batch_size=8), criterion)
 
 
 CASES = [

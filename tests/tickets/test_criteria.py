@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from in_memory import HEADS, LAYERS, Rows, make_model, make_task
+from in_memory import HEADS, LAYERS, make_model, make_rows, make_task
 
 from data_utils.errors import UserError
 from mt_dnn.encoders.families import FAMILIES
@@ -51,7 +51,7 @@ CASES += [(family, "classification", True) for family in FAMILIES if family != "
     [*((*case, "sdpa") for case in CASES), ("bert", "classification", True, "eager")],
 )
 def test_importance_is_the_mean_absolute_slope_of_each_rows_loss(family, kind, pairs, attention):
-    task, split = make_task(kind), Rows(pairs, kind)
+    task, split = make_task(kind), make_rows(pairs, kind)
     model = make_model(task, attention, family)
     heads, ffns = score(model, TaskRows(task, split, batch_size=4), "example")
     alone = [split.batch(np.array([row])) for row in range(len(split))]
@@ -64,7 +64,7 @@ def test_importance_is_the_mean_absolute_slope_of_each_rows_loss(family, kind, p
 
 
 def test_importance_per_token_sums_absolute_slopes_over_positions():
-    task, split = make_task(), Rows(True, "classification", n=3)
+    task, split = make_task(), make_rows(True, "classification", n=3)
     model = make_model(task)
     heads, ffns = score(model, TaskRows(task, split, batch_size=3), "token")
     heads_open, ffns_open = (gates.double() for gates in ticket_gates(DENSE, LAYERS, HEADS))
@@ -88,19 +88,15 @@ def test_importance_per_token_sums_absolute_slopes_over_positions():
 
 @pytest.mark.parametrize("criterion", CRITERIA)
 def test_scores_do_not_depend_on_batches_padding_or_order(criterion):
-    task, split = make_task(), Rows(True, "classification", n=9)
-    model = make_model(task)
-
-    class Padded(Rows):
-        def batch(self, rows):
-            return super().batch(rows, self.lengths[rows].max() + 5)
-
+    task, split = make_task(), make_rows(True, "classification", n=9)
+    model, padded = make_model(task), copy.copy(split)
+    padded.batch = lambda rows: split.batch(rows, split.lengths[rows].max() + 5)
     reference = score(model, TaskRows(task, split, batch_size=1), criterion)
     for rows in (
         TaskRows(task, split, batch_size=4),
         TaskRows(task, split.part(np.arange(9)[::-1]), batch_size=9),
         TaskRows(task, split, batch_size=9, tokens=20),
-        TaskRows(task, Padded(True, "classification", n=9), batch_size=4),
+        TaskRows(task, padded, batch_size=4),
     ):
         heads, ffns = score(model, rows, criterion)
         np.testing.assert_allclose(heads, reference[0], rtol=1e-9, atol=1e-12)
@@ -110,7 +106,7 @@ def test_scores_do_not_depend_on_batches_padding_or_order(criterion):
 @pytest.mark.parametrize("criterion, of_change", [("loss", torch.positive), ("example_loss", torch.abs)])
 @pytest.mark.parametrize("family, kind", [*((family, "classification") for family in FAMILIES), ("bert", "regression")])
 def test_criteria_by_the_loss_are_means_of_each_rows_change_when_the_unit_is_pruned(family, kind, criterion, of_change):
-    task, split = make_task(kind), Rows(True, kind)
+    task, split = make_task(kind), make_rows(True, kind)
     model = make_model(task, family=family)
     batch = split.batch(np.arange(len(split)))
     heads, ffns = score(model, TaskRows(task, split, batch_size=4), criterion)
@@ -132,7 +128,7 @@ def test_criteria_by_the_loss_are_means_of_each_rows_change_when_the_unit_is_pru
 
 def test_the_papers_criterion_approximates_how_much_each_rows_loss_changes():
     """Near xi = 1 the change is the slope times the step: checked by weights that make every unit's output tiny."""
-    task, split = make_task(), Rows(True, "classification", n=9)
+    task, split = make_task(), make_rows(True, "classification", n=9)
     model, rows = make_model(task), TaskRows(task, split, batch_size=9)
     with torch.no_grad():
         for name, weight in model.encoder.named_parameters():
@@ -146,7 +142,7 @@ def test_the_papers_criterion_approximates_how_much_each_rows_loss_changes():
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_magnitude_criterion_is_the_root_mean_square_of_what_pruning_removes(family):
-    task, split = make_task(), Rows(True, "classification")
+    task, split = make_task(), make_rows(True, "classification")
     model = make_model(task, family=family)
     heads, ffns = score(model, TaskRows(task, split, batch_size=4), "magnitude")
 
@@ -167,11 +163,11 @@ def test_the_magnitude_criterion_is_the_root_mean_square_of_what_pruning_removes
 
 
 def test_a_sample_of_rows_is_always_the_same_and_no_larger_than_asked_for():
-    split = Rows(True, "classification", n=40)
+    split = make_rows(True, "classification", n=40)
     rows = TaskRows(make_task(), split, batch_size=4)
     assert rows.sample(None) is rows and rows.sample(40) is rows and len(rows.sample(0).split) == 0
     sample = rows.sample(10).split
-    places = [next(at for at, row in enumerate(split.rows) if row is chosen) for chosen in sample.rows]
+    places = [[*split.rows()].index(row) for row in sample.rows()]
     assert len(sample) == 10 and places == sorted(set(places)) and places != list(range(10))
     assert np.array_equal(sample.lengths, rows.sample(10).split.lengths)
 
@@ -185,7 +181,7 @@ def test_names_of_criteria_make_files_and_folders_of_their_own():
 
 @pytest.mark.parametrize("criterion", CRITERIA)
 def test_scoring_leaves_the_model_as_it_was(criterion):
-    task, split = make_task(), Rows(False, "classification")
+    task, split = make_task(), make_rows(False, "classification")
     model, rows = make_model(task).train(), TaskRows(task, split, batch_size=4)
     model.encoder.embeddings.requires_grad_(False)
     before = {name: (value.clone(), value.requires_grad) for name, value in model.named_parameters()}
@@ -203,7 +199,7 @@ def test_a_criterion_gets_as_many_rows_as_it_looks_at(monkeypatch):
     def counting(model, data):
         return np.full((LAYERS, HEADS), len(data.split)), np.full(LAYERS, len(data.split))
 
-    task, split = make_task(), Rows(False, "classification", n=9)
+    task, split = make_task(), make_rows(False, "classification", n=9)
     for at_most, rows in ((3, 3), (None, 9), (20, 9)):
         monkeypatch.setitem(CRITERIA, "mine", Criterion(counting, at_most))
         heads, _ = score(make_model(task), TaskRows(task, split, batch_size=4), "mine")
@@ -215,7 +211,7 @@ def test_a_criterion_that_leaves_units_out_is_an_error_and_the_model_is_as_befor
         return np.ones((1, HEADS)), np.ones(1)
 
     monkeypatch.setitem(CRITERIA, "mine", Criterion(first_layer_alone))
-    task, split = make_task("classification"), Rows(False, "classification")
+    task, split = make_task("classification"), make_rows(False, "classification")
     model = make_model(task).train()
     with pytest.raises(ValueError, match="criterion mine: scores of the shapes"):
         score(model, TaskRows(task, split, batch_size=4), "mine")

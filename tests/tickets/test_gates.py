@@ -2,14 +2,14 @@
 
 import numpy as np
 import torch
-from in_memory import HEADS, LAYERS, Rows, make_model, make_task
+from in_memory import HEADS, LAYERS, make_model, make_rows, make_task
 
 from mt_dnn.tickets.gates import gated, ticket_gates
 from mt_dnn.tickets.ticket import Ticket
 
 
 def test_closed_ffn_is_layer_norm_of_the_attention_output():
-    task, split = make_task(), Rows(False, "classification")
+    task, split = make_task(), make_rows(False, "classification")
     model = make_model(task)
     layer, seen = model.encoder.encoder.layer[1], {}
     handles = [

@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from in_memory import HEADS, LAYERS, Rows, make_model, make_task
+from in_memory import HEADS, LAYERS, make_model, make_rows, make_task
 
 from mt_dnn.encoders.families import FAMILIES
 from mt_dnn.flags.training import OptimizationOptions
@@ -54,7 +54,7 @@ def what_remains(model, read):
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 @pytest.mark.parametrize("family, kind", [*((family, "classification") for family in FAMILIES), ("bert", "regression")])
 def test_gated_and_pruned_agree_in_outputs_and_gradients(attention, family, kind):
-    task, split = make_task(kind), Rows(True, kind)
+    task, split = make_task(kind), make_rows(True, kind)
     model = make_model(task, attention, family)
     pruned, batch = pruned_copy(model), split.batch(np.arange(len(split)))
     with closed(model):
@@ -70,7 +70,7 @@ def test_gated_and_pruned_agree_in_outputs_and_gradients(attention, family, kind
 
 
 def test_closed_units_get_no_gradient():
-    task, split = make_task(), Rows(True, "classification")
+    task, split = make_task(), make_rows(True, "classification")
     model = make_model(task)
     with closed(model):
         loss_per_row(model, task, split.batch(np.arange(len(split)))).mean().backward()
@@ -101,7 +101,7 @@ def test_parameter_count_is_what_the_account_says(family):
 
 @pytest.mark.parametrize("optimizer", ["adamax", "adamw"])
 def test_training_pruned_and_gated_gives_the_same_weights(optimizer):
-    task, split = make_task(), Rows(True, "classification", n=24)
+    task, split = make_task(), make_rows(True, "classification", n=24)
     model = make_model(task)
     pruned = pruned_copy(model)
     options = OptimizationOptions(optimizer=optimizer, learning_rate=1e-3)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 import toy
-from in_memory import HEADS, LAYERS, Rows, make_task
+from in_memory import HEADS, LAYERS, make_rows, make_task
 
 from mt_dnn.encoders.families import FAMILIES
 from mt_dnn.flags.training import OptimizationOptions
@@ -37,7 +37,7 @@ def make_shared(tickets=TICKETS, attention="sdpa", family="bert"):
 
 
 def batch_of(task, seed=0):
-    return Rows(True, task.kind.name, seed=seed).batch(np.arange(7))
+    return make_rows(True, task.kind.name, seed=seed).batch(np.arange(7))
 
 
 def gradients(model, task):

@@ -37,7 +37,7 @@ def test_an_epoch_has_at_most_forty_shapes_for_a_tenth_more_padding(texts):
 
 @pytest.mark.parametrize("texts", made_up.TEXTS)
 def test_in_bfloat16_on_a_cpu_a_model_gets_few_shapes_in_training_and_evaluation(texts):
-    split = made_up.Rows(made_up.lengths_like(texts)[:2000])
+    split = made_up.make_split(made_up.lengths_like(texts)[:2000])
     config = transformers.BertConfig(num_hidden_layers=1, hidden_size=12, vocab_size=5)  # for rows of up to 512 tokens
     model = SimpleNamespace(device=torch.device("cpu"), encoder=transformers.BertModel(config))
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 import toy
 import transformers
-from in_memory import HEADS, LAYERS, Split, make_task
+from in_memory import HEADS, LAYERS, make_split, make_task
 
 from data_utils.batches import training_batches
 from mt_dnn.encoders.dropout import _Dropout
@@ -99,7 +99,7 @@ WAYS = {
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("way", WAYS)
 def test_a_whole_training_gives_the_weights_of_the_librarys_classifier(tmp_path, as_in_bfloat16, optimizer, way):
-    task, split = make_task(), Split(50, seed=1)
+    task, split = make_task(), make_split(50, seed=1)
     task = type(task)(**{**vars(task), "head_dropout": 0.0})
     encoder = toy.encoder(layers=LAYERS, heads=HEADS)
     options = OptimizationOptions(
@@ -117,8 +117,7 @@ def test_a_whole_training_gives_the_weights_of_the_librarys_classifier(tmp_path,
     librarys, losses = librarys_training(
         encoder, copy.deepcopy(model.task_heads[f"task_{task.name}"].state_dict()), split, task, options, seed=5
     )
-    dev = Split(9, seed=3)
-    dev.rows = [np.where(row == 12, 6, row) for row in dev.rows]  # a token that the training rows do not use
+    dev = make_split(9, seed=3, first=5)  # with tokens that the training rows do not use
     data = TaskData(task, split, {"toy": dev})
     epochs, outputs = train(model, [data], options, machine, tmp_path / "run", precision)
 
@@ -142,7 +141,8 @@ def test_tickets_sharing_gives_the_weights_of_the_plain_path(tmp_path, as_in_bfl
     tickets = {"one": Ticket(frozenset({(0, 0), (1, 2), (2, 3)}), frozenset({1})), "two": DENSE}
     tasks = [dataclasses.replace(make_task(), name=name, head_dropout=0.0) for name in tickets]
     data = [
-        TaskData(task, split, {task.name: split}) for task, split in zip(tasks, (Split(20, seed=1), Split(30, seed=2)))
+        TaskData(task, split, {task.name: split})
+        for task, split in zip(tasks, (make_split(20, seed=1), make_split(30, seed=2)))
     ]
     options = OptimizationOptions(epochs=2, batch_size=8, learning_rate=1e-3, grad_accumulation_step=2)
 
@@ -172,7 +172,8 @@ def test_an_update_names_the_tasks_of_its_batches(tmp_path, monkeypatch, batches
     monkeypatch.setattr(Model, "updating", updating)
     tasks = [dataclasses.replace(make_task(), name=name) for name in ("one", "two")]
     data = [
-        TaskData(task, split, {task.name: split}) for task, split in zip(tasks, (Split(20, seed=1), Split(30, seed=2)))
+        TaskData(task, split, {task.name: split})
+        for task, split in zip(tasks, (make_split(20, seed=1), make_split(30, seed=2)))
     ]
     options = OptimizationOptions(epochs=1, batch_size=8, grad_accumulation_step=batches_per_update)
     model = Model(toy.encoder(layers=LAYERS, heads=HEADS), tasks).double()
@@ -183,7 +184,7 @@ def test_an_update_names_the_tasks_of_its_batches(tmp_path, monkeypatch, batches
 def test_the_plain_path_has_none_of_our_code_in_encoder_and_optimizer(tmp_path, monkeypatch):
     monkeypatch.setattr(_Dropout, "forward", None)  # would be called by drop()
     encoder, task, seen = toy.encoder(layers=LAYERS, heads=HEADS, double=False), make_task(), []
-    model, split = Model(encoder, [task], plain=True), Split(20, seed=1)
+    model, split = Model(encoder, [task], plain=True), make_split(20, seed=1)
     encoder.embeddings.register_forward_hook(lambda *_: seen.append(encoder.embeddings.word_embeddings))
     train(
         model,
@@ -206,7 +207,7 @@ def test_weights_are_cast_once_per_update_and_the_tables_gradient_is_filled_with
 ):
     nothing = {"dev": {}, "average_score": 0.0, "seconds_evaluating": 0.0}
     monkeypatch.setattr("mt_dnn.training.trainer.evaluate", lambda *_: (nothing, {}))
-    encoder, task, split = toy.encoder(layers=LAYERS, heads=HEADS, double=False), make_task(), Split(16, seed=1)
+    encoder, task, split = toy.encoder(layers=LAYERS, heads=HEADS, double=False), make_task(), make_split(16, seed=1)
     model = Model(encoder, [task])
     table = [int(used_tokens([split], len(toy.VOCABULARY)).sum()), encoder.config.hidden_size]
     ffn = [encoder.config.intermediate_size, encoder.config.hidden_size]
@@ -242,7 +243,7 @@ class Coupled(torch.optim.SGD):
 def test_an_optimizer_that_moves_unused_rows_gets_the_whole_table(tmp_path, monkeypatch):
     monkeypatch.setitem(OPTIMIZERS, "coupled", OptimizerEntry(Coupled, Coupled))
     assert spares_unused_rows("adamax") and spares_unused_rows("adamw") and not spares_unused_rows("coupled")
-    task, split = dataclasses.replace(make_task(), head_dropout=0.0), Split(30, seed=1)
+    task, split = dataclasses.replace(make_task(), head_dropout=0.0), make_split(30, seed=1)
     options = OptimizationOptions(epochs=2, batch_size=8, optimizer="coupled", learning_rate=0.1, weight_decay=0.5)
     weights = []
     for machine in (MachineOptions(), MachineOptions(plain=True)):

@@ -7,7 +7,7 @@ import shutil
 import pytest
 import torch
 from calls import QUICK, files_up_to, options
-from in_memory import Split, make_model, make_task
+from in_memory import make_model, make_split, make_task
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -164,7 +164,7 @@ def test_a_checkpoint_is_due_after_the_minutes_and_at_an_epochs_end_after_a_tent
 
 
 def test_a_checkpoint_keeps_all_of_an_optimizers_state(tmp_path):
-    task, split = make_task(), Split(4, seed=1)
+    task, split = make_task(), make_split(4, seed=1)
 
     def training():
         model = make_model(task)
