@@ -182,13 +182,13 @@ class TokenizedSplit:
 
     @classmethod
     def from_arrays(
-        cls, tokens: np.ndarray, types: np.ndarray, lengths: np.ndarray, labels: np.ndarray, pad_id: int = 0
+        cls, tokens: np.ndarray, types: np.ndarray, lengths: np.ndarray, labels: np.ndarray
     ) -> "TokenizedSplit":
-        """Return a split in memory. `tokens`, `types`: ids and token types of all rows, one after the other, (tokens,);
-        `lengths`, `labels`: (rows,)."""
+        """Return a split in memory, padded with 0. `tokens`, `types`: ids and token types of all rows, one after the
+        other, (tokens,); `lengths`, `labels`: (rows,)."""
         split = cls.__new__(cls)
         split._tokens, split._types, split.lengths, split.labels = tokens, types, lengths, labels
-        split._starts, split.header = np.cumsum(lengths) - lengths, {"pad_id": pad_id}
+        split._starts, split.header = np.cumsum(lengths) - lengths, {"pad_id": 0}
         return split
 
     def __len__(self) -> int:

@@ -97,7 +97,7 @@ def _why_no_exchange(message: str) -> str:
     """What to say where processes can't exchange: gloo fails where another one ended, nccl for reasons of its own."""
     if "nccl" not in message.lower():
         return "another process ended, and said why"
-    why = message.rpartition("Last error:")[2].strip().splitlines()[0].rstrip(".")
+    why = message.strip().removesuffix("Last error:").rpartition("Last error:")[2].strip().splitlines()[0].rstrip(".")
     return f"the GPUs can't exchange over nccl: {why}; NCCL_DEBUG=INFO in the environment shows more"
 
 

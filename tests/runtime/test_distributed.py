@@ -80,6 +80,10 @@ def test_processes_without_a_gpu_say_why(two_processes, monkeypatch, parallel):
             "the GPUs can't exchange over nccl: Error while creating shared memory segment .* No space left on device; "
             "NCCL_DEBUG=INFO",
         ),
+        (
+            "NCCL error in: NCCLUtils.cpp:93, invalid usage\nLast error:\n",
+            "over nccl: NCCL error in: .*, invalid usage; ",
+        ),
         ("NCCL communicator was aborted on rank 1.", "over nccl: NCCL communicator was aborted on rank 1; NCCL_DEBUG"),
         ("[/pytorch/gloo/transport/tcp/pair.cc:547] Connection closed by peer", "another process ended, and said why"),
     ],
