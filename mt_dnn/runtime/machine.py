@@ -29,8 +29,9 @@ def choose_precision(name: str, device: torch.device) -> str:
 def cpu_is_faster_in_bfloat16() -> bool:
     """Whether this CPU multiplies matrices at least twice as fast in bfloat16 as in float32.
 
-    Measured in 20 ms, as its features do not tell: of two CPUs with avx512_bf16 one was four times as fast, the other
-    half as fast.
+    Measured in 50 ms, as its features do not tell: of two CPUs with avx512_bf16 one was four times as fast, the other
+    half as fast. Measured on one thread, so that other programs on other cores do not change the answer: the runs of a
+    sweep should have one precision.
     """
     features = getattr(torch.cpu, "get_capabilities", dict)()
     if not (features.get("amx_bf16") or features.get("avx512_bf16")):
@@ -45,7 +46,12 @@ def cpu_is_faster_in_bfloat16() -> bool:
             times.append(time.perf_counter() - started)
         return min(times)
 
-    return seconds(torch.float32) > 2 * seconds(torch.bfloat16)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return seconds(torch.float32) > 2 * seconds(torch.bfloat16)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:

@@ -36,6 +36,23 @@ def test_auto_is_bfloat16_on_a_cpu_that_multiplies_it_much_faster(monkeypatch, f
     assert choose_precision("auto", torch.device("cpu")) == chosen
 
 
+def test_auto_measures_on_one_thread_as_programs_on_other_cores_would_change_the_answer(monkeypatch):
+    threads, used, multiply = torch.get_num_threads(), set(), torch.mm
+
+    def noted(left, right):
+        used.add(torch.get_num_threads())
+        return multiply(left, right)
+
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
+    monkeypatch.setattr(torch, "mm", noted)
+    torch.set_num_threads(2)
+    try:
+        choose_precision("auto", torch.device("cpu"))
+        assert used == {1} and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+
+
 @pytest.mark.parametrize(
     "given, tasks, kept", [(None, 1, "2048"), (None, 3, "6144"), (None, 8, "8192"), ("100", 3, "100")]
 )
