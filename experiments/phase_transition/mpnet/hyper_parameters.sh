@@ -1,3 +1,3 @@
-# To be chosen by grid.sh, before the sweep.
-epochs_of() { echo; }
-rate_of() { echo; }
+# The dense model with the best score on held-out training rows: grid.sh's table in README.md.
+epochs_of() { echo 3; }
+rate_of() { echo 2e-4; }
