@@ -7,8 +7,7 @@ runs on other rows; they decide nothing.
 """
 
 PHASE_TRANSITION = f"""
-Every test is a paired t-test over seeds, two-sided: is the mean of the differences zero? The runs of a seed are pairs,
-as they share the fine-tuned model, the masks and the first weights of the task head. With fewer than two shared seeds,
+Every test is a paired t-test over seeds, two-sided: is the mean of the differences zero? The runs of a seed are pairs, as they share the training rows that the seed draws and the first weights of the task head. With fewer than two shared seeds,
 or the same difference with every seed, there is no test. If runs are missing, the test takes the seeds and sizes with
 most runs in common. Tests and intervals cover what varies with the seed, not which rows happen to be in dev, nor which
 tasks were taken. They suppose that the differences of seeds are normally distributed; a test without this supposition
