@@ -6,7 +6,7 @@ import functools
 from typing import TYPE_CHECKING
 
 from data_utils.cli import run_main
-from data_utils.errors import UserError
+from data_utils.errors import RunFailed, UserError
 from mt_dnn.flags.commands import MaskOptions, TrainOptions
 from mt_dnn.flags.parser import parse_options
 from mt_dnn.flags.training import DataOptions, MachineOptions, ModelOptions, OptimizationOptions
@@ -31,7 +31,7 @@ def main() -> None:
     from mt_dnn.runs.left import what_is_left
     from mt_dnn.runs.lock import locked
     from mt_dnn.runs.run import Run, outcome_options, score_options
-    from mt_dnn.runtime.distributed import on_main_process, process_group
+    from mt_dnn.runtime.distributed import first_start, on_main_process, process_group
     from mt_dnn.runtime.log import print_line
     from mt_dnn.tickets.criteria import criterion_named
     from mt_dnn.tickets.make_masks import refuse_min_heads, write_masks
@@ -61,8 +61,13 @@ def main() -> None:
         # Before the lock, so that all is read and checked while another process may still train.
         if any(on_main_process(left)):
             session()
+        try_again = on_main_process(lambda: first_start() and files.failure.exists())
         with locked(files, wait=True):
             train, score = on_main_process(left)  # another process may have done it while this one waited
+            if train and not try_again and (why := on_main_process(files.why_failed)):
+                raise RunFailed(f"{files.folder}: failed in another process: {why}")
+            if train and files.result.exists():
+                print_line(f"{files.folder}: finished without a model, to be repeated")
             if options.do_train and not train:
                 on_main_process(run.remove_checkpoints)  # of a run that was killed after its result was written
             if train or score:

@@ -23,7 +23,7 @@ class NoSuchFile(UserError):
 
 
 class RunFailed(UserError):
-    """A run that failed on its own, as where memory is full. Other runs may succeed."""
+    """A run that failed on its own, as where memory is full. Other runs of a sweep may succeed."""
 
 
 class Diverged(RunFailed):

@@ -67,6 +67,18 @@ def test_masks_come_from_a_model_fine_tuned_before(workshop, fine_tuned, tmp_pat
     assert read_mask(tmp_path / name).tickets == read_mask(fine_tuned / name).tickets
 
 
+def test_masks_are_made_from_scores_whose_model_is_gone(workshop, fine_tuned, tmp_path, cli):
+    """To save disk; else it would be fine-tuned again, and its scores removed."""
+    shutil.copytree(fine_tuned, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run/model")
+    call = ("train.py", *options(workshop), "--do_train", "--output_dir", tmp_path / "run")
+    scores = (tmp_path / "run/importance.json").read_bytes()
+    ended = cli(*call, "--do_mask", "--sparsities", 0.3)
+    assert ended.status == 0 and "fine-tuned and scored before" in ended.out
+    assert (tmp_path / "run/importance.json").read_bytes() == scores and not (tmp_path / "run/model").exists()
+    assert "finished without a model, to be repeated" in cli(*call).out and (tmp_path / "run/model").exists()
+
+
 def test_a_model_of_an_unfinished_run_is_not_scored(workshop, fine_tuned, tmp_path, refused):
     scoring = ("train.py", *options(workshop), "--do_mask", "--output_dir")
     assert "none: no finished run, expected a fine-tuned model to score; add --do_train" in refused(

@@ -55,6 +55,20 @@ def test_a_run_that_another_process_is_at_is_left_to_it(workshop, fine_tuned, tm
     assert "3 runs: 3 finished" in rewind(cli, workshop, [fine_tuned / "masks/winning"], tmp_path, *QUICK).out
 
 
+def test_a_run_begun_in_another_precision_does_not_stop_the_others(workshop, fine_tuned, tmp_path, cli):
+    """Killed on one machine, and started again on another, where auto chooses another precision."""
+    call = ("rewind.py", *options(workshop), *QUICK, "--masks", fine_tuned / "masks/winning", "--output_dir", tmp_path)
+    assert cli(*call, "--precision", "float32").status == 0
+    begun = RunFolder(tmp_path / "winning/heads_6_ffns_1/seed_2018")
+    begun.result.unlink()
+    begun.checkpoints.mkdir()
+    (tmp_path / "winning/heads_9_ffns_1/seed_2018/result.json").unlink()
+    ended = cli(*call, "--precision", "bfloat16")
+    assert ended.status == 1 and "3 runs: 2 finished, 1 failed" in ended.out
+    assert f"failed: {begun.folder}: {begun.folder}: begun in float32, now bfloat16" in ended.out
+    assert "3 runs: 3 finished, 0 failed" in cli(*call, "--precision", "float32").out
+
+
 def test_a_run_whose_process_dies_is_taken_over_and_a_failed_one_is_not_repeated(tmp_path):
     runs = [Run(RunFolder(tmp_path / name), "dense", {}, 1, {}) for name in ("theirs", "failed", "free")]
     runs[1].files.folder.mkdir()
@@ -78,6 +92,17 @@ def test_fine_tuning_waits_for_another_process_at_the_same(workshop, tmp_path, c
         ended = cli("train.py", *options(workshop), *QUICK, "--do_train", "--output_dir", tmp_path)
     assert ended.status == 0 and "another process does this run; waiting for it" in ended.out
     assert (tmp_path / "result.json").exists()
+
+
+def test_fine_tuning_that_failed_in_another_process_meanwhile_is_not_repeated(workshop, tmp_path, cli, monkeypatch):
+    call = ("train.py", *options(workshop), *QUICK, "--do_train", "--output_dir", tmp_path)
+    with contextlib.ExitStack() as held:
+        held.enter_context(locked(RunFolder(tmp_path)))
+        held.callback(lambda: (tmp_path / "failed.txt").write_text("the loss is nan"))
+        monkeypatch.setattr("mt_dnn.runs.lock.time.sleep", lambda seconds: held.close())
+        ended = cli(*call)
+    assert ended.status == 1 and f"{tmp_path}: failed in another process: the loss is nan" in ended.err
+    assert cli(*call).status == 0  # the same command, later, tries again
 
 
 @pytest.mark.parametrize(
