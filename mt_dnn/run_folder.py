@@ -7,7 +7,7 @@ DEFAULT_CRITERION = "example"  # of importance: the paper's; its files have no c
 
 
 class RunFolder:
-    """The files of one run of train.py or rewind.py; `result` is written last and says "finished"."""
+    """The files of one run of train.py or rewind.py; `result` is written last, so it says "trained"."""
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)

@@ -97,7 +97,7 @@ class RewindOptions:
     keep_gates: bool = flag(
         False,
         "train the whole encoder with closed gates. Without this flag closed heads and FFNs are taken out of the "
-        "weights, which gives the same result faster",
+        "weights: the same computation, faster, with other random numbers in dropout",
     )
     exact_sharing: bool = flag(
         False,

@@ -22,12 +22,16 @@ from mt_dnn.tickets.ticket import Ticket
 
 @dataclass(frozen=True)
 class Run:
-    """`files`: its folder; `kind`: of its tickets, or "dense"; `tickets`: by task name; `options`: all else that
-    decides the outcome, except the seed, from outcome_options(); `keep_gates`, `exact_sharing`: see rewind.py's flags;
-    `keep_model`: whether the trained model is saved.
+    """What a run is to do.
 
-    `criteria`: by task name, the criterion of importance that chose its ticket, or None. `tickets_of`: by task name,
-    the task whose ticket it trains; a task that is left out trains its own.
+    `files`: its folder.
+    `kind`: of its tickets, or "dense".
+    `tickets`: by task name.
+    `options`: all else that decides the outcome, except the seed, from outcome_options().
+    `keep_gates`, `exact_sharing`: see rewind.py's flags.
+    `keep_model`: whether the trained model is saved.
+    `criteria`: by task name, the criterion of importance that chose its ticket, or None.
+    `tickets_of`: by task name, the task whose ticket it trains; a task that is left out trains its own.
     """
 
     files: RunFolder

@@ -190,7 +190,7 @@ class Session:
             )
 
     def _begin(self, run: Run) -> None:
-        """Write the run's options; remove what an earlier try left, and the result of a run that is done once more."""
+        """Write the run's options; remove the failure of an earlier try, and the result of a run done once more."""
         files = run.files
         if files.checkpoints.exists():
             refuse_other_precision(files, self.precision_name)

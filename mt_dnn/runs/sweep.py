@@ -13,8 +13,8 @@ from mt_dnn.runtime.log import print_line
 def sweep(runs: list[Run], do: Callable[[Run], Any]) -> None:
     """Call `do(run)` for every run that is neither finished nor failed, and that no other process is doing.
 
-    Any number of processes can share the runs: a process that is free takes the next run. In the end each looks again
-    at the runs that others were doing, so that a run is taken over if its process died.
+    Any number of processes can share the runs: a process that is free takes the next run. After its last one it looks
+    again at the runs that others were doing, so that a run is taken over if its process died.
 
     Raises RunFailed only if several processes do a run together and the memory of one is full: that process can't tell
     whether the memory of the others is.
