@@ -3,6 +3,8 @@
 The encoder gets smaller and faster, and gives what it would give with their gates closed.
 """
 
+import contextlib
+from collections.abc import Iterator
 from operator import attrgetter
 
 import torch
@@ -72,6 +74,19 @@ def close_ffns(encoder: Encoder, ticket: Ticket) -> None:
     for index in ticket.ffns:
         layer = encoder.encoder.layer[index]
         layer.intermediate, layer.output = nn.Identity(), ClosedFFN(layer.get_submodule("output.LayerNorm"))
+
+
+@contextlib.contextmanager
+def ffns_closed(encoder: Encoder, ticket: Ticket) -> Iterator[None]:
+    """Within the block, the closed FFNs are out of `encoder`; after it, the same modules are back."""
+    layers = [encoder.encoder.layer[index] for index in ticket.ffns]
+    ffns = [(layer.intermediate, layer.output) for layer in layers]
+    close_ffns(encoder, ticket)
+    try:
+        yield
+    finally:
+        for layer, (intermediate, output) in zip(layers, ffns):
+            layer.intermediate, layer.output = intermediate, output
 
 
 class ClosedFFN(nn.Module):

@@ -14,7 +14,7 @@ from torch.func import functional_call
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from mt_dnn.encoders.encoder import Encoder
-from mt_dnn.tickets.prune import close_ffns, closed_slices, kept_slices
+from mt_dnn.tickets.prune import closed_slices, ffns_closed, kept_slices
 from mt_dnn.tickets.ticket import Ticket
 
 
@@ -26,8 +26,8 @@ class SharedTicket:
     task's updates a closed head still decays, and still moves by the momentum that other tasks' batches left. The code
     released with the paper does the same. closed_heads_kept() prevents it.
 
-    Make it when the encoder is on its device. The encoder is not copied. During a call the modules of closed FFNs are
-    replaced; otherwise nothing of the encoder is changed.
+    Make it when the encoder is on its device. The encoder is not copied: a call replaces some of its weights and FFNs,
+    and puts them back at its end.
     """
 
     def __init__(self, encoder: Encoder, ticket: Ticket) -> None:
@@ -35,17 +35,12 @@ class SharedTicket:
         self.slices = kept_slices(encoder, ticket)
 
     def __call__(self, **inputs: Any) -> BaseModelOutputWithPooling:
+        # Looked up in every call: while Bfloat16Copies computes, its copies have these names.
         open_weights = {
             name: attrgetter(name)(self.encoder).index_select(*place) for name, place in self.slices.items()
         }
-        layers = [self.encoder.encoder.layer[index] for index in self.ticket.ffns]
-        ffns = [(layer.intermediate, layer.output) for layer in layers]
-        close_ffns(self.encoder, self.ticket)
-        try:
+        with ffns_closed(self.encoder, self.ticket):
             return functional_call(self.encoder, open_weights, kwargs=inputs)
-        finally:
-            for layer, (intermediate, output) in zip(layers, ffns):
-                layer.intermediate, layer.output = intermediate, output
 
 
 @contextlib.contextmanager
