@@ -40,8 +40,8 @@ def zeroed_classifier(saved: SavedModel, model: Model, task: Task, ticket: Ticke
     state = {name: torch.zeros_like(value) for name, value in whole.encoder.state_dict().items()}
     for name, value in model.encoder.state_dict().items():
         if name in slices:
-            dimension, units = slices[name]
-            state[name].index_copy_(dimension, units, value)
+            dim, index = slices[name]
+            state[name].index_copy_(dim, index, value)
         else:
             state[name] = value
     classifier = transformers.AutoModelForSequenceClassification.from_config(config)

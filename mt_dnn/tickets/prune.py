@@ -14,7 +14,7 @@ from mt_dnn.encoders.encoder import Encoder
 from mt_dnn.encoders.families import family_of
 from mt_dnn.tickets.ticket import Ticket
 
-# {name of a parameter or buffer of an encoder: (dimension, indices along it)}, for torch.index_select
+# {name of a parameter or buffer of an encoder: (dim, index)}: some rows or columns of it, for torch.index_select
 Slices = dict[str, tuple[int, torch.Tensor]]
 
 
@@ -24,10 +24,10 @@ def prune(encoder: Encoder, ticket: Ticket) -> None:
     Heads: their rows of query, key and value, and their columns of the output projection. Attention reads the number of
     heads from the width that is left. FFNs: both linear layers; the LayerNorm stays.
     """
-    for name, (dimension, units) in kept_slices(encoder, ticket).items():
+    for name, (dim, index) in kept_slices(encoder, ticket).items():
         path, _, attribute = name.rpartition(".")
         module, whole = encoder.get_submodule(path), attrgetter(name)(encoder)
-        part = whole.detach().index_select(dimension, units)
+        part = whole.detach().index_select(dim, index)
         setattr(module, attribute, nn.Parameter(part, whole.requires_grad) if isinstance(whole, nn.Parameter) else part)
         if isinstance(module, nn.Linear):
             module.out_features, module.in_features = module.weight.shape
@@ -36,8 +36,9 @@ def prune(encoder: Encoder, ticket: Ticket) -> None:
 
 def removed_weights(encoder: Encoder, ticket: Ticket) -> list[torch.Tensor]:
     """Return all that prune() removes: the weights and biases of the closed heads and FFNs."""
-    heads = [encoder.get_parameter(name).index_select(*place) for name, place in closed_slices(encoder, ticket).items()]
-    layers = [encoder.encoder.layer[index] for index in sorted(ticket.ffns)]
+    slices = closed_slices(encoder, ticket)
+    heads = [encoder.get_parameter(name).index_select(dim, index) for name, (dim, index) in slices.items()]
+    layers = [encoder.encoder.layer[ffn] for ffn in sorted(ticket.ffns)]
     linears = [layer.get_submodule(f"{name}.dense") for layer in layers for name in ("intermediate", "output")]
     return heads + [parameter for linear in linears for parameter in linear.parameters()]
 
@@ -59,11 +60,11 @@ def _slices(encoder: Encoder, ticket: Ticket, closed: bool) -> Slices:
         heads = [head for head in range(n_heads) if ((layer, head) in ticket.heads) == closed]
         # Made on the device: a GPU would have to wait for indices that are copied to it.
         of_heads = [torch.arange(head * head_size, (head + 1) * head_size, device=encoder.device) for head in heads]
-        units = torch.cat(of_heads)
+        index = torch.cat(of_heads)
         prefix = f"encoder.layer.{layer}."
         for projection in (family.query, family.key, family.value):
-            slices[f"{prefix}{projection}.weight"] = slices[f"{prefix}{projection}.bias"] = (0, units)
-        slices[f"{prefix}{family.output}.weight"] = (1, units)
+            slices[f"{prefix}{projection}.weight"] = slices[f"{prefix}{projection}.bias"] = (0, index)
+        slices[f"{prefix}{family.output}.weight"] = (1, index)
         if family.relative_positions and not closed:
             slices[f"{prefix}attention.attn.open_heads"] = (0, torch.tensor(heads, device=encoder.device))
     return slices
@@ -71,15 +72,15 @@ def _slices(encoder: Encoder, ticket: Ticket, closed: bool) -> Slices:
 
 def close_ffns(encoder: Encoder, ticket: Ticket) -> None:
     """Take the closed FFNs out of `encoder`, in place. Their LayerNorms stay, the same ones."""
-    for index in ticket.ffns:
-        layer = encoder.encoder.layer[index]
+    for ffn in ticket.ffns:
+        layer = encoder.encoder.layer[ffn]
         layer.intermediate, layer.output = nn.Identity(), ClosedFFN(layer.get_submodule("output.LayerNorm"))
 
 
 @contextlib.contextmanager
 def ffns_closed(encoder: Encoder, ticket: Ticket) -> Iterator[None]:
     """Within the block, the closed FFNs are out of `encoder`; after it, the same modules are back."""
-    layers = [encoder.encoder.layer[index] for index in ticket.ffns]
+    layers = [encoder.encoder.layer[ffn] for ffn in ticket.ffns]
     ffns = [(layer.intermediate, layer.output) for layer in layers]
     close_ffns(encoder, ticket)
     try:

@@ -37,7 +37,7 @@ class SharedTicket:
     def __call__(self, **inputs: Any) -> BaseModelOutputWithPooling:
         # Looked up in every call: while Bfloat16Copies computes, its copies have these names.
         open_weights = {
-            name: attrgetter(name)(self.encoder).index_select(*place) for name, place in self.slices.items()
+            name: attrgetter(name)(self.encoder).index_select(dim, index) for name, (dim, index) in self.slices.items()
         }
         with ffns_closed(self.encoder, self.ticket):
             return functional_call(self.encoder, open_weights, kwargs=inputs)
@@ -56,16 +56,15 @@ def closed_heads_kept(
     The optimizer's bias correction counts the updates of the whole matrix, also those in which a head was kept.
     """
     ticket = closed_by_all(tickets)
-    entries = []
-    for name, place in closed_slices(encoder, ticket).items():
+    kept = []
+    for name, (dim, index) in closed_slices(encoder, ticket).items():
         parameter = encoder.get_parameter(name)
         state = optimizer.state.get(parameter, {})
         alike = [value for value in state.values() if getattr(value, "shape", None) == parameter.shape]
-        tensors = [parameter.data, *alike]
-        entries += [(tensor, place, tensor.index_select(*place)) for tensor in tensors]
+        kept += [(tensor, dim, index, tensor.index_select(dim, index)) for tensor in (parameter.data, *alike)]
     yield
-    for tensor, (dimension, units), before in entries:
-        tensor.index_copy_(dimension, units, before)
+    for tensor, dim, index, values in kept:
+        tensor.index_copy_(dim, index, values)
 
 
 def closed_by_all(tickets: Collection[Ticket]) -> Ticket:

@@ -42,11 +42,11 @@ def what_remains(model, read):
             layer, rest = int(parts[3]), ".".join(parts[4:])
             if layer in TICKET.ffns and (rest.startswith("intermediate") or rest.startswith("output.dense")):
                 continue
-            units = [unit for unit in range(HEADS * size) if (layer, unit // size) not in TICKET.heads]
+            rows = [row for row in range(HEADS * size) if (layer, row // size) not in TICKET.heads]
             if rest in projections:
-                value = value[units]
+                value = value[rows]
             elif rest == f"{family.output}.weight":
-                value = value[:, units]
+                value = value[:, rows]
         left[name] = value
     return left
 

@@ -57,10 +57,10 @@ def closed_part(name, value, ticket):
     if rest.startswith(("intermediate", "output.dense")):
         return value if layer in ticket.ffns else None
     size = toy.config().hidden_size // HEADS
-    units = [unit for unit in range(HEADS * size) if (layer, unit // size) in ticket.heads]
-    if not units or not rest.startswith("attention") or "LayerNorm" in rest or rest == "attention.output.dense.bias":
+    rows = [row for row in range(HEADS * size) if (layer, row // size) in ticket.heads]
+    if not rows or not rest.startswith("attention") or "LayerNorm" in rest or rest == "attention.output.dense.bias":
         return None
-    return value[:, units] if rest == "attention.output.dense.weight" else value[units]
+    return value[:, rows] if rest == "attention.output.dense.weight" else value[rows]
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
@@ -192,14 +192,16 @@ def test_heads_that_a_ticket_closes_move_in_its_tasks_updates_unless_sharing_is_
     optimizer = make_optimizer(model, OptimizationOptions(**OPTIONS))
     for task in (TASKS[2], TASKS[0]):  # the dense one first, so that there is momentum
         closed = copy.deepcopy(closed_slices(model.encoder, TICKETS["first"]))
-        before = {name: model.encoder.get_parameter(name).index_select(*part) for name, part in closed.items()}
+        before = {
+            name: model.encoder.get_parameter(name).index_select(dim, index) for name, (dim, index) in closed.items()
+        }
         optimizer.zero_grad()
         loss_per_row(model, task, batch_of(task)).mean().backward()
         with model.updating([task.name], optimizer):
             optimizer.step()
     assert len(before) == 7 * len({layer for layer, _ in TICKETS["first"].heads})
-    for name, part in closed.items():
-        assert torch.equal(model.encoder.get_parameter(name).index_select(*part), before[name]) == exact, name
+    for name, (dim, index) in closed.items():
+        assert torch.equal(model.encoder.get_parameter(name).index_select(dim, index), before[name]) == exact, name
 
 
 def test_swapping_tasks_leaves_no_trace():
