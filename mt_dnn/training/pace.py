@@ -9,6 +9,7 @@ from mt_dnn.runtime.distributed import all_reduce_sum, is_main_process
 from mt_dnn.runtime.log import log
 from mt_dnn.training.checkpoint import Progress
 from mt_dnn.training.divergence import finite_loss
+from mt_dnn.training.updates import Update
 
 
 class Pace:
@@ -21,13 +22,9 @@ class Pace:
         self.updates, self.epochs, self.every, self.tasks, self.device = updates, epochs, every, list(tasks), device
         self.done, self.done_before, self.busy = done, done, 0.0
         self._start_line()
-        self._start_update()
 
     def _start_line(self) -> None:
         self.line_seconds, self.line_tokens, self.line_losses = 0.0, 0, []
-
-    def _start_update(self) -> None:
-        self.loss = torch.zeros((), device=self.device)
 
     def start_epoch(self, epoch: int, progress: Progress) -> None:
         """Continue from `progress` in this epoch; start the clock."""
@@ -45,13 +42,10 @@ class Pace:
         """Start the clock again: the time since the last update does not count."""
         self.clock = time.perf_counter()
 
-    def add(self, task: str, loss: torch.Tensor, rows: int) -> None:
-        """Add the loss of a part of a batch of `task`: the sum over the part's rows, divided by the update's `rows`."""
-        self.losses[task] += loss * rows
-        self.loss = self.loss + loss
+    def count(self, update: Update, losses: Iterable[tuple[str, torch.Tensor]], rate: float) -> bool:
+        """Count an update, made with the learning rate `rate`; return whether a line was logged.
 
-    def count(self, rate: float, tokens: int) -> bool:
-        """Count an update with learning rate `rate` and this many `tokens`; return whether a line was logged.
+        `losses`: of the update's micro-batches, as trainer.compute_gradients() returns them.
 
         Raises Diverged if the loss is NaN or infinite. It is checked only when a line is logged, because reading the
         loss waits for the GPU.
@@ -61,9 +55,12 @@ class Pace:
         self.line_seconds += now - self.clock
         self.clock = now
         self.done += 1
-        self.line_tokens += tokens
-        self.line_losses.append(self.loss)
-        self._start_update()
+        self.line_tokens += update.n_tokens
+        mean = torch.zeros((), device=self.device)
+        for task, loss in losses:
+            self.losses[task] += loss * update.n_rows
+            mean = mean + loss
+        self.line_losses.append(mean)
         if self.done % self.every and self.done != self.updates:
             return False
         loss = finite_loss(all_reduce_sum(torch.stack(self.line_losses).mean()), f"update {self.done}")

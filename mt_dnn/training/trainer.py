@@ -26,7 +26,7 @@ from mt_dnn.training.micro_batches import MicroBatches
 from mt_dnn.training.optim import decay_of, make_optimizer, make_scheduler, spares_unused_rows
 from mt_dnn.training.pace import Pace
 from mt_dnn.training.task_data import TaskData
-from mt_dnn.training.updates import updates_of_epoch, updates_per_epoch
+from mt_dnn.training.updates import Update, updates_of_epoch, updates_per_epoch
 
 
 def fine_tune(
@@ -77,23 +77,14 @@ def fine_tune(
         pace.start_epoch(epoch, progress)
         updates = updates_of_epoch(data, optimization, seed, epoch, skip=progress.batches)
         for update in progress_bar(updates, desc=f"epoch {epoch}", unit="update"):
-            copies.cast_weights()
-            for task_data, rows in update.batches:
-                for batch, weight in micro_batches.of_batch(task_data.train, rows):
-                    # `weight`: 1, or 0 in a process that got no row of the batch.
-                    with autocast(model.device, precision):
-                        losses = loss_per_row(copies, task_data.task, batch)
-                        loss = losses.sum() * (weight / update.n_rows)
-                    loss.backward()
-                    pace.add(task_data.task.name, loss.detach(), update.n_rows)
-                copies.cast_gradients()
+            losses = compute_gradients(update, copies, micro_batches, precision)
             sum_up_gradient(model.encoder)
             all_reduce_gradients(model.parameters())
             torch.nn.utils.clip_grad_norm_(model.parameters(), optimization.global_grad_clipping)
             with model.updating(update.tasks, optimizer):
                 optimizer.step()
             optimizer.zero_grad()
-            logged = pace.count(float(scheduler.get_last_lr()[0]), update.n_tokens)
+            logged = pace.count(update, losses, float(scheduler.get_last_lr()[0]))
             scheduler.step()
 
             progress.batches += len(update.batches)
@@ -116,6 +107,27 @@ def fine_tune(
     if not machine.plain:
         put_unused_rows_back(model.encoder, decay_of(scheduler, optimization, n_updates))
     return progress.epochs, outputs
+
+
+def compute_gradients(
+    update: Update, copies: Bfloat16Copies, micro_batches: MicroBatches, precision: str
+) -> list[tuple[str, torch.Tensor]]:
+    """Sum up the gradients of this process's part of an update; return (task's name, loss) of every micro-batch.
+
+    A micro-batch's loss is the sum over its rows, divided by the number of rows of the update. So these losses, and
+    their gradients, sum up to those of the mean over the update's rows.
+    """
+    losses = []
+    copies.cast_weights()
+    for task_data, rows in update.batches:
+        for batch, weight in micro_batches.of_batch(task_data.train, rows):
+            # `weight`: 1, or 0 in a process that got no row of the batch.
+            with autocast(micro_batches.device, precision):
+                loss = loss_per_row(copies, task_data.task, batch).sum() * (weight / update.n_rows)
+            loss.backward()
+            losses.append((task_data.task.name, loss.detach()))
+        copies.cast_gradients()
+    return losses
 
 
 def describe_training(progress: Progress, data: Sequence[TaskData], when: str) -> dict[str, Any]:
