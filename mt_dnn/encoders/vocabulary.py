@@ -1,4 +1,4 @@
-"""Saves work on the embedding table: rows that no text uses stay out of the training, and its gradient is made once.
+"""Saves work on the embedding table: unused rows stay out of the training; its gradient is summed up once per update.
 
 A small task uses a third of the table, and the table is half of a small model. A row that no text uses gets no
 gradient: all that an optimizer does to it is decay. So gradients, their norm, the optimizer's state and the checkpoints
@@ -22,7 +22,11 @@ from mt_dnn.encoders.encoder import Encoder
 
 
 class UsedRows(nn.Module):
-    """The rows of some tokens of an nn.Embedding, in its place; ids of tokens stay the same."""
+    """The rows of some tokens of an encoder's word embeddings, in their place; ids of tokens stay the same.
+
+    put_in() puts them there before a training, make_gradient_dense() comes before each update, take_out() after the
+    last one.
+    """
 
     used: torch.Tensor  # (tokens,) bool
     row: torch.Tensor  # (tokens,) where a used token's row is
@@ -38,44 +42,30 @@ class UsedRows(nn.Module):
         padding = whole.padding_idx
         self.padding = int(self.row[padding]) if padding is not None and used[padding] else None
 
+    @classmethod
+    def put_in(cls, encoder: Encoder, used: np.ndarray) -> "UsedRows":
+        """Put the rows of `used` tokens, (tokens in the table,) bool, in the place of the encoder's word embeddings."""
+        table = cls(cast(nn.Embedding, encoder.embeddings.word_embeddings), used)
+        encoder.embeddings.word_embeddings = table
+        return table
+
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         return functional.embedding(self.row[ids], self.weight, sparse=True)
 
-    def sum_up_gradient(self) -> None:
-        """Turn the tokens' gradients that backward passes have noted into the table's gradient."""
+    def make_gradient_dense(self) -> None:
+        """Sum the tokens' gradients that backward passes have noted up in the table's gradient."""
         if self.weight.grad is not None and self.weight.grad.is_sparse:
             self.weight.grad = self.weight.grad.to_dense()
             if self.padding is not None:  # by padding_idx, every backward pass on a GPU would have to wait for it
                 self.weight.grad[self.padding] = 0
 
     @torch.no_grad()
-    def put_back(self, decay: float) -> nn.Embedding:
-        """Return the nn.Embedding with these rows as they are now, and the others times `decay`."""
+    def take_out(self, encoder: Encoder, decay: float) -> None:
+        """Put the nn.Embedding back, with these rows as they are now, and the others times `decay`."""
         (whole,) = self.whole
         whole.weight[~self.used] *= decay
         whole.weight[self.used] = self.weight
-        return whole
-
-
-def put_unused_rows_aside(encoder: Encoder, splits: Iterable[TokenizedSplit] | None) -> None:
-    """Replace the encoder's word embeddings by the rows that texts of `splits` use, or by all rows where it is None."""
-    whole = cast(nn.Embedding, encoder.embeddings.word_embeddings)
-    size = whole.num_embeddings
-    encoder.embeddings.word_embeddings = UsedRows(
-        whole, np.ones(size, bool) if splits is None else used_tokens(splits, size)
-    )
-
-
-def sum_up_gradient(encoder: Encoder) -> None:
-    """Before an update: see UsedRows.sum_up_gradient()."""
-    if isinstance(table := encoder.embeddings.word_embeddings, UsedRows):
-        table.sum_up_gradient()
-
-
-def put_unused_rows_back(encoder: Encoder, decay: float) -> None:
-    """After the last update: see UsedRows.put_back()."""
-    if isinstance(table := encoder.embeddings.word_embeddings, UsedRows):
-        encoder.embeddings.word_embeddings = table.put_back(decay)
+        encoder.embeddings.word_embeddings = whole
 
 
 def used_tokens(splits: Iterable[TokenizedSplit], size: int) -> np.ndarray:

@@ -10,7 +10,7 @@ import sklearn.metrics  # noqa: F401  evaluation needs it; loaded here, it does 
 import torch
 
 from data_utils.files import write_whole
-from mt_dnn.encoders.vocabulary import put_unused_rows_aside, put_unused_rows_back, sum_up_gradient
+from mt_dnn.encoders.vocabulary import UsedRows, used_tokens
 from mt_dnn.flags.training import MachineOptions, OptimizationOptions
 from mt_dnn.loss import loss_per_row
 from mt_dnn.model import Model
@@ -59,10 +59,12 @@ def fine_tune(
     tokens = None if machine.plain else choose_tokens_at_once(machine.tokens_at_once, model.device)
     micro_batches = MicroBatches.for_model(model, precision, tokens)
     copies = Bfloat16Copies(model, enabled=precision == "bfloat16" and not machine.plain)
+    table = None
     if not machine.plain:
-        splits = [split for task_data in data for split in task_data.splits]
-        # None: all rows are trained, and only their gradient is summed up once per update.
-        put_unused_rows_aside(model.encoder, splits if spares_unused_rows(optimization.optimizer) else None)
+        splits, size = [split for task_data in data for split in task_data.splits], model.encoder.config.vocab_size
+        # Where all rows must be trained, their gradient is still summed up once per update.
+        used = used_tokens(splits, size) if spares_unused_rows(optimization.optimizer) else np.ones(size, bool)
+        table = UsedRows.put_in(model.encoder, used)
     optimizer = make_optimizer(model, optimization, machine.plain)
     n_updates = optimization.epochs * updates_per_epoch(data, optimization)
     scheduler = make_scheduler(optimizer, n_updates, optimization.warmup)
@@ -78,7 +80,8 @@ def fine_tune(
         updates = updates_of_epoch(data, optimization, seed, epoch, skip=progress.batches)
         for update in progress_bar(updates, desc=f"epoch {epoch}", unit="update"):
             losses = compute_gradients(update, copies, micro_batches, precision)
-            sum_up_gradient(model.encoder)
+            if table is not None:
+                table.make_gradient_dense()
             all_reduce_gradients(model.parameters())
             torch.nn.utils.clip_grad_norm_(model.parameters(), optimization.global_grad_clipping)
             with model.updating(update.tasks, optimizer):
@@ -104,8 +107,8 @@ def fine_tune(
         on_main_process(lambda: write_lines(files.metrics, progress.epochs))
         log_epoch(progress.epochs[-1], optimization.epochs, len(data))
 
-    if not machine.plain:
-        put_unused_rows_back(model.encoder, decay_of(scheduler, optimization, n_updates))
+    if table is not None:
+        table.take_out(model.encoder, decay=decay_of(scheduler, optimization, n_updates))
     return progress.epochs, outputs
 
 

@@ -5,6 +5,7 @@ import copy
 import dataclasses
 import functools
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -268,7 +269,8 @@ def test_training_the_used_rows_gives_the_table_of_training_them_all(optimizer):
     whole = torch.nn.Embedding(200, 16, padding_idx=3)
     used = np.zeros(200, bool)
     used[np.random.default_rng(0).choice(200, 90, replace=False)] = used[3] = True
-    some = UsedRows(copy.deepcopy(whole), used)
+    encoder = SimpleNamespace(embeddings=SimpleNamespace(word_embeddings=copy.deepcopy(whole)))
+    some = UsedRows.put_in(encoder, used)
     options = OptimizationOptions(optimizer=optimizer, learning_rate=0.1, weight_decay=0.3)
     tables = {table: make_optimizer(torch.nn.ModuleDict({"table": table}), options) for table in (whole, some)}
     schedules = [make_scheduler(optimizer, 30, 0.1) for optimizer in tables.values()]
@@ -278,11 +280,12 @@ def test_training_the_used_rows_gives_the_table_of_training_them_all(optimizer):
         for (table, its_optimizer), schedule in zip(tables.items(), schedules):
             ((table(ids) - target[ids]) ** 2).sum().backward()
             if table is some:
-                some.sum_up_gradient()
+                some.make_gradient_dense()
             its_optimizer.step()
             its_optimizer.zero_grad()
             schedule.step()
     assert some.weight.shape == (int(used.sum()), 16)
-    put_back = some.put_back(decay_of(schedules[1], options, 30))
-    assert torch.equal(put_back.weight[used], whole.weight[used]) and put_back.padding_idx == 3
-    torch.testing.assert_close(put_back.weight, whole.weight)
+    some.take_out(encoder, decay_of(schedules[1], options, 30))
+    table = encoder.embeddings.word_embeddings
+    assert torch.equal(table.weight[used], whole.weight[used]) and table.padding_idx == 3
+    torch.testing.assert_close(table.weight, whole.weight)
