@@ -12,23 +12,39 @@ from mt_dnn.training.divergence import finite_loss
 from mt_dnn.training.updates import Update
 
 
+class Clock:
+    """Counts the seconds that pass within its `with` blocks."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __enter__(self) -> None:
+        self.started = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds += time.perf_counter() - self.started
+
+
 class Pace:
-    """Counts the updates of a training and takes their time, without that of evaluations and checkpoints."""
+    """Counts the updates of a training, their losses and tokens; `clock` is to run while they are computed.
+
+    So it does not count evaluations and checkpoints.
+    """
 
     def __init__(
         self, updates: int, epochs: int, every: int, done: int, tasks: Iterable[str], device: torch.device
     ) -> None:
         """`updates`: in all epochs. `every`: updates per line of the log. `done`: updates of an earlier process."""
         self.updates, self.epochs, self.every, self.tasks, self.device = updates, epochs, every, list(tasks), device
-        self.done, self.done_before, self.busy = done, done, 0.0
+        self.done, self.done_before, self.clock = done, done, Clock()
         self._start_line()
 
     def _start_line(self) -> None:
-        self.line_seconds, self.line_tokens, self.line_losses = 0.0, 0, []
+        self.line_start, self.line_tokens, self.line_losses = self.clock.seconds, 0, []
 
     def start_epoch(self, epoch: int, progress: Progress) -> None:
-        """Continue from `progress` in this epoch; start the clock."""
-        self.epoch, self.seconds = epoch, progress.seconds
+        """Continue from `progress` in this epoch."""
+        self.epoch, self.epoch_start = epoch, self.clock.seconds - progress.seconds
         # In float64: after a checkpoint several processes sum in another order, which must not show in metrics.jsonl.
         self.losses = {
             task: torch.tensor(
@@ -36,11 +52,6 @@ class Pace:
             )
             for task in self.tasks
         }
-        self.resume()
-
-    def resume(self) -> None:
-        """Start the clock again: the time since the last update does not count."""
-        self.clock = time.perf_counter()
 
     def count(self, update: Update, losses: Iterable[tuple[str, torch.Tensor]], rate: float) -> bool:
         """Count an update, made with the learning rate `rate`; return whether a line was logged.
@@ -50,10 +61,6 @@ class Pace:
         Raises Diverged if the loss is NaN or infinite. It is checked only when a line is logged, because reading the
         loss waits for the GPU.
         """
-        now = time.perf_counter()
-        self.seconds += now - self.clock
-        self.line_seconds += now - self.clock
-        self.clock = now
         self.done += 1
         self.line_tokens += update.n_tokens
         mean = torch.zeros((), device=self.device)
@@ -63,20 +70,19 @@ class Pace:
         self.line_losses.append(mean)
         if self.done % self.every and self.done != self.updates:
             return False
-        loss = finite_loss(all_reduce_sum(torch.stack(self.line_losses).mean()), f"update {self.done}")
-        self.busy += self.line_seconds
-        left = round(self.busy / (self.done - self.done_before) * (self.updates - self.done))
+        with self.clock:  # while the loss is read, a GPU computes what it still has to do
+            loss = finite_loss(all_reduce_sum(torch.stack(self.line_losses).mean()), f"update {self.done}")
+        speed = self.line_tokens / (self.clock.seconds - self.line_start)
+        left = round(self.clock.seconds / (self.done - self.done_before) * (self.updates - self.done))
         log.info(
             f"epoch {self.epoch}/{self.epochs}  update {self.done}/{self.updates}  loss {loss:.4f}  rate {rate:.2e}  "
-            f"{self.line_tokens / self.line_seconds:,.0f} tokens/s  {left // 60}:{left % 60:02d} left"
+            f"{speed:,.0f} tokens/s  {left // 60}:{left % 60:02d} left"
         )
         self._start_line()
         return True
 
     def put_into(self, progress: Progress) -> None:
         """Put the losses and seconds of the epoch so far into `progress`."""
-        progress.losses = {task: float(all_reduce_sum(loss.clone())) for task, loss in self.losses.items()}
-        now = time.perf_counter()  # reading the losses has waited for what a GPU still had to do: that counts
-        self.seconds += now - self.clock
-        self.clock = now
-        progress.seconds = self.seconds
+        with self.clock:  # as above
+            progress.losses = {task: float(all_reduce_sum(loss.clone())) for task, loss in self.losses.items()}
+        progress.seconds = self.clock.seconds - self.epoch_start

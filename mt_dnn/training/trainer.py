@@ -79,14 +79,15 @@ def fine_tune(
         pace.start_epoch(epoch, progress)
         updates = updates_of_epoch(data, optimization, seed, epoch, skip=progress.batches)
         for update in progress_bar(updates, desc=f"epoch {epoch}", unit="update"):
-            losses = compute_gradients(update, copies, micro_batches, precision)
-            if table is not None:
-                table.make_gradient_dense()
-            all_reduce_gradients(model.parameters())
-            torch.nn.utils.clip_grad_norm_(model.parameters(), optimization.global_grad_clipping)
-            with model.updating(update.tasks, optimizer):
-                optimizer.step()
-            optimizer.zero_grad()
+            with pace.clock:
+                losses = compute_gradients(update, copies, micro_batches, precision)
+                if table is not None:
+                    table.make_gradient_dense()
+                all_reduce_gradients(model.parameters())
+                torch.nn.utils.clip_grad_norm_(model.parameters(), optimization.global_grad_clipping)
+                with model.updating(update.tasks, optimizer):
+                    optimizer.step()
+                optimizer.zero_grad()
             logged = pace.count(update, losses, float(scheduler.get_last_lr()[0]))
             scheduler.step()
 
@@ -95,7 +96,6 @@ def fine_tune(
             if (logged or at_end) and checkpoints.due(at_end):
                 pace.put_into(progress)
                 checkpoints.save(scheduler.last_epoch, progress)
-                pace.resume()
 
         pace.put_into(progress)
         evaluated = {}
