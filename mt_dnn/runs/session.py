@@ -170,7 +170,7 @@ class Session:
             tokens = None if self.machine.plain else choose_tokens_at_once(self.machine.tokens_at_once, self.device)
             rows = TaskRows(data.task, data.train, self.optimization.batch_size, tokens)
             heads, ffns = score(model, rows, criterion)
-            n_rows = len(rows.sample(criterion_named(criterion).at_most).split)
+            n_rows = len(rows.sample(criterion_named(criterion).sample_rows).split)
 
             def write() -> None:
                 model_and_rows = {

@@ -172,20 +172,20 @@ def _mean_over_rows(heads: Tensor, ffns: Tensor, data: TaskRows) -> Scores:
 
 @dataclass(frozen=True)
 class Criterion:
-    """`score`: scores a model with training rows; `at_most`: it looks at a fixed sample of this many rows (None: at all
-    of them); `signed`: whether a score may be negative."""
+    """`score`: scores a model with training rows; `sample_rows`: it looks at a fixed sample of at most this many rows
+    (None: at all of them); `signed`: whether a score may be negative."""
 
     score: Callable[[TaskModel, TaskRows], Scores]
-    at_most: int | None = None
+    sample_rows: int | None = None
     signed: bool = False
 
 
 CRITERIA = {
     "example": Criterion(gradient_per_example),
     "token": Criterion(gradient_per_token),
-    "example_loss": Criterion(loss_change, at_most=512),
-    "loss": Criterion(loss_rise, at_most=512, signed=True),
-    "magnitude": Criterion(magnitude, at_most=0),
+    "example_loss": Criterion(loss_change, sample_rows=512),
+    "loss": Criterion(loss_rise, sample_rows=512, signed=True),
+    "magnitude": Criterion(magnitude, sample_rows=0),
 }
 
 
@@ -214,7 +214,7 @@ def score(model: TaskModel, data: TaskRows, name: str) -> Scores:
     for parameter in trainable:
         parameter.requires_grad_(False)
     try:
-        heads, ffns = criterion.score(model, data.sample(criterion.at_most))
+        heads, ffns = criterion.score(model, data.sample(criterion.sample_rows))
     finally:
         model.train(was_training)
         for parameter in trainable:

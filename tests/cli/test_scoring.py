@@ -48,9 +48,9 @@ def test_every_criterion_goes_from_scores_to_the_report(workshop, fine_tuned, tm
     scoring = (*options(workshop), "--do_mask", "--criterion", criterion, "--sparsities", "0.5")
     ended = cli("train.py", *scoring, "--output_dir", tmp_path)
     assert ended.status == 0, ended.err
-    at_most = CRITERIA[criterion].at_most
+    sample_rows = CRITERIA[criterion].sample_rows
     scores = json.loads(RunFolder(tmp_path).importance(criterion).read_text())
-    assert scores["rows"] == (960 if at_most is None else min(960, at_most))
+    assert scores["rows"] == (960 if sample_rows is None else min(960, sample_rows))
     masks = tmp_path / "masks" / ("" if criterion == DEFAULT_CRITERION else criterion) / "winning"
     assert f"4 masks, scores by {criterion}: " in ended.out and f"{masks}," in ended.out
     rewind(cli, workshop, [masks], tmp_path / "rewind")

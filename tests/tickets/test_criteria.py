@@ -200,8 +200,8 @@ def test_a_criterion_gets_as_many_rows_as_it_looks_at(monkeypatch):
         return np.full((LAYERS, HEADS), len(data.split)), np.full(LAYERS, len(data.split))
 
     task, split = make_task(), make_rows(False, "classification", n=9)
-    for at_most, rows in ((3, 3), (None, 9), (20, 9)):
-        monkeypatch.setitem(CRITERIA, "mine", Criterion(counting, at_most))
+    for sample_rows, rows in ((3, 3), (None, 9), (20, 9)):
+        monkeypatch.setitem(CRITERIA, "mine", Criterion(counting, sample_rows))
         heads, _ = score(make_model(task), TaskRows(task, split, batch_size=4), "mine")
         assert heads[0, 0] == rows
 
