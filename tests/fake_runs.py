@@ -24,7 +24,7 @@ def ticket_of(n_heads, n_ffns, shift=0):
 
 
 def remaining(ticket):
-    return round(remaining_weights(ticket.counts, SHAPE), 6)
+    return round(remaining_weights(ticket.counts, SHAPE, biases=False), 6)
 
 
 def write_run(

@@ -36,7 +36,7 @@ def result_of(run: Run, data: Sequence[TaskData], epochs: Sequence[dict[str, Any
             "heads_closed": n_heads,
             "ffns_closed": n_ffns,
             "remaining_weights": {
-                "by_formula": round(remaining_weights(ticket.counts, mask.shape), 6),
+                "by_formula": round(remaining_weights(ticket.counts, mask.shape, biases=False), 6),
                 "counted": round(remaining_weights(ticket.counts, mask.shape, biases=True), 6),
             },
             "training_rows": len(task_data.train),

@@ -236,7 +236,7 @@ class Session:
                 f"{run.kind} ticket{f' by {criterion}' if unless_default(criterion) else ''}: "
                 f"{len(ticket.heads)} of {shape.layers * shape.heads} heads and "
                 f"{len(ticket.ffns)} of {shape.layers} FFNs closed{' by gates' if run.keep_gates else ''}, "
-                f"{100 * remaining_weights(ticket.counts, shape):.1f} % of the weights remain"
+                f"{100 * remaining_weights(ticket.counts, shape, biases=False):.1f} % of the weights remain"
             )
         for line in shared_rows(data):
             log.info(line)

@@ -107,12 +107,14 @@ def _refuse_differences(masks: dict[str, Mask], paths: dict[str, Path]) -> None:
 
 def weights_table(mask: Mask) -> str:
     """Return a table of the weights that every task of `mask` keeps, and of their average by two ways of counting."""
-    remaining = {task: remaining_weights(ticket.counts, mask.shape) for task, ticket in mask.tickets.items()}
+    remaining = {
+        task: remaining_weights(ticket.counts, mask.shape, biases=False) for task, ticket in mask.tickets.items()
+    }
     counts = average_counts(mask.tickets.values())
     rows = [(task, *ticket.counts, f"{100 * remaining[task]:.1f} %") for task, ticket in mask.tickets.items()]
     rows += [
         ("average", "", "", f"{100 * sum(remaining.values()) / len(remaining):.1f} %"),
-        ("paper's", *counts, f"{100 * remaining_weights(counts, mask.shape):.3f} %"),
+        ("paper's", *counts, f"{100 * remaining_weights(counts, mask.shape, biases=False):.3f} %"),
     ]
     lines = [f"{name:10} {heads:>13} {ffns:>12} {weights:>18}" for name, heads, ffns, weights in rows]
     return "\n".join(

@@ -80,16 +80,16 @@ def parse_sparsity(sparsity: str | float) -> tuple[Fraction, Fraction]:
     return parts[0], parts[-1]
 
 
-def remaining_weights(counts: tuple[int, int], shape: Shape, biases: bool = False) -> float:
+def remaining_weights(counts: tuple[int, int], shape: Shape, *, biases: bool) -> float:
     """Return the part of the encoder's parameters that remains, from 0 to 1, if a ticket closes (heads, FFNs).
 
     Without biases it is the usual formula, 1 - (2 I H n_ffns + 4 (H / heads) H n_heads) / parameters;
     with them it is what a pruned encoder really has.
     """
-    return 1 - removed_parameters(counts, shape, biases) / shape.parameters
+    return 1 - removed_parameters(counts, shape, biases=biases) / shape.parameters
 
 
-def removed_parameters(counts: tuple[int, int], shape: Shape, biases: bool = True) -> int:
+def removed_parameters(counts: tuple[int, int], shape: Shape, *, biases: bool) -> int:
     """Return how many parameters go when a ticket that closes (heads, FFNs) is taken out of an encoder.
 
     A head has its rows of query, key and value and its columns of the output projection: 4 x d x H weights

@@ -96,7 +96,7 @@ def test_compact_exports_are_small_and_give_the_same_outputs(family_run, family,
     compact, original = load_classifier(tmp_path / "compact"), load_classifier(run)
     np.testing.assert_array_equal(compact.outputs(toy.ROWS), original.outputs(toy.ROWS))
     mask = read_mask(tmp_path / "compact/mask.json")
-    removed = removed_parameters(mask.tickets["sst"].counts, mask.shape)
+    removed = removed_parameters(mask.tickets["sst"].counts, mask.shape, biases=True)
     assert count_parameters(compact.model.encoder) == mask.shape.parameters - removed
     labels = compact(toy.SENTENCES)
     assert len(labels) == len(toy.SENTENCES)
@@ -115,7 +115,8 @@ def test_the_table_says_what_is_there(family_run, tmp_path, exported):
     mask = read_mask(tmp_path / "out/mask.json")
     assert (
         cells["compact"][0] == f"{compact:,}"
-        and cells["zeroed"][0] == f"{compact + removed_parameters(mask.tickets['sst'].counts, mask.shape):,}"
+        and cells["zeroed"][0]
+        == f"{compact + removed_parameters(mask.tickets['sst'].counts, mask.shape, biases=True):,}"
     )
     assert all(float(cell) > 0 for row in ("zeroed", "compact") for cell in cells[row][2:])
 
@@ -161,7 +162,7 @@ def test_a_run_of_several_tasks_exports_a_model_for_each_with_its_ticket_taken_o
             assert mask.tickets == {name: ticket}
             if form == "compact":
                 assert count_parameters(own.model.encoder) == mask.shape.parameters - removed_parameters(
-                    ticket.counts, mask.shape
+                    ticket.counts, mask.shape, biases=True
                 )
     stock = by_stock_transformers(tmp_path, run / "export/zeroed/stsb")[str(run / "export/zeroed/stsb")]
     assert stock["kind"] == "regression" and stock["labels"] == {"0": "value"}

@@ -152,12 +152,13 @@ def test_more_than_may_go_or_no_numbers_are_refused():
 def test_remaining_weights_are_the_formula():
     ticket = choose(*scores(12, 12), 14, 1)
     expected = 1 - (2 * 3072 * 768 * 1 + 4 * 64 * 768 * 14) / 109_482_240
-    assert remaining_weights(ticket.counts, BERT_BASE) == pytest.approx(expected, abs=1e-12)
+    assert remaining_weights(ticket.counts, BERT_BASE, biases=False) == pytest.approx(expected, abs=1e-12)
     assert (
-        removed_parameters(ticket.counts, BERT_BASE) - removed_parameters(ticket.counts, BERT_BASE, biases=False)
+        removed_parameters(ticket.counts, BERT_BASE, biases=True)
+        - removed_parameters(ticket.counts, BERT_BASE, biases=False)
         == 3072 + 768 + 14 * 3 * 64
     )
-    assert remaining_weights(DENSE.counts, BERT_BASE) == 1
+    assert remaining_weights(DENSE.counts, BERT_BASE, biases=False) == 1
 
 
 @pytest.mark.parametrize(
@@ -168,4 +169,4 @@ def test_published_remaining_weights_are_those_of_the_average_counts(model, shap
     counts = read_super_tickets([f"experiments/glue/super_tickets_{model}.yml"]).values()
     tickets = [choose(*scores(shape.layers, shape.heads), ticket.heads, ticket.ffns) for ticket in counts]
     assert average_counts(tickets) == average
-    assert round(100 * remaining_weights(average, shape), 3) == published
+    assert round(100 * remaining_weights(average, shape, biases=False), 3) == published
