@@ -29,8 +29,8 @@ POOLER = {"pooler.dense.weight", "pooler.dense.bias"}
 def load_encoder(name: str | Path, dropout: float = 0.1) -> Encoder:
     """Load a pre-trained encoder of one of the families, by hub name or from a local folder in the hub's format.
 
-    Weights of other modules in the checkpoint (a language-model head) are passed over. The pooler may be missing, as it
-    is from most checkpoints of some families: see lacks_pooler().
+    Weights of other modules in the checkpoint (a language-model head) are ignored. The pooler may be missing, as it is
+    from most checkpoints of some families: see lacks_pooler().
 
     Raises UserError if the checkpoint can't be read, is of no family or of another than its config.json says, and if a
     weight of the encoder is missing, has another shape, or is no floating-point number.

@@ -143,8 +143,8 @@ def closed_units(layers: int, heads: int) -> Expectation:
 def read_mask(path: str | Path) -> Mask:
     """Read a mask file; return a Mask.
 
-    Raises UserError `file: key: found, expected ...` unless every unit exists in the model that the file names, stands
-    there once, and every layer keeps a head; and for a dense mask that closes units.
+    Raises UserError `file: key: found, expected ...` unless every unit exists in the model that the file names and
+    appears once, and every layer keeps a head; and for a dense mask that closes units.
     """
     content = read_json(path, "a mask")
     check(fields({"kind": one_of(*KINDS), "model": MODEL}, others=True), content, path)

@@ -38,7 +38,7 @@ class SuperTicket(NamedTuple):
 def read_super_tickets(paths: Iterable[str | Path]) -> dict[str, SuperTicket | None]:
     """Return {task name: SuperTicket} of the files `paths` together; None for a task that has none (null).
 
-    Raises UserError for what is not as above, and for a task that stands there twice.
+    Raises UserError for what is not as above, and for a task that appears twice.
     """
     found = {}
     for path in paths:

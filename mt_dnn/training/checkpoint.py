@@ -106,7 +106,7 @@ class Checkpoints:
             shutil.rmtree(old)
 
     def _found(self) -> list[Path]:
-        """The folders of checkpoints, newest first. Others, such as a copy "update_60 (copy)", are passed over."""
+        """The folders of checkpoints, newest first. Others, such as a copy "update_60 (copy)", are ignored."""
         found = [path for path in self.folder.glob("update_*") if re.fullmatch(r"update_\d+", path.name)]
         return sorted(found, key=lambda path: -int(path.name.removeprefix("update_")))
 

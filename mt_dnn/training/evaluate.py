@@ -28,7 +28,7 @@ def predict(
     precision: str = "float32",
     tokens: int | None = None,
 ) -> np.ndarray:
-    """Return the outputs of every row, (rows, outputs) float32, in the order of the file; dropout off.
+    """Return the outputs of every row, (rows, outputs) float32, in the order of the split; dropout off.
 
     Several processes share the rows, and each of them returns all outputs.
 
@@ -62,7 +62,7 @@ def evaluate(
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Evaluate the dev sets and the held-out rows of all tasks. `batch_size`, `precision`, `tokens`: as in predict().
 
-    Returns (what metrics.jsonl says of it, {dev set: outputs}).
+    Returns (what metrics.jsonl says of it, {dev set: outputs, (rows, outputs) float32}).
     """
     started, outputs, dev, held_out = time.perf_counter(), {}, {}, {}
     for task_data in data:

@@ -60,6 +60,7 @@ class MicroBatches:
             yield rows, to_device(split.batch(rows, length), self.device)
 
     def _cut(self, lengths: np.ndarray, batch_size: int) -> list[tuple[np.ndarray, int]]:
+        """Cut rows of these `lengths` into batches, and these into micro-batches: (rows, length after padding)."""
         if self.few_shapes_up_to and self.tokens:
             return batches_of_few_shapes(lengths, batch_size, self.tokens, self.few_shapes_up_to)
         return [(part, int(lengths[part].max())) for part in sorted_batches(lengths, batch_size, self.tokens)]

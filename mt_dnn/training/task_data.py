@@ -27,7 +27,7 @@ class TaskData:
 
 
 def shared_rows(data: Sequence[TaskData]) -> Iterator[str]:
-    """Yield a line for each dev set, or held-out rows, of which another task trains on rows.
+    """Yield one line per dev set, or set of held-out rows, that contains training rows of another task.
 
     In one encoder, such rows are not unseen. MRPC and STS-B share rows in GLUE. Labels may differ.
     """

@@ -53,7 +53,7 @@ def fine_tune(
     `precision`: "bfloat16" or "float32", of the encoder's layers. `seed` decides the order of the rows; torch's random
     numbers, which decide dropout, are to be seeded before.
 
-    Returns (epochs, as they are in `files.metrics`; {dev set: outputs after the last epoch}).
+    Returns (epochs, as they are in `files.metrics`; {dev set: outputs after the last epoch, (rows, outputs) float32}).
     Raises Diverged when the loss, or an output for a dev row, is no longer a number.
     """
     tokens = None if machine.plain else choose_tokens_at_once(machine.tokens_at_once, model.device)
