@@ -177,16 +177,17 @@ def _read_row(line: bytes, task: Task, columns: _Columns, every_row: bool) -> Ro
             f"{len(fields)} column{'s' * (len(fields) != 1)}, expected {columns.count} separated by tabs",
             task.drop_incomplete,
         )
+    label = None if columns.label is None else fields[columns.label].strip()
+    if label in task.drop_labels:  # first, as such a row may also be empty
+        raise _BadRow(f"label {label}", "a label to drop", to_drop=True)
     texts = tuple(fields[column] for column in columns.text)
     for column, text in zip(columns.text, texts):
         if not text.strip():
             raise _BadRow("empty text", f"column {column + 1} is empty, expected a sentence", task.drop_incomplete)
-    return Row(texts, None if columns.label is None else _read_label(fields[columns.label].strip(), task))
+    return Row(texts, None if label is None else _read_label(label, task))
 
 
 def _read_label(field: str, task: Task) -> int | float:
-    if field in task.drop_labels:
-        raise _BadRow(f"label {field}", "a label to drop", to_drop=True)
     try:
         return task.kind.parse(field, task.labels)
     except BadLabel as bad:

@@ -37,6 +37,13 @@ def test_traps_of_the_official_files(workshop):
     assert len(rows) == 40 and dropped == {"wrong number of columns": 2, "empty text": 1}
 
 
+def test_a_row_with_a_label_to_drop_is_dropped_whatever_its_texts(tmp_path):
+    path = tmp_path / "train.tsv"
+    path.write_text("gold_label\tsentence1\tsentence2\n-\ta film\t\nneutral\ta day\tthe sea\n")
+    rows, dropped = rows_of(path, "snli")
+    assert len(rows) == 1 and dropped == {"label -": 1}
+
+
 def test_texts_keep_their_order(tmp_path):
     (tmp_path / "train.tsv").write_text("index\tsentence1\tsentence2\tlabel\n0\tone\ttwo\tentailment\n")
     (row,), _ = rows_of(tmp_path / "train.tsv", "rte")
