@@ -97,7 +97,10 @@ def show_metrics(epoch: dict[str, Any], tasks: int = 1) -> str:
 
 
 def write_predictions(path: Path, task: Task, split: TokenizedSplit, outputs: np.ndarray) -> None:
-    """Write a line per row: its number from 0, the label, the prediction, and what the task's kind shows beside it."""
+    """Write a line per row: its number, the label, the prediction, and what the task's kind shows beside it.
+
+    Numbers count from 0 the rows that prepro.py kept, not those of the raw file.
+    """
     kind, names, labels = task.kind, task.labels, np.asarray(split.labels)
     with write_whole(path) as file:
         file.write("\t".join(["row", "label", *kind.prediction_columns(names)]) + "\n")
