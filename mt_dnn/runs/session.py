@@ -226,9 +226,9 @@ class Session:
             log.info("pooler: none in the checkpoint, drawn from the seed")
         for task_data in data:
             name, train, held_out = task_data.task.name, task_data.train, task_data.held_out
-            dev = ", ".join(f"{dev_set} {len(split)} rows" for dev_set, split in task_data.dev.items())
+            dev = ", ".join(f"{dev_set} {len(split)} rows{_dropped(split)}" for dev_set, split in task_data.dev.items())
             log.info(
-                f"task: {name}, {len(train)} of {train.header['rows']} training rows"
+                f"task: {name}, {len(train)} of {train.header['rows']} training rows{_dropped(train)}"
                 f"{f', {len(held_out)} held out' if held_out else ''}; dev: {dev}"
             )
             ticket, criterion = run.tickets[name], run.criteria.get(name)
@@ -263,3 +263,9 @@ class Session:
         if len(data) > 1:
             log.info(f"\n{score_table({run.kind: [result]})}")
         log.info(f"finished: {show_metrics(epochs[-1], len(data))}; see {files.folder}")
+
+
+def _dropped(split: TokenizedSplit) -> str:
+    """What the log says beside the rows of a split where prepro.py has dropped some, else nothing."""
+    rows = sum(split.header["rows_dropped"].values())
+    return f" ({rows} dropped by prepro.py)" if rows else ""
