@@ -36,6 +36,10 @@ NAME = value_that(
     "a name of lower-case letters, digits and _",
     lambda name: isinstance(name, str) and re.fullmatch(r"[a-z0-9_]+", name) is not None,
 )
+SPLIT_NAME = value_that(
+    "train, dev, <variant>_dev, test or <variant>_test, of lower-case letters, digits and _",
+    lambda name: isinstance(name, str) and re.fullmatch(r"train|([a-z0-9_]+_)?(dev|test)", name) is not None,
+)
 FILE_NAME = value_that("a file name", lambda name: isinstance(name, str) and name != "")
 SPLIT = fields(
     {"file": FILE_NAME},
@@ -186,7 +190,7 @@ def _expected_entry() -> Expectation:
             "kind": one_of(*TASK_KINDS),
             "metrics": list_of(ANYTHING, expected="a list of metrics"),
             "splits": both(
-                mapping_of(ANYTHING, name=NAME, expected="`train: FILE` and more"),
+                mapping_of(ANYTHING, name=SPLIT_NAME, expected="`train: FILE` and more"),
                 value_that("`train: FILE` and more", lambda splits: "train" in splits),
             ),
         },

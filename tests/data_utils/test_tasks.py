@@ -34,7 +34,11 @@ TASKS = read_tasks(toy_tasks.TASK_DEF)
         ("label: null", "new.splits.train.label: none, expected the column"),
         ("text: [-1]\n  columns: 4\n  label: 1", "new.splits.train.text: .*by number from 0"),
         ("splits: {train: {file: null}}", "new.splits.train.file: None, expected a file name"),
-        ("splits: {train: a.tsv, B: b.tsv}", "new.splits: 'B', expected a name of lower-case letters"),
+        ("splits: {train: a.tsv, B_dev: b.tsv}", "new.splits: 'B_dev', expected .* of lower-case letters"),
+        (
+            "splits: {train: a.tsv, valid: b.tsv}",
+            "new.splits: 'valid', expected train, dev, <variant>_dev, test or <variant>_test",
+        ),
         ("? [a, b]\n  : 1", "not readable as YAML"),
         ("when: 2021-99-99", "not readable as YAML"),
         ("lables: [a, b]", "new.lables: unknown key"),
