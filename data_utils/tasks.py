@@ -47,7 +47,7 @@ SPLIT = fields(
     expected="a file name, or `file` and some of text, label, columns",
 )
 TEXT_COLUMNS = both(
-    list_of(ANYTHING, expected="a list of one or two columns"),
+    list_of(ANYTHING, distinct=True, expected="a list of one or two columns"),
     value_that(
         "one or two columns, all by name or all by number from 0",
         lambda columns: (
@@ -219,6 +219,8 @@ def _read_layout(path: str | Path, key: str, entry: dict[str, Any], of_split: st
     split = key.rpartition(".")[2]
     if label is None and (split == "train" or _is_dev(split)):
         raise UserError(f"{path}: {key}.label: none, expected the column of the labels")
+    if label in text:
+        raise UserError(f"{path}: {key}.label: {label!r}, expected another column than those of text")
     if isinstance(text[0], str):
         check(either(NULL, TEXT, expected="a column by name, as in text"), label, path, f"{key}.label")
         return Layout(of_split["file"], tuple(text), label, None)

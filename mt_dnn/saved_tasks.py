@@ -95,7 +95,8 @@ def read_saved_tasks(folder: str | Path) -> SavedTasks:
     if content.get("format") == "dense":  # its name before it was zeroed
         content["format"] = "zeroed"
     check(SAVED, content, path)
-    files = {"label": "label", "splits": {"train": "train.tsv"}}  # a Task has some; a saved one needs none
+    # A Task has some; a saved one needs none. No text column has a tab in its name.
+    files = {"label": "\t", "splits": {"train": "train.tsv"}}
     tasks, max_seq_len = {}, {}
     for name, entry in content["tasks"].items():
         key, entry = f"tasks.{name}", {**entry, **files}

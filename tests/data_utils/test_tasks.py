@@ -23,6 +23,9 @@ TASKS = read_tasks(toy_tasks.TASK_DEF)
             "text: [0]\n  label: 1",
             "new.splits.train.columns: None, expected the number of columns in every row, from 2",
         ),
+        ("text: [a, a]", "new.splits.train.text.1.: 'a' a second time, expected every value once"),
+        ("text: [label, a]", "new.splits.train.label: 'label', expected another column than those of text"),
+        ("text: [0, 1]\n  label: 1\n  columns: 2", "new.splits.train.label: 1, expected another column"),
         ("label: 3", "new.splits.train.label: 3, expected a column by name, as in text"),
         ("splits: {dev: dev.tsv}", "new.splits: .*expected `train: FILE` and more"),
         (

@@ -1,5 +1,6 @@
 """Predictions for one's own text."""
 
+import dataclasses
 import io
 import json
 
@@ -11,7 +12,7 @@ from calls import options, renamed, table
 from data_utils.tsv import Row
 from mt_dnn.export.classifier import load_classifier
 from mt_dnn.predict import main as predict_main
-from mt_dnn.saved_tasks import read_saved_tasks
+from mt_dnn.saved_tasks import SavedTasks, read_saved_tasks
 
 
 @pytest.fixture
@@ -61,6 +62,13 @@ def test_each_task_of_a_model_has_rows_as_long_as_it_was_trained_on(workshop, tm
     assert [entry.pop("max_seq_len") for entry in content["tasks"].values()] == [8, 64]
     saved.write_text(json.dumps({**content, "max_seq_len": 8}))  # as earlier versions wrote it
     assert read_saved_tasks(saved.parent).max_seq_len == {"sst": 8, "rte": 8}
+
+
+def test_the_text_column_of_a_saved_task_may_be_called_label(workshop, tmp_path):
+    task = workshop.tasks["sst"]
+    layout = dataclasses.replace(task.splits["train"], text=("label",), label="gold")
+    SavedTasks("tickets", {"sst": dataclasses.replace(task, splits={"train": layout})}, {"sst": 64}).write(tmp_path)
+    assert read_saved_tasks(tmp_path).tasks["sst"].text_names == ("label",)
 
 
 def test_a_run_in_bfloat16_gives_the_predictions_that_it_gives_later_on(workshop, tmp_path, cli, predict):
