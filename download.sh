@@ -80,8 +80,9 @@ fetch() {
     echo "$1"
     bar="-sS"; if [ -t 2 ]; then bar="--progress-bar"; fi
     status=0
-    curl -fL $bar --retry 2 -C - -o "$2.part" "$1" || status=$?
-    case $status in 22 | 33 | 36)  # the server does not go on there: the part may be whole, damaged, or older
+    answer=$(curl -fL $bar --retry 2 -C - -w '%{http_code}' -o "$2.part" "$1") || status=$?
+    # Where the server does not go on, the part may be whole, damaged, or older.
+    case $status:$answer in *:416 | 33:* | 36:*)
         if [ -e "$2.part" ]; then
             rm "$2.part"
             status=0

@@ -30,6 +30,7 @@ class Server(http.server.SimpleHTTPRequestHandler):
 
     asked = []
     breaks_at = None  # after so many bytes the connection breaks
+    refuses_with = None  # a status that every file is refused with
     instead = {}  # {path: what is sent in place of the file}
 
     def do_GET(self):
@@ -37,6 +38,8 @@ class Server(http.server.SimpleHTTPRequestHandler):
         path = Path(self.translate_path(self.path))
         if not path.is_file():
             return self.send_error(404)
+        if Server.refuses_with:
+            return self.send_error(Server.refuses_with)
         content, begin = Server.instead.get(self.path, path.read_bytes()), 0
         if wanted := self.headers.get("Range"):
             begin = int(wanted.removeprefix("bytes=").split("-")[0])
@@ -165,10 +168,22 @@ def test_a_broken_off_download_goes_on_where_it_stopped(site, tmp_path, monkeypa
     assert asked[0] == ("/MNLI.zip", "bytes=1000-") and len([path for path, _ in asked if path == "/MNLI.zip"]) == 1
 
 
+def test_a_part_stays_where_the_server_fails_for_a_while(site, tmp_path, monkeypatch):
+    part, content = tmp_path / "glue/RTE.zip.part", (site.folder / "RTE.zip").read_bytes()
+    part.parent.mkdir()
+    part.write_bytes(content[:1000])
+    monkeypatch.setattr(Server, "refuses_with", 403)  # at 503 curl would wait and ask again
+    assert download(site, tmp_path, "rte")[0] == 1 and part.read_bytes() == content[:1000]
+    monkeypatch.setattr(Server, "refuses_with", None)
+    status, output, asked = download(site, tmp_path, "rte")
+    assert status == 0 and asked == [("/RTE.zip", "bytes=1000-")], output
+
+
 def test_a_whole_part_or_a_damaged_one_is_fetched_anew(site, tmp_path):
     (tmp_path / "glue").mkdir()
     (tmp_path / "glue/RTE.zip.part").write_bytes((site.folder / "RTE.zip").read_bytes())
-    assert download(site, tmp_path, "rte")[0] == 0
+    status, _, asked = download(site, tmp_path, "rte")
+    assert status == 0 and asked[-1] == ("/RTE.zip", None)
     (tmp_path / "glue/WNLI.zip.part").write_bytes(b"damaged")
     status, output, _ = download(site, tmp_path, "wnli")
     assert status == 1 and "WNLI.zip: the archive is damaged" in output and "download.sh: not complete: wnli" in output
