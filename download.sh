@@ -19,10 +19,15 @@ HUB_URL=${HF_ENDPOINT:-https://huggingface.co}
 
 TASKS="cola sst mrpc stsb qqp mnli qnli rte wnli ax snli scitail"
 DIR=${1:-data}
-case " $TASKS -h --help " in *" $DIR "*)
-    echo "usage: sh download.sh [DIR] [NAME...]    DIR: a folder, such as data;" \
+usage() {
+    echo "usage: sh download.sh [DIR] [NAME...]    DIR: a folder, such as data or ./bert;" \
         "NAME: some of $TASKS, or an encoder's hub name" >&2
     exit 2
+}
+case " $TASKS -h --help " in *" $DIR "*) usage ;; esac
+case $DIR in   # an encoder's name where DIR was forgotten
+    [./]*) ;;
+    *[Bb][Ee][Rr][Tt]* | *electra* | *mpnet* | *MiniLM*) [ -d "$DIR" ] || usage ;;
 esac
 [ $# -eq 0 ] || shift
 [ $# -gt 0 ] || set -- $TASKS bert-base-uncased

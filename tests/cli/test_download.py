@@ -247,7 +247,7 @@ def test_an_archive_stays_where_unpacking_fails_and_is_not_fetched_again(site, t
 
 
 def test_a_forgotten_folder_gives_the_usage(site):
-    for argument in ("rte", "--help"):
+    for argument in ("rte", "--help", "bert-large-uncased", "sentence-transformers/all-MiniLM-L6-v2"):
         status, output, asked = download(site, argument)
         assert status == 2 and "usage: sh download.sh [DIR] [NAME...]" in output and not asked
 
