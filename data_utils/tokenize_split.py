@@ -62,7 +62,12 @@ def tokenize_split(
         state, dropped = "written", {}
         rows = read_rows(raw, task, layout, dropped, skip_bad_rows)
         bar = tqdm(rows, f"{task.name} {split}", unit=" rows", disable=None)
-        header = write_split(folder, bar, task, split, tokenizer, max_seq_len, made_from, dropped)
+        try:
+            header = write_split(folder, bar, task, split, tokenizer, max_seq_len, made_from, dropped)
+        except UserError as error:
+            if not (folder / "header.json").exists():
+                raise
+            raise UserError(f"{error}; {folder} still holds the rows of an earlier call") from None
     cut = header["rows_as_long_as_max_seq_len"]
     cut_in_words = f", {cut} of them with {max_seq_len} tokens (cut, or exactly that long)" if cut else ""
     why = "".join(f", {count} dropped ({reason})" for reason, count in header["rows_dropped"].items())

@@ -122,3 +122,7 @@ def test_prepro_leaves_out_a_split_with_a_bad_row_and_writes_the_others(workshop
     assert ended.status == 0 and "1 dropped (unknown label)" in ended.out
     assert ended.out.count("up to date") == 2  # they have no bad rows, so the flag makes no difference to them
     assert cli(*arguments, "--skip_bad_rows").out.count("up to date") == 3
+    assert "still holds" not in line
+    assert refused(*arguments).endswith(
+        f"drops such rows; {tmp_path}/out/sst_dev still holds the rows of an earlier call\n"
+    )
