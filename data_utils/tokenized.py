@@ -72,12 +72,21 @@ def fingerprint_of(content: dict[str, Any]) -> str:
 def data_fingerprints(data_dir: str | Path, task: Task, splits: Iterable[str]) -> dict[str, str]:
     """Return {folder name: fingerprint of what the split was made from}. Reads the headers only.
 
-    Raises UserError for a split that was made for another task, or from other columns than `task` says.
+    Raises UserError for a split that was made for another task, or from other columns than `task` says, and for splits
+    whose rows were cut at different lengths.
     """
     folders = {split: split_folder(data_dir, task.name, split) for split in splits}
     headers = {split: read_header(folder) for split, folder in folders.items()}
     for split, header in headers.items():
         _refuse_other(header, folders[split], task, split)
+    longest = {split: header["made_from"]["max_seq_len"] for split, header in headers.items()}
+    first, *others = longest
+    for split in others:
+        if longest[split] != longest[first]:
+            raise UserError(
+                f"{folders[split]}: tokenized with --max_seq_len {longest[split]}, expected {longest[first]}, as for "
+                f"{folders[first]}; {AGAIN} for both"
+            )
     return {folders[split].name: fingerprint_of(header["made_from"]) for split, header in headers.items()}
 
 

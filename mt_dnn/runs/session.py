@@ -93,8 +93,7 @@ class Session:
         positions = longest_row(self.pretrained)
         splits_of = {task.name: (train, *dev.values()) for task, train, dev in self.splits}
         max_seq_len = {
-            name: min(positions, *(split.header["made_from"]["max_seq_len"] for split in splits))
-            for name, splits in splits_of.items()
+            task.name: min(positions, train.header["made_from"]["max_seq_len"]) for task, train, _ in self.splits
         }
         rows = {name: training_rows(data_options.data_dir, name) for name in splits_of}
         self.saved_tasks = SavedTasks(
