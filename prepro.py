@@ -20,23 +20,26 @@ def main() -> None:
     from data_utils.tokenize_split import tokenize_split
     from mt_dnn.runtime.memory import memory_advice
 
-    with memory_advice("end other programs that use it"):
-        tokenizer = load_tokenizer(options.init_checkpoint)
+    splits = [(task, split) for task in tasks for split in task.splits]
     missing: dict[str, list[str]] = {}
     problems: list[str] = []
-    for task in tasks:
-        for split, layout in task.splits.items():
-            raw = Path(options.raw_dir) / layout.file
-            if not raw.is_file():
-                missing.setdefault(task.name, []).append(layout.file)
-                continue
+    with memory_advice("end other programs that use it"):
+        tokenizer = load_tokenizer(options.init_checkpoint)
+        for task, split in splits:
+            file = task.splits[split].file
+            raw = Path(options.raw_dir) / file
             try:
+                if not raw.is_file():
+                    missing.setdefault(task.name, []).append(file)
+                    continue
                 line = tokenize_split(
                     raw, options.data_dir, task, split, tokenizer, options.max_seq_len, options.skip_bad_rows
                 )
                 print(line, flush=True)
             except UserError as error:  # the other splits do not need this one
                 problems.append(str(error))
+            except PermissionError as error:
+                problems.append(f"{error.filename}: {error.strerror}")
     if missing:
         files = ", ".join(file for of_task in missing.values() for file in of_task)
         problems.append(
@@ -44,10 +47,10 @@ def main() -> None:
             "name the tasks that you have with --tasks (what is there was tokenized)"
         )
     if problems:
-        first, *others = dict.fromkeys(problems)  # a tokenizer that can't pad is the same problem for every split
+        *others, last = dict.fromkeys(problems)  # a tokenizer that can't pad is the same problem for every split
         for problem in others:
             print(f"also: {problem}")
-        raise UserError(first + (f" ({len(others)} more above)" if others else ""))
+        raise UserError(last + (f" ({len(others)} more above)" if others else ""))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,12 @@
 """prepro.py over several tasks, where files of some are missing or have bad rows."""
 
+import errno
 import json
 import shutil
+
+from calls import tokenize
+
+from data_utils import files
 
 
 def test_every_problem_is_told_and_what_has_none_is_tokenized(workshop, tmp_path, cli):
@@ -14,10 +19,31 @@ def test_every_problem_is_told_and_what_has_none_is_tokenized(workshop, tmp_path
     ended = cli("prepro.py", *paths, "--tasks", "cola,rte,sst")
     assert ended.status == 2
     (line,) = ended.err.splitlines()
-    assert "CoLA/train.tsv:" in line and line.endswith("(2 more above)")
-    assert ended.out.count("also: ") == 2 and "SST-2/train.tsv:" in ended.out and "no RTE/dev.tsv" in ended.out
+    assert "no RTE/dev.tsv" in line and line.endswith("(2 more above)")
+    assert ended.out.count("also: ") == 2 and "CoLA/train.tsv:" in ended.out and "SST-2/train.tsv:" in ended.out
     written = {"cola_dev", "cola_test", "rte_train", "rte_test", "sst_dev", "sst_test"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == written
+
+
+def test_a_file_that_may_not_be_read_hides_no_other_problem(workshop, tmp_path, cli, monkeypatch):
+    def sha256(path):
+        if path.name == "dev.tsv":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return files.sha256(path)
+
+    monkeypatch.setattr("data_utils.tokenize_split.sha256", sha256)
+    ended = cli(*tokenize(workshop, tmp_path, "rte,sst"))
+    assert ended.status == 2 and "SST-2/dev.tsv: Permission denied (1 more above)" in ended.err
+    assert f"also: {workshop.raw}/RTE/dev.tsv: Permission denied\n" in ended.out and ended.out.count("; written") == 4
+
+
+def test_a_full_memory_is_one_line_also_while_a_split_is_tokenized(workshop, tmp_path, cli, monkeypatch):
+    def write_split(*arguments):
+        raise MemoryError
+
+    monkeypatch.setattr("data_utils.tokenize_split.write_split", write_split)
+    ended = cli(*tokenize(workshop, tmp_path, "rte"))
+    assert ended.status == 1 and "the memory is full; end other programs that use it" in ended.err
 
 
 def test_where_a_tasks_file_is_missing_the_others_are_tokenized_and_the_last_line_lists_it(workshop, tmp_path, cli):
