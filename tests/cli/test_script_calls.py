@@ -95,6 +95,12 @@ def test_scripts_with_parts_of_the_rows_pass_each_part_and_keep_it_in_a_folder_o
     ]
 
 
+def test_prepro_takes_the_task_file_and_the_folder_that_error_lines_name(repository):
+    ended = repository("../experiments/glue/prepro", TASK_DEF="my tasks.yml", TOKENIZED="my splits")
+    (call,) = ended.calls
+    assert [call[call.index(flag) + 1] for flag in ("--task_def", "--data_dir")] == ["my tasks.yml", "my splits"]
+
+
 def test_where_the_training_of_one_task_fails_the_others_are_trained(repository, tmp_path):
     fails = 'case "$*" in *"--train_datasets qqp "*) exit 1 ;; esac\n'
     (tmp_path / ".venv/bin/python").write_text(PYTHON + fails)
