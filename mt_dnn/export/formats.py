@@ -85,13 +85,16 @@ def take_out(model: Model, task: Task, ticket: Ticket) -> Model:
 
 
 def refuse_to_replace(output: Path, saved: SavedModel) -> None:
-    """Raise UserError unless `output` is new, or an earlier export without folders in it, other than `saved` itself."""
+    """Raise UserError unless `output` is new or empty, or an earlier export without folders in it, other than `saved`
+    itself."""
+    if output.is_dir() and not any(output.iterdir()):
+        return
     if output.exists() and (
         output.resolve() == saved.folder.resolve()
         or not (output / TABLE).is_file()
         or any(path.is_dir() for path in output.iterdir())
     ):
         raise UserError(
-            f"--output {output}: there is something else already, expected a new folder, "
+            f"--output {output}: there is something else already, expected a new or an empty folder, "
             "or an earlier export to replace"
         )
