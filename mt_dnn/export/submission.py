@@ -69,7 +69,7 @@ def _plan(
             raise UserError(f"two models of '{name}', expected one (its files are {', '.join(its_rules)})")
         (task,) = select_tasks(tasks, [name], task_def)
         for file, rule in its_rules.items():
-            if set(labels) != set(rule.get("labels", ())) or len(text_names) != len(task.text_names):
+            if set(labels) != set(rule.get("labels", ())) or text_names != task.text_names:
                 raise UserError(
                     f"the model of '{name}' has the labels {', '.join(labels) or '(a number)'} "
                     f"for {' and '.join(text_names)}, expected GLUE's {name}: "

@@ -1,5 +1,6 @@
 """GLUE's submission file against the benchmark's rules."""
 
+import json
 import zipfile
 
 import pytest
@@ -92,6 +93,14 @@ def test_what_the_benchmark_would_not_take_is_refused(workshop, runs, raw, tmp_p
     assert (
         "the model of 'rte' has the labels 0, 1 for sentence, expected GLUE's rte: entailment, not_entailment "
         "for sentence1 and sentence2" in complaint(renamed(runs["sst"], tmp_path / "rte", "rte"))
+    )
+    swapped = renamed(runs["rte"], tmp_path / "swapped", "rte")
+    content = json.loads((swapped / "tasks.json").read_text())
+    content["tasks"]["rte"]["text"] = ["sentence2", "sentence1"]
+    (swapped / "tasks.json").write_text(json.dumps(content))
+    assert (
+        "the model of 'rte' has the labels not_entailment, entailment for sentence2 and sentence1, expected GLUE's "
+        "rte: entailment, not_entailment for sentence1 and sentence2" in complaint(swapped)
     )
     assert "--glue_format with --input or --task" in complaint(runs["sst"], "--task", "sst")
     assert "--glue_format without --output" in refused("mt_dnn/predict.py", runs["sst"], "--glue_format")
