@@ -58,17 +58,13 @@ def utf8_output() -> IO[str]:
 
 def predict_test_sets(options: PredictOptions, output: str) -> None:
     """Write the zip `output` for GLUE's server."""
-    from mt_dnn.export.classifier import classifier_of
     from mt_dnn.export.saved_model import find_saved_model
     from mt_dnn.export.submission import write_submission
 
-    classifiers = []
-    for saved in map(find_saved_model, options.runs):
-        first, *others = saved.tasks.values()
-        classifier = classifier_of(saved, first.name, options.device, options.precision)
-        classifiers.append(classifier)
-        classifiers += [classifier.for_task(task, saved.max_seq_len[task.name]) for task in others]  # one model for all
-    missing = write_submission(output, classifiers, options.raw_dir, options.task_def, print)
+    models = [find_saved_model(run) for run in options.runs]
+    missing = write_submission(
+        output, models, options.device, options.precision, options.raw_dir, options.task_def, print
+    )
     rest = f"; for a whole submission it lacks {', '.join(missing)}" if missing else ""
     print(f"{output}: keeps the rules{rest}")
 

@@ -12,12 +12,14 @@ from data_utils.files import write_whole
 from data_utils.tasks import read_tasks, select_tasks
 from data_utils.tsv import Row, read_every_row
 from data_utils.yaml_file import read_yaml
-from mt_dnn.export.classifier import Answer, Classifier
+from mt_dnn.export.classifier import Answer, classifier_of
+from mt_dnn.export.saved_model import SavedModel
 
 RULES = "experiments/glue/submission.yml"
 HEADER = "index\tprediction"
 
 Rule = dict[str, Any]  # {"task", "split", "rows", "labels" or "range"}
+Plan = dict[str, Callable[[], Iterator[Row]]]  # {file in the zip: function that returns its test set's rows}
 
 
 def read_rules() -> dict[str, Rule]:
@@ -26,21 +28,29 @@ def read_rules() -> dict[str, Rule]:
 
 
 def write_submission(
-    path: str | Path, classifiers: list[Classifier], raw_dir: str, task_def: str, say: Callable[[str], Any]
+    path: str | Path,
+    models: list[SavedModel],
+    device: str,
+    precision: str,
+    raw_dir: str,
+    task_def: str,
+    say: Callable[[str], Any],
 ) -> list[str]:
-    """Predict the test sets of the tasks of `classifiers` and write them to `path`, a zip that keeps the rules.
+    """Predict the test sets of the tasks of `models` and write them to `path`, a zip that keeps the rules.
 
-    `say` gets a line per test set. Returns the names of the files that a whole submission has beyond those written.
+    One model is in memory at a time. `device`, `precision`: see load_classifier(). `say` gets a line per test set.
+    Returns the names of the files that a whole submission has beyond those written.
 
     Raises UserError, and writes nothing, for two models of one task, a task that is none of GLUE's, a test set that is
     missing or not the benchmark's, and predictions that the benchmark does not take.
     """
     rules, files = read_rules(), {}
-    for file, (classifier, rows) in _plan(classifiers, rules, raw_dir, task_def).items():
-        predicted = classifier.answers(rows())
-        lines = [HEADER, *(f"{index}\t{as_text(answer, rules[file])}" for index, answer in enumerate(predicted))]
-        files[file] = "".join(f"{line}\n" for line in lines)
-        say(f"{file}: {len(predicted)} rows")
+    plan = _plan(models, rules, raw_dir, task_def)
+    for saved in models:
+        for file, predicted in _predictions(saved, plan, rules, device, precision):
+            lines = [HEADER, *(f"{index}\t{as_text(answer, rules[file])}" for index, answer in enumerate(predicted))]
+            files[file] = "".join(f"{line}\n" for line in lines)
+            say(f"{file}: {len(predicted)} rows")
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for file, text in files.items():
@@ -51,16 +61,11 @@ def write_submission(
     return [file for file in rules if file not in files]
 
 
-def _plan(
-    classifiers: list[Classifier], rules: dict[str, Rule], raw_dir: str, task_def: str
-) -> dict[str, tuple[Classifier, Callable[[], Iterator[Row]]]]:
-    """Return {file in the zip: (Classifier, function that returns its test set's rows)}.
-
-    Raises UserError for whatever does not fit, before anything is predicted.
-    """
+def _plan(models: list[SavedModel], rules: dict[str, Rule], raw_dir: str, task_def: str) -> Plan:
+    """Return the Plan; raise UserError for whatever does not fit, before anything is loaded."""
     tasks, plan = read_tasks(task_def), {}
-    for classifier in classifiers:
-        name, text_names, labels = classifier.task.name, classifier.task.text_names, classifier.task.labels
+    for saved_task in [task for saved in models for task in saved.tasks.values()]:
+        name, text_names, labels = saved_task.name, saved_task.text_names, saved_task.labels
         its_rules = {file: rule for file, rule in rules.items() if rule["task"] == name}
         if not its_rules:
             known = ", ".join(dict.fromkeys(rule["task"] for rule in rules.values()))
@@ -81,8 +86,19 @@ def _plan(
             raw = Path(raw_dir) / layout.file
             rows = functools.partial(read_every_row, raw, task, layout)
             _refuse_other_size(sum(1 for _ in rows()), rule, str(raw))
-            plan[file] = classifier, rows
+            plan[file] = rows
     return plan
+
+
+def _predictions(
+    saved: SavedModel, plan: Plan, rules: dict[str, Rule], device: str, precision: str
+) -> Iterator[tuple[str, list[Answer]]]:
+    """Yield (file, answers to its rows) for the files of the tasks of `saved`; the weights are dropped at the end."""
+    classifier = classifier_of(saved, next(iter(saved.tasks)), device, precision)
+    for file, rows in plan.items():
+        name = rules[file]["task"]
+        if name in saved.tasks:
+            yield file, classifier.for_task(saved.tasks[name], saved.max_seq_len[name]).answers(rows())
 
 
 def _refuse_other_size(rows: int, rule: Rule, where: str) -> None:

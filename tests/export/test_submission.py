@@ -1,6 +1,8 @@
 """GLUE's submission file against the benchmark's rules."""
 
+import gc
 import json
+import weakref
 import zipfile
 
 import pytest
@@ -57,17 +59,26 @@ def test_a_submission_keeps_the_benchmarks_rules(runs, raw, tmp_path, cli):
     assert [row[1] for row in files["SST-2.tsv"][1:15]] == [label for label, _ in classify(toy.PLAIN[:14])]
 
 
-def test_a_model_of_several_tasks_is_loaded_once(mt_dnn_run, tmp_path, refused, monkeypatch):
+def test_a_model_of_several_tasks_is_loaded_once_and_dropped_before_the_next(
+    workshop, runs, mt_dnn_run, tmp_path, cli, refused, monkeypatch
+):
     loaded = []
 
-    def counted(folder, *arguments, **more):
-        loaded.append(folder)
-        return load_model(folder, *arguments, **more)
+    def noted(folder, *arguments, **more):
+        gc.collect()
+        assert not any(model() for _, model in loaded), "an earlier model is still in memory"
+        model = load_model(folder, *arguments, **more)
+        loaded.append((folder, weakref.ref(model)))
+        return model
 
-    monkeypatch.setattr("mt_dnn.export.classifier.load_model", counted)
-    raw_and_output = "--raw_dir", tmp_path, "--output", tmp_path / "out.zip"
-    assert "test.tsv: no such file" in refused("mt_dnn/predict.py", mt_dnn_run, "--glue_format", *raw_and_output)
-    assert loaded == [mt_dnn_run / "model"]
+    monkeypatch.setattr("mt_dnn.export.classifier.load_model", noted)
+    monkeypatch.setattr("mt_dnn.export.submission._refuse_other_size", lambda *arguments: None)
+    cola = renamed(runs["sst"], tmp_path / "cola", "cola")
+    call = "mt_dnn/predict.py", mt_dnn_run, cola, "--glue_format", "--output", tmp_path / "out.zip", "--raw_dir"
+    assert "test.tsv: no such file" in refused(*call, tmp_path) and not loaded
+    ended = cli(*call, workshop.raw)
+    assert ended.status == 0 and "STS-B.tsv: 160 rows" in ended.out and "CoLA.tsv: 40 rows" in ended.out, ended.err
+    assert [folder for folder, _ in loaded] == [mt_dnn_run / "model", cola]
 
 
 def test_what_the_benchmark_would_not_take_is_refused(workshop, runs, raw, tmp_path, refused):
