@@ -74,7 +74,9 @@ def main() -> None:
                 on_main_process(lambda: remove_scores(files, None if train else masks.criterion))
                 fine_tuned = session().do(run) if train else None
                 if score:
-                    session().score(files, fine_tuned, made_from)
+                    from mt_dnn.runs.scoring import score_model
+
+                    score_model(session(), files, fine_tuned, made_from)
             else:
                 print_line(f"{files.folder}: {'fine-tuned and scored' if options.do_mask else 'fine-tuned'} before")
             if options.do_mask:

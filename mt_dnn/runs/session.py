@@ -3,7 +3,6 @@
 import contextlib
 import copy
 import itertools
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,29 +17,25 @@ from data_utils.rows import choose_rows, split_rows
 from data_utils.tasks import Task
 from data_utils.tokenize_split import describe_tokenizer
 from data_utils.tokenized import TokenizedSplit, training_rows
-from mt_dnn.checksums import weights_fingerprint
 from mt_dnn.encoders.families import longest_row, refuse_other_padding
 from mt_dnn.encoders.pretrained import lacks_pooler, load_encoder
 from mt_dnn.flags.training import DataOptions, MachineOptions, ModelOptions, OptimizationOptions
 from mt_dnn.model import Model, count_parameters, describe, place_tickets, shape_of
-from mt_dnn.model_files import load_model, refuse_closed_units, refuse_to_save_over, save_model
+from mt_dnn.model_files import refuse_to_save_over, save_model
 from mt_dnn.reports.score_table import score_table
 from mt_dnn.run_config import refuse_other_precision
-from mt_dnn.run_folder import RunFolder, unless_default
+from mt_dnn.run_folder import unless_default
 from mt_dnn.runs.result import failure_written, mask_of, result_of
 from mt_dnn.runs.run import Run, tasks_and_dev_sets
 from mt_dnn.runs.seen_rows import rows_seen
 from mt_dnn.runtime.device import choose_device
 from mt_dnn.runtime.distributed import on_main_process, rank
 from mt_dnn.runtime.log import log, log_command, logging_to
-from mt_dnn.runtime.machine import choose_precision, choose_tokens_at_once, save_time
+from mt_dnn.runtime.machine import choose_precision, save_time
 from mt_dnn.runtime.memory import memory_advice
 from mt_dnn.saved_tasks import SavedTasks
-from mt_dnn.tickets.criteria import TaskRows, criterion_named, score
 from mt_dnn.tickets.gates import gated, ticket_gates
-from mt_dnn.tickets.heat_map import draw_heat_map
 from mt_dnn.tickets.prune import prune
-from mt_dnn.tickets.scores import normalise, write_importance
 from mt_dnn.tickets.ticket import remaining_weights
 from mt_dnn.training.evaluate import show_metrics, write_predictions
 from mt_dnn.training.optim import optimizer_named
@@ -151,42 +146,6 @@ class Session:
                 prune(model.encoder, *run.tickets.values())
             on_main_process(lambda: self._write(run, data, model, epochs, outputs))
         return model
-
-    def score(self, files: RunFolder, model: Model | None, made_from: dict[str, Any]) -> None:
-        """Score heads and FFNs in float32; write the scores and their heat map to `files`.
-
-        `model`: fine-tuned on one task; None: the one that is saved in `files`. `made_from`: from run.score_options().
-        """
-        criterion = made_from["criterion"]
-        (data,) = self.data(made_from["seed"])
-        path, picture = files.importance(criterion), files.heat_map(criterion)
-        with logging_to(files.log), memory_advice(MEMORY_ADVICE):
-            if model is None:
-                log_command()
-                refuse_closed_units(files.model)
-                model = load_model(files.model, self.tasks, self.device, self.machine.plain)
-            started = time.perf_counter()
-            tokens = None if self.machine.plain else choose_tokens_at_once(self.machine.tokens_at_once, self.device)
-            rows = TaskRows(data.task, data.train, self.optimization.batch_size, tokens)
-            heads, ffns = score(model, rows, criterion)
-            n_rows = len(rows.sample(criterion_named(criterion).sample_rows).split)
-
-            def write() -> None:
-                model_and_rows = {
-                    "rows": n_rows,
-                    "weights": weights_fingerprint(files.model),
-                    "model": self.model_entry,
-                    "checkpoint": str(files.model),
-                }
-                title = f"{data.task.name}: importance by {criterion}, {n_rows} rows"
-                draw_heat_map(picture, normalise(heads), ffns, title)
-                write_importance(path, heads, ffns, {**made_from, **model_and_rows})  # last: it says that all is done
-
-            on_main_process(write)
-            log.info(
-                f"importance by {criterion} of {heads.size} heads and {ffns.size} FFNs over {n_rows} rows "
-                f"({time.perf_counter() - started:.1f} s): {path}, {picture}"
-            )
 
     def _begin(self, run: Run) -> None:
         """Write the run's options; remove the failure of an earlier try, and the result of a run done once more."""

@@ -14,6 +14,7 @@ import torch
 from mt_dnn.flags.training import DataOptions, MachineOptions, ModelOptions, OptimizationOptions
 from mt_dnn.run_folder import RunFolder
 from mt_dnn.runs.run import Run, outcome_options, score_options
+from mt_dnn.runs.scoring import score_model
 from mt_dnn.runs.session import Session
 from mt_dnn.runtime.distributed import process_group
 from mt_dnn.tickets.masks import read_mask
@@ -44,4 +45,5 @@ with process_group("cpu"):
             )
         )
         if len(run["tasks"]) == 1:
-            session.score(files, model, score_options(data, outcome_options(data, encoder, optimization), "example", 7))
+            made_from = score_options(data, outcome_options(data, encoder, optimization), "example", 7)
+            score_model(session, files, model, made_from)

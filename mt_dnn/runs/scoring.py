@@ -1,0 +1,56 @@
+"""Score the heads and FFNs of a fine-tuned model: what train.py --do_mask does before it writes masks."""
+
+import time
+from typing import Any
+
+from mt_dnn.checksums import weights_fingerprint
+from mt_dnn.model import Model
+from mt_dnn.model_files import load_model, refuse_closed_units
+from mt_dnn.run_folder import RunFolder
+from mt_dnn.runs.session import MEMORY_ADVICE, Session
+from mt_dnn.runtime.distributed import on_main_process
+from mt_dnn.runtime.log import log, log_command, logging_to
+from mt_dnn.runtime.machine import choose_tokens_at_once
+from mt_dnn.runtime.memory import memory_advice
+from mt_dnn.tickets.criteria import TaskRows, criterion_named, score
+from mt_dnn.tickets.heat_map import draw_heat_map
+from mt_dnn.tickets.scores import normalise, write_importance
+
+
+def score_model(session: Session, files: RunFolder, model: Model | None, made_from: dict[str, Any]) -> None:
+    """Score heads and FFNs in float32; write the scores and their heat map to `files`.
+
+    `model`: fine-tuned on one task; None: the one that is saved in `files`. `made_from`: from run.score_options().
+    """
+    criterion = made_from["criterion"]
+    (data,) = session.data(made_from["seed"])
+    path, picture = files.importance(criterion), files.heat_map(criterion)
+    with logging_to(files.log), memory_advice(MEMORY_ADVICE):
+        if model is None:
+            log_command()
+            refuse_closed_units(files.model)
+            model = load_model(files.model, session.tasks, session.device, session.machine.plain)
+        started = time.perf_counter()
+        tokens = (
+            None if session.machine.plain else choose_tokens_at_once(session.machine.tokens_at_once, session.device)
+        )
+        rows = TaskRows(data.task, data.train, session.optimization.batch_size, tokens)
+        heads, ffns = score(model, rows, criterion)
+        n_rows = len(rows.sample(criterion_named(criterion).sample_rows).split)
+
+        def write() -> None:
+            model_and_rows = {
+                "rows": n_rows,
+                "weights": weights_fingerprint(files.model),
+                "model": session.model_entry,
+                "checkpoint": str(files.model),
+            }
+            title = f"{data.task.name}: importance by {criterion}, {n_rows} rows"
+            draw_heat_map(picture, normalise(heads), ffns, title)
+            write_importance(path, heads, ffns, {**made_from, **model_and_rows})  # last: it says that all is done
+
+        on_main_process(write)
+        log.info(
+            f"importance by {criterion} of {heads.size} heads and {ffns.size} FFNs over {n_rows} rows "
+            f"({time.perf_counter() - started:.1f} s): {path}, {picture}"
+        )
