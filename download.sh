@@ -27,7 +27,8 @@ usage() {
 case " $TASKS -h --help " in *" $DIR "*) usage ;; esac
 case $DIR in   # an encoder's name where DIR was forgotten
     [./]*) ;;
-    *[Bb][Ee][Rr][Tt]* | *electra* | *mpnet* | *MiniLM*) [ -d "$DIR" ] || usage ;;
+    *[Bb][Ee][Rr][Tt]* | *electra* | *mpnet* | *MiniLM*)
+        [ -d "$DIR" ] || { echo "$DIR looks like an encoder's name; for a folder of this name, write ./$DIR" >&2; usage; } ;;
 esac
 [ $# -eq 0 ] || shift
 [ $# -gt 0 ] || set -- $TASKS bert-base-uncased

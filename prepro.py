@@ -39,6 +39,8 @@ def main() -> None:
             except UserError as error:  # the other splits do not need this one
                 problems.append(str(error))
             except PermissionError as error:
+                if str(error.filename) != str(raw):  # where the splits go
+                    raise
                 problems.append(f"{error.filename}: {error.strerror}")
     if missing:
         files = ", ".join(file for of_task in missing.values() for file in of_task)

@@ -31,7 +31,7 @@ def main() -> None:
     from mt_dnn.runs.left import what_is_left
     from mt_dnn.runs.lock import locked
     from mt_dnn.runs.run import Run, outcome_options, score_options
-    from mt_dnn.runtime.distributed import first_start, on_main_process, process_group
+    from mt_dnn.runtime.distributed import on_main_process, process_group
     from mt_dnn.runtime.log import print_line
     from mt_dnn.tickets.criteria import criterion_named
     from mt_dnn.tickets.make_masks import refuse_min_heads, write_masks
@@ -61,11 +61,11 @@ def main() -> None:
         # Before the lock, so that all is read and checked while another process may still train.
         if any(on_main_process(left)):
             session()
-        try_again = on_main_process(lambda: first_start() and files.failure.exists())
+        failed_before = on_main_process(files.failed_at)
         with locked(files, wait=True):
             train, score = on_main_process(left)  # another process may have done it while this one waited
-            if train and not try_again and (why := on_main_process(files.why_failed)):
-                raise RunFailed(f"{files.folder}: failed in another process: {why}")
+            if train and on_main_process(files.failed_at) not in (None, failed_before):
+                raise RunFailed(f"{files.folder}: failed in another process: {on_main_process(files.why_failed)}")
             if train and files.result.exists():
                 print_line(f"{files.folder}: finished without a model, to be repeated")
             if options.do_train and not train:
@@ -78,7 +78,10 @@ def main() -> None:
 
                     score_model(session(), files, fine_tuned, made_from)
             else:
-                print_line(f"{files.folder}: {'fine-tuned and scored' if options.do_mask else 'fine-tuned'} before")
+                gone = "" if files.model.exists() else "; its model is gone (to train it anew, remove its scores)"
+                print_line(
+                    f"{files.folder}: {'fine-tuned and scored' if options.do_mask else 'fine-tuned'} before{gone}"
+                )
             if options.do_mask:
                 written = on_main_process(lambda: write_masks(files, masks, made_from))
                 folders = ", ".join(dict.fromkeys(str(path.parent) for path in written))

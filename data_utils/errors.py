@@ -26,6 +26,10 @@ class RunFailed(UserError):
     """A run that failed on its own, as where memory is full. Other runs of a sweep may succeed."""
 
 
+class OtherPrecision(RunFailed):
+    """A run that was begun in another precision than this command computes in."""
+
+
 class Diverged(RunFailed):
     """A run whose loss or outputs are NaN or infinite, and would be so again from any of its checkpoints."""
 

@@ -73,16 +73,17 @@ def data_fingerprints(data_dir: str | Path, task: Task, splits: Iterable[str]) -
     """Return {folder name: fingerprint of what the split was made from}. Reads the headers only.
 
     Raises UserError for a split that was made for another task, or from other columns than `task` says, and for splits
-    whose rows were cut at different lengths.
+    with rows that were cut at different lengths.
     """
     folders = {split: split_folder(data_dir, task.name, split) for split in splits}
     headers = {split: read_header(folder) for split, folder in folders.items()}
     for split, header in headers.items():
         _refuse_other(header, folders[split], task, split)
     longest = {split: header["made_from"]["max_seq_len"] for split, header in headers.items()}
+    some_cut = any(header["rows_as_long_as_max_seq_len"] for header in headers.values())
     first, *others = longest
     for split in others:
-        if longest[split] != longest[first]:
+        if some_cut and longest[split] != longest[first]:
             raise UserError(
                 f"{folders[split]}: tokenized with --max_seq_len {longest[split]}, expected {longest[first]}, as for "
                 f"{folders[first]}; {AGAIN} for both"

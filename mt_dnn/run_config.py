@@ -6,7 +6,7 @@ from typing import Any
 
 from data_utils.advice import advice
 from data_utils.check import ANYTHING, BOOLEAN, NULL, TEXT, check, either, fields, mapping_of
-from data_utils.errors import RunFailed, UserError
+from data_utils.errors import OtherPrecision, UserError
 from data_utils.json_file import read_json
 from mt_dnn.run_folder import DEFAULT_CRITERION, RunFolder
 
@@ -98,12 +98,12 @@ def _other_hub_name(saved: dict[str, Any], wanted: dict[str, Any]) -> bool:
 
 
 def refuse_other_precision(files: RunFolder, precision: str) -> None:
-    """Raise RunFailed if the unfinished run in `files` was begun in another precision: it would be half of each."""
+    """Raise OtherPrecision if the unfinished run in `files` was begun in another one: it would be half of each."""
     begun = read_run_config(files.config).get("precision", precision)
     if begun != precision:
-        raise RunFailed(
-            f"{files.folder}: begun in {begun}, now {precision}, expected the same; "
-            f"give {advice(f'--precision {begun}')}, or remove that folder to run anew"
+        raise OtherPrecision(
+            f"this run was begun in {begun}, now {precision}, expected the same; "
+            f"give {advice(f'--precision {begun}')}, or remove its folder to run anew"
         )
 
 

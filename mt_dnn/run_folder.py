@@ -44,6 +44,12 @@ class RunFolder:
             return " ".join(self.failure.read_text(encoding="utf-8", errors="replace").split())
         return ""
 
+    def failed_at(self) -> int | None:
+        """Return when the line that says why a run failed was written, or None."""
+        with contextlib.suppress(FileNotFoundError):
+            return self.failure.stat().st_mtime_ns
+        return None
+
     def mask(self, kind: str, n_heads: int, n_ffns: int, criterion: str | None = None) -> Path:
         """The mask of a ticket; `criterion`: the one that chose it, or None."""
         return self.mask_folder(kind, criterion) / f"{ticket_name(n_heads, n_ffns)}.json"

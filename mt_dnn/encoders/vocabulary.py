@@ -53,7 +53,7 @@ class UsedRows(nn.Module):
         return functional.embedding(self.row[ids], self.weight, sparse=True)
 
     def make_gradient_dense(self) -> None:
-        """Sum the tokens' gradients that backward passes have noted up in the table's gradient."""
+        """Sum up the gradients that backward passes have noted for tokens, in a dense gradient of the table."""
         if self.weight.grad is not None and self.weight.grad.is_sparse:
             self.weight.grad = self.weight.grad.to_dense()
             if self.padding is not None:  # by padding_idx, every backward pass on a GPU would have to wait for it

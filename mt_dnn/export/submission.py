@@ -42,7 +42,8 @@ def write_submission(
     Returns the names of the files that a whole submission has beyond those written.
 
     Raises UserError, and writes nothing, for two models of one task, a task that is none of GLUE's, a test set that is
-    missing or not the benchmark's, and predictions that the benchmark does not take.
+    missing or not the benchmark's, and predictions that the benchmark does not take. Damaged weights are found when
+    their model's turn comes.
     """
     rules, files = read_rules(), {}
     plan = _plan(models, rules, raw_dir, task_def)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from data_utils.errors import Diverged, RunFailed
+from data_utils.errors import Diverged, OtherPrecision, RunFailed
 from data_utils.files import write_whole
 from mt_dnn.runs.run import Run
 from mt_dnn.runtime.code_version import code_version
@@ -63,18 +63,18 @@ def result_of(run: Run, data: Sequence[TaskData], epochs: Sequence[dict[str, Any
 def failure_written(run: Run) -> Iterator[None]:
     """Within the block, if the run fails, log why, write it to the run's folder, and raise the RunFailed again.
 
-    The checkpoints of a run whose loss or outputs are no numbers are removed: it would fail again. All processes of
-    such a run know of it, so the first one writes. If memory is full, only the process that ran out of it knows.
+    The checkpoints of a run whose loss or outputs are no numbers are removed: it would fail again. If memory is full,
+    only the process that ran out of it knows, so it writes; else all processes of the run know, and the first one does.
     """
     try:
         yield
     except RunFailed as error:
-        diverged = isinstance(error, Diverged)
+        known_to_all = isinstance(error, (Diverged, OtherPrecision))
         if is_main_process():
             log.error(f"failed: {error}")
-        if is_main_process() or not diverged:
+        if is_main_process() or not known_to_all:
             with write_whole(run.files.failure) as file:
                 file.write(f"{error}\n")
-        if is_main_process() and diverged:
+        if is_main_process() and isinstance(error, Diverged):
             run.remove_checkpoints()
         raise

@@ -88,7 +88,8 @@ class Session:
         positions = longest_row(self.pretrained)
         splits_of = {task.name: (train, *dev.values()) for task, train, dev in self.splits}
         max_seq_len = {
-            task.name: min(positions, train.header["made_from"]["max_seq_len"]) for task, train, _ in self.splits
+            name: min(positions, *(split.header["made_from"]["max_seq_len"] for split in splits))
+            for name, splits in splits_of.items()
         }
         rows = {name: training_rows(data_options.data_dir, name) for name in splits_of}
         self.saved_tasks = SavedTasks(
@@ -128,8 +129,8 @@ class Session:
         options of the machine, not on what this process did before (on a GPU, up to the order of its parallel sums).
         Several processes do a run together; the first of them writes.
 
-        Raises RunFailed, and writes its line into the run's folder, if memory is full, or the loss or an output is no
-        number.
+        Raises RunFailed, and writes its line into the run's folder, if memory is full, the loss or an output is no
+        number, or the run was begun in another precision.
         """
         files, data = run.files, self.data(run.seed)
         with logging_to(files.log), failure_written(run), memory_advice(MEMORY_ADVICE):

@@ -93,9 +93,10 @@ def fine_tune(
 
             progress.batches += len(update.batches)
             at_end = update is updates[-1]
-            if (logged or at_end) and checkpoints.due(at_end):
-                pace.put_into(progress)
-                checkpoints.save(scheduler.last_epoch, progress)
+            if logged or at_end:
+                pace.put_into(progress)  # before due(), where processes wait: that time does not count
+                if checkpoints.due(at_end):
+                    checkpoints.save(scheduler.last_epoch, progress)
 
         pace.put_into(progress)
         evaluated = {}

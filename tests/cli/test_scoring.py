@@ -74,7 +74,7 @@ def test_masks_are_made_from_scores_whose_model_is_gone(workshop, fine_tuned, tm
     call = ("train.py", *options(workshop), "--do_train", "--output_dir", tmp_path / "run")
     scores = (tmp_path / "run/importance.json").read_bytes()
     ended = cli(*call, "--do_mask", "--sparsities", 0.3)
-    assert ended.status == 0 and "fine-tuned and scored before" in ended.out
+    assert ended.status == 0 and "fine-tuned and scored before; its model is gone" in ended.out
     assert (tmp_path / "run/importance.json").read_bytes() == scores and not (tmp_path / "run/model").exists()
     assert "finished without a model, to be repeated" in cli(*call).out and (tmp_path / "run/model").exists()
 

@@ -65,7 +65,7 @@ def test_a_run_begun_in_another_precision_does_not_stop_the_others(workshop, fin
     (tmp_path / "winning/heads_9_ffns_1/seed_2018/result.json").unlink()
     ended = cli(*call, "--precision", "bfloat16")
     assert ended.status == 1 and "3 runs: 2 finished, 1 failed" in ended.out
-    assert f"failed: {begun.folder}: {begun.folder}: begun in float32, now bfloat16" in ended.out
+    assert f"failed: {begun.folder}: this run was begun in float32, now bfloat16" in ended.out
     assert "3 runs: 3 finished, 0 failed" in cli(*call, "--precision", "float32").out
 
 
@@ -96,6 +96,7 @@ def test_fine_tuning_waits_for_another_process_at_the_same(workshop, tmp_path, c
 
 def test_fine_tuning_that_failed_in_another_process_meanwhile_is_not_repeated(workshop, tmp_path, cli, monkeypatch):
     call = ("train.py", *options(workshop), *QUICK, "--do_train", "--output_dir", tmp_path)
+    (tmp_path / "failed.txt").write_text("an earlier failure")
     with contextlib.ExitStack() as held:
         held.enter_context(locked(RunFolder(tmp_path)))
         held.callback(lambda: (tmp_path / "failed.txt").write_text("the loss is nan"))

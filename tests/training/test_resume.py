@@ -105,7 +105,7 @@ def test_going_on_in_another_precision_is_refused(stopped, cli):
     again, folder, _ = stopped
     begun = json.loads((folder / "config.json").read_text())["precision"]
     other = "float32" if begun == "bfloat16" else "bfloat16"
-    complaint = f"{folder}: begun in {begun}, now {other}, expected the same; give --precision {begun} (FLAGS="
+    complaint = f"this run was begun in {begun}, now {other}, expected the same; give --precision {begun} (FLAGS="
     ended = cli(*again, "--precision", other)
     assert ended.status == 1 and complaint in ended.err and ended.err.count("\n") == 1
     assert (folder / "checkpoint/update_9/state.safetensors").exists()
