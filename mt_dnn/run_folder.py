@@ -46,7 +46,7 @@ class RunFolder:
 
     def failed_at(self) -> int | None:
         """Return when the line that says why a run failed was written, or None."""
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             return self.failure.stat().st_mtime_ns
         return None
 
