@@ -13,6 +13,7 @@ from transformers.models.bert.modeling_bert import eager_attention_forward
 
 from mt_dnn.encoders.dropout import drop
 from mt_dnn.encoders.encoder import SelfAttention
+from mt_dnn.encoders.products import product
 
 
 def context_of(
@@ -62,8 +63,10 @@ def attend(
     batch, heads, _, head_size = query.shape
     query, key, value = (states.reshape(batch * heads, -1, head_size) for states in (query, key, value))
     mask = query.new_zeros(1) if attention_mask is None else attention_mask.expand(batch, heads, -1, -1).flatten(0, 1)
-    scores = torch.baddbmm(mask, query, key.transpose(1, 2), alpha=head_size**-0.5 if scaling is None else scaling)
-    return (drop(scores.softmax(-1), dropout) @ value).unflatten(0, (batch, heads)).transpose(1, 2), None
+    scaling = head_size**-0.5 if scaling is None else scaling
+    scores = product(torch.baddbmm, mask, query, key.transpose(1, 2), alpha=scaling)
+    context = product(torch.bmm, drop(scores.softmax(-1), dropout), value)
+    return context.unflatten(0, (batch, heads)).transpose(1, 2), None
 
 
 ALL_ATTENTION_FUNCTIONS.register(attend.__name__, attend)

@@ -7,6 +7,7 @@ import time
 
 import torch
 
+from mt_dnn.encoders.products import cpu_has_bfloat16
 from mt_dnn.runtime.distributed import on_main_process
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # of C's malloc.h
@@ -33,8 +34,7 @@ def cpu_is_faster_in_bfloat16() -> bool:
     half as fast. Measured on one thread, so that other programs on other cores do not change the answer: the runs of a
     sweep should have one precision.
     """
-    features = getattr(torch.cpu, "get_capabilities", dict)()
-    if not (features.get("amx_bf16") or features.get("avx512_bf16")):
+    if not cpu_has_bfloat16():
         return False
 
     def seconds(dtype: torch.dtype) -> float:
