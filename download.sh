@@ -28,7 +28,7 @@ case " $TASKS -h --help " in *" $DIR "*) usage ;; esac
 case $DIR in   # an encoder's name where DIR was forgotten
     [./]*) ;;
     *[Bb][Ee][Rr][Tt]* | *electra* | *mpnet* | *MiniLM*)
-        [ -d "$DIR" ] || { echo "$DIR looks like an encoder's name; for a folder of this name, write ./$DIR" >&2; usage; } ;;
+        [ -d "$DIR" ] || { echo "download.sh: error: $DIR looks like an encoder's name; for a folder of this name, write ./$DIR" >&2; usage; } ;;
 esac
 [ $# -eq 0 ] || shift
 [ $# -gt 0 ] || set -- $TASKS bert-base-uncased
@@ -44,7 +44,7 @@ main() {
         get "$name" || failed="$failed $name"
     done
     [ -z "$failed" ] && return
-    echo "download.sh: not complete:$failed; the reasons stand above. Run the same command again to go on." >&2
+    echo "download.sh: error: not complete:$failed; the reasons stand above. Run the same command again to go on." >&2
     exit 1
 }
 
@@ -98,7 +98,7 @@ fetch() {
     [ $status -eq 0 ] && [ -s "$2.part" ] || return
     if head -c 1000 "$2.part" | LC_ALL=C grep -Eqi '^[[:space:]]*<(html|!doctype)'; then
         rm "$2.part"
-        echo "download.sh: $1: a web page came, such as that of a proxy; it was removed" >&2
+        echo "download.sh: error: $1: a web page came, such as that of a proxy; it was removed" >&2
         return 1
     fi
     mv "$2.part" "$2"
@@ -136,7 +136,7 @@ archive() {
         return 1
     else
         rm -rf "$unpacked" "$zip"
-        echo "download.sh: $url: the archive is damaged or lacks files; it was removed" >&2
+        echo "download.sh: error: $url: the archive is damaged or lacks files; it was removed" >&2
         by_hand "$url" "$folder" "$files"
     fi
 }
@@ -180,7 +180,7 @@ encoder() {
     in_place "$folder" "$wanted" && return
     for file in $wanted; do
         plain "$HUB_URL/$1/resolve/main/$file" "$folder/$file" >/dev/null || {
-            echo "download.sh: '$1' is taken for an encoder of the hub; the tasks are: $TASKS" >&2
+            echo "download.sh: error: '$1' is taken for an encoder of the hub; the tasks are: $TASKS" >&2
             return 1
         }
     done

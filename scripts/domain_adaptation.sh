@@ -11,12 +11,15 @@ BATCH_SIZE=32
 ENCODER=bert-base-uncased        # whose tokenized data to take
 # To compare, set another NAME and another START: $CHECKPOINTS/mtdnn/dense/seed_2018/model is MT-DNN, $ENCODER has no
 # multi-task training.
-CHECKPOINTS=checkpoints/$(basename "$ENCODER")
+: "${CHECKPOINTS:=checkpoints/$(basename "$ENCODER")}"
 START=$CHECKPOINTS/mtdnn/winning/super_tickets/seed_2018/model
 NAME=tickets_sharing             # of the folder for the results; the table at the end has all of them
 . "$(dirname "$0")/steps.sh"   # more settings are at its top; set one above this line to overrule it
 
 use_gpu "$@"
+case $START in
+    "$CHECKPOINTS"/*) [ -d "$START" ] || fail "$START: no such model, expected that of train_mtdnn.sh; run it before" ;;
+esac
 for seed in $SEEDS; do
     for TASK in $TASKS; do
         for TRAIN_FRACTION in $FRACTIONS; do
@@ -25,4 +28,4 @@ for seed in $SEEDS; do
         done
     done
 done
-"$PYTHON" -m mt_dnn.reports.domain_adaptation "$CHECKPOINTS/domain_adaptation"
+report mt_dnn.reports.domain_adaptation "$CHECKPOINTS/domain_adaptation"

@@ -42,7 +42,10 @@ SHARED=$CHECKPOINTS/${FIRST}_and_$OTHER
 for seed in $SEEDS; do
     with_options train.py --do_train --output_dir "$SHARED/dense/seed_$seed" --seed "$seed"
 done
-with_options rewind.py --masks "$SHARED/masks" --seeds $SEEDS --output_dir "$SHARED"
+(
+    REWIND_FLAGS=   # they are for a task alone
+    with_options rewind.py --masks "$SHARED/masks" --seeds $SEEDS --output_dir "$SHARED"
+)
 
 echo
 "$PYTHON" -m mt_dnn.reports "$CHECKPOINTS/$FIRST"

@@ -16,6 +16,6 @@ use_gpu "$@"
 for entry in $EPOCHS_BY_FRACTION; do
     TRAIN_FRACTION=${entry%=*}
     EPOCHS=${entry#*=}
-    OUTPUT=$CHECKPOINTS/low_resource/mnli_$TRAIN_FRACTION
+    OUTPUT=$CHECKPOINTS/low_resource/${TASK}_$TRAIN_FRACTION
     rewind winning random losing
 done

@@ -1,7 +1,8 @@
 # Sourced by the scripts that take a GPUID: the steps from fine-tuning to rewound tickets.
 # A script sets TASK, ENCODER, EPOCHS, LEARNING_RATE, BATCH_SIZE and SEEDS. Tasks separated by commas share one encoder.
 # Several SEEDS are "2018 2019 2020"; for each of them a model is fine-tuned, and its own masks are made and rewound.
-# A variable that a script sets above the line that sources this file keeps its value; the others get the defaults.
+# A variable that a script sets above the line that sources this file keeps its value, and so does one that your shell
+# exports (also OUTPUT, the folder of a task's runs). The others get the defaults.
 command -v use_gpu > /dev/null || . "$(dirname "$0")/common.sh"   # unless a script outside of scripts/ did so before
 
 : "${OPTIMIZER:=adamax}"
@@ -27,12 +28,17 @@ case " $FLAGS $TRAIN_FLAGS" in
         fail "--criterion in FLAGS or TRAIN_FLAGS, expected CRITERION=NAME: the folders of masks depend on it" ;;
 esac
 
+# yes_or_no NAME VALUE: refuse another value than yes or no.
+yes_or_no() { case $2 in yes | no) ;; *) fail "$1=$2, expected yes or no" ;; esac; }
+yes_or_no SAVE_MODEL "$SAVE_MODEL"
+
 # output: the folder of the task.
 output() { echo "${OUTPUT:-$CHECKPOINTS/$TASK}"; }
 
 # with_options COMMAND...: run train.py or rewind.py with everything that both must agree on. FLAGS come last: they win.
 with_options() {
-    case $1 in train.py) more=$TRAIN_FLAGS ;; rewind.py) more=$REWIND_FLAGS ;; esac
+    if [ "$1" = train.py ]; then more=$TRAIN_FLAGS; else more=$REWIND_FLAGS; fi
+    if [ "$1" = rewind.py ] && [ "$SAVE_MODEL" = yes ]; then set -- "$@" --save_model; fi
     launch "$@" --device "$DEVICE" --data_dir "$TOKENIZED" --task_def "$TASK_DEF" \
         --init_checkpoint "$(checkpoint "$START")" --encoder_dropout "$ENCODER_DROPOUT" \
         --train_datasets "$TASK" --holdout "$HOLDOUT" --train_fraction "$TRAIN_FRACTION" \
@@ -40,10 +46,19 @@ with_options() {
         $FLAGS $more
 }
 
-# Where a run fails (out of memory, diverged), the others are done, and the script ends with status 1.
+# Where a run fails (out of memory, diverged), the others are done, and the script ends with status 1. Where the system
+# kills one, the script ends.
 FAILED=0
 trap '[ $? != 0 ] || exit $FAILED' EXIT
 go_on_after_failure() { FAILED=$?; [ "$FAILED" = 1 ] || exit "$FAILED"; }
+
+# report MODULE FOLDER...: make and print a report. Where it can't be made, as no run is finished, the script goes on.
+report() {
+    status=0
+    "$PYTHON" -m "$@" || status=$?
+    [ "$status" -le 2 ] || exit "$status"
+    [ "$status" = 0 ] || FAILED=1
+}
 
 # output_of SEED: the folder of a seed's model and masks; those of the first seed are in the task's own folder.
 output_of() { if [ "$1" = "${SEEDS%% *}" ]; then output; else echo "$(output)/seed_$1"; fi; }
@@ -76,16 +91,16 @@ rewind_seed() {
     seed=$1; shift
     folder=$(output_of "$seed")
     for kind in "$@"; do shift; set -- "$@" "$(masks "$folder" "$kind")"; done
-    if [ "$SAVE_MODEL" = yes ]; then set -- "$@" --save_model; fi
     with_options rewind.py --parallel runs --masks "$@" --sparsities $SPARSITIES --seeds "$seed" \
         --output_dir "$(output)/rewind"
 }
 
-# rewind KIND...: rewind the tickets of these kinds and report. Fine-tunes first where that was not done.
+# rewind KIND...: rewind the tickets of these kinds and report. Fine-tunes first where that was not done. There are masks
+# at MASK_SPARSITIES and SPARSITIES.
 rewind() {
     for seed in $SEEDS; do
-        train_seed "$seed" || { go_on_after_failure; continue; }
+        (MASK_SPARSITIES="$MASK_SPARSITIES $SPARSITIES"; train_seed "$seed") || { go_on_after_failure; continue; }
         rewind_seed "$seed" "$@" || go_on_after_failure
     done
-    "$PYTHON" -m mt_dnn.reports "$(output)"
+    report mt_dnn.reports "$(output)"
 }

@@ -10,20 +10,23 @@ EPOCHS=5
 LEARNING_RATE=5e-5
 BATCH_SIZE=32         # rows of one task; several GPUs share them
 SEEDS="2018"          # or more: "2018 2019 2020"
+SAVE_MODEL=yes        # of tickets sharing; MT-DNN's is always kept
 ENCODER=bert-$MODEL-uncased
 . "$(dirname "$0")/steps.sh"   # more settings are at its top; set one above this line to overrule it
 : "${OUTPUT:=$CHECKPOINTS/mtdnn}"
-: "${MASK:=$OUTPUT/masks/winning/super_tickets.json}"   # by construct_mtl_mask.py
+if [ "$CRITERION" = example ]; then KIND=winning; else KIND=$CRITERION/winning; fi
+: "${MASK:=$OUTPUT/masks/$KIND/super_tickets.json}"   # by construct_mtl_mask.py
 
 use_gpu "$@"
+yes_or_no TICKETS_SHARING "$TICKETS_SHARING"
 if [ "$TICKETS_SHARING" = yes ]; then
-    [ -f "$MASK" ] || fail "$MASK: no such mask, expected the merged super tickets; \
-make them with python construct_mtl_mask.py --model $MODEL (another encoder: docs/encoders.md)"
-    with_options rewind.py --masks "$MASK" --seeds $SEEDS --save_model --output_dir "$OUTPUT" || go_on_after_failure
+    [ -f "$MASK" ] || fail "$MASK: no such mask, expected the merged super tickets; make them with \
+python construct_mtl_mask.py --model $MODEL --checkpoints $CHECKPOINTS --output $MASK (another encoder: docs/encoders.md)"
+    with_options rewind.py --masks "$MASK" --seeds $SEEDS --output_dir "$OUTPUT" || go_on_after_failure
 else
     for seed in $SEEDS; do
         with_options train.py --do_train --seed "$seed" --output_dir "$OUTPUT/dense/seed_$seed" ||
             go_on_after_failure
     done
 fi
-"$PYTHON" -m mt_dnn.reports.multi_task "$OUTPUT"
+report mt_dnn.reports.multi_task "$OUTPUT"

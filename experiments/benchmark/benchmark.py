@@ -7,6 +7,7 @@ it as benchmark.md, and all numbers as benchmark.json. Texts and weights are mad
 from pathlib import Path
 
 from data_utils.cli import run_main
+from data_utils.errors import UserError
 from data_utils.files import write_whole
 from data_utils.json_file import write_json
 from mt_dnn.flags.flag import COUNT
@@ -54,6 +55,7 @@ def main() -> None:
     options = parser.parse_args()
 
     from experiments.benchmark.compare import compare, machine
+    from experiments.benchmark.made_up import lengths_like
     from experiments.benchmark.table import to_markdown
     from mt_dnn.runtime.device import choose_device
 
@@ -62,6 +64,8 @@ def main() -> None:
     for name in options.on:
         rows, dev_rows = (options.rows, -(-options.rows // 2)) if options.rows else ROWS[name]
         shape, texts = name.split(":")
+        if rows + dev_rows > len(lengths_like(texts)):
+            raise UserError(f"--rows {rows}: expected at most {len(lengths_like(texts)) * 2 // 3} for {name}")
         checkout = Path(options.checkout).resolve()
         found["compared"][name] = compare(shape, texts, rows, dev_rows, device, options.precisions, checkout)
 

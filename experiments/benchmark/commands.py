@@ -33,7 +33,7 @@ def timed(*command: object, checkout: Path = ROOT) -> tuple[float, float]:
     *said, peak = ended.stdout.splitlines()
     if ended.returncode:
         raise RunFailed(f"{checkout}: {' '.join(words)}: {said[-1] if said else ended.returncode}")
-    return time.perf_counter() - started, int(peak) * 1024 / 1e6
+    return time.perf_counter() - started, int(peak) * (1 if sys.platform == "darwin" else 1024) / 1e6
 
 
 def seconds_until(text: str, *command: object) -> float:

@@ -98,10 +98,10 @@ def word_ids(n: int, seed: int) -> np.ndarray:
     return (len(SPECIAL) + np.random.default_rng(seed).choice(kinds, n, p=weights / weights.sum())).astype(np.uint16)
 
 
-def make_split(lengths: np.ndarray, seed: int = 0) -> TokenizedSplit:
+def make_split(lengths: np.ndarray) -> TokenizedSplit:
     """Return a split in memory: random words and labels; its rows have these `lengths` (in tokens)."""
-    tokens = word_ids(int(lengths.sum()), seed)
-    labels = np.random.default_rng(seed).integers(0, 2, len(lengths))
+    tokens = word_ids(int(lengths.sum()), seed=0)
+    labels = np.random.default_rng(0).integers(0, 2, len(lengths))
     return TokenizedSplit.from_arrays(tokens, np.zeros(len(tokens), np.uint8), lengths, labels)
 
 

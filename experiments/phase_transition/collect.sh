@@ -12,8 +12,10 @@ RUNS=checkpoints/$1
 
 # collect PART RECORDS: those of the finished runs in a part of the experiment, if there are any.
 collect() {
-    if [ -n "$(find "$RUNS/$1" -name result.json 2> /dev/null)" ]; then
+    if [ -n "$(find -L "$RUNS/$1" -name result.json 2> /dev/null)" ]; then
         "$PYTHON" -m mt_dnn.records.collect "$RUNS/$1" --output "$HERE/$2"
+    else
+        echo "$RUNS/$1: no finished run, so none is collected"
     fi
 }
 

@@ -10,7 +10,11 @@ NAME=$1
 RUNS=checkpoints/$NAME
 TOKENIZED=data/tokenized/$NAME
 . "experiments/phase_transition/$NAME/settings.sh"
-. "experiments/phase_transition/$NAME/hyper_parameters.sh"
+epochs_of() { :; }
+rate_of() { :; }
+if [ -f "experiments/phase_transition/$NAME/hyper_parameters.sh" ]; then   # not before the grid
+    . "experiments/phase_transition/$NAME/hyper_parameters.sh"
+fi
 . scripts/steps.sh
 use_gpu "$2"
 shift 2
@@ -18,7 +22,8 @@ prepare
 
 # restore_masks: write the masks of the collected sweep, for a machine that has not run it.
 restore_masks() {
-    "$PYTHON" -m experiments.phase_transition.restore_masks "experiments/phase_transition/$NAME/runs" "$RUNS"
+    "$PYTHON" -m experiments.phase_transition.restore_masks "experiments/phase_transition/$NAME/runs" "$RUNS" \
+        --sparsities $WINNING $CONTROLS
 }
 
 # of_seed SEED PART: what follows is run with this seed, in its folder of this part of the experiment.

@@ -25,6 +25,8 @@ def main() -> None:
     parser = Parser(__doc__)
     parser.add_argument("records", metavar="RECORDS", help="folder of the records")
     parser.add_argument("output", metavar="OUTPUT", help="where the runs were: checkpoints/NAME")
+    usual = MaskOptions().sparsities
+    parser.add_argument("--sparsities", nargs="+", default=usual, help=f"of the masks (default: {' '.join(usual)})")
     options = parser.parse_args()
     records, output = options.records, options.output
 
@@ -43,7 +45,7 @@ def main() -> None:
         mine = not path.exists() or read_json(path, "importance scores") == importance  # equal: masks may be missing
         if mine and not made_otherwise(files, content["criterion"]):
             write_json(path, importance)
-            write_masks(files, MaskOptions(criterion=content["criterion"]), content)
+            write_masks(files, MaskOptions(sparsities=options.sparsities, criterion=content["criterion"]), content)
             written += 1
     print(f"{output}: masks by {written} of {len(importance_files)} files of importance scores; the others were there")
 

@@ -5,11 +5,15 @@
 #   ./experiments/phase_transition/sharing.sh NAME GPUID [SEED...]
 . "$(dirname "$0")/experiment.sh"
 
-[ -n "$TOGETHER" ] || fail "experiments/phase_transition/$NAME/settings.sh: TOGETHER is empty, expected the tasks to \
+[ -n "${TOGETHER:-}" ] || fail "experiments/phase_transition/$NAME/settings.sh: TOGETHER is empty, expected the tasks to \
 train in one encoder"
 CHOSEN=experiments/phase_transition/$NAME/report/super_tickets_held_out.yml
 [ -f "$CHOSEN" ] || fail "$CHOSEN: no such file, expected the super tickets that collect.sh's report chose"
 chosen() { grep -E "^'?($(echo "$TOGETHER" | tr , "|"))'?:" "$CHOSEN"; }   # the lines of the tasks to train
+for task in $(echo "$TOGETHER" | tr , " "); do
+    chosen | grep -qE "^'?$task'?:" || fail "$CHOSEN: no line for $task, expected one for every task of TOGETHER; \
+run sweep.sh $NAME and collect.sh $NAME with it before"
+done
 no_ticket=$(chosen | grep ": null" | cut -d: -f1 | tr "\n" " ")
 [ -z "$no_ticket" ] || fail "$CHOSEN: no super ticket for ${no_ticket% }, as the dense model is not better than the \
 baseline; expected one for every task: take other hyper-parameters for it, or leave it out of TOGETHER"
@@ -33,5 +37,5 @@ for seed in ${*:-$ALL_SEEDS}; do
         go_on_after_failure
     with_options rewind.py --parallel runs --masks "$RUNS/sharing/masks/seed_$seed" --seeds "$seed" \
         --output_dir "$RUNS/sharing" || go_on_after_failure
-    "$PYTHON" -m mt_dnn.reports.multi_task "$RUNS/sharing" || FAILED=1   # the other seeds do not need it
+    report mt_dnn.reports.multi_task "$RUNS/sharing"
 done

@@ -5,7 +5,7 @@
 #
 # With SEED... only these seeds are run, so that several machines can share an experiment.
 . "$(dirname "$0")/experiment.sh"
-MASK_SPARSITIES=$WINNING
+MASK_SPARSITIES="$WINNING $CONTROLS"
 
 for seed in ${*:-$ALL_SEEDS}; do
     of_seed "$seed" single
@@ -18,5 +18,5 @@ for seed in ${*:-$ALL_SEEDS}; do
         SPARSITIES=$CONTROLS
         rewind_seed "$seed" $CONTROL_KINDS || go_on_after_failure
     done
-    "$PYTHON" -m mt_dnn.reports "$RUNS/single" --output_dir "$RUNS/report"
+    report mt_dnn.reports "$RUNS/single" --output_dir "$RUNS/report"
 done

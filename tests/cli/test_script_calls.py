@@ -23,9 +23,11 @@ def repository(tmp_path):
     The variables are set as a user sets them: at the script's top.
     """
     copy_of_scripts(tmp_path, PYTHON)
-    mask = tmp_path / "checkpoints/bert-base-uncased/mtdnn/masks/winning/super_tickets.json"
+    merged = tmp_path / "checkpoints/bert-base-uncased/mtdnn"
+    mask = merged / "masks/winning/super_tickets.json"
     mask.parent.mkdir(parents=True)
     mask.touch()
+    (merged / "winning/super_tickets/seed_2018/model").mkdir(parents=True)
 
     def call(name, *arguments, **variables):
         script = tmp_path / f"scripts/{name}.sh"
@@ -58,6 +60,8 @@ def test_flags_are_passed_through_after_all_others_and_to_the_command_that_they_
     for script, *arguments in ended.calls:
         if script in ("train.py", "rewind.py"):
             its = flags["TRAIN_FLAGS" if script == "train.py" else "REWIND_FLAGS"]
+            if name == "quickstart" and script == "rewind.py" and "tweet,amazon" in arguments:
+                its = ""  # --keep_gates, say, is for one task
             wanted = f"{flags['FLAGS']} {its}".split()
             assert arguments[-len(wanted) :] == wanted
         if script == "prepro.py":
@@ -81,6 +85,48 @@ def test_a_criterion_in_the_flags_is_refused_as_its_masks_would_not_be_found(rep
     assert len(ended.err.splitlines()) == 1 and "expected CRITERION=NAME" in ended.err
 
 
+@pytest.mark.parametrize("criterion, folder", [("example", "winning"), ("token", "token/winning")])
+def test_the_super_tickets_of_a_criterion_are_shared_or_it_says_how_to_merge_them(
+    repository, tmp_path, criterion, folder
+):
+    mask = f"checkpoints/my runs/mtdnn/masks/{folder}/super_tickets.json"
+    settings = {"CHECKPOINTS": "checkpoints/my runs", "CRITERION": criterion}
+    ended = repository("train_mtdnn", "cpu", **settings)
+    assert ended.status == 2 and not ended.calls and len(ended.err.splitlines()) == 1
+    assert f"{mask}: no such mask" in ended.err
+    assert f"construct_mtl_mask.py --model base --checkpoints checkpoints/my runs --output {mask}" in ended.err
+    (tmp_path / mask).parent.mkdir(parents=True)
+    (tmp_path / mask).touch()
+    rewind, _ = repository("train_mtdnn", "cpu", **settings).calls
+    assert rewind[rewind.index("--masks") + 1] == mask and "--save_model" in rewind
+
+
+@pytest.mark.parametrize("name, setting", [("train_mtdnn", "TICKETS_SHARING"), ("rewind_mnli", "SAVE_MODEL")])
+def test_another_word_than_yes_or_no_is_one_line(repository, name, setting):
+    ended = repository(name, "cpu", **{setting: "true"})
+    assert (ended.status, ended.calls) == (2, [])
+    assert ended.err == f"{ended.err.split(': ')[0]}: error: {setting}=true, expected yes or no\n"
+
+
+def test_the_quickstart_keeps_all_rewound_models_where_asked(repository):
+    ended = repository("quickstart", "cpu", SAVE_MODEL="yes")
+    rewound = [call for call in ended.calls if call[0] == "rewind.py"]
+    assert len(rewound) == 3 and all("--save_model" in call for call in rewound)
+
+
+def test_there_are_masks_at_the_sparsities_that_are_rewound(repository):
+    train, rewind, _ = repository("rewind_mnli", "cpu", SPARSITIES="0.125 0.25", MASK_SPARSITIES="0.1 0.2").calls
+    assert train[train.index("--sparsities") + 1 : train.index("--sparsities") + 5] == ["0.1", "0.2", "0.125", "0.25"]
+    assert rewind[rewind.index("--sparsities") + 1 : rewind.index("--sparsities") + 3] == ["0.125", "0.25"]
+
+
+def test_a_start_that_train_mtdnn_has_not_written_is_one_line(repository, tmp_path):
+    shutil.rmtree(tmp_path / "checkpoints/bert-base-uncased/mtdnn/winning")
+    ended = repository("domain_adaptation", "cpu")
+    assert (ended.status, ended.calls) == (2, []) and len(ended.err.splitlines()) == 1
+    assert "seed_2018/model: no such model, expected that of train_mtdnn.sh" in ended.err
+
+
 def test_scripts_with_parts_of_the_rows_pass_each_part_and_keep_it_in_a_folder_of_its_own(repository):
     def pairs(ended, *names):
         calls = [call for call in ended.calls if "train.py" in call[0]]
@@ -93,6 +139,8 @@ def test_scripts_with_parts_of_the_rows_pass_each_part_and_keep_it_in_a_folder_o
         ("0.1", "3", f"{folder}_0.1"),
         ("0.2", "3", f"{folder}_0.2"),
     ]
+    ended = repository("rewind_mnli_low_resource", "cpu", TASK="qnli")
+    assert pairs(ended, "--output_dir")[-1] == (f"{folder.replace('mnli', 'qnli')}_0.2",)
 
 
 def test_prepro_takes_the_task_file_and_the_folder_that_error_lines_name(repository):
@@ -108,6 +156,16 @@ def test_where_the_training_of_one_task_fails_the_others_are_trained(repository,
     assert ended.status == 1
     tasks = [call[call.index("--train_datasets") + 1] for call in ended.calls]
     assert tasks == ["mnli", "qqp", "qnli", "sst", "mrpc", "cola", "rte", "stsb"]
+
+
+def test_where_a_report_can_not_be_made_the_runs_after_it_are(repository, tmp_path):
+    """As all runs on few rows failed, say."""
+    fails = 'case "$*" in *mt_dnn.reports*_0.01) exit 2 ;; *"--train_fraction 0.01 "*) exit 1 ;; esac\n'
+    (tmp_path / ".venv/bin/python").write_text(PYTHON + fails)
+    ended = repository("rewind_mnli_low_resource", "cpu")
+    assert ended.status == 1
+    reports = [call[-1].rpartition("_")[2] for call in ended.calls if "mt_dnn.reports" in call]
+    assert reports == ["0.01", "0.1", "0.2"]
 
 
 def test_paths_with_spaces_arrive_whole(repository):

@@ -17,10 +17,13 @@ PYTHON = '#!/bin/sh\nif [ "$1" = -c ]; then exit; fi\necho "$@" >> calls.txt\n'
 
 @pytest.fixture
 def call(tmp_path):
-    """call("sweep") -> the command lines of that script on two CPU cores; call("collect", []): without a GPU id."""
+    """call("sweep", ["cpu,cpu"]) -> the command lines of that script on two CPU cores; on one by default.
+
+    call("collect", []): without a GPU id.
+    """
     copy_of_scripts(tmp_path, PYTHON)
 
-    def of(name, arguments=("cpu,cpu",), expected=(0, "")):
+    def of(name, arguments=("cpu",), expected=(0, "")):
         command = ["sh", f"{FOLDER}/{name}.sh", "five_tasks", *arguments]
         ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
         assert (ended.returncode, ended.stderr) == expected, ended.stderr
@@ -38,6 +41,7 @@ def before_sharing(tmp_path, call):
     report.write_text(
         "# best mean score\nmrpc: {heads: 14, ffns: 0}   # 83.1, 5 seeds\n"
         "cola: {heads: 0, ffns: 0}   # 21.5 with 100.0 %, 5 seeds\n"
+        "stsb: {heads: 7, ffns: 0}   # 84.0, 5 seeds\nsst: {heads: 7, ffns: 1}   # 88.1, 5 seeds\n"
     )
     return report
 
@@ -57,8 +61,8 @@ def test_a_seed_of_the_sweep_trains_each_task_and_rewinds_its_own_masks_with_the
         folder = f"checkpoints/five_tasks/single/seed_2021/{task}"
         assert "train.py --do_train --do_mask" in trained and flag(trained, "output_dir") == folder
         assert flag(winning, "masks") == f"{folder}/masks/winning"
-        sparsities = "--sparsities 0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8 "
-        assert sparsities in trained and sparsities in winning
+        assert "--sparsities 0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8 0.2 0.4 0.6 " in trained  # those of all kinds
+        assert "--sparsities 0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8 " in winning
         assert f"--masks {folder}/masks/random {folder}/masks/losing --sparsities 0.2 0.4 0.6 " in controls
         for name in ("epochs", "learning_rate", "train_fraction", "holdout", "precision"):
             assert len({flag(line, name) for line in (trained, winning, controls)}) == 1
@@ -74,13 +78,18 @@ def test_seeds_on_the_command_line_are_run_alone(before_sharing, call, name):
     assert seeds == {"2020", "2022"}
 
 
-def test_a_process_alone_has_all_threads_also_after_several_had_one_each(call, tmp_path, monkeypatch):
+def test_a_process_alone_has_all_threads_and_several_share_the_cores(call, tmp_path, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    nproc = tmp_path / "programs/nproc"
+    nproc.parent.mkdir()
+    nproc.write_text("#!/bin/sh\necho 6\n")
+    nproc.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{nproc.parent}:{os.environ['PATH']}")
     python = tmp_path / ".venv/bin/python"
     python.write_text('#!/bin/sh\necho "${OMP_NUM_THREADS:-all}" "$@" >> calls.txt\n')
-    lines = [line.split() for line in call("sweep") if "seed_2021" in line]
+    lines = [line.split() for line in call("sweep", ["cpu,cpu"]) if "seed_2021" in line]
     threads = {(line[1] == "train.py", line[0]) for line in lines if "train.py" in line or "rewind.py" in line}
-    assert threads == {(True, "all"), (False, str(max(1, len(os.sched_getaffinity(0)) // 2)))}
+    assert threads == {(True, "all"), (False, "3")}
 
 
 def test_the_grid_takes_every_task_at_every_rate_and_number_of_epochs(call):
@@ -89,6 +98,15 @@ def test_the_grid_takes_every_task_at_every_rate_and_number_of_epochs(call):
     single = [level for level in levels if "," not in level[0]]
     assert len(single) == len(set(map(tuple, single))) == 5 * 2 * 4
     assert [level[1:] for level in levels if "," in level[0]] == [["6", "1e-4"], ["6", "2e-4"], ["6", "5e-4"]]
+
+
+def test_the_grid_is_made_before_there_are_hyper_parameters_on_one_gpu_at_a_time(call, tmp_path):
+    (tmp_path / FOLDER / "five_tasks/hyper_parameters.sh").unlink()
+    assert any("train.py" in line for line in call("grid", ["cpu", "mrpc"]))
+    error = f"{FOLDER}/grid.sh: error: several GPU ids, expected one: a grid makes one run at a time; call it once for "
+    call("grid", ["0,1"], (2, f"{error}each GPU, with other TASKs\n"))
+    missing = "epochs or no learning rate for mrpc, expected what grid.sh found to be best\n"
+    call("sweep", ["cpu"], (2, f"{FOLDER}/sweep.sh: error: {FOLDER}/five_tasks/hyper_parameters.sh: no {missing}"))
 
 
 @pytest.mark.parametrize("tasks", [("cola",), ("movie", "mrpc,cola,stsb,sst")])
@@ -154,7 +172,12 @@ def test_tickets_are_shared_by_masks_of_the_seed_and_its_random_control(before_s
     lines = [line for line in call("sharing") if "seed_2019" in line]
     assert ["--kind winning" in lines[0], "--kind random" in lines[1], "train.py" in lines[2]] == [True] * 3
     shared = read_super_tickets([tmp_path / flag(lines[0], "super_tickets")])
-    assert shared == {"mrpc": SuperTicket(14, 0), "cola": SuperTicket(14, 1)}
+    assert shared == {
+        "mrpc": SuperTicket(14, 0),
+        "cola": SuperTicket(14, 1),
+        "stsb": SuperTicket(7, 0),
+        "sst": SuperTicket(7, 1),
+    }
     assert flag(lines[0], "checkpoints") == "checkpoints/five_tasks/single/seed_2019"
     assert {flag(line, "output").rsplit("/", 2)[0] for line in lines[:2]} == {flag(lines[3], "masks")}
 
@@ -163,10 +186,20 @@ def test_tasks_that_share_no_encoder_need_no_super_ticket_and_one_seed_can_be_al
     with open(tmp_path / FOLDER / "five_tasks/settings.sh", "a") as file:
         file.write("ALL_SEEDS=2019\n")
     text = before_sharing.read_text().replace("5 seeds", "1 seed")
-    before_sharing.write_text(text + "movie: null\nsst: {heads: 7, ffns: 0}   # 88.1, 1 seed\n")
+    before_sharing.write_text(text + "movie: null\n")
     merged = next(line for line in call("sharing") if "--kind winning" in line)
     shared = read_super_tickets([tmp_path / flag(merged, "super_tickets")])
-    assert shared == {"mrpc": SuperTicket(14, 0), "cola": SuperTicket(14, 1), "sst": SuperTicket(7, 0)}
+    assert list(shared) == ["mrpc", "cola", "stsb", "sst"]
+
+
+def test_a_task_without_a_super_ticket_of_its_own_is_found_before_anything_is_trained(before_sharing, call):
+    lines = before_sharing.read_text().splitlines(keepends=True)
+    before_sharing.write_text("".join(line for line in lines if not line.startswith("stsb")))
+    error = (
+        f"{FOLDER}/sharing.sh: error: {before_sharing.relative_to(before_sharing.parents[4])}: no line for stsb, "
+        "expected one for every task of TOGETHER; run sweep.sh five_tasks and collect.sh five_tasks with it before\n"
+    )
+    assert not any("train.py" in line for line in call("sharing", expected=(2, error)))
 
 
 def test_super_tickets_that_not_all_seeds_chose_are_not_shared(before_sharing, call):
