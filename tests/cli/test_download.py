@@ -186,7 +186,11 @@ def test_a_whole_part_or_a_damaged_one_is_fetched_anew(site, tmp_path):
     assert status == 0 and asked[-1] == ("/RTE.zip", None)
     (tmp_path / "glue/WNLI.zip.part").write_bytes(b"damaged")
     status, output, _ = download(site, tmp_path, "wnli")
-    assert status == 1 and "WNLI.zip: the archive is damaged" in output and "download.sh: error: not complete: wnli" in output
+    assert (
+        status == 1
+        and "WNLI.zip: the archive is damaged" in output
+        and "download.sh: error: not complete: wnli" in output
+    )
     assert not (tmp_path / "glue/WNLI").exists()
     assert download(site, tmp_path, "wnli")[0] == 0
 

@@ -77,7 +77,4 @@ def test_attention_with_dropout_is_its_formula(mask_shape, scaling):
 
 def test_numbers_too_small_to_matter_become_zero():
     save_time()
-    try:
-        assert float(torch.full((3,), 1e-38).mul_(0.1).sum()) == 0
-    finally:
-        torch.set_flush_denormal(False)
+    assert float(torch.full((3,), 1e-38).mul_(0.1).sum()) == 0

@@ -1,5 +1,7 @@
 """The benchmark: its account of operations, and that it measures what it says."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -87,3 +89,14 @@ def test_made_up_rows_are_as_long_as_the_tasks(texts):
     )
     if texts == "mnli":
         assert lengths.mean() == pytest.approx(39, abs=1)
+
+
+def test_rows_that_there_are_not_and_measurements_that_can_not_be_compared_are_one_line(refused, tmp_path):
+    line = refused("experiments/benchmark/benchmark.py", "--on", "minilm:rte", "--rows", 2000)
+    assert "--rows 2000: expected at most 1660 for minilm:rte" in line
+    paths = [tmp_path / name for name in ("before.json", "after.json", "growth.json")]
+    for path, content in zip(paths, ({"device": "a CPU", "has": []}, {"device": "a GPU", "has": []}, None)):
+        path.write_text(json.dumps({"machine": content, "compared": {}} if content else {"rows": []}))
+    line = refused("experiments/benchmark/before_after.py", *paths[:2])
+    assert f"{paths[1]}: machine.device: a GPU, expected a CPU as in {paths[0]}" in line
+    assert f"{paths[2]}: " in refused("experiments/benchmark/before_after.py", paths[0], paths[2])

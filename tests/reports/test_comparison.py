@@ -16,12 +16,25 @@ from fake_runs import (
 from scipy.special import betainc
 
 from data_utils.errors import UserError
-from mt_dnn.reports.choice import DEV, boundary, super_ticket
+from mt_dnn.reports.choice import DEV, HELD_OUT, boundary, super_ticket
 from mt_dnn.reports.comparison import Comparison, compare, corrected, holm
 from mt_dnn.reports.overlap import chance, jaccard, overlaps, survivors, winning_tickets
 from mt_dnn.reports.sentences import boundary_line, sentences
 from mt_dnn.tickets.super_tickets import SuperTicket, read_super_tickets
 from mt_dnn.tickets.ticket import Ticket
+
+
+@pytest.mark.parametrize("metrics", [("pearson", "spearman"), ("accuracy", "f1")])
+def test_held_out_rows_choose_by_the_mean_of_a_tasks_metrics(tmp_path, metrics):
+    held_out = {("dense", (0, 0)): (0.8, 0.6), ("winning", (2, 0)): (0.9, 0.4), ("winning", (4, 1)): (0.7, 0.8)}
+    for (kind, level), values in held_out.items():
+        path = write_run(tmp_path, kind, level, 1, {"rte": dict.fromkeys(metrics, 0.5)}) / "result.json"
+        result = json.loads(path.read_text())
+        path.write_text(json.dumps({**result, "held_out": {"rte": dict(zip(metrics, values))}}))
+    (transition,) = transitions_of(tmp_path)
+    assert [point.held_out[1] for point in transition.points] == pytest.approx([70, 65, 75])
+    assert super_ticket(transition, HELD_OUT).size == (4, 1)  # by the first metric alone (2, 0)
+
 
 # ---- the paired test ----
 

@@ -5,8 +5,11 @@ import pytest
 from fake_runs import MULTI_TASK, REPORT, transitions_of, write_line, write_shared_run
 from scipy import stats
 
+from mt_dnn.records.record import read_records
 from mt_dnn.reports.comparison import holm
 from mt_dnn.reports.hypotheses import CLAIMS, complete, decide
+from mt_dnn.reports.multi_task_contents import compare_rows
+from mt_dnn.reports.rows import gather_rows
 from mt_dnn.reports.sentences import hypothesis_line
 
 SEEDS = (1, 2, 3, 4, 5)
@@ -241,3 +244,32 @@ def test_tickets_of_other_sizes_are_no_row(tmp_path, refused):
     write_shared_run(tmp_path, "winning", 1, {"rte": 0.7, "sst": 0.7})
     write_shared_run(tmp_path, "winning", 2, {"rte": 0.7, "sst": 0.7}, level=(3, 1))
     assert "tickets of other sizes" in refused(MULTI_TASK, tmp_path)
+
+
+def test_over_all_tasks_a_seed_counts_only_where_every_task_has_it(tmp_path):
+    gains = {"rte": [0.02, 0.03, 0.05, 0.40], "sst": [0.01, 0.04, 0.02]}  # seed 4 of sst is missing
+    for task, gain in gains.items():
+        write_line(tmp_path, "random", {(2, 0): [0.5] * len(gain)}, task=task)
+        write_line(tmp_path, "winning", {(2, 0): [0.5 + each for each in gain]}, task=task)
+    finding, both = found(tmp_path)["H2"], 50 * (np.array(gains["rte"][:3]) + gains["sst"])
+    assert [finding.by_task[task].seeds for task in gains] == [4, 3] and finding.overall.seeds == 3
+    assert finding.overall.difference == pytest.approx(both.mean())
+    assert finding.overall.p == pytest.approx(stats.ttest_1samp(both, 0).pvalue)
+
+
+def test_rows_of_one_encoder_are_corrected_together_and_so_are_its_controls_and_the_tasks_of_a_row(tmp_path):
+    rng, gains = np.random.default_rng(2), {"dense": 0.0, "winning": 0.05, "random": 0.02, "losing": -0.03}
+    for name in ("base", "large"):
+        for kind, gain in gains.items():
+            for seed in SEEDS:
+                dev = {task: rng.uniform(0.6, 0.7) + gain for task in ("rte", "sst")}
+                write_shared_run(tmp_path / name, kind, seed, dev, model=name, encoder=name, encoder_weights=name)
+    compared = compare_rows(gather_rows(read_records([tmp_path])))
+    families = [list(each.by_task.values()) for each in compared]
+    for name in ("base", "large"):
+        for with_mt_dnn in (True, False):
+            of_row = [each for each in compared if each.row.encoder == name]
+            families.append([each.average for each in of_row if (each.reference.kind == "dense") == with_mt_dnn])
+    assert [len(family) for family in families] == [2] * 10 + [3, 2, 3, 2]
+    for family in families:
+        assert [each.corrected for each in family] == pytest.approx(holm([each.p for each in family]))

@@ -205,6 +205,7 @@ def test_a_signal_ends_all_processes_with_its_status_and_without_a_traceback(tmp
         [sys.executable, *torchrun], cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     while len(processes := [path.name for path in tmp_path.iterdir() if path.name.isdigit()]) < 2:
+        assert started.poll() is None, started.communicate()[1]
         time.sleep(0.1)
     if to_all:
         os.killpg(started.pid, stop)  # as a terminal does

@@ -11,7 +11,7 @@ from mt_dnn.flags.commands import MaskOptions
 from mt_dnn.run_folder import RunFolder
 from mt_dnn.tickets.make_masks import refuse_min_heads, write_masks
 from mt_dnn.tickets.masks import read_mask
-from mt_dnn.tickets.scores import fingerprint, write_importance
+from mt_dnn.tickets.scores import fingerprint, normalise, write_importance
 from mt_dnn.tickets.ticket import TICKET_KINDS, choose, counts_at, rankings
 
 MODEL = {"name": "tiny", "layers": 3, "heads": 4, "hidden": 32, "intermediate": 48, "parameters": 20000}
@@ -176,9 +176,23 @@ def test_each_mask_is_the_ticket_of_its_kind_seed_task_and_minimum_of_heads(tmp_
     files = scored(tmp_path)
     write(files, min_heads_per_layer=kept)
     scores = json.loads(files.importance("example").read_text())
-    heads, ffns = np.array(scores["heads"]["raw"]), np.array(scores["ffns"]["raw"])
+    heads, ffns = np.array(scores["heads"]["normalised"]), np.array(scores["ffns"]["raw"])
     for kind, ranking in rankings(heads, ffns, 7, "rte").items():
         assert read_mask(files.mask(kind, *size)).tickets == {"rte": choose(*ranking, *size, kept)}
+
+
+def test_heads_are_ranked_within_their_layer_whatever_its_scale(tmp_path):
+    files = scored(tmp_path)
+    within = np.array([[0.2, 0.4, 0.4, 0.8], [0.1, 0.7, 0.7, 0.1], [0.5, 0.5, 0.5, 0.5]])  # each layer of norm 1
+    raw = within * [[5.0], [1000.0], [0.1]]  # by raw scores three heads of the last layer would be closed first
+    path = files.importance("example")
+    written = {key: value for key, value in json.loads(path.read_text()).items() if key not in ("heads", "ffns")}
+    write_importance(path, raw, np.arange(1.0, 4.0), written)
+    write(files, sparsities=["0.25"])
+    closed = {kind: read_mask(files.mask(kind, 3, 0)).tickets["rte"].heads for kind in ("winning", "losing")}
+    assert closed == {"winning": {(1, 0), (1, 3), (0, 0)}, "losing": {(0, 3), (1, 1), (1, 2)}}
+    np.testing.assert_allclose(normalise(raw), within)
+    np.testing.assert_allclose(normalise(np.array([[3.0, -4.0], [0.0, 0.0]])), [[0.6, -0.8], [0.0, 0.0]])
 
 
 def test_masks_with_another_minimum_of_heads_do_not_stay_beside_new_ones(tmp_path):

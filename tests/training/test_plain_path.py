@@ -12,18 +12,21 @@ import pytest
 import torch
 import toy
 import transformers
-from in_memory import HEADS, LAYERS, make_split, make_task
+from in_memory import HEADS, LAYERS, make_rows, make_split, make_task
 
 from data_utils.batches import training_batches
 from mt_dnn.encoders.dropout import _Dropout
 from mt_dnn.encoders.families import FAMILIES
 from mt_dnn.encoders.vocabulary import UsedRows, used_tokens
 from mt_dnn.flags.training import MachineOptions, OptimizationOptions
+from mt_dnn.loss import loss_per_row
 from mt_dnn.model import Model, place_tickets
 from mt_dnn.run_folder import RunFolder
 from mt_dnn.tickets.ticket import DENSE, Ticket
 from mt_dnn.training import evaluate, trainer
 from mt_dnn.training.bfloat16 import Bfloat16Copies
+from mt_dnn.training.checkpoint import Checkpoints
+from mt_dnn.training.micro_batches import MicroBatches
 from mt_dnn.training.optim import (
     OPTIMIZERS,
     OptimizerEntry,
@@ -33,7 +36,8 @@ from mt_dnn.training.optim import (
     spares_unused_rows,
 )
 from mt_dnn.training.task_data import TaskData
-from mt_dnn.training.trainer import fine_tune
+from mt_dnn.training.trainer import compute_gradients, fine_tune
+from mt_dnn.training.updates import Update
 
 
 def librarys_training(encoder, head, split, task, options, seed):
@@ -231,6 +235,51 @@ def test_weights_are_cast_once_per_update_and_the_tables_gradient_is_filled_with
     assert count("aten::zero_", table) + count("aten::fill_", table) == updates + 2  # two: the optimizer's state
     casts = updates + 6  # of a weight once per update, of its gradient once per batch
     assert count("aten::copy_", ffn) == (casts * LAYERS if precision == "bfloat16" else 0)
+
+
+def test_an_updates_gradient_is_that_of_the_mean_over_its_rows_also_where_batches_differ_in_size():
+    kinds = ("classification", "regression")
+    tasks = [dataclasses.replace(make_task(kind), name=kind, head_dropout=0.0) for kind in kinds]
+    model = Model(toy.encoder(layers=LAYERS, heads=HEADS), tasks).double()
+    model.draw_task_heads(1)
+    one, two = (TaskData(task, make_rows(True, task.kind.name, n=n), {}) for task, n in zip(tasks, (9, 4)))
+    update = Update([(one, np.arange(8)), (one, np.array([8])), (two, np.arange(4))])
+    micro_batches = MicroBatches.for_model(model, "float32", tokens=30)
+    losses = compute_gradients(update, Bfloat16Copies(model, enabled=False), micro_batches, "float32")
+    found = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
+    model.zero_grad()
+    rows = torch.cat([loss_per_row(model, own.task, own.train.batch(at)) for own, at in update.batches])
+    rows.mean().backward()
+    assert len(rows) == 13 and float(sum(loss for _, loss in losses)) == pytest.approx(rows.mean().item())
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(found[name], parameter.grad, rtol=0, atol=1e-12, msg=name)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_training_that_was_stopped_ends_as_one_that_was_not(tmp_path, monkeypatch, optimizer, precision):
+    task, split, saved, save = make_task(), make_split(30, seed=1), [], Checkpoints.save
+    options = OptimizationOptions(epochs=3, batch_size=8, learning_rate=1e-3, optimizer=optimizer)
+    machine = MachineOptions(log_per_updates=1, checkpoint_minutes=0)
+
+    def trained(folder):
+        model = Model(toy.encoder(layers=LAYERS, heads=HEADS, double=False), [task])
+        model.draw_task_heads(1)
+        torch.manual_seed(3)  # of dropout
+        epochs, _ = train(model, [TaskData(task, split, {"toy": split})], options, machine, folder, precision)
+        return model.state_dict(), [epoch["loss"] for epoch in epochs]
+
+    def stop(*arguments):
+        save(*arguments)
+        saved.append(arguments)
+        if len(saved) == 6:  # of 12 updates: within an epoch
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Checkpoints, "save", stop)
+        trained(tmp_path / "stopped")
+    (weights, losses), (whole, expected) = trained(tmp_path / "stopped"), trained(tmp_path / "whole")
+    assert losses == expected and all(torch.equal(weights[name], whole[name]) for name in whole)
 
 
 class Coupled(torch.optim.SGD):
