@@ -1,18 +1,32 @@
 """What --device chooses: a GPU or the CPU."""
 
+import os
+
 import torch
 
 from data_utils.errors import UserError
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the torch device for --device; raise UserError where CUDA is asked for and there is none."""
+    """Return the torch device for --device.
+
+    Raises UserError where CUDA is asked for and there is none, or CUDA_VISIBLE_DEVICES names a GPU that is not there:
+    CUDA leaves it out, and those named after it, so that two processes would run on one GPU.
+    """
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError(
             f"--device cuda: {_why_no_cuda()}; expected a GPU that torch can use (see nvidia-smi, CUDA_VISIBLE_DEVICES "
             "and docs/running.md), or --device cpu (cpu in place of a script's GPU id)"
         )
-    return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
+    if name == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    named, gpus = os.environ.get("CUDA_VISIBLE_DEVICES", ""), torch.cuda.device_count()
+    if len(list(filter(None, named.split(",")))) > gpus:
+        raise UserError(
+            f"CUDA_VISIBLE_DEVICES={named}: torch sees {gpus} of these GPUs, expected ids that nvidia-smi shows "
+            "(a script's GPU id)"
+        )
+    return torch.device("cuda")
 
 
 def _why_no_cuda() -> str:

@@ -1,5 +1,6 @@
 """torchrun with two processes over gloo gives what one process gives."""
 
+import contextlib
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ from data_utils.cli import TORCHRUN
 from data_utils.errors import UserError
 from mt_dnn.encoders.pretrained import load_encoder
 from mt_dnn.model import describe
+from mt_dnn.runtime.device import choose_device
 from mt_dnn.runtime.distributed import process_group
 from mt_dnn.tickets.masks import Mask, write_mask
 from mt_dnn.tickets.ticket import DENSE, Ticket
@@ -69,6 +71,17 @@ def test_processes_without_a_gpu_say_why(two_processes, monkeypatch, parallel):
     with pytest.raises(UserError, match="--device cuda: .*; expected a GPU that torch can use"):
         with process_group("cuda", parallel):
             pass
+
+
+@pytest.mark.parametrize("named, refused", [("1,9", True), ("1,", False), ("1", False), ("", False)])
+def test_a_gpu_that_is_not_there_is_refused_as_two_processes_would_take_one_gpu(
+    two_processes, monkeypatch, named, refused
+):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    for name in ("cuda", "auto"):
+        with pytest.raises(UserError, match=f"={named}: torch sees 1 ") if refused else contextlib.nullcontext():
+            assert choose_device(name).type == "cuda"
 
 
 @pytest.mark.parametrize(
