@@ -79,7 +79,7 @@ def batches_of_few_shapes(lengths: np.ndarray, batch_size: int, tokens: int, lon
         while start < len(batch):
             rows = len(batch) - start
             while rows > 1 and rows * padded[start + rows - 1] > tokens:
-                rows = 1 << (rows - 1).bit_length() - 1  # the next smaller power of two
+                rows = 1 << ((rows - 1).bit_length() - 1)  # the next smaller power of two
             parts.append((batch[start : start + rows], padded[start + rows - 1]))
             start += rows
     return parts

@@ -115,7 +115,8 @@ def _refuse_other(header: dict[str, Any], folder: Path, task: Task, split: str) 
     }
     expected = {"task": task.name, "split": split, "kind": task.kind.name, "labels": list(task.labels)}
     compared = [(key, header[key], wanted) for key, wanted in expected.items()]
-    # Headers have `columns` where it decides which rows there are, older ones lack more; rows to predict have no file.
+    # What is missing counts as equal: `columns` is there only where it decides which rows are kept, older headers lack
+    # more, and rows to predict come from no file.
     compared += [(f"made_from.{key}", made_from.get(key, wanted), wanted) for key, wanted in columns.items()]
     for key, found, wanted in compared:
         if found != wanted:

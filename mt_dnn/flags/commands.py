@@ -72,7 +72,8 @@ class RewindOptions:
 
     masks: list[str] = flag(
         None,
-        "masks to rewind: files, folders (with all masks below them), or patterns such as 'masks/*/heads_1*.json'",
+        "masks to rewind: files, folders that hold masks alone, such as OUTPUT/masks, or patterns such as "
+        "'masks/*/heads_1*.json'",
         nargs="+",
         type=path,
         required=True,

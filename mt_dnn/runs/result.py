@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from data_utils.errors import Diverged, OtherPrecision, RunFailed
+from data_utils.errors import Diverged, FailedAlike, RunFailed
 from data_utils.files import write_whole
 from mt_dnn.runs.run import Run
 from mt_dnn.runtime.code_version import code_version
@@ -69,7 +69,7 @@ def failure_written(run: Run) -> Iterator[None]:
     try:
         yield
     except RunFailed as error:
-        known_to_all = isinstance(error, (Diverged, OtherPrecision))
+        known_to_all = isinstance(error, FailedAlike)
         if is_main_process():
             log.error(f"failed: {error}")
         if is_main_process() or not known_to_all:

@@ -130,7 +130,7 @@ class Session:
         Several processes do a run together; the first of them writes.
 
         Raises RunFailed, and writes its line into the run's folder, if memory is full, the loss or an output is no
-        number, or the run was begun in another precision.
+        number, or the run was begun in another precision or has a checkpoint that does not fit.
         """
         files, data = run.files, self.data(run.seed)
         with logging_to(files.log), failure_written(run), memory_advice(MEMORY_ADVICE):

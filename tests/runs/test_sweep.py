@@ -6,8 +6,10 @@ import re
 import pytest
 import torch
 from calls import QUICK, launch, options, rewind
+from safetensors.torch import save_file
 
 from data_utils.errors import Diverged, RunFailed, is_memory_full
+from data_utils.files import sha256
 from mt_dnn.run_folder import RunFolder
 from mt_dnn.runs import session
 from mt_dnn.runs.lock import locked
@@ -64,6 +66,17 @@ def test_a_run_begun_in_another_precision_does_not_stop_the_others(workshop, fin
     assert ended.status == 1 and "3 runs: 2 finished, 1 failed" in ended.out
     assert f"failed: {begun.folder}: this run was begun in float32, now bfloat16" in ended.out
     assert "3 runs: 3 finished, 0 failed" in cli(*call, "--precision", "float32").out
+
+
+def test_a_checkpoint_that_does_not_fit_does_not_stop_the_others(workshop, fine_tuned, tmp_path, cli):
+    checkpoint = tmp_path / "winning/heads_2_ffns_0/seed_2018/checkpoint/update_1"
+    checkpoint.mkdir(parents=True)
+    save_file({}, checkpoint / "state.safetensors", {"rest": "{}"})
+    (checkpoint / "sha256").write_text(sha256(checkpoint / "state.safetensors"))
+    call = ("rewind.py", *options(workshop), *QUICK, "--masks", fine_tuned / "masks/winning", "--output_dir", tmp_path)
+    ended = cli(*call)
+    assert ended.status == 1 and "3 runs: 2 finished, 1 failed" in ended.out
+    assert f"{checkpoint}: weights or entries of other names or shapes" in ended.out
 
 
 def test_a_run_whose_process_dies_is_taken_over_and_a_failed_one_is_not_repeated(tmp_path):

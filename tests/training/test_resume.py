@@ -111,7 +111,7 @@ def test_going_on_in_another_precision_is_refused(stopped, cli):
     assert (folder / "checkpoint/update_9/state.safetensors").exists()
 
 
-def test_a_checkpoint_of_another_version_is_refused(stopped, refused):
+def test_a_checkpoint_of_another_version_fails_the_run(stopped, cli):
     again, folder, _ = stopped
     state = folder / "checkpoint/update_9/state.safetensors"
     with safe_open(state, "pt") as file:
@@ -119,7 +119,10 @@ def test_a_checkpoint_of_another_version_is_refused(stopped, refused):
     table = "model.encoder.embeddings.word_embeddings.weight"
     save_file({**tensors, table: tensors[table][:3].clone()}, state, metadata)
     (state.parent / "sha256").write_text(sha256(state))
-    assert f"{state.parent}: weights or entries of other names or shapes" in refused(*again)
+    ended = cli(*again)
+    assert ended.status == 1 and ended.err.count("\n") == 1
+    assert f"{state.parent}: weights or entries of other names or shapes" in ended.err
+    assert "weights or entries" in (folder / "failed.txt").read_text() and state.exists()
 
 
 @pytest.mark.parametrize(
@@ -131,14 +134,16 @@ def test_a_checkpoint_of_another_version_is_refused(stopped, refused):
         lambda rest: {**rest, "random": [[]]},
     ],
 )
-def test_a_checkpoint_of_a_later_version_is_refused(stopped, refused, change):
+def test_a_checkpoint_of_a_later_version_fails_the_run(stopped, cli, change):
     again, folder, _ = stopped
     state = folder / "checkpoint/update_9/state.safetensors"
     with safe_open(state, "pt") as file:
         metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}
     save_file(tensors, state, {"rest": json.dumps(change(json.loads(metadata["rest"])))})
     (state.parent / "sha256").write_text(sha256(state))
-    assert "update_9: weights or entries of other names or shapes, expected a checkpoint that this" in refused(*again)
+    ended = cli(*again)
+    assert ended.status == 1 and ended.err.count("\n") == 1
+    assert "update_9: weights or entries of other names or shapes, expected a checkpoint that this" in ended.err
 
 
 class Counting(torch.optim.SGD):
