@@ -69,11 +69,14 @@ def test_a_run_begun_in_another_precision_does_not_stop_the_others(workshop, fin
 
 
 def test_a_checkpoint_that_does_not_fit_does_not_stop_the_others(workshop, fine_tuned, tmp_path, cli):
+    call = ("rewind.py", *options(workshop), *QUICK, "--masks", fine_tuned / "masks/winning", "--output_dir", tmp_path)
+    assert cli(*call).status == 0
+    for size in ("heads_2_ffns_0", "heads_9_ffns_1"):  # they are left
+        (tmp_path / f"winning/{size}/seed_2018/result.json").unlink()
     checkpoint = tmp_path / "winning/heads_2_ffns_0/seed_2018/checkpoint/update_1"
     checkpoint.mkdir(parents=True)
     save_file({}, checkpoint / "state.safetensors", {"rest": "{}"})
     (checkpoint / "sha256").write_text(sha256(checkpoint / "state.safetensors"))
-    call = ("rewind.py", *options(workshop), *QUICK, "--masks", fine_tuned / "masks/winning", "--output_dir", tmp_path)
     ended = cli(*call)
     assert ended.status == 1 and "3 runs: 2 finished, 1 failed" in ended.out
     assert f"{checkpoint}: weights or entries of other names or shapes" in ended.out
