@@ -6,12 +6,13 @@ in float32 either way, and the result is rounded to bfloat16 once. So results di
 instruction by the order of sums only.
 """
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
+
+from mt_dnn.runtime.machine import cpu_has_bfloat16
 
 
 class Linear(nn.Linear):
@@ -32,10 +33,3 @@ def product(function: Callable[..., torch.Tensor], *operands: torch.Tensor | Non
     with torch.autocast("cpu", enabled=False):
         rounded = [None if operand is None else operand.bfloat16().float() for operand in operands]
         return function(*rounded, **options).bfloat16()
-
-
-@functools.cache
-def cpu_has_bfloat16() -> bool:
-    """Whether this CPU has instructions that multiply matrices in bfloat16. False where torch can't tell."""
-    features = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(features.get("amx_bf16") or features.get("avx512_bf16"))

@@ -1,13 +1,13 @@
 """How a run computes: precision of matrix products, micro-batches, and settings of the process that save time."""
 
 import ctypes
+import functools
 import os
 import sys
 import time
 
 import torch
 
-from mt_dnn.encoders.products import cpu_has_bfloat16
 from mt_dnn.runtime.distributed import on_main_process
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # of C's malloc.h
@@ -25,6 +25,13 @@ def choose_precision(name: str, device: torch.device) -> str:
         return cpu_is_faster_in_bfloat16()
 
     return "bfloat16" if on_main_process(is_faster) else "float32"  # one answer for all processes, also on unlike GPUs
+
+
+@functools.cache
+def cpu_has_bfloat16() -> bool:
+    """Whether this CPU has instructions that multiply matrices in bfloat16. False where torch can't tell."""
+    features = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(features.get("amx_bf16") or features.get("avx512_bf16"))
 
 
 def cpu_is_faster_in_bfloat16() -> bool:

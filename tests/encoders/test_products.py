@@ -9,7 +9,7 @@ from torch import nn
 
 from mt_dnn.encoders import products
 from mt_dnn.encoders.families import FAMILIES
-from mt_dnn.encoders.products import cpu_has_bfloat16, product
+from mt_dnn.encoders.products import product
 from mt_dnn.loss import loss_per_row
 from mt_dnn.model import Model
 
@@ -84,9 +84,3 @@ def test_plain_takes_the_librarys_layers():
     }
     assert nn.Linear in layers[True] and products.Linear not in layers[True]
     assert products.Linear in layers[False] and nn.Linear not in layers[False]
-
-
-@pytest.mark.parametrize("feature, has_it", [("amx_bf16", True), ("avx512_bf16", True), ("avx2", False)])
-def test_which_cpus_have_the_instruction(monkeypatch, feature, has_it):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {feature: True}, raising=False)
-    assert cpu_has_bfloat16.__wrapped__() is has_it

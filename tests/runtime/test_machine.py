@@ -5,7 +5,7 @@ import os
 import pytest
 import torch
 
-from mt_dnn.runtime.machine import choose_precision, save_time
+from mt_dnn.runtime.machine import choose_precision, cpu_has_bfloat16, save_time
 
 
 @pytest.mark.parametrize("native, chosen", [(True, "bfloat16"), (False, "float32")])
@@ -33,6 +33,12 @@ def test_auto_is_bfloat16_on_a_cpu_that_multiplies_it_much_faster(monkeypatch, h
     monkeypatch.setattr(torch, "mm", timed)
     monkeypatch.setattr("time.perf_counter", lambda: clock[0])
     assert choose_precision("auto", torch.device("cpu")) == chosen
+
+
+@pytest.mark.parametrize("feature, has_it", [("amx_bf16", True), ("avx512_bf16", True), ("avx2", False)])
+def test_which_cpus_have_an_instruction_for_bfloat16(monkeypatch, feature, has_it):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {feature: True}, raising=False)
+    assert cpu_has_bfloat16.__wrapped__() is has_it
 
 
 def test_auto_measures_on_one_thread_as_programs_on_other_cores_would_change_the_answer(monkeypatch):
