@@ -28,7 +28,10 @@ case " $TASKS -h --help " in *" $DIR "*) usage ;; esac
 case $DIR in   # an encoder's name where DIR was forgotten
     [./]*) ;;
     *[Bb][Ee][Rr][Tt]* | *electra* | *mpnet* | *MiniLM*)
-        [ -d "$DIR" ] || { echo "download.sh: error: $DIR looks like an encoder's name; for a folder of this name, write ./$DIR" >&2; usage; } ;;
+        if [ ! -d "$DIR" ]; then
+            echo "download.sh: error: $DIR looks like an encoder's name; for a folder of this name, write ./$DIR" >&2
+            usage
+        fi ;;
 esac
 [ $# -eq 0 ] || shift
 [ $# -gt 0 ] || set -- $TASKS bert-base-uncased

@@ -28,9 +28,9 @@ sh experiments/quickstart/fetch.sh
 
 # The phase transition of both tasks: fine-tune, score, rewind, find the super ticket.
 FIRST=$TASK
-MASK_SPARSITIES=$SPARSITIES
+MASK_SPARSITIES=   # only those that are rewound
 rewind winning random losing
-TASK=$OTHER SPARSITIES=$OTHER_SPARSITIES MASK_SPARSITIES=$OTHER_SPARSITIES
+TASK=$OTHER SPARSITIES=$OTHER_SPARSITIES
 rewind winning
 
 # Both tasks in one encoder: every task trains the whole of it (MT-DNN), or its super ticket alone (tickets sharing).

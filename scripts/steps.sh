@@ -37,8 +37,11 @@ output() { echo "${OUTPUT:-$CHECKPOINTS/$TASK}"; }
 
 # with_options COMMAND...: run train.py or rewind.py with everything that both must agree on. FLAGS come last: they win.
 with_options() {
-    if [ "$1" = train.py ]; then more=$TRAIN_FLAGS; else more=$REWIND_FLAGS; fi
-    if [ "$1" = rewind.py ] && [ "$SAVE_MODEL" = yes ]; then set -- "$@" --save_model; fi
+    more=$TRAIN_FLAGS
+    if [ "$1" = rewind.py ]; then
+        more=$REWIND_FLAGS
+        if [ "$SAVE_MODEL" = yes ]; then set -- "$@" --save_model; fi
+    fi
     launch "$@" --device "$DEVICE" --data_dir "$TOKENIZED" --task_def "$TASK_DEF" \
         --init_checkpoint "$(checkpoint "$START")" --encoder_dropout "$ENCODER_DROPOUT" \
         --train_datasets "$TASK" --holdout "$HOLDOUT" --train_fraction "$TRAIN_FRACTION" \

@@ -8,6 +8,8 @@ from data_utils.task_kinds import TASK_KINDS
 from data_utils.tasks import Layout, Task
 from data_utils.tokenized import TokenizedSplit
 from mt_dnn.model import Model
+from mt_dnn.run_folder import RunFolder
+from mt_dnn.training.trainer import fine_tune
 
 LAYERS, HEADS = 3, 4
 
@@ -48,3 +50,8 @@ def make_model(task, attention="sdpa", family="bert"):
     with torch.no_grad():
         model.task_heads[f"task_{task.name}"].weight.mul_(30)  # outputs that matter, so the loss has slopes
     return model.double().eval()
+
+
+def train(model, data, options, machine, folder, precision="float32"):
+    """fine_tune() with a seed, in a run folder."""
+    return fine_tune(model, data, options, machine, precision, 5, RunFolder(folder))

@@ -3,7 +3,6 @@
 Both are benchmark.json of benchmark.py; for the first one, --checkout names a checkout of the earlier commit.
 """
 
-from pathlib import Path
 from typing import Any
 
 from data_utils.check import TEXT, check, fields, list_of
@@ -33,7 +32,7 @@ def main() -> None:
 
 def measurement(path: str) -> dict[str, Any]:
     """Read what benchmark.py wrote; raise UserError for another file."""
-    found = read_json(Path(path), "a measurement")
+    found = read_json(path, "a measurement")
     machine = fields({"device": TEXT, "has": list_of(TEXT)}, others=True)
     check(fields({"machine": machine, "compared": fields({}, others=True)}), found, path)
     return found

@@ -55,17 +55,19 @@ def main() -> None:
     options = parser.parse_args()
 
     from experiments.benchmark.compare import compare, machine
-    from experiments.benchmark.made_up import lengths_like
+    from experiments.benchmark.made_up import TEXTS
     from experiments.benchmark.table import to_markdown
     from mt_dnn.runtime.device import choose_device
 
     device = choose_device(options.device)
+    for name in options.on:  # before anything is measured
+        available, _ = TEXTS[name.split(":")[1]]
+        if options.rows and options.rows + -(-options.rows // 2) > available:
+            raise UserError(f"--rows {options.rows}: expected at most {available * 2 // 3} for {name}")
     found = {"machine": machine(device), "compared": {}}
     for name in options.on:
         rows, dev_rows = (options.rows, -(-options.rows // 2)) if options.rows else ROWS[name]
         shape, texts = name.split(":")
-        if rows + dev_rows > len(lengths_like(texts)):
-            raise UserError(f"--rows {rows}: expected at most {len(lengths_like(texts)) * 2 // 3} for {name}")
         checkout = Path(options.checkout).resolve()
         found["compared"][name] = compare(shape, texts, rows, dev_rows, device, options.precisions, checkout)
 

@@ -6,16 +6,20 @@ import shutil
 
 import pytest
 import torch
+import toy
 from calls import QUICK, files_up_to, options
-from in_memory import make_model, make_split, make_task
+from in_memory import HEADS, LAYERS, make_model, make_split, make_task, train
 from safetensors import safe_open
 from safetensors.torch import save_file
 
 from data_utils.files import sha256
+from mt_dnn.flags.training import MachineOptions, OptimizationOptions
 from mt_dnn.loss import loss_per_row
+from mt_dnn.model import Model
 from mt_dnn.training.checkpoint import Checkpoints, Progress
-from mt_dnn.training.optim import make_scheduler
+from mt_dnn.training.optim import OPTIMIZERS, make_scheduler
 from mt_dnn.training.pace import Pace
+from mt_dnn.training.task_data import TaskData
 
 
 @pytest.fixture(scope="module")
@@ -217,3 +221,30 @@ def test_a_log_that_cannot_be_written_ends_with_one_line(workshop, tmp_path, ref
     assert "log.txt: No space left on device" in refused(
         "train.py", *options(workshop), *QUICK, "--do_train", "--output_dir", tmp_path
     )
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_training_that_was_stopped_ends_as_one_that_was_not(tmp_path, monkeypatch, optimizer, precision):
+    task, split, saved, save = make_task(), make_split(30, seed=1), [], Checkpoints.save
+    options = OptimizationOptions(epochs=3, batch_size=8, learning_rate=1e-3, optimizer=optimizer)
+    machine = MachineOptions(log_per_updates=1, checkpoint_minutes=0)
+
+    def trained(folder):
+        model = Model(toy.encoder(layers=LAYERS, heads=HEADS, double=False), [task])
+        model.draw_task_heads(1)
+        torch.manual_seed(3)  # of dropout
+        epochs, _ = train(model, [TaskData(task, split, {"toy": split})], options, machine, folder, precision)
+        return model.state_dict(), [epoch["loss"] for epoch in epochs]
+
+    def stop(*arguments):
+        save(*arguments)
+        saved.append(arguments)
+        if len(saved) == 6:  # of 12 updates: within an epoch
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Checkpoints, "save", stop)
+        trained(tmp_path / "stopped")
+    (weights, losses), (whole, expected) = trained(tmp_path / "stopped"), trained(tmp_path / "whole")
+    assert losses == expected and all(torch.equal(weights[name], whole[name]) for name in whole)
