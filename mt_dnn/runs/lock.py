@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 
 from data_utils.advice import advice
-from data_utils.errors import UserError
+from data_utils.errors import RunFailed, UserError
 from data_utils.files import make_folder, remove_left_overs
 from mt_dnn.run_folder import RunFolder
 from mt_dnn.runtime.distributed import on_main_process
@@ -24,7 +24,8 @@ def locked(files: RunFolder, wait: bool = False) -> Iterator[bool]:
 
     It does not work while another process has the lock. With `wait` this waits for that process.
 
-    What a killed process left half-written in the folder is removed. Raises UserError if the file system has no locks.
+    What a killed process left half-written in the folder is removed. Raises UserError if the file system has no locks,
+    and RunFailed if the run failed in the process that this one waited for.
     """
     held = contextlib.ExitStack()
 
@@ -46,6 +47,7 @@ def locked(files: RunFolder, wait: bool = False) -> Iterator[bool]:
             remove_left_overs(place)
         return True
 
+    failed_before = on_main_process(files.failed_at)
     with held:
         got = on_main_process(claim)
         if wait and not got:
@@ -53,4 +55,6 @@ def locked(files: RunFolder, wait: bool = False) -> Iterator[bool]:
             while not got:
                 time.sleep(RETRY_SECONDS)  # in every process of a group: none may wait long for a message of another
                 got = on_main_process(claim)
+            if on_main_process(files.failed_at) not in (None, failed_before):
+                raise RunFailed(f"{files.folder}: failed in another process: {on_main_process(files.why_failed)}")
         yield got

@@ -1,0 +1,62 @@
+"""Fine-tune a model and score its heads and FFNs, each of them only once: the steps of train.py."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from data_utils.errors import UserError
+from mt_dnn.run_config import read_run_config, refuse_other_config
+from mt_dnn.runs.run import Run
+from mt_dnn.runtime.distributed import on_main_process
+from mt_dnn.runtime.log import print_line
+
+if TYPE_CHECKING:
+    from mt_dnn.runs.session import Session
+
+
+def what_is_left(run: Run, do_train: bool, made_from: dict[str, Any]) -> tuple[bool, bool]:
+    """Return whether to fine-tune, and whether to score. Where the scores are there, masks do not need the model.
+
+    `made_from`: what the scores are made from, from score_options(); {} if nothing is to be scored.
+
+    Raises UserError if the folder has a run of other options, or there is no fine-tuned model to score.
+    """
+    files = run.files
+    train = do_train and not run.is_finished()
+    if not made_from:
+        return train, False
+    scored = files.importance(made_from["criterion"]).exists()
+    train = train and not (scored and files.result.exists())
+    if files.result.exists():
+        scored_with = {key: run.options[key] for key in ("encoder", "encoder_weights", "holdout", "train_fraction")}
+        scored_with |= {"seed": run.seed, "data": made_from["data"]}
+        refuse_other_config(files.folder, read_run_config(files.config), scored_with)
+    score = train or not scored
+    unfinished = files.config.exists() and not files.result.exists()
+    if score and not train and (unfinished or not files.model.is_dir()):
+        raise UserError(f"{files.folder}: no finished run, expected a fine-tuned model to score; add --do_train")
+    return train, score
+
+
+def train_and_score(run: Run, do_train: bool, made_from: dict[str, Any], session: Callable[[], "Session"]) -> None:
+    """Do what_is_left(), or print that all was done before. `run` must be locked.
+
+    `session`: opens the session, or returns the one that is open; not called if nothing is left.
+
+    Raises the errors of what_is_left() and Session.do().
+    """
+    files = run.files
+    train, score = on_main_process(lambda: what_is_left(run, do_train, made_from))
+    if train and files.result.exists():
+        print_line(f"{files.folder}: finished without a model, to be repeated")
+    if do_train and not train:
+        on_main_process(run.remove_checkpoints)  # of a run that was killed after its result was written
+    if train:
+        on_main_process(lambda: [path.unlink() for path in files.importances()])  # they are of the model of before
+    fine_tuned = session().do(run) if train else None
+    if score:
+        from mt_dnn.runs.scoring import score_model
+
+        score_model(session(), files, fine_tuned, made_from)
+    if not train and not score:
+        gone = "" if files.model.exists() else "; its model is gone (to train it anew, remove its scores)"
+        print_line(f"{files.folder}: {'fine-tuned and scored' if made_from else 'fine-tuned'} before{gone}")
