@@ -8,7 +8,8 @@ import math
 import numpy as np
 
 # Batches sorted together: long enough to sort well, short enough to mix rows anew every epoch. The rows of a task of
-# fewer batches are one pool: its batches differ between epochs only by rows of equal length, and in their order.
+# fewer batches are one pool, so the same rows often meet again: a batch changes by rows of equal length, and by the
+# place of the smaller batch.
 POOL = 50
 
 Batch = np.ndarray  # (rows,) indices
@@ -17,8 +18,9 @@ Batch = np.ndarray  # (rows,) indices
 def training_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -> list[Batch]:
     """Return batches that hold every row once, in an order drawn from `seed` and `epoch`.
 
-    Rows are shuffled, sorted by length within pools of POOL batches, cut into batches, and the batches
-    shuffled. Only one batch can be smaller than `batch_size`.
+    Rows are shuffled, sorted by length within pools of POOL batches, cut into batches, and the batches shuffled. Only
+    one batch can be smaller than `batch_size`. Its place in its pool is drawn: a row of a small batch counts more in
+    the mean over the batch, and this must not always be a long one.
     """
     rng = np.random.default_rng([seed, epoch])
     order = rng.permutation(len(lengths))
@@ -27,7 +29,11 @@ def training_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int
     for start in range(0, len(order), pool):
         rows = order[start : start + pool]
         rows = rows[np.argsort(lengths[rows], kind="stable")]
-        batches += [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)]
+        whole, rest = divmod(len(rows), batch_size)
+        sizes = [batch_size] * whole
+        if rest:
+            sizes.insert(rng.integers(whole + 1), rest)
+        batches += np.split(rows, np.cumsum(sizes[:-1]))
     return [batches[i] for i in rng.permutation(len(batches))]
 
 

@@ -20,6 +20,19 @@ def test_training_batches_hold_every_row_once_and_change_with_epoch_and_seed():
     assert sorted(np.concatenate(sorted_batches(lengths, 64))) == list(range(3001))
 
 
+def test_the_smaller_batch_can_be_at_every_place_of_its_pool():
+    lengths = np.random.default_rng(0).permutation(35)
+    shortest = []
+    for epoch in range(250):
+        batches = training_batches(lengths, 8, seed=1, epoch=epoch)
+        assert sorted(np.concatenate(batches)) == list(range(35)) and len(batches) == 5
+        (small,) = (lengths[rows] for rows in batches if len(rows) < 8)
+        assert list(small) == [small[0], small[0] + 1, small[0] + 2]
+        shortest.append(small[0])
+    times = dict(zip(*np.unique(shortest, return_counts=True)))
+    assert list(times) == [0, 8, 16, 24, 32] and min(times.values()) > 30  # expected: 50 each
+
+
 @pytest.mark.parametrize("tokens", [None, 1, 40, 300, 10**6])
 def test_batches_are_cut_into_parts_of_so_many_tokens(tokens):
     lengths = np.random.default_rng(1).integers(3, 60, 500)
