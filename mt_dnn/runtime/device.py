@@ -1,6 +1,7 @@
 """What --device chooses: a GPU or the CPU."""
 
 import os
+import re
 
 import torch
 
@@ -10,8 +11,9 @@ from data_utils.errors import UserError
 def choose_device(name: str) -> torch.device:
     """Return the torch device for --device.
 
-    Raises UserError where CUDA is asked for and there is none, or CUDA_VISIBLE_DEVICES names a GPU that is not there:
-    CUDA leaves it out, and those named after it, so that two processes would run on one GPU.
+    Raises UserError where CUDA is asked for and there is none, a GPU is too old or too new for this torch, or
+    CUDA_VISIBLE_DEVICES names a GPU that is not there: CUDA leaves it out, and those named after it, so that two
+    processes would run on one GPU.
     """
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError(
@@ -26,7 +28,26 @@ def choose_device(name: str) -> torch.device:
             f"CUDA_VISIBLE_DEVICES={named}: torch sees {gpus} of these GPUs, expected ids that nvidia-smi shows "
             "(a script's GPU id)"
         )
+    for gpu in range(gpus):
+        if not _has_kernels(torch.cuda.get_device_capability(gpu)):
+            raise UserError(
+                f"{torch.cuda.get_device_name(gpu)}: torch {torch.__version__} has no kernels for this GPU, expected "
+                "one of its GPUs, or a torch for another CUDA (docs/running.md), or --device cpu (cpu in place of a "
+                "script's GPU id)"
+            )
     return torch.device("cuda")
+
+
+def _has_kernels(capability: tuple[int, int]) -> bool:
+    """Whether torch was built for GPUs of this compute capability; True if its list does not tell (ROCm).
+
+    Kernels for sm_86 run on 8.6 and 8.9, not on 8.0 or 9.0. The driver compiles compute_90 for 9.0 and all newer ones.
+    """
+    built_for = re.findall(r"(sm|compute)_(\d+)(\d)", " ".join(torch.cuda.get_arch_list()))
+    return not built_for or any(
+        (int(major), int(minor)) <= capability and (kind == "compute" or int(major) == capability[0])
+        for kind, major, minor in built_for
+    )
 
 
 def _why_no_cuda() -> str:

@@ -40,7 +40,8 @@ class SharedTicket:
             name: attrgetter(name)(self.encoder).index_select(dim, index) for name, (dim, index) in self.slices.items()
         }
         with ffns_closed(self.encoder, self.ticket):
-            return functional_call(self.encoder, open_weights, kwargs=inputs)
+            # No encoder here has tied weights, and to look for them in every call takes time.
+            return functional_call(self.encoder, open_weights, kwargs=inputs, tie_weights=False)
 
 
 @contextlib.contextmanager

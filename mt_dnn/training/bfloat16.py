@@ -35,7 +35,8 @@ class Bfloat16Copies:
     def __call__(self, task: Task, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         if not self.copies:
             return self.model(task, batch)
-        return functional_call(self.model, self.copies, (task, batch))
+        # No encoder here has tied weights, and to look for them in every call takes time.
+        return functional_call(self.model, self.copies, (task, batch), tie_weights=False)
 
     @torch.no_grad()
     def cast_weights(self) -> None:

@@ -26,6 +26,12 @@ CHECKPOINTS = [
 ]
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_no_weights_are_tied(family):
+    encoder = toy.encoder(family)  # Bfloat16Copies and SharedTicket do not look for tied weights
+    assert len(list(encoder.named_parameters(remove_duplicate=False))) == len(list(encoder.parameters()))
+
+
 @pytest.mark.parametrize("family, made_by", CHECKPOINTS)
 def test_the_encoder_is_taken_out_of_a_pre_training_checkpoint(tmp_path, family, made_by):
     model = getattr(transformers, made_by)(toy.config(family))

@@ -57,6 +57,9 @@ def two_processes(monkeypatch):
     for name in TORCHRUN:
         monkeypatch.setenv(name, "2")
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    monkeypatch.setattr("torch.cuda.get_arch_list", lambda: ["sm_75"])
+    monkeypatch.setattr("torch.cuda.get_device_capability", lambda gpu: (7, 5))
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda gpu: "Tesla T4")
 
 
 def test_more_processes_than_gpus_are_refused(two_processes, monkeypatch):
@@ -81,6 +84,32 @@ def test_a_gpu_that_is_not_there_is_refused_as_two_processes_would_take_one_gpu(
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
     for name in ("cuda", "auto"):
         with pytest.raises(UserError, match=f"={named}: torch sees 1 ") if refused else contextlib.nullcontext():
+            assert choose_device(name).type == "cuda"
+
+
+@pytest.mark.parametrize(
+    "built_for, capability, has_kernels",
+    [
+        (["sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120"], (7, 0), False),
+        (["sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120"], (8, 9), True),
+        (["sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120"], (12, 1), True),
+        (["sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120"], (11, 0), False),
+        (["sm_80", "sm_86"], (8, 0), True),
+        (["sm_86"], (8, 0), False),
+        (["sm_80", "compute_90"], (12, 0), True),
+        (["sm_80", "compute_90"], (7, 5), False),
+        (["gfx90a", "gfx942"], (9, 4), True),
+    ],
+)
+def test_a_gpu_that_this_torch_has_no_kernels_for_is_refused(
+    two_processes, monkeypatch, built_for, capability, has_kernels
+):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.get_arch_list", lambda: built_for)
+    monkeypatch.setattr("torch.cuda.get_device_capability", lambda gpu: capability)
+    for name in ("cuda", "auto"):
+        refused = pytest.raises(UserError, match="^Tesla .*: torch .* has no kernels for this GPU, expected ")
+        with contextlib.nullcontext() if has_kernels else refused:
             assert choose_device(name).type == "cuda"
 
 
