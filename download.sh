@@ -42,6 +42,7 @@ PYTHON=$(command -v python3 || command -v python) || {
 }
 
 main() {
+    lock
     failed=""
     for name in "$@"; do
         get "$name" || failed="$failed $name"
@@ -49,6 +50,25 @@ main() {
     [ -z "$failed" ] && return
     echo "download.sh: error: not complete:$failed; the reasons stand above. Run the same command again to go on." >&2
     exit 1
+}
+
+# lock: one call at a time for a folder, as two would write into the same parts. The lock is a link, as a link is made
+# in one step; it names the computer and the process.
+lock() {
+    LOCK=$DIR/.download_lock
+    mkdir -p "$DIR"
+    ln -s "$(uname -n):$$" "$LOCK" 2>/dev/null || {
+        if [ -L "$LOCK" ]; then
+            echo "download.sh: error: $DIR: another call downloads into it ($(readlink "$LOCK"), computer and process);" \
+                "wait for it, or remove $LOCK if it was killed" >&2
+        else
+            echo "download.sh: error: $DIR: no link can be made in it, expected a folder to write to" >&2
+        fi
+        exit 2
+    }
+    trap 'rm -f "$LOCK"' EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM HUP
 }
 
 MNLI_FILES="train.tsv dev_matched.tsv dev_mismatched.tsv test_matched.tsv test_mismatched.tsv"

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from mt_dnn.runs.session import Session
 
 
-def main() -> None:
+LOCKED = 75  # the status that says that another process does the run: "temporary failure" of sysexits.h
+
+
+def main() -> int:
     options, data, model, optimization, masks, machine = parse_options(
         __doc__, TrainOptions, DataOptions, ModelOptions, OptimizationOptions, MaskOptions, MachineOptions
     )
@@ -57,12 +60,16 @@ def main() -> None:
     with process_group(machine.device):
         if any(on_main_process(lambda: what_is_left(run, options.do_train, made_from))):
             session()  # before the lock, so that all is read and checked while another process may still train
-        with locked(files, wait=True):
+        with locked(files, wait=not options.skip_locked) as got:
+            if not got:
+                print_line(f"{files.folder}: another process does this run; skipped")
+                return LOCKED
             train_and_score(run, options.do_train, made_from, session)
             if options.do_mask:
                 written = on_main_process(lambda: write_masks(files, masks, made_from))
                 folders = ", ".join(dict.fromkeys(str(path.parent) for path in written))
                 print_line(f"{len(written)} masks, scores by {masks.criterion}: {folders}")
+    return 0
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ SCRIPT_VARIABLES = {
 OF_ONE_COMMAND = {
     "do_train": "TRAIN_FLAGS",
     "do_mask": "TRAIN_FLAGS",
+    "skip_locked": "TRAIN_FLAGS",
     "min_heads_per_layer": "TRAIN_FLAGS",
     "masks": "REWIND_FLAGS",
     "parallel": "REWIND_FLAGS",

@@ -36,7 +36,7 @@ def run_main(main: Callable[[], int | None]) -> NoReturn:
             status = ended.code
         if sys.stdout:
             sys.stdout.flush()
-        if launched_by_torchrun() and status in (None, 0, 1):
+        if launched_by_torchrun() and isinstance(status, int | None):
             # An ordinary exit can be aborted by threads of the process group.
             if sys.stderr:
                 sys.stderr.flush()

@@ -26,7 +26,12 @@ class Unusable(ValueError):
 def write_json(path: str | Path, content: dict[str, Any]) -> None:
     """Write `content` as JSON for people, whole or not at all: indented, but a list of plain values is one line."""
     with write_whole(path) as file:
-        file.write(_to_json(content, "\n") + "\n")
+        file.write(to_json(content))
+
+
+def to_json(content: dict[str, Any]) -> str:
+    """Return what write_json() writes."""
+    return _to_json(content, "\n") + "\n"
 
 
 def _to_json(value: object, line_end: str) -> str:

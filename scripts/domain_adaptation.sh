@@ -20,12 +20,17 @@ use_gpu "$@"
 case $START in
     "$CHECKPOINTS"/*) [ -d "$START" ] || fail "$START: no such model, expected that of train_mtdnn.sh; run it before" ;;
 esac
+items=""
 for seed in $SEEDS; do
-    for TASK in $TASKS; do
-        for TRAIN_FRACTION in $FRACTIONS; do
-            with_options train.py --do_train --seed "$seed" --output_dir \
-                "$CHECKPOINTS/domain_adaptation/$NAME/$TASK/rows_$TRAIN_FRACTION/seed_$seed" || go_on_after_failure
-        done
+    for task in $TASKS; do
+        for fraction in $FRACTIONS; do items="$items $task=$fraction=$seed"; done
     done
 done
+adapt() {   # TASK=FRACTION=SEED
+    TASK=${1%%=*} seed=${1##*=}
+    TRAIN_FRACTION=${1#*=}; TRAIN_FRACTION=${TRAIN_FRACTION%=*}
+    with_options train.py --do_train --seed "$seed" $IF_LOCKED \
+        --output_dir "$CHECKPOINTS/domain_adaptation/$NAME/$TASK/rows_$TRAIN_FRACTION/seed_$seed"
+}
+take_turns adapt $items
 report mt_dnn.reports.domain_adaptation "$CHECKPOINTS/domain_adaptation"

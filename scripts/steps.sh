@@ -66,24 +66,49 @@ report() {
 # output_of SEED: the folder of a seed's model and masks; those of the first seed are in the task's own folder.
 output_of() { if [ "$1" = "${SEEDS%% *}" ]; then output; else echo "$(output)/seed_$1"; fi; }
 
+# take_turns STEP ITEM...: call STEP with each item. If several processes call the script, each takes an item that no
+# other works on. At the end they wait for the others, and take up what a killed one left.
+take_turns() {
+    step=$1; shift
+    for IF_LOCKED in --skip_locked ""; do
+        others=""
+        for item in "$@"; do
+            status=0
+            "$step" "$item" || status=$?
+            case $status in
+                0) ;;
+                1) FAILED=1 ;;
+                75) others="$others $item" ;;   # locked
+                *) exit "$status" ;;
+            esac
+        done
+        set -- $others
+    done
+}
+
 # train_seed SEED: fine-tune, score heads and FFNs, write masks.
 train_seed() {
     with_options train.py --do_train --do_mask --criterion "$CRITERION" --output_dir "$(output_of "$1")" --seed "$1" \
-        --sparsities $MASK_SPARSITIES
+        --sparsities $MASK_SPARSITIES ${IF_LOCKED:-}
 }
 
 # train: the same with every seed.
-train() {
-    for seed in $SEEDS; do train_seed "$seed" || go_on_after_failure; done
+train() { take_turns train_seed $SEEDS; }
+
+# train_all TASK=EPOCHS...: the same on several tasks.
+train_all() {
+    items=""
+    for entry in "$@"; do
+        for seed in $SEEDS; do items="$items $entry=$seed"; done
+    done
+    take_turns train_item $items
 }
 
-# train_all TASK=EPOCHS...: train on tasks one after another.
-train_all() {
-    for entry in "$@"; do
-        TASK=${entry%=*}
-        EPOCHS=${entry#*=}
-        train
-    done
+# train_item TASK=EPOCHS=SEED
+train_item() {
+    TASK=${1%%=*}
+    EPOCHS=${1#*=}; EPOCHS=${EPOCHS%=*}
+    train_seed "${1##*=}"
 }
 
 # masks FOLDER KIND: where the masks of this kind are; by another criterion than the default, in a folder of its own.
@@ -101,9 +126,13 @@ rewind_seed() {
 # rewind KIND...: rewind the tickets of these kinds and report. Fine-tunes first where that was not done. There are masks
 # at MASK_SPARSITIES and SPARSITIES.
 rewind() {
-    for seed in $SEEDS; do
-        (MASK_SPARSITIES="$MASK_SPARSITIES $SPARSITIES"; train_seed "$seed") || { go_on_after_failure; continue; }
-        rewind_seed "$seed" "$@" || go_on_after_failure
-    done
+    KINDS="$*"
+    take_turns train_and_rewind_seed $SEEDS
     report mt_dnn.reports "$(output)"
+}
+
+# train_and_rewind_seed SEED
+train_and_rewind_seed() {
+    (MASK_SPARSITIES="$MASK_SPARSITIES $SPARSITIES"; train_seed "$1") || return
+    rewind_seed "$1" $KINDS
 }

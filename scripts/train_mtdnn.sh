@@ -24,9 +24,7 @@ if [ "$TICKETS_SHARING" = yes ]; then
 python construct_mtl_mask.py --model $MODEL --checkpoints $CHECKPOINTS --output $MASK (another encoder: docs/encoders.md)"
     with_options rewind.py --masks "$MASK" --seeds $SEEDS --output_dir "$OUTPUT" || go_on_after_failure
 else
-    for seed in $SEEDS; do
-        with_options train.py --do_train --seed "$seed" --output_dir "$OUTPUT/dense/seed_$seed" ||
-            go_on_after_failure
-    done
+    mtdnn() { with_options train.py --do_train --seed "$1" --output_dir "$OUTPUT/dense/seed_$1" $IF_LOCKED; }
+    take_turns mtdnn $SEEDS
 fi
 report mt_dnn.reports.multi_task "$OUTPUT"

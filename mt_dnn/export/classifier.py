@@ -26,7 +26,6 @@ from mt_dnn.runtime.machine import choose_tokens_at_once
 from mt_dnn.training.evaluate import predict
 
 BATCH_SIZE = 64
-TOKENS_AT_ONCE = 2**14  # at once on a GPU
 
 Answer = tuple[str, float] | float  # (label, its probability), or the value of a regression
 
@@ -122,7 +121,7 @@ class Classifier:
             place = Path(folder) / f"{self.task.name}_input"
             write_split(place, rows, self.task, "input", self.tokenizer, self.max_seq_len, made_from={}, dropped={})
             split, device = TokenizedSplit(folder, self.task, "input"), self.model.device
-            tokens = choose_tokens_at_once(0, device) or TOKENS_AT_ONCE
+            tokens = choose_tokens_at_once(0, device)
             outputs = predict(self.model, self.task, split, BATCH_SIZE, self.precision, tokens)
         wrong = ~np.isfinite(outputs).all(1)
         if wrong.any():

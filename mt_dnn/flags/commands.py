@@ -64,6 +64,11 @@ class TrainOptions:
     do_mask: bool = flag(
         False, "score heads and FFNs with the fine-tuned model, and write masks of every kind of ticket"
     )
+    skip_locked: bool = flag(
+        False,
+        "if another process does this run, do not wait for it, but end with status 75: the scripts then take the "
+        "next task or seed",
+    )
 
 
 @dataclass

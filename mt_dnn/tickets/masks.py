@@ -14,6 +14,7 @@ heads: closed heads by layer; ffns: layers whose FFN is closed. Both count from 
 several tasks has a provenance for each task, under the task's name.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -38,7 +39,8 @@ from data_utils.check import (
     value_that,
 )
 from data_utils.errors import UserError
-from data_utils.json_file import read_json, write_json
+from data_utils.files import write_whole
+from data_utils.json_file import read_json, to_json
 from data_utils.tasks import NAME
 from mt_dnn.run_folder import DEFAULT_CRITERION, unless_default
 from mt_dnn.tickets.ticket import DENSE, TICKET_KINDS, Shape, Ticket
@@ -104,9 +106,14 @@ class Mask:
 
 
 def write_mask(path: Path, mask: Mask) -> None:
-    """Write a mask file."""
+    """Write a mask file, unless it is there as it should be: another process may be reading it."""
     content = {"kind": mask.kind, "model": mask.model, "tickets": describe_tickets(mask.tickets)}
-    write_json(path, {**content, "provenance": mask.provenance})
+    text = to_json({**content, "provenance": mask.provenance})
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        if path.read_text(encoding="utf-8") == text:
+            return
+    with write_whole(path) as file:
+        file.write(text)
 
 
 def describe_tickets(tickets: dict[str, Ticket]) -> dict[str, dict]:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -30,6 +30,7 @@ from mt_dnn.runtime.distributed import all_gather, on_main_process, rank
 from mt_dnn.runtime.log import log
 
 KEPT = 2
+LEAST_PAUSE = 20  # times what the last checkpoint took to write: on a slow disk they take 5 % of the time at most
 
 Tensors = dict[str, Tensor]
 
@@ -61,16 +62,18 @@ class Checkpoints:
     ) -> None:
         self.folder, self.pause = folder, 60 * minutes
         self.model, self.optimizer, self.scheduler = model, optimizer, scheduler
-        self.saved = time.monotonic()
+        self.saved, self.took = time.monotonic(), 0.0
 
     def due(self, epoch_ends: bool) -> bool:
         """Whether the last checkpoint, or the start, is `minutes` ago; where an epoch ends, a tenth of that is enough,
-        as no checkpoint can be written during the evaluation that follows."""
-        pause = 0.1 * self.pause if epoch_ends else self.pause
+        as no checkpoint can be written during the evaluation that follows. On a slow disk the pause is longer, by
+        LEAST_PAUSE. With 0 `minutes` one is always due."""
+        pause = max(0.1 * self.pause if epoch_ends else self.pause, LEAST_PAUSE * self.took) if self.pause else 0.0
         return on_main_process(lambda: time.monotonic() - self.saved >= pause)
 
     def save(self, update: int, progress: Progress) -> None:
         """Write the state after this many updates, whole or not at all; remove all but the newest ones."""
+        started = time.monotonic()
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         optimizer = self.optimizer.state_dict()
         numbers = []  # such as a count of steps
@@ -97,6 +100,7 @@ class Checkpoints:
             lambda: self._write(update, {name: value.contiguous() for name, value in tensors.items()}, rest)
         )
         self.saved = time.monotonic()
+        self.took = self.saved - started
 
     def _write(self, update: int, tensors: Tensors, rest: dict[str, Any]) -> None:
         with write_folder_whole(self.folder / f"update_{update}") as beside:
@@ -167,10 +171,13 @@ class Checkpoints:
 
 
 def _is_whole(folder: Path) -> bool:
-    """Whether a checkpoint's fingerprint is right; if it is not, the log says so."""
+    """Whether a checkpoint's fingerprint is right, and its file is whole; if not, the log says so."""
+    state = folder / "state.safetensors"
     try:
-        whole = (folder / "sha256").read_text().split()[:1] == [sha256(folder / "state.safetensors")]
-    except (OSError, UnicodeDecodeError):
+        whole = (folder / "sha256").read_text().split()[:1] == [sha256(state)]
+        with safe_open(state, "pt"):
+            pass  # a disk may have lost the file's end before the fingerprint was taken
+    except (OSError, UnicodeDecodeError, SafetensorError):
         whole = False
     if not whole:
         log.warning("%s: damaged, so the checkpoint before it is used, or the start where there is none", folder)

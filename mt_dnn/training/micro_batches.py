@@ -1,7 +1,8 @@
 """Micro-batches: a batch is computed in parts that have few tokens, and the gradients of the parts are summed up.
 
-On a CPU 2048 tokens at once keep what a layer computes in its cache. On a GPU a whole batch is computed at once, unless
---tokens_at_once says otherwise. What is computed stays the same up to rounding, and dropout's random numbers.
+On a CPU 2048 tokens at once keep what a layer computes in its cache. On a GPU 8192 keep its memory small; most batches
+have fewer. --tokens_at_once is another number. What is computed stays the same up to rounding, and dropout's random
+numbers.
 """
 
 from collections.abc import Iterator

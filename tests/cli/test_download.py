@@ -3,8 +3,10 @@
 import functools
 import http.server
 import os
+import signal
 import subprocess
 import threading
+import time
 import zipfile
 from pathlib import Path
 
@@ -166,6 +168,40 @@ def test_a_broken_off_download_goes_on_where_it_stopped(site, tmp_path, monkeypa
     status, output, asked = download(site, tmp_path, "mnli")
     assert status == 0, output
     assert asked[0] == ("/MNLI.zip", "bytes=1000-") and len([path for path, _ in asked if path == "/MNLI.zip"]) == 1
+
+
+def test_two_calls_do_not_write_into_the_same_part(site, tmp_path):
+    lock = tmp_path / ".download_lock"
+    lock.symlink_to("elsewhere:7")
+    status, output, asked = download(site, tmp_path, "rte")
+    assert status == 2 and not asked and lock.is_symlink()
+    assert output == (
+        f"download.sh: error: {tmp_path}: another call downloads into it (elsewhere:7, computer and process); "
+        f"wait for it, or remove {lock} if it was killed\n"
+    )
+    lock.unlink()
+    assert download(site, tmp_path, "rte")[0] == 0 and not lock.is_symlink()
+    assert download(site, tmp_path, "nothing")[0] == 1 and not lock.is_symlink()
+
+
+@pytest.mark.parametrize("sent, status", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_stopped_call_leaves_no_lock(tmp_path, monkeypatch, sent, status):
+    lock, curl = tmp_path / "data/.download_lock", tmp_path / "curl"
+    curl.write_text("#!/bin/sh\necho runs > runs\nexec sleep 60\n")
+    curl.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    process = subprocess.Popen(
+        ["sh", ROOT / "download.sh", "data", "rte"],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    while not (tmp_path / "runs").exists():
+        time.sleep(0.01)
+    assert lock.is_symlink()
+    os.killpg(process.pid, sent)
+    assert process.wait(30) == status and not lock.is_symlink()
 
 
 def test_a_part_stays_where_the_server_fails_for_a_while(site, tmp_path, monkeypatch):

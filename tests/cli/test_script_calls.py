@@ -158,6 +158,44 @@ def test_where_the_training_of_one_task_fails_the_others_are_trained(repository,
     assert tasks == ["mnli", "qqp", "qnli", "sst", "mrpc", "cola", "rte", "stsb"]
 
 
+def test_a_task_that_another_process_trains_is_left_for_the_end(repository, tmp_path):
+    locked = 'case "$*" in *"/mnli --"*--skip_locked* | *qqp/seed_2*--skip_locked*) exit 75 ;; esac\n'
+    (tmp_path / ".venv/bin/python").write_text(PYTHON + locked)
+    ended = repository("prepare_mtdnn_base", "cpu", EPOCHS_BY_TASK="mnli=3 qqp=6 rte=6", SEEDS="1 2")
+    assert ended.status == 0
+    names = "--train_datasets", "--epochs", "--seed"
+    called = [(*(call[call.index(name) + 1] for name in names), "--skip_locked" in call) for call in ended.calls]
+    assert called == [
+        ("mnli", "3", "1", True),
+        ("mnli", "3", "2", True),
+        ("qqp", "6", "1", True),
+        ("qqp", "6", "2", True),
+        ("rte", "6", "1", True),
+        ("rte", "6", "2", True),
+        ("mnli", "3", "1", False),  # now it waits
+        ("qqp", "6", "2", False),
+    ]
+
+
+def test_a_seed_that_another_process_trains_is_rewound_after_the_others(repository, tmp_path):
+    locked = 'case "$*" in *"--seed 1 "*--skip_locked*) exit 75 ;; esac\n'
+    (tmp_path / ".venv/bin/python").write_text(PYTHON + locked)
+    ended = repository("rewind_rte_winning", "cpu", SEEDS="1 2")
+    assert ended.status == 0
+    called = [
+        (call[0], call[call.index("--seed" if call[0] == "train.py" else "--seeds") + 1])
+        for call in ended.calls
+        if call[0] in ("train.py", "rewind.py")
+    ]
+    assert called == [
+        ("train.py", "1"),
+        ("train.py", "2"),
+        ("rewind.py", "2"),
+        ("train.py", "1"),
+        ("rewind.py", "1"),
+    ]
+
+
 def test_where_a_report_can_not_be_made_the_runs_after_it_are(repository, tmp_path):
     """As all runs on few rows failed, say."""
     fails = 'case "$*" in *mt_dnn.reports*_0.01) exit 2 ;; *"--train_fraction 0.01 "*) exit 1 ;; esac\n'

@@ -107,6 +107,15 @@ def test_fine_tuning_waits_for_another_process_at_the_same(workshop, tmp_path, c
     assert (tmp_path / "result.json").exists()
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_run_that_another_process_does_is_skipped_where_asked(workshop, tmp_path, processes):
+    command = ("train.py", *options(workshop), *QUICK, "--do_train", "--output_dir", tmp_path, "--skip_locked")
+    with locked(RunFolder(tmp_path)):
+        ended = launch(processes, *command)
+    assert ended.returncode == 75 and f"{tmp_path}: another process does this run; skipped" in ended.stdout
+    assert not (tmp_path / "result.json").exists() and ended.stderr == ""
+
+
 def test_fine_tuning_that_failed_in_another_process_meanwhile_is_not_repeated(workshop, tmp_path, cli, monkeypatch):
     call = ("train.py", *options(workshop), *QUICK, "--do_train", "--output_dir", tmp_path)
     (tmp_path / "failed.txt").write_text("an earlier failure")

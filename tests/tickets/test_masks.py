@@ -1,4 +1,6 @@
+import dataclasses
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,20 @@ def test_mask_survives_write_and_read(tmp_path):
     mask = Mask("random", MODEL, {"rte": TICKET, "sst": DENSE}, {"seed": 2018})
     write_mask(tmp_path / "mask.json", mask)
     assert read_mask(tmp_path / "mask.json") == mask
+
+
+def test_a_mask_that_is_there_stays_as_another_process_may_read_it_and_another_one_is_replaced(tmp_path):
+    path, mask = tmp_path / "mask.json", Mask("winning", MODEL, {"rte": TICKET}, {"seed": 1})
+    write_mask(path, mask)
+    with open(path) as reader:
+        write_mask(path, mask)
+        assert os.path.samestat(os.fstat(reader.fileno()), path.stat())
+        other = dataclasses.replace(mask, kind="random")
+        write_mask(path, other)
+        assert not os.path.samestat(os.fstat(reader.fileno()), path.stat()) and read_mask(path) == other
+    path.write_bytes(b"\xff")
+    write_mask(path, mask)
+    assert read_mask(path) == mask
 
 
 def test_mask_is_written_for_people(tmp_path):

@@ -88,6 +88,16 @@ def test_a_damaged_checkpoint_is_noticed_and_the_one_before_used(stopped, cli):
     assert not (folder / "checkpoint").exists()
 
 
+def test_a_checkpoint_whose_end_the_disk_lost_before_its_fingerprint_was_taken_is_noticed(stopped, cli):
+    again, folder, _ = stopped
+    state = folder / "checkpoint/update_9/state.safetensors"
+    state.write_bytes(state.read_bytes()[:-1000])
+    (state.parent / "sha256").write_text(f"{sha256(state)}  state.safetensors\n")
+    ended = cli(*again)
+    assert ended.status == 0, ended.err
+    assert f"{state.parent}: damaged" in ended.out and "checkpoint/update_8: epoch 2, 2 batches done" in ended.out
+
+
 def test_without_a_whole_checkpoint_the_run_starts_anew(stopped, cli):
     again, folder, whole = stopped
     (folder / "checkpoint/update_9/sha256").unlink()
@@ -171,6 +181,26 @@ def test_a_checkpoint_is_due_after_the_minutes_and_at_an_epochs_end_after_a_tent
     assert due == {59.0: (False, False), 60.0: (False, True), 599.0: (False, True), 600.0: (True, True)}
     checkpoints.save(1, Progress(batches=1))
     assert not checkpoints.due(epoch_ends=True)
+
+
+def test_checkpoints_on_a_slow_disk_take_a_twentieth_of_the_time(tmp_path, monkeypatch):
+    seconds = 0.0
+    monkeypatch.setattr("mt_dnn.training.checkpoint.time.monotonic", lambda: seconds)
+
+    def slow(*_):
+        nonlocal seconds
+        seconds += 40
+
+    monkeypatch.setattr("mt_dnn.training.checkpoint.save_tensors", slow)
+    monkeypatch.setattr("mt_dnn.training.checkpoint.sha256", lambda path: "0")
+    model = make_model(make_task())
+    optimizer = Counting(model.parameters(), lr=0.1)
+    checkpoints = Checkpoints(tmp_path, 10, model, optimizer, make_scheduler(optimizer, 9, 0))
+    seconds = 600.0
+    assert checkpoints.due(epoch_ends=False)
+    checkpoints.save(1, Progress(batches=1))
+    for seconds in (640.0 + 799, 640.0 + 800):  # a tenth of the minutes, and all of them, were over before
+        assert checkpoints.due(epoch_ends=True) == checkpoints.due(epoch_ends=False) == (seconds == 1440)
 
 
 def test_a_checkpoint_keeps_all_of_an_optimizers_state(tmp_path):
