@@ -196,6 +196,7 @@ def test_a_stopped_call_leaves_no_lock(tmp_path, monkeypatch, sent, status):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(sent, signal.SIG_DFL),  # a command in the background ignores Ctrl-C
     )
     while not (tmp_path / "runs").exists():
         time.sleep(0.01)
