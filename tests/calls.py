@@ -34,6 +34,13 @@ EACH_FAMILY = [
     family if family in ("bert", "mpnet") else pytest.param(family, marks=pytest.mark.slow) for family in FAMILIES
 ]
 
+# A Python for scripts: it writes down its arguments and does nothing.
+RECORDING_PYTHON = """#!/bin/sh
+if [ "$1" = -c ]; then exit; fi   # asked for its version and packages
+for argument in "$@"; do printf '%s\\n' "$argument"; done >> calls.txt
+echo "----" >> calls.txt
+"""
+
 TOGETHER = "sst,rte,stsb,mnli"  # the tasks of the toy MT-DNN
 
 

@@ -1,48 +1,9 @@
 """What the scripts call, in a copy of the repository whose Python writes down its arguments and does nothing."""
 
-import os
 import shutil
-import subprocess
-import sys
-from types import SimpleNamespace
 
 import pytest
-from calls import ROOT, SCRIPTS_WITH_GPUID, copy_of_scripts
-
-PYTHON = """#!/bin/sh
-if [ "$1" = -c ]; then exit; fi   # asked for its version and packages
-for argument in "$@"; do printf '%s\\n' "$argument"; done >> calls.txt
-echo "----" >> calls.txt
-"""
-
-
-@pytest.fixture
-def repository(tmp_path):
-    """call("train_mnli", "cpu", ENCODER="my bert") -> status, err, and the calls, a list of arguments each.
-
-    The variables are set as a user sets them: at the script's top.
-    """
-    copy_of_scripts(tmp_path, PYTHON)
-    merged = tmp_path / "checkpoints/bert-base-uncased/mtdnn"
-    mask = merged / "masks/winning/super_tickets.json"
-    mask.parent.mkdir(parents=True)
-    mask.touch()
-    (merged / "winning/super_tickets/seed_2018/model").mkdir(parents=True)
-
-    def call(name, *arguments, **variables):
-        script = tmp_path / f"scripts/{name}.sh"
-        lines = script.read_text().splitlines()
-        kept = [line for line in lines if not line.startswith(tuple(f"{variable}=" for variable in variables))]
-        at = next(i for i, line in enumerate(kept) if line.startswith('. "$(dirname "$0")'))
-        kept[at:at] = [f'{variable}="{value}"' for variable, value in variables.items()]
-        script.write_text("\n".join(kept) + "\n")
-        ended = subprocess.run(["sh", script, *arguments], cwd=tmp_path, capture_output=True, text=True)
-        written = tmp_path / "calls.txt"
-        text = written.read_text() if written.exists() else ""
-        calls = [part.splitlines() for part in text.split("----\n")[:-1]]
-        return SimpleNamespace(status=ended.returncode, err=ended.stderr, calls=calls)
-
-    return call
+from calls import RECORDING_PYTHON, SCRIPTS_WITH_GPUID
 
 
 @pytest.mark.parametrize("name", [*SCRIPTS_WITH_GPUID, "quickstart"])
@@ -151,7 +112,7 @@ def test_prepro_takes_the_task_file_and_the_folder_that_error_lines_name(reposit
 
 def test_where_the_training_of_one_task_fails_the_others_are_trained(repository, tmp_path):
     fails = 'case "$*" in *"--train_datasets qqp "*) exit 1 ;; esac\n'
-    (tmp_path / ".venv/bin/python").write_text(PYTHON + fails)
+    (tmp_path / ".venv/bin/python").write_text(RECORDING_PYTHON + fails)
     ended = repository("prepare_mtdnn_base", "cpu")
     assert ended.status == 1
     tasks = [call[call.index("--train_datasets") + 1] for call in ended.calls]
@@ -160,7 +121,7 @@ def test_where_the_training_of_one_task_fails_the_others_are_trained(repository,
 
 def test_a_task_that_another_process_trains_is_left_for_the_end(repository, tmp_path):
     locked = 'case "$*" in *"/mnli --"*--skip_locked* | *qqp/seed_2*--skip_locked*) exit 75 ;; esac\n'
-    (tmp_path / ".venv/bin/python").write_text(PYTHON + locked)
+    (tmp_path / ".venv/bin/python").write_text(RECORDING_PYTHON + locked)
     ended = repository("prepare_mtdnn_base", "cpu", EPOCHS_BY_TASK="mnli=3 qqp=6 rte=6", SEEDS="1 2")
     assert ended.status == 0
     names = "--train_datasets", "--epochs", "--seed"
@@ -179,7 +140,7 @@ def test_a_task_that_another_process_trains_is_left_for_the_end(repository, tmp_
 
 def test_a_seed_that_another_process_trains_is_rewound_after_the_others(repository, tmp_path):
     locked = 'case "$*" in *"--seed 1 "*--skip_locked*) exit 75 ;; esac\n'
-    (tmp_path / ".venv/bin/python").write_text(PYTHON + locked)
+    (tmp_path / ".venv/bin/python").write_text(RECORDING_PYTHON + locked)
     ended = repository("rewind_rte_winning", "cpu", SEEDS="1 2")
     assert ended.status == 0
     called = [
@@ -199,7 +160,7 @@ def test_a_seed_that_another_process_trains_is_rewound_after_the_others(reposito
 def test_where_a_report_can_not_be_made_the_runs_after_it_are(repository, tmp_path):
     """As all runs on few rows failed, say."""
     fails = 'case "$*" in *mt_dnn.reports*_0.01) exit 2 ;; *"--train_fraction 0.01 "*) exit 1 ;; esac\n'
-    (tmp_path / ".venv/bin/python").write_text(PYTHON + fails)
+    (tmp_path / ".venv/bin/python").write_text(RECORDING_PYTHON + fails)
     ended = repository("rewind_mnli_low_resource", "cpu")
     assert ended.status == 1
     reports = [call[-1].rpartition("_")[2] for call in ended.calls if "mt_dnn.reports" in call]
@@ -217,105 +178,3 @@ def test_paths_with_spaces_arrive_whole(repository):
     assert rewind[rewind.index("--output_dir") + 1] == "checkpoints/my bert/rte/rewind"
     assert "checkpoints/my bert/rte/seed_2/masks/winning" in other
     assert report == ["-m", "mt_dnn.reports", "checkpoints/my bert/rte"]
-
-
-def executable(path, text):
-    path.parent.mkdir(exist_ok=True, parents=True)
-    path.write_text(text)
-    path.chmod(0o755)
-
-
-def test_a_cdpath_of_the_user_does_not_lead_to_another_repository(repository, tmp_path, monkeypatch):
-    other = tmp_path / "elsewhere/scripts"
-    other.mkdir(parents=True)
-    (other.parent / "train.py").touch()
-    monkeypatch.setenv("CDPATH", str(other.parent))
-    script = ["sh", "scripts/train_mnli.sh", "cpu"]
-    ended = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True)
-    assert ended.returncode == 0 and (tmp_path / "calls.txt").exists()
-
-
-def test_the_first_python_that_has_the_packages_is_taken(repository, tmp_path, monkeypatch):
-    shutil.rmtree(tmp_path / ".venv")
-    programs = tmp_path / "programs"
-    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
-    for name in ("python", "python3"):  # a Python 2, say
-        executable(programs / name, "#!/bin/sh\nexit 1\n")
-    ended = repository("train_mnli", "cpu")
-    assert (ended.status, ended.calls) == (2, [])
-    assert "no Python 3.11 or newer with the packages" in ended.err and ended.err.count("\n") == 1
-    executable(programs / "python3", PYTHON)
-    ended = repository("train_mnli", "cpu")
-    assert (ended.status, ended.err) == (0, "") and ended.calls
-
-
-@pytest.mark.parametrize("left", ["dangling link", "no pip", "nothing"])
-def test_an_environment_that_can_not_be_used_is_made_anew(repository, tmp_path, monkeypatch, left):
-    python = tmp_path / ".venv/bin/python"
-    python.unlink()
-    if left == "dangling link":
-        python.symlink_to(tmp_path / "python3.11-that-was-removed")
-    elif left == "no pip":  # of a Python that was upgraded
-        executable(python, "#!/bin/sh\nexit 1\n")
-    else:
-        shutil.rmtree(tmp_path / ".venv")
-    executable(
-        tmp_path / "programs/python3",
-        f"""#!{sys.executable}
-import shutil, sys
-if sys.argv[1:4] == ["-m", "venv", "--clear"]:
-    shutil.rmtree(".venv", ignore_errors=True)
-    shutil.copytree({str(tmp_path / "environment")!r}, ".venv")
-""",
-    )
-    executable(tmp_path / "environment/bin/python", PYTHON)
-    monkeypatch.setenv("PATH", f"{tmp_path / 'programs'}:/usr/bin:/bin")
-    ended = repository("test")
-    assert (ended.status, ended.err) == (0, "")
-    install, tests = ended.calls
-    assert install[-2:] == ["-r", "requirements.txt"] and tests[:2] == ["-m", "pytest"]
-
-
-@pytest.mark.parametrize(
-    "gpuid",
-    ["cpux", "cpu,0", "0,", ",0", "0,,1", "0 1", "", "x", "cpu,", "-1", "cpu\ncpu", "GPU-", "GPU-01x", "AMD-01"],
-)
-def test_a_gpuid_that_is_none_is_one_line(repository, gpuid):
-    ended = repository("train_mnli", gpuid)
-    assert ended.status == 2 and not ended.calls
-    assert "error: GPUID" in ended.err and "expected a number as nvidia-smi shows it" in ended.err
-    assert len(ended.err.splitlines()) == 1 + gpuid.count("\n")
-
-
-def test_one_gpu_twice_is_refused(repository):
-    ended = repository("rewind_mnli", "1,0,1")
-    assert ended.status == 2 and not ended.calls
-    assert "error: GPUID '1,0,1', expected each GPU once" in ended.err
-
-
-@pytest.mark.parametrize(
-    "gpuid, device, processes",
-    [
-        ("3", "cuda", 1),
-        ("0,2", "cuda", 2),
-        ("MIG-4a7b2c00-01de-5f60-8a9b-0c1d2e3f4a5b", "cuda", 1),
-        ("GPU-4a7b2c00-01de,GPU-5f60-8a9b", "cuda", 2),
-        ("cpu", "cpu", 1),
-        ("cpu,cpu", "cpu", 2),
-    ],
-)
-def test_a_gpuid_chooses_device_and_processes(repository, gpuid, device, processes):
-    (call,) = repository("train_mnli", gpuid, TRAIN_FLAGS="").calls
-    assert call[call.index("--device") + 1] == device
-    assert ("--nproc-per-node" in call) == (processes > 1)
-    if processes > 1:
-        assert call[call.index("--nproc-per-node") + 1] == str(processes)
-
-
-def test_scripts_are_posix():
-    dash = shutil.which("dash")
-    if not dash:
-        pytest.skip("no dash")
-    scripts = [path for path in [*ROOT.glob("scripts/*.sh"), *ROOT.glob("experiments/**/*.sh"), ROOT / "download.sh"]]
-    for path in scripts:
-        assert subprocess.run([dash, "-n", path], env=os.environ).returncode == 0, path

@@ -1,0 +1,111 @@
+"""Where the scripts find the repository, a Python with the packages, and a GPU."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from calls import RECORDING_PYTHON, ROOT
+
+
+def executable(path, text):
+    path.parent.mkdir(exist_ok=True, parents=True)
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+def test_a_cdpath_of_the_user_does_not_lead_to_another_repository(repository, tmp_path, monkeypatch):
+    other = tmp_path / "elsewhere/scripts"
+    other.mkdir(parents=True)
+    (other.parent / "train.py").touch()
+    monkeypatch.setenv("CDPATH", str(other.parent))
+    script = ["sh", "scripts/train_mnli.sh", "cpu"]
+    ended = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == 0 and (tmp_path / "calls.txt").exists()
+
+
+def test_the_first_python_that_has_the_packages_is_taken(repository, tmp_path, monkeypatch):
+    shutil.rmtree(tmp_path / ".venv")
+    programs = tmp_path / "programs"
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    for name in ("python", "python3"):  # a Python 2, say
+        executable(programs / name, "#!/bin/sh\nexit 1\n")
+    ended = repository("train_mnli", "cpu")
+    assert (ended.status, ended.calls) == (2, [])
+    assert "no Python 3.11 or newer with the packages" in ended.err and ended.err.count("\n") == 1
+    executable(programs / "python3", RECORDING_PYTHON)
+    ended = repository("train_mnli", "cpu")
+    assert (ended.status, ended.err) == (0, "") and ended.calls
+
+
+@pytest.mark.parametrize("left", ["dangling link", "no pip", "nothing"])
+def test_an_environment_that_can_not_be_used_is_made_anew(repository, tmp_path, monkeypatch, left):
+    python = tmp_path / ".venv/bin/python"
+    python.unlink()
+    if left == "dangling link":
+        python.symlink_to(tmp_path / "python3.11-that-was-removed")
+    elif left == "no pip":  # of a Python that was upgraded
+        executable(python, "#!/bin/sh\nexit 1\n")
+    else:
+        shutil.rmtree(tmp_path / ".venv")
+    executable(
+        tmp_path / "programs/python3",
+        f"""#!{sys.executable}
+import shutil, sys
+if sys.argv[1:4] == ["-m", "venv", "--clear"]:
+    shutil.rmtree(".venv", ignore_errors=True)
+    shutil.copytree({str(tmp_path / "environment")!r}, ".venv")
+""",
+    )
+    executable(tmp_path / "environment/bin/python", RECORDING_PYTHON)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'programs'}:/usr/bin:/bin")
+    ended = repository("test")
+    assert (ended.status, ended.err) == (0, "")
+    install, tests = ended.calls
+    assert install[-2:] == ["-r", "requirements.txt"] and tests[:2] == ["-m", "pytest"]
+
+
+@pytest.mark.parametrize(
+    "gpuid",
+    ["cpux", "cpu,0", "0,", ",0", "0,,1", "0 1", "", "x", "cpu,", "-1", "cpu\ncpu", "GPU-", "GPU-01x", "AMD-01"],
+)
+def test_a_gpuid_that_is_none_is_one_line(repository, gpuid):
+    ended = repository("train_mnli", gpuid)
+    assert ended.status == 2 and not ended.calls
+    assert "error: GPUID" in ended.err and "expected a number as nvidia-smi shows it" in ended.err
+    assert len(ended.err.splitlines()) == 1 + gpuid.count("\n")
+
+
+def test_one_gpu_twice_is_refused(repository):
+    ended = repository("rewind_mnli", "1,0,1")
+    assert ended.status == 2 and not ended.calls
+    assert "error: GPUID '1,0,1', expected each GPU once" in ended.err
+
+
+@pytest.mark.parametrize(
+    "gpuid, device, processes",
+    [
+        ("3", "cuda", 1),
+        ("0,2", "cuda", 2),
+        ("MIG-4a7b2c00-01de-5f60-8a9b-0c1d2e3f4a5b", "cuda", 1),
+        ("GPU-4a7b2c00-01de,GPU-5f60-8a9b", "cuda", 2),
+        ("cpu", "cpu", 1),
+        ("cpu,cpu", "cpu", 2),
+    ],
+)
+def test_a_gpuid_chooses_device_and_processes(repository, gpuid, device, processes):
+    (call,) = repository("train_mnli", gpuid, TRAIN_FLAGS="").calls
+    assert call[call.index("--device") + 1] == device
+    assert ("--nproc-per-node" in call) == (processes > 1)
+    if processes > 1:
+        assert call[call.index("--nproc-per-node") + 1] == str(processes)
+
+
+def test_scripts_are_posix():
+    dash = shutil.which("dash")
+    if not dash:
+        pytest.skip("no dash")
+    scripts = [path for path in [*ROOT.glob("scripts/*.sh"), *ROOT.glob("experiments/**/*.sh"), ROOT / "download.sh"]]
+    for path in scripts:
+        assert subprocess.run([dash, "-n", path], env=os.environ).returncode == 0, path
