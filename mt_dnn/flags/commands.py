@@ -7,7 +7,7 @@ from mt_dnn.flags.flag import COUNT, SEED, flag, names, number, path
 from mt_dnn.run_folder import DEFAULT_CRITERION
 
 
-@dataclass
+@dataclass(kw_only=True)
 class PreproOptions:
     """What to tokenize."""
 
@@ -26,7 +26,7 @@ class PreproOptions:
     skip_bad_rows: bool = flag(False, "drop and count bad rows; without it a split with a bad row is not tokenized")
 
 
-@dataclass
+@dataclass(kw_only=True)
 class MaskOptions:
     """Importance and masks."""
 
@@ -48,7 +48,7 @@ class MaskOptions:
     )
 
 
-@dataclass
+@dataclass(kw_only=True)
 class TrainOptions:
     """Steps and output of train.py."""
 
@@ -71,7 +71,7 @@ class TrainOptions:
     )
 
 
-@dataclass
+@dataclass(kw_only=True)
 class RewindOptions:
     """Tickets and output of rewind.py."""
 
@@ -113,7 +113,7 @@ class RewindOptions:
     save_model: bool = flag(False, "keep the trained model of each run, for mt_dnn.export and mt_dnn.predict")
 
 
-@dataclass
+@dataclass(kw_only=True)
 class MergeOptions:
     """Super tickets and output of construct_mtl_mask.py."""
 
@@ -145,7 +145,7 @@ class MergeOptions:
     )
 
 
-@dataclass
+@dataclass(kw_only=True)
 class ExportOptions:
     """What to export."""
 
@@ -167,7 +167,7 @@ class ExportOptions:
     )
 
 
-@dataclass
+@dataclass(kw_only=True)
 class PredictOptions:
     """What to predict."""
 
@@ -204,7 +204,7 @@ class PredictOptions:
     )
 
 
-@dataclass
+@dataclass(kw_only=True)
 class ReportOptions:
     """What to report."""
 
@@ -224,7 +224,7 @@ class ReportOptions:
         return Path(self.output_dir or self.folders[0])
 
 
-@dataclass
+@dataclass(kw_only=True)
 class CollectOptions:
     """What to collect."""
 

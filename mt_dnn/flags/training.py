@@ -6,7 +6,7 @@ from data_utils.errors import UserError
 from mt_dnn.flags.flag import COUNT, flag, fractions, names, number, path
 
 
-@dataclass
+@dataclass(kw_only=True)
 class DataOptions:
     """Data."""
 
@@ -55,7 +55,7 @@ class DataOptions:
         return self.train_fraction[self.train_datasets.index(task)]
 
 
-@dataclass
+@dataclass(kw_only=True)
 class ModelOptions:
     """Model."""
 
@@ -70,7 +70,7 @@ class ModelOptions:
     )
 
 
-@dataclass
+@dataclass(kw_only=True)
 class OptimizationOptions:
     """Optimization."""
 
@@ -95,7 +95,7 @@ class OptimizationOptions:
     )
 
 
-@dataclass
+@dataclass(kw_only=True)
 class MachineOptions:
     """Machine and log (these change results by rounding, precision and dropout's random numbers alone)."""
 

@@ -30,24 +30,26 @@ TICKETS = {
     "stsb": DENSE,
 }
 
+# By name: tasks, their rows, optimization.
 TRAININGS = {
     # 288 rows of sst, 72 of rte, 48 of stsb: batches of 41 are shared unevenly, and one of stsb has 7 rows
     "tickets_sharing": (
         ["sst", "rte", "stsb"],
+        {"train_fraction": 0.3},
         {"epochs": 2, "batch_size": 41, "learning_rate": 2e-3, "weight_decay": 0.5},
     ),
     "accumulated": (
         ["sst", "rte", "stsb"],
+        {"train_fraction": 0.3},
         {"epochs": 1, "batch_size": 16, "learning_rate": 2e-3, "grad_accumulation_step": 3},
     ),
     "exact_sharing": (
         ["sst", "rte", "stsb"],
+        {"train_fraction": 0.3, "holdout": 0.1},
         {"epochs": 1, "batch_size": 16, "learning_rate": 2e-3, "grad_accumulation_step": 2, "weight_decay": 0.5},
     ),
-    "one_task": (
-        ["stsb"],
-        {"epochs": 2, "batch_size": 47, "learning_rate": 2e-3},
-    ),  # the last batch has one row, so one process has none
+    # 48 rows: the last batch has one, so one process has none
+    "one_task": (["stsb"], {"train_fraction": 0.3}, {"epochs": 2, "batch_size": 47, "learning_rate": 2e-3}),
 }
 
 
@@ -157,11 +159,12 @@ def runs(workshop, tmp_path_factory):
                     {
                         **paths,
                         "tasks": tasks,
+                        "rows": rows,
                         "optimization": optimization,
                         "exact_sharing": name == "exact_sharing",
                         "output": f"{folder}/{name}/{processes}",
                     }
-                    for name, (tasks, optimization) in TRAININGS.items()
+                    for name, (tasks, rows, optimization) in TRAININGS.items()
                 ]
             )
         )
@@ -189,6 +192,12 @@ def test_two_processes_give_what_one_gives(workshop, runs, name):
         for folder in (one, two)
     ]
     assert losses[0] == pytest.approx(losses[1], abs=2e-6)
+
+
+@pytest.mark.slow
+def test_a_batch_has_fewer_rows_than_there_are_processes(runs):
+    batch_size, rows = TRAININGS["one_task"][2]["batch_size"], result_of(runs / "one_task/2")["tasks"]["stsb"]
+    assert rows["training_rows"] % batch_size == 1
 
 
 @pytest.mark.slow

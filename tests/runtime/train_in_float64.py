@@ -22,15 +22,11 @@ from mt_dnn.tickets.masks import read_mask
 torch.set_default_dtype(torch.float64)
 with process_group("cpu"):
     for run in json.loads(Path(sys.argv[1]).read_text()):
-        data = DataOptions(run["data"], run["task_def"], run["tasks"], None, 0.3)
-        encoder = ModelOptions(run["encoder"], 0.0)
+        data = DataOptions(data_dir=run["data"], task_def=run["task_def"], train_datasets=run["tasks"], **run["rows"])
+        encoder = ModelOptions(init_checkpoint=run["encoder"], encoder_dropout=0.0)
         optimization = OptimizationOptions(**run["optimization"])
-        session = Session(
-            data,
-            encoder,
-            optimization,
-            MachineOptions("cpu", "float32", tokens_at_once=60),
-        )
+        machine = MachineOptions(device="cpu", precision="float32", tokens_at_once=60)
+        session = Session(data, encoder, optimization, machine)
         session.pretrained.double()
         files, tickets = RunFolder(run["output"]), read_mask(run["mask"]).tickets
         model = session.do(
