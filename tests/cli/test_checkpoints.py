@@ -111,6 +111,10 @@ def test_a_saved_model_carries_its_ticket(workshop, fine_tuned, tmp_path, cli):
     assert count_parameters(model.encoder) / dense == pytest.approx(
         result["tasks"]["sst"]["remaining_weights"]["counted"], abs=1e-6
     )
+    head, ffn = 4 * 32 * 8, 2 * 32 * 48  # weights, without biases: what the formula counts
+    assert result["tasks"]["sst"]["remaining_weights"]["by_formula"] == pytest.approx(
+        1 - (6 * head + 1 * ffn) / dense, abs=1e-6
+    )
     split = TokenizedSplit(workshop.data, task, "dev")
     assert measure(task, split, predict(model, task, split, 64)) == result["dev"]["sst"]
     (run / "model/SHA256SUMS").unlink()

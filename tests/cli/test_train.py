@@ -99,12 +99,21 @@ def test_what_is_finished_is_not_done_again_and_other_options_are_refused(worksh
     assert "--criterion lucky: no such criterion, expected one of example" in refused(*again, "--criterion", "lucky")
 
 
-def test_a_finished_run_is_refused_where_the_task_has_other_metrics_now(workshop, fine_tuned, tmp_path, refused):
+@pytest.mark.parametrize(
+    "change, complaint",
+    [
+        ({"metrics": ["accuracy", "f1"]}, "metrics {'sst': ['accuracy']}, now {'sst': ['accuracy', 'f1']}"),
+        ({"head_dropout": 0.3}, "head_dropout {'sst': 0.1}, now {'sst': 0.3}"),
+    ],
+)
+def test_a_finished_run_is_refused_where_the_task_is_another_now(
+    workshop, fine_tuned, tmp_path, refused, change, complaint
+):
     entries = yaml.safe_load(Path(TASK_DEF).read_text())
-    entries["sst"]["metrics"] = ["accuracy", "f1"]
+    entries["sst"] |= change
     (task_def := tmp_path / "tasks.yml").write_text(yaml.safe_dump(entries))
     again = ("train.py", *options(workshop), "--do_train", "--output_dir", fine_tuned, "--task_def", task_def)
-    assert "metrics {'sst': ['accuracy']}, now {'sst': ['accuracy', 'f1']}" in refused(*again)
+    assert complaint in refused(*again)
 
 
 def test_held_out_rows_are_evaluated_and_neither_trained_on_nor_scored_with(workshop, tmp_path, cli, monkeypatch):

@@ -170,6 +170,23 @@ def test_a_split_of_rows_that_are_left_out_for_another_reason_is_made_anew_and_h
     assert [found[:2] for found in dropping] == [("2 rows", "written"), ("1 rows", "written")]
 
 
+def test_what_decides_which_rows_there_are_is_in_their_fingerprint(workshop, tmp_path):
+    text = "a film\ta day\t0\t1\na sea\tboats\t1\t0\nbirds\tit\t0\t0\n"
+    (tmp_path / "new.tsv").write_text(text)
+    (tmp_path / "other.tsv").write_text(text.replace("film", "day"))
+    entry = {"kind": "classification", "metrics": ["accuracy"], "labels": ["0", "1"], "text": [0], "label": 2}
+    entry["columns"] = 4
+
+    def made(file="new.tsv", **change):
+        task = read_task("tasks.yml", "new", {**entry, "splits": {"train": file}, **change})
+        tokenize_split(tmp_path / file, tmp_path / "data", task, "train", workshop.tokenizer, 32, skip_bad_rows=False)
+        return training_rows(tmp_path / "data", "new")
+
+    changes = {"text": [1]}, {"label": 3}, {"drop_labels": ["1"]}, {"file": "other.tsv"}
+    found = [made(), *(made(**change) for change in changes)]
+    assert len(set(found)) == len(found)
+
+
 @pytest.mark.parametrize(
     "change, complaint",
     [

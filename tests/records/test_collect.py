@@ -171,6 +171,9 @@ def test_what_can_not_be_collected_is_one_line(tmp_path, cli, refused):
     shutil.rmtree(tmp_path / "other")
     write_run(tmp_path / "other/sweep", "dense", (0, 0), 1, 0.7, epochs=9)
     assert "epochs 3 and 9; expected the same" in refused(COLLECT, tmp_path / "other/sweep", *out)
+    shutil.rmtree(tmp_path / "other")
+    write_run(tmp_path / "other/sweep", "winning", (2, 0), 1, 0.7, shift=1)  # as of masks from other scores
+    assert "tickets" in refused(COLLECT, tmp_path / "other/sweep", *out)
     assert files_in(tmp_path / "runs") == before
 
     lines = before["runs.jsonl"].decode().splitlines()

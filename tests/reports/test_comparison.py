@@ -19,6 +19,7 @@ from data_utils.errors import UserError
 from mt_dnn.reports.choice import DEV, HELD_OUT, boundary, super_ticket
 from mt_dnn.reports.comparison import Comparison, compare, corrected, holm
 from mt_dnn.reports.overlap import chance, jaccard, overlaps, survivors, winning_tickets
+from mt_dnn.reports.points import mean
 from mt_dnn.reports.sentences import boundary_line, sentences
 from mt_dnn.tickets.super_tickets import SuperTicket, read_super_tickets
 from mt_dnn.tickets.ticket import Ticket
@@ -103,10 +104,13 @@ def test_a_comparison_without_a_test_counts_as_p_1():
 # ---- super tickets and the phase boundary ----
 
 
-def test_equal_means_go_to_the_sparser_ticket(tmp_path):
-    # 0.1 + 0.2 and 0.15 + 0.15 differ by rounding alone.
-    transition = transition_of(tmp_path, [0.1, 0.2], {(2, 0): [0.15, 0.15], (4, 1): [0.2, 0.1], (6, 1): [0.1, 0.1]})
-    assert (super_ticket(transition, DEV).heads, super_ticket(transition, DEV).ffns) == (4, 1)
+def test_equal_means_go_to_the_sparser_ticket_and_are_not_below(tmp_path):
+    transition = transition_of(tmp_path, [0.57, 0.59], {(2, 0): [0.57, 0.59], (4, 1): [0.58, 0.58], (6, 1): [0.1, 0.1]})
+    dense, _, sparser, _ = transition.points
+    assert mean(sparser.scores) < mean(dense.scores)  # by rounding alone
+    assert super_ticket(transition, DEV) is sparser
+    found, below = boundary(transition)
+    assert found is sparser and [point.size for point in below] == [(6, 1)]
 
 
 def test_super_tickets_of_tasks_whose_names_yaml_reads_as_something_else_are_read_back(tmp_path, cli):

@@ -1,5 +1,7 @@
 """The hypotheses: what is compared, on which seeds and sizes, and what is concluded."""
 
+import shutil
+
 import numpy as np
 import pytest
 from fake_runs import MULTI_TASK, REPORT, transitions_of, write_line, write_shared_run
@@ -101,6 +103,11 @@ def test_differences_on_held_out_rows_are_shown_and_decide_nothing(tmp_path, cli
     lines = [line for line in page.splitlines() if line.startswith(("| H2 | rte |", "| 9")) and second in line]
     assert len(lines) == 2  # the hypothesis, and the size over all tasks
 
+    for kind in ("winning", "random"):  # a size whose runs hold nothing out: dev has two sizes, held-out rows one
+        write_line(tmp_path, kind, {(4, 1): seen}, task="sst")
+    assert found(tmp_path)["H2"].held_out is None
+    shutil.rmtree(tmp_path / "sst/winning/heads_4_ffns_1")
+    assert found(tmp_path)["H2"].held_out
     write_line(tmp_path, "random", {size: seen}, task="sst")  # one task without held-out rows
     assert found(tmp_path)["H2"].held_out is None
     write_line(tmp_path, "dense", {(0, 0): seen}, task="sst")
@@ -238,6 +245,13 @@ def test_pages_say_if_their_runs_had_several_precisions(tmp_path, cli):
         for report, page in ((REPORT, "single/report.md"), (MULTI_TASK, "shared/multi_task.md")):
             assert cli(report, (tmp_path / page).parent).status == 0
             assert (mixed in (tmp_path / page).read_text()) == (precision == "bfloat16")
+
+
+@pytest.mark.parametrize("option, values", [("epochs", (3, 6)), ("holdout", (0.0, 0.1)), ("learning_rate", (1, 2))])
+def test_runs_of_several_tasks_with_other_options_are_not_mixed(tmp_path, refused, option, values):
+    for kind, value in zip(("dense", "winning"), values):
+        write_shared_run(tmp_path, kind, 1, {"rte": 0.7, "sst": 0.7}, **{option: value})
+    assert f"{option} {values[0]} and {values[1]}; expected the same" in refused(MULTI_TASK, tmp_path)
 
 
 def test_tickets_of_other_sizes_are_no_row(tmp_path, refused):
