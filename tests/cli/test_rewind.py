@@ -92,6 +92,14 @@ def test_accumulated_batches_train_like_one_large_batch(workshop, fine_tuned, tm
     assert close.float().mean() > 0.99
 
 
+def test_a_task_is_trained_under_anothers_ticket(workshop, fine_tuned, tmp_path, cli):
+    masks = [fine_tuned / "masks/winning"]
+    rewind(cli, workshop, masks, tmp_path, "--tickets_of", "sst", "--sparsities", 0.5, *QUICK, task="rte")
+    run = tmp_path / "tickets_of_sst/winning/heads_6_ffns_1/seed_2018"
+    assert result_of(run)["tasks"]["rte"]["tickets_of"] == "sst"
+    assert result_of(run)["dev"].keys() == {"rte"}
+
+
 def test_bfloat16_trains_too(workshop, fine_tuned, tmp_path, cli):
     rewind(cli, workshop, [fine_tuned / "masks/winning/heads_6_ffns_1.json"], tmp_path, "--precision", "bfloat16")
     run = tmp_path / "winning/heads_6_ffns_1/seed_2018"

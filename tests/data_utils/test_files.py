@@ -33,6 +33,17 @@ def test_after_an_exception_the_older_file_and_folder_are_as_they_were(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
 
 
+def test_a_file_is_on_the_disk_before_it_is_renamed(tmp_path, monkeypatch):
+    """Else it can be empty after a power cut."""
+    done = []
+    for name in ("fsync", "replace", "rename"):
+        call = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *args, name=name, call=call: (done.append(name), call(*args))[1])
+    write_json(tmp_path / "file", {})
+    write_folder(tmp_path / "folder", "new")
+    assert done == ["fsync", "replace", "fsync", "rename"]
+
+
 def test_a_folder_written_anew_keeps_nothing_of_the_older_one(tmp_path):
     write_folder(tmp_path / "folder", "old", "old.txt")
     write_folder(tmp_path / "folder", "new")

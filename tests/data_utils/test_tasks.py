@@ -9,6 +9,11 @@ from data_utils.tasks import read_tasks
 TASKS = read_tasks(toy_tasks.TASK_DEF)
 
 
+def test_dropout_before_the_task_head_is_the_one_that_method_md_says():
+    others = {name: task.head_dropout for name, task in TASKS.items() if task.head_dropout != 0.1}
+    assert others == {"mnli": 0.2, "cola": 0.05}
+
+
 @pytest.mark.parametrize(
     "entry, complaint",
     [

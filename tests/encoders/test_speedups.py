@@ -32,6 +32,30 @@ def test_the_encoder_made_faster_gives_the_librarys_outputs_and_gradients(family
         torch.testing.assert_close(parameter.grad, gradient, rtol=0, atol=1e-12, msg=name)
 
 
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_encoder_made_faster_drops_where_the_library_drops(family, attention, monkeypatch):
+    """Every dropout multiplies by 1 + its rate, so its place and its rate show in the output."""
+
+    def mark(values, p=0.5, training=True, inplace=False):
+        return values * (1 + p) if training else values
+
+    for place in ("torch.nn.functional.dropout", "mt_dnn.encoders.dropout.drop", "mt_dnn.encoders.attention.drop"):
+        monkeypatch.setattr(place, mark)
+    encoder, other = (toy.encoder(family, attention=code, layers=LAYERS, heads=HEADS) for code in ("eager", attention))
+    dropouts = [
+        module for both in (encoder, other) for module in both.modules() if isinstance(module, torch.nn.Dropout)
+    ]
+    for at, module in enumerate(dropouts):
+        module.p = 0.1 + at % (len(dropouts) // 2) / 100  # a rate for each
+    task, batch = make_task(), make_split(9, seed=2).batch(np.arange(9))
+    model = Model(other, [task]).double().train()
+    taken = ["input_ids", "attention_mask", *(["token_type_ids"] if FAMILIES[family].token_types else [])]
+    pooled = encoder.train()(**{name: batch[name] for name in taken}).pooler_output
+    expected = model.task_heads[f"task_{task.name}"](mark(pooled, task.head_dropout))
+    torch.testing.assert_close(model(task, batch), expected, rtol=0, atol=1e-12)
+
+
 def test_dropout_drops_each_value_with_its_probability_and_keeps_the_mean():
     torch.manual_seed(3)
     values = torch.randn(999, 1001).requires_grad_()
