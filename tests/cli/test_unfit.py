@@ -7,6 +7,8 @@ import toy_tasks
 from calls import QUICK, options
 from safetensors.torch import load_file, save_file
 
+from data_utils.hub import load_tokenizer
+
 
 def test_masks_that_saw_the_held_out_rows_are_refused(workshop, fine_tuned, tmp_path, cli, refused):
     call = ("rewind.py", *options(workshop), *QUICK, "--output_dir", tmp_path, "--masks")
@@ -72,6 +74,23 @@ def test_scoring_is_refused_where_the_model_was_trained_from_another_encoder(fin
     call = "train.py", *options(workshop), "--do_mask", "--criterion", "magnitude", "--output_dir", fine_tuned
     assert "made with encoder_weights '" in refused(*call, "--init_checkpoint", other)
     assert not (fine_tuned / "importance_magnitude.json").exists()
+
+
+def test_rows_and_tokenizers_beyond_the_encoders_tables_are_refused(workshop, tmp_path, cli, refused):
+    encoder, raw = tmp_path / "encoder", tmp_path / "glue"
+    toy_tasks.write_sst(raw, rows=20)
+    with open(raw / "SST-2/train.tsv", "a") as file:
+        file.write("film " * 70 + "\t1\n")
+    tokenizer = load_tokenizer(shutil.copytree(workshop.encoder, encoder))
+    tokenizer.add_tokens(["sequel"])
+    tokenizer.save_pretrained(encoder)
+    for name, start in (("rows", workshop.encoder), ("tokenizer", encoder)):
+        prepare = ("--raw_dir", raw, "--data_dir", tmp_path / name, "--tasks", "sst", "--max_seq_len", 128)
+        assert cli("prepro.py", *prepare, "--init_checkpoint", start).status == 0
+    train = ("train.py", *options(workshop), "--do_train", "--output_dir", tmp_path / "out", "--data_dir")
+    assert "rows of up to 72 tokens, expected at most 64 for this encoder" in refused(*train, tmp_path / "rows")
+    other = (tmp_path / "tokenizer", "--init_checkpoint", encoder)
+    assert f"a tokenizer of {len(tokenizer)} tokens, expected at most the encoder's" in refused(*train, *other)
 
 
 def test_weights_that_trained_on_rows_to_be_held_out_are_refused(workshop, fine_tuned, tmp_path, cli, refused):

@@ -20,6 +20,15 @@ def test_training_batches_hold_every_row_once_and_change_with_epoch_and_seed():
     assert sorted(np.concatenate(sorted_batches(lengths, 64))) == list(range(3001))
 
 
+def test_the_batches_of_a_seed_and_epoch_are_the_same_in_every_version():
+    """A run that was stopped within an epoch goes on with the rest of its batches, maybe with newer code."""
+    lengths = np.array([5, 9, 3, 7, 7, 12, 4, 8, 6, 10])
+    batches = mixed_batches({"a": lengths, "b": lengths[:5]}, 3, seed=2018, epoch=2)
+    a, b = ([rows.tolist() for name, rows in batches if name == task] for task in "ab")
+    assert "".join(name for name, _ in batches) == "baabaa"
+    assert a == [[7], [2, 6, 0], [1, 9, 5], [8, 3, 4]] and b == [[2, 0], [4, 3, 1]]
+
+
 def test_the_smaller_batch_can_be_at_every_place_of_its_pool():
     lengths = np.random.default_rng(0).permutation(35)
     shortest = []

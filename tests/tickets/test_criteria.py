@@ -168,8 +168,7 @@ def test_a_sample_of_rows_is_always_the_same_and_no_larger_than_asked_for():
     assert rows.sample(None) is rows and rows.sample(40) is rows and len(rows.sample(0).split) == 0
     sample = rows.sample(10).split
     places = [[*split.rows()].index(row) for row in sample.rows()]
-    assert len(sample) == 10 and places == sorted(set(places)) and places != list(range(10))
-    assert np.array_equal(sample.lengths, rows.sample(10).split.lengths)
+    assert places == [1, 2, 3, 4, 11, 18, 23, 24, 27, 34]  # in every version
 
 
 def test_names_of_criteria_make_files_and_folders_of_their_own():

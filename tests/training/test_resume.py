@@ -1,8 +1,10 @@
 """What a stopped run leaves, and how the next start takes it. (Kills at any moment: tests/campaign/test_kills.py.)"""
 
+import itertools
 import json
 import os
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -260,12 +262,15 @@ def test_a_training_that_was_stopped_ends_as_one_that_was_not(tmp_path, monkeypa
     options = OptimizationOptions(epochs=3, batch_size=8, learning_rate=1e-3, optimizer=optimizer)
     machine = MachineOptions(log_per_updates=1, checkpoint_minutes=0)
 
+    ticks = itertools.count()  # a second passes between two looks at the clock
+    monkeypatch.setattr("mt_dnn.training.pace.time", SimpleNamespace(perf_counter=lambda: next(ticks)))
+
     def trained(folder):
         model = Model(toy.encoder(layers=LAYERS, heads=HEADS, double=False), [task])
         model.draw_task_heads(1)
         torch.manual_seed(3)  # of dropout
         epochs, _ = train(model, [TaskData(task, split, {"toy": split})], options, machine, folder, precision)
-        return model.state_dict(), [epoch["loss"] for epoch in epochs]
+        return model.state_dict(), [{**epoch, "seconds_evaluating": 0} for epoch in epochs]
 
     def stop(*arguments):
         save(*arguments)
@@ -276,5 +281,8 @@ def test_a_training_that_was_stopped_ends_as_one_that_was_not(tmp_path, monkeypa
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(Checkpoints, "save", stop)
         trained(tmp_path / "stopped")
-    (weights, losses), (whole, expected) = trained(tmp_path / "stopped"), trained(tmp_path / "whole")
-    assert losses == expected and all(torch.equal(weights[name], whole[name]) for name in whole)
+    (weights, epochs), (whole, expected) = trained(tmp_path / "stopped"), trained(tmp_path / "whole")
+    assert all(torch.equal(weights[name], whole[name]) for name in whole)
+    assert epochs == expected  # losses, seconds, tokens per second and scores
+    tokens = split.lengths.sum()
+    assert [epoch["tokens_per_second"] for epoch in epochs] == [round(tokens / epoch["seconds"]) for epoch in epochs]
