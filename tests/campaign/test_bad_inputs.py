@@ -105,7 +105,7 @@ def test_every_key_of_a_file_is_checked(files, group):
         before, ended = tree(files.folder), files.call(group["command"])
         try:
             made = OTHER_SPLITS.get(group["command"], "")
-            refused(files, ended, before, naming(group["file"], key, change, ended.err), made=made)
+            refused(files, ended, before, naming(key, change, ended.err), made=made)
         except AssertionError as fault:
             faults.append(f"{key}, {name}: {fault}")
         tried += 1
@@ -113,10 +113,13 @@ def test_every_key_of_a_file_is_checked(files, group):
     assert not faults and tried, "\n".join(faults)
 
 
-def naming(file, key, change, line):
-    """What names the cause in `line`: the file, the key, or the value, which may be wrong only beside another file."""
-    pieces = Path(file).name, key.split(".")[-1], str(change[-1])
-    return next((piece for piece in pieces if piece in line), pieces[0])
+def naming(key, change, line):
+    """What names the cause in `line`: the key, the one above it, or the value, which may be wrong only beside another
+    file; or that the file has another fingerprint.
+    """
+    *_, above, last = ["", *(part for part in key.split(".") if not part.isdigit())]
+    pieces = last, above or last, str(change[-1]), "fingerprint"
+    return next((piece for piece in pieces if piece in line), last)
 
 
 # ---- flags ----
