@@ -30,12 +30,15 @@ def test_without_an_argument_the_usage_is_printed(tmp_path, name):
 def test_epochs_are_those_of_the_paper():
     epochs = {"mnli": 3, "qqp": 6, "qnli": 3, "sst": 6, "mrpc": 6, "cola": 6, "rte": 6, "stsb": 6}
     for task, expected in epochs.items():
-        text = (ROOT / f"scripts/rewind_{task}_winning.sh").read_text()
-        assert (
-            f"TASK={task}\nENCODER=bert-base-uncased   "
-            "# a hub name, a folder, or the name of a folder in data/encoders\n"
-            f"EPOCHS={expected}\nLEARNING_RATE=5e-5\nBATCH_SIZE=32\n" in text
-        )
+        lines = (ROOT / f"scripts/rewind_{task}_winning.sh").read_text().splitlines()
+        at_its_top = {line.split("   #")[0] for line in lines}
+        assert at_its_top >= {
+            f"TASK={task}",
+            "ENCODER=bert-base-uncased",
+            f"EPOCHS={expected}",
+            "LEARNING_RATE=5e-5",
+            "BATCH_SIZE=32",
+        }
 
 
 def test_preparing_the_tasks_has_the_papers_epochs_and_masks_of_all_super_tickets():

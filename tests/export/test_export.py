@@ -118,7 +118,7 @@ def test_the_table_says_what_is_there(family_run, tmp_path, exported):
         and cells["zeroed"][0]
         == f"{compact + removed_parameters(mask.tickets['sst'].counts, mask.shape, biases=True):,}"
     )
-    assert all(float(cell) > 0 for row in ("zeroed", "compact") for cell in cells[row][2:])
+    assert all(float(cell) >= 0 for row in ("zeroed", "compact") for cell in cells[row][2:])  # milliseconds
 
 
 @pytest.mark.slow
