@@ -33,29 +33,24 @@ def run_main(main: Callable[[], int | None]) -> NoReturn:
         try:
             status = main()
         except SystemExit as ended:  # of --help
-            status = ended.code
+            status = int(ended.code or 0)
         if sys.stdout:
             sys.stdout.flush()
-        if launched_by_torchrun() and isinstance(status, int | None):
-            # An ordinary exit can be aborted by threads of the process group.
-            if sys.stderr:
-                sys.stderr.flush()
-            os._exit(status or 0)
-        sys.exit(status)
+        _end(status)
     except UserError as error:
         _complain(str(error), 1 if isinstance(error, RunFailed) else 2)
     except BrokenPipeError:  # the reader of our output has seen enough, as `head` does
         _discard_output()
-        sys.exit(1)
+        _end(1)
     except OSError as error:
         if error.filename is None and error.strerror is None:
             raise
-        if error.filename is None:  # whatever writes a file names it
+        if error.filename is None:  # whatever reads or writes a file names it
             _discard_output()
         _complain(f"{error.filename or 'standard output'}: {error.strerror}", 2)
     except KeyboardInterrupt:
         print(f"\n{command_name()}: interrupted; give the same command again to do what is left", file=sys.stderr)
-        sys.exit(130)
+        _end(130)
 
 
 def command_name() -> str:
@@ -89,14 +84,20 @@ def _discard_output() -> None:
 
 
 def _complain(message: str, status: int) -> NoReturn:
-    together = launched_by_torchrun()
-    if together and os.environ["LOCAL_RANK"] != "0":
+    if launched_by_torchrun() and os.environ["LOCAL_RANK"] != "0":
         time.sleep(5)  # the first of torchrun's processes here mostly says the same, and torchrun ends the others
     with contextlib.suppress(OSError):
         print(f"{command_name()}: error: {' '.join(message.split())}", file=sys.stderr, flush=True)
-    if together:  # leave without taking down the group of processes: that can crash where another has ended
-        with contextlib.suppress(OSError):
-            if sys.stdout:
-                sys.stdout.flush()
-        os._exit(status)
+    _end(status)
+
+
+def _end(status: int | None) -> NoReturn:
+    """End the process. One of torchrun's ends without taking down the process group: its threads can abort an ordinary
+    exit, or crash where another process has ended.
+    """
+    if launched_by_torchrun():
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            with contextlib.suppress(OSError):
+                stream.flush()
+        os._exit(status or 0)
     sys.exit(status)

@@ -27,11 +27,11 @@ def write_whole(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
     Raises UserError if a folder has that name, or for text that UTF-8 does not have; OSError, with the name of the
     file, if it can't be written, as on a full disk.
     """
-    place = _place(path)
-    kind = _kind(place)
+    kind = _kind(Path(path))
     if kind == stat.S_IFDIR:
         raise UserError(f"{path}: a folder, expected the name of a file to write")
     direct = kind not in (None, stat.S_IFREG)
+    place = Path(path) if direct else _place(path)  # a pipe that a link leads to may have no path, as /dev/stdout
     beside = place if direct else _beside(place)
     encoding, newline = (None, None) if "b" in mode else ("utf-8", "\n")
     with folder_for(place):
@@ -96,8 +96,10 @@ def _place(path: str | Path) -> Path:
 
 
 def _kind(place: Path) -> int | None:
-    """Return what lies at `place`, such as stat.S_IFDIR, or None. It is asked for once, as another process may be
-    replacing it."""
+    """Return what lies at `place`, or where it leads, such as stat.S_IFDIR, or None.
+
+    Call it once per write: another process may replace the file between two calls.
+    """
     try:
         return stat.S_IFMT(place.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
@@ -128,10 +130,12 @@ def alone_in(folder: Path) -> Iterator[None]:
     A file system without locks does not keep them apart.
     """
     with contextlib.ExitStack() as held:
-        with contextlib.suppress(OSError):
-            opened = os.open(folder, os.O_RDONLY)
-            held.callback(os.close, opened)
-            fcntl.flock(opened, fcntl.LOCK_EX)
+        for path, mode in ((folder, os.O_RDONLY), (folder / ".lock", os.O_RDWR | os.O_CREAT)):
+            with contextlib.suppress(OSError):  # NFS locks only what is open for writing, so no folder
+                opened = os.open(path, mode, 0o666)
+                held.callback(os.close, opened)
+                fcntl.flock(opened, fcntl.LOCK_EX)
+                break
         yield
 
 
@@ -143,6 +147,16 @@ def make_folder(folder: str | Path) -> None:
         above = [Path(folder), *Path(folder).parents]
         file = next(path for path in above if path.exists() and not path.is_dir())
         raise UserError(f"{file}: a file, expected a folder, or nothing of that name") from None
+
+
+@contextlib.contextmanager
+def reading(path: str | Path) -> Iterator[None]:
+    """Within the block, an OSError that names no file, as that of a damaged disk, names `path`."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
 
 
 @contextlib.contextmanager
@@ -244,5 +258,5 @@ def save_tensors(path: str | Path, tensors: dict[str, Any], metadata: dict[str, 
 
 def sha256(path: str | Path) -> str:
     """Return the SHA-256 of a file as hex digits."""
-    with open(path, "rb") as file:
+    with reading(path), open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from data_utils.errors import NoSuchFile, UserError
-from data_utils.files import write_whole
+from data_utils.files import reading, write_whole
 
 DEEPEST = 50  # levels of nesting; files of ours have 6
 TOO_DEEP = "nested too deep", f"at most {DEEPEST} levels"
@@ -120,7 +120,8 @@ def _finite(digits: str) -> float:
 def read_text(path: str | Path, what: str) -> str:
     """Return the text of the UTF-8 file `path`; raise UserError if there is none, with `what` as what was expected."""
     try:
-        return Path(path).read_text(encoding="utf-8")
+        with reading(path):
+            return Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise NoSuchFile(path, what) from None
     except NotADirectoryError:

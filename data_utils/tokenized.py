@@ -21,7 +21,7 @@ import numpy as np
 from data_utils.advice import advice
 from data_utils.check import TEXT, Expectation, check, fields, integer, list_of, mapping_of, one_of, value_that
 from data_utils.errors import UserError
-from data_utils.files import sha256
+from data_utils.files import reading, sha256
 from data_utils.json_file import read_json
 from data_utils.tasks import Task, split_name
 
@@ -159,7 +159,8 @@ def read_array(folder: Path, header: dict[str, Any], name: str) -> np.ndarray:
             f"{path}: its content has another fingerprint than header.json says, expected that of prepro.py; "
             f"the split is damaged, {AGAIN}"
         )
-    return np.memmap(path, array["type"], "r", shape=length)
+    with reading(path):
+        return np.memmap(path, array["type"], "r", shape=length)
 
 
 class TokenizedSplit:

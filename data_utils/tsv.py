@@ -13,6 +13,7 @@ from typing import BinaryIO, NamedTuple
 
 from data_utils.advice import advice
 from data_utils.errors import UserError
+from data_utils.files import reading
 from data_utils.task_kinds import BadLabel
 from data_utils.tasks import Layout, Task
 
@@ -52,7 +53,7 @@ def read_rows(
     Raises UserError `file:line: what, expected what` for a bad row, for a missing file, for one
     without rows, and for a header without the columns of `layout`.
     """
-    with _open(path) as file:
+    with reading(path), _open(path) as file:
         hint = f"; {advice('--skip_bad_rows')} drops such rows"
         yield from _rows(file, path, task, layout, dropped, skip_bad_rows, hint=hint)
 
@@ -68,7 +69,7 @@ def read_texts(path: str | Path | None, task: Task) -> Iterator[Row]:
     names, where = task.text_names, path or "standard input"
     if not path and sys.stdin is None:
         raise UserError("standard input is closed, expected rows there, or --input FILE")
-    with _open(path) if path else contextlib.nullcontext(sys.stdin.buffer) as file:
+    with reading(where), _open(path) if path else contextlib.nullcontext(sys.stdin.buffer) as file:
         first = next(file, b"")
         layout = Layout(str(where), names, None, None)
         found = first.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "replace").rstrip("\r\n").split("\t")
@@ -92,7 +93,7 @@ def read_every_row(path: str | Path, task: Task, layout: Layout) -> Iterator[Row
     Missing fields are empty texts. `path`, `layout`: of the file. Raises UserError as read_rows does, but not for
     missing fields.
     """
-    with _open(path) as file:
+    with reading(path), _open(path) as file:
         yield from _rows(file, path, task, layout, {}, every_row=True)
 
 

@@ -5,14 +5,15 @@ import re
 
 import torch
 
+from data_utils.cli import launched_by_torchrun
 from data_utils.errors import UserError
 
 
 def choose_device(name: str) -> torch.device:
     """Return the torch device for --device.
 
-    Raises UserError where CUDA is asked for and there is none, a GPU is too old or too new for this torch, or
-    CUDA_VISIBLE_DEVICES names a GPU that is not there: CUDA leaves it out, and those named after it, so that two
+    Raises UserError where CUDA is asked for and there is none, this process's GPU is too old or too new for this torch,
+    or CUDA_VISIBLE_DEVICES names a GPU that is not there: CUDA leaves it out, and those named after it, so that two
     processes would run on one GPU.
     """
     if name == "cuda" and not torch.cuda.is_available():
@@ -28,13 +29,13 @@ def choose_device(name: str) -> torch.device:
             f"CUDA_VISIBLE_DEVICES={named}: torch sees {gpus} of these GPUs, expected ids that nvidia-smi shows "
             "(a script's GPU id)"
         )
-    for gpu in range(gpus):
-        if not _has_kernels(torch.cuda.get_device_capability(gpu)):
-            raise UserError(
-                f"{torch.cuda.get_device_name(gpu)}: torch {torch.__version__} has no kernels for this GPU, expected "
-                "one of its GPUs, or a torch for another CUDA (docs/running.md), or --device cpu (cpu in place of a "
-                "script's GPU id)"
-            )
+    gpu = int(os.environ["LOCAL_RANK"]) % gpus if launched_by_torchrun() else 0  # the one that this process uses
+    if not _has_kernels(torch.cuda.get_device_capability(gpu)):
+        raise UserError(
+            f"{torch.cuda.get_device_name(gpu)}: torch {torch.__version__} has no kernels for this GPU, expected "
+            "a GPU that it was built for (CUDA_VISIBLE_DEVICES or a script's GPU id chooses it), or a torch for "
+            "another CUDA (docs/running.md), or --device cpu (cpu in place of a script's GPU id)"
+        )
     return torch.device("cuda")
 
 

@@ -7,6 +7,7 @@ writes and prints.
 import contextlib
 import datetime
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -75,30 +76,33 @@ def process_group(device: str, parallel: str = "batches") -> Iterator[None]:
                 "(torchrun --nproc-per-node; as many GPU ids for a script)"
             )
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % gpus)
-    if parallel == "batches" and cuda:
-        gpu = torch.device("cuda", torch.cuda.current_device())
-        torch.distributed.init_process_group("nccl", device_id=gpu)
-    elif parallel == "batches":
-        torch.distributed.init_process_group("gloo")
-    else:  # at the end all processes wait for the last run
-        torch.distributed.init_process_group("gloo", timeout=datetime.timedelta(days=365))
     try:
+        if parallel == "batches" and cuda:
+            gpu = torch.device("cuda", torch.cuda.current_device())
+            torch.distributed.init_process_group("nccl", device_id=gpu)
+        elif parallel == "batches":
+            torch.distributed.init_process_group("gloo")
+        else:  # at the end all processes wait for the last run
+            torch.distributed.init_process_group("gloo", timeout=datetime.timedelta(days=365))
         yield
+        torch.distributed.barrier()  # a process that leaves while another still receives can abort that one
+        # Not after an error: it waits for the other processes, and they may be waiting for us.
+        torch.distributed.destroy_process_group()
     except RuntimeError as error:
         if isinstance(error, torch.distributed.DistError) or "gloo" in str(error):
             raise UserError(_why_no_exchange(str(error))) from None
         raise
-    torch.distributed.barrier()  # a process that leaves while another still receives can abort that one
-    # Not after an error: it waits for the other processes, and they may be waiting for us.
-    torch.distributed.destroy_process_group()
 
 
 def _why_no_exchange(message: str) -> str:
-    """What to say where processes can't exchange: gloo fails where another one ended, nccl for reasons of its own."""
-    if "nccl" not in message.lower():
+    """What to say where processes can't exchange: mostly another one ended, else it is in torch's message."""
+    if re.search("by peer|Broken pipe", message):
         return "another process ended, and said why"
     why = message.strip().removesuffix("Last error:").rpartition("Last error:")[2].strip().splitlines()[0].rstrip(".")
-    return f"the GPUs can't exchange over nccl: {why}; NCCL_DEBUG=INFO in the environment shows more"
+    why = re.sub(r"^\[[^]]*:\d+\] *", "", why)  # the place in torch's source
+    if "nccl" in message.lower():
+        return f"the GPUs can't exchange over nccl: {why}; NCCL_DEBUG=INFO in the environment shows more"
+    return f"the processes can't exchange: {why}"
 
 
 @contextlib.contextmanager

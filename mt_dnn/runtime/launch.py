@@ -9,6 +9,7 @@ import sys
 from torch.distributed import run
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.elastic.rendezvous import RendezvousError
 
 if __name__ == "__main__":
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
@@ -24,5 +25,9 @@ if __name__ == "__main__":
             file=sys.stderr,
         )
         sys.exit(128 - failure.exitcode)
+    except RendezvousError as error:  # of several machines
+        why = str(error.__cause__ or error).splitlines()[0].rstrip(".")
+        print(f"launch: error: {why}; expected the first machine at --rdzv-endpoint", file=sys.stderr)
+        sys.exit(2)
     except SignalException as error:  # Ctrl-C, or the end of a job
         sys.exit(128 + error.sigval)

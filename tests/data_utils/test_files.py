@@ -1,5 +1,7 @@
 """Files and folders are written whole or not at all, also through links and on a full disk."""
 
+import errno
+import fcntl
 import os
 import pickle
 import traceback
@@ -11,8 +13,17 @@ from calls import files_up_to
 
 from data_utils import files
 from data_utils.errors import NoSuchFile, UserError
-from data_utils.files import find, make_folder, remove_left_overs, save_tensors, write_folder_whole, write_whole
-from data_utils.json_file import write_json
+from data_utils.files import (
+    alone_in,
+    find,
+    make_folder,
+    remove_left_overs,
+    save_tensors,
+    sha256,
+    write_folder_whole,
+    write_whole,
+)
+from data_utils.json_file import read_json, write_json
 
 
 def write_folder(folder, content, name="a.txt"):
@@ -42,6 +53,40 @@ def test_a_file_is_on_the_disk_before_it_is_renamed(tmp_path, monkeypatch):
     write_json(tmp_path / "file", {})
     write_folder(tmp_path / "folder", "new")
     assert done == ["fsync", "replace", "fsync", "rename"]
+
+
+def test_a_pipe_that_a_link_leads_to_is_written(tmp_path):
+    reader, writer = os.pipe()
+    (tmp_path / "stdout").symlink_to(f"/proc/self/fd/{writer}")
+    write_json(tmp_path / "stdout", {"a": 1})
+    os.close(writer)
+    with open(reader) as file:
+        assert file.read() == '{\n  "a": 1\n}\n'
+    assert (tmp_path / "stdout").is_symlink()
+
+
+@pytest.mark.parametrize("read", [sha256, lambda path: read_json(path, "a mask")])
+def test_an_error_of_the_disk_while_a_file_is_read_names_it(read):
+    with pytest.raises(OSError) as raised:
+        read("/proc/self/mem")  # opens, and gives an error where it is read
+    assert raised.value.filename == "/proc/self/mem"
+
+
+@pytest.mark.parametrize("folders_can_be_locked", [True, False])
+def test_one_process_at_a_time_is_alone_in_a_folder(tmp_path, monkeypatch, folders_can_be_locked):
+    def flock(descriptor, operation, lock=fcntl.flock):
+        if not folders_can_be_locked and os.path.isdir(f"/proc/self/fd/{descriptor}"):  # as on NFS
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        lock(descriptor, operation | fcntl.LOCK_NB)
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    locked = tmp_path / ("" if folders_can_be_locked else ".lock")
+    with alone_in(tmp_path):
+        other = os.open(locked, os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    os.close(other)
 
 
 def test_a_folder_written_anew_keeps_nothing_of_the_older_one(tmp_path):

@@ -115,6 +115,16 @@ def test_a_gpu_that_this_torch_has_no_kernels_for_is_refused(
             assert choose_device(name).type == "cuda"
 
 
+@pytest.mark.parametrize("local_rank, refused", [(None, False), ("0", False), ("1", True)])
+def test_a_gpu_that_the_process_does_not_use_may_be_too_old(two_processes, monkeypatch, local_rank, refused):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr("torch.cuda.get_device_capability", lambda gpu: [(7, 5), (3, 5)][gpu])
+    monkeypatch.delenv("LOCAL_RANK") if local_rank is None else monkeypatch.setenv("LOCAL_RANK", local_rank)
+    with pytest.raises(UserError, match="has no kernels") if refused else contextlib.nullcontext():
+        assert choose_device("auto").type == "cuda"
+
+
 @pytest.mark.parametrize(
     "error, said",
     [
@@ -130,12 +140,22 @@ def test_a_gpu_that_this_torch_has_no_kernels_for_is_refused(
         ),
         ("NCCL communicator was aborted on rank 1.", "over nccl: NCCL communicator was aborted on rank 1; NCCL_DEBUG"),
         ("[/pytorch/gloo/transport/tcp/pair.cc:547] Connection closed by peer", "another process ended, and said why"),
+        (
+            "[/pytorch/gloo/transport/tcp/device.cc:84] Unable to find address for: node7",
+            "^the processes can't exchange: Unable to find address for: node7$",
+        ),
     ],
 )
-def test_a_failed_exchange_is_told(two_processes, monkeypatch, error, said):
-    monkeypatch.setattr("torch.distributed.init_process_group", lambda *_, **__: None)
-    with pytest.raises(UserError, match=said), process_group("cpu"):
+@pytest.mark.parametrize("at", ["init_process_group", "barrier", None])
+def test_a_failed_exchange_is_told(two_processes, monkeypatch, error, said, at):
+    def fail(*_, **__):
         raise torch.distributed.DistBackendError(error)
+
+    for name in ("init_process_group", "barrier"):
+        monkeypatch.setattr(f"torch.distributed.{name}", fail if name == at else lambda *_, **__: None)
+    with pytest.raises(UserError, match=said), process_group("cpu"):
+        if at is None:
+            fail()
 
 
 @pytest.fixture(scope="module")
@@ -266,6 +286,22 @@ def test_a_signal_ends_all_processes_with_its_status_and_without_a_traceback(tmp
     assert started.returncode == status, err
     assert "raceback" not in err or to_all and "KeyboardInterrupt" in err  # of sleep.py, which catches nothing
     assert said in err and "SignalException" not in err
+
+
+@pytest.mark.slow
+def test_a_first_machine_that_is_not_there_is_one_line(tmp_path):
+    (tmp_path / "train.py").write_text("")
+    machines = ("--nnodes", "2", "--nproc-per-node", "1", "--rdzv-backend", "c10d", "--rdzv-id", "1")
+    first = ("--rdzv-endpoint", "no-such-host.invalid:29500", "--rdzv-conf", "read_timeout=1")
+    ended = subprocess.run(
+        [sys.executable, "-m", "mt_dnn.runtime.launch", *machines, *first, tmp_path / "train.py"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 2
+    (line,) = [line for line in lines_for_the_reader(ended) if line.startswith("launch: ")]  # torch logs some above
+    assert "no-such-host.invalid" in line and line.endswith("; expected the first machine at --rdzv-endpoint")
 
 
 @pytest.mark.slow
