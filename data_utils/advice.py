@@ -39,6 +39,11 @@ OF_ONE_COMMAND = {
 }
 
 
+def variable(name: str) -> str:
+    """Return which variable at a script's top sets the flag of that name, or passes it on."""
+    return SCRIPT_VARIABLES.get(name) or OF_ONE_COMMAND.get(name, "FLAGS")
+
+
 def advice(flags: str) -> str:
     """Return a flag for an error line, with what to edit in a script: "--epochs" -> "--epochs (EPOCHS in the scripts)".
 
@@ -47,4 +52,4 @@ def advice(flags: str) -> str:
     name, _, value = flags.removeprefix("--").partition(" ")
     if name in SCRIPT_VARIABLES:
         return f"{flags} ({SCRIPT_VARIABLES[name]}{f'={value}' if value else ''} in the scripts)"
-    return f'{flags} ({OF_ONE_COMMAND.get(name, "FLAGS")}="{flags}" in the scripts)'
+    return f'{flags} ({variable(name)}="{flags}" in the scripts)'

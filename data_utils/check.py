@@ -21,7 +21,7 @@ Misfit = tuple[str, str, str]  # the key, what was found there, what was expecte
 
 @dataclass(frozen=True)
 class Expectation:
-    """`expected`: in words, what a value should be. `misfits(key, value)`: yields a Misfit for all that is not so."""
+    """`expected`: in words, what a value should be. `misfits(key, value)`: yields a Misfit for what does not fit."""
 
     expected: str
     misfits: Callable[[str, object], Iterator[Misfit]]

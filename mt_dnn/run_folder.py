@@ -7,7 +7,7 @@ DEFAULT_CRITERION = "example"  # of importance: the paper's; its files have no c
 
 
 class RunFolder:
-    """The files of one run of train.py or rewind.py; `result` is written last, so it says "trained"."""
+    """The files of one run of train.py or rewind.py. `result` is written last: if it is there, the run is finished."""
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
@@ -29,10 +29,6 @@ class RunFolder:
     def heat_map(self, criterion: str) -> Path:
         """The picture of these scores."""
         return self.importance(criterion).with_suffix(".png")
-
-    def importances(self) -> list[Path]:
-        """Return the files of importance scores that are there, by any criterion."""
-        return sorted(self.folder.glob("importance*.json"))
 
     def predictions(self, dev_set: str | None) -> Path:
         """Predictions of a dev set; `dev_set`: its name, or None if it is the only one."""

@@ -95,7 +95,7 @@ def read_saved_tasks(folder: str | Path) -> SavedTasks:
     if content.get("format") == "dense":  # its name before it was zeroed
         content["format"] = "zeroed"
     check(SAVED, content, path)
-    # A Task has some; a saved one needs none. No text column has a tab in its name.
+    # read_task() wants a label column and a training file. A saved task has neither; these stand in for them.
     files = {"label": "\t", "splits": {"train": "train.tsv"}}
     tasks, max_seq_len = {}, {}
     for name, entry in content["tasks"].items():

@@ -35,9 +35,9 @@ def zeroed_classifier(saved: SavedModel, model: Model, task: Task, ticket: Ticke
     config.label2id = {label: number for number, label in config.id2label.items()}
     config.problem_type = task.kind.problem_type
     config.classifier_dropout = task.head_dropout
-    whole = Model(encoder_class(config)(copy.deepcopy(config)), [task])
-    slices, family = kept_slices(whole.encoder, ticket), family_of(config)
-    state = {name: torch.zeros_like(value) for name, value in whole.encoder.state_dict().items()}
+    whole = encoder_class(config)(copy.deepcopy(config))
+    slices, family = kept_slices(whole, ticket), family_of(config)
+    state = {name: torch.zeros_like(value) for name, value in whole.state_dict().items()}
     for name, value in model.encoder.state_dict().items():
         if name in slices:
             dim, index = slices[name]

@@ -35,8 +35,9 @@ def number(kind: type[int] | type[float], low: float, high: float = math.inf, ab
         try:
             value = kind(text) if text.isascii() and "_" not in text else math.nan
         except ValueError:
-            value = math.nan
-        if not (low < value if above else low <= value) or not value <= high or math.isinf(value):
+            value = math.nan  # is in no range
+        is_in_range = (low < value if above else low <= value) and value <= high and not math.isinf(value)
+        if not is_in_range:
             upper = f" up to {high}" if high < LARGEST or value > high else ""
             raise argparse.ArgumentTypeError(
                 f"{text[:80]!r}, expected {'a whole number' if kind is int else 'a number'} "

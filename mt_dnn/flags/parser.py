@@ -6,17 +6,13 @@ import sys
 from dataclasses import MISSING, fields
 from typing import Any, NoReturn
 
-from data_utils.advice import SCRIPT_VARIABLES, advice
+from data_utils.advice import advice, variable
 from data_utils.cli import command_name
 from data_utils.errors import UserError
 from mt_dnn.flags.commands import MaskOptions, PreproOptions, RewindOptions, TrainOptions
 
-# Groups of flags that one command alone has, and the variable of the scripts that passes them on.
-ALONE = {
-    "train.py": ("TRAIN_FLAGS", (TrainOptions, MaskOptions)),
-    "rewind.py": ("REWIND_FLAGS", (RewindOptions,)),
-    "prepro.py": ("PREPRO_FLAGS", (PreproOptions,)),
-}
+# Groups of flags that one command alone has.
+ALONE = {"train.py": (TrainOptions, MaskOptions), "rewind.py": (RewindOptions,), "prepro.py": (PreproOptions,)}
 
 
 def parse_options(description: str | None, *groups: type) -> list[Any]:
@@ -63,7 +59,7 @@ class Parser(argparse.ArgumentParser):
                 hint = hint.replace("MASK_SPARSITIES", "SPARSITIES")
         if message.startswith("unrecognized arguments: --"):
             name = message.split()[2].removeprefix("--").split("=")[0]
-            for command, (variable, groups) in ALONE.items():
+            for command, groups in ALONE.items():
                 if any(name == field.name for group in groups for field in fields(group)):
-                    hint = f"--{name} is a flag of {command} ({SCRIPT_VARIABLES.get(name, variable)} in the scripts)"
+                    hint = f"--{name} is a flag of {command} ({variable(name)} in the scripts)"
         raise UserError(f"{message}; {hint}")

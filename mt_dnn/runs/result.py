@@ -63,8 +63,9 @@ def result_of(run: Run, data: Sequence[TaskData], epochs: Sequence[dict[str, Any
 def failure_written(run: Run) -> Iterator[None]:
     """Within the block, if the run fails, log why, write it to the run's folder, and raise the RunFailed again.
 
-    The checkpoints of a run whose loss or outputs are no numbers are removed: it would fail again. If memory is full,
-    only the process that ran out of it knows, so it writes; else all processes of the run know, and the first one does.
+    The checkpoints of a run whose loss or outputs are NaN or infinite are removed: it would fail again. If memory is
+    full, only the process that ran out of it knows, so it writes; else all processes of the run know, and the first one
+    does.
     """
     try:
         yield

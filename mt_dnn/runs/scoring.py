@@ -14,7 +14,7 @@ from mt_dnn.runtime.machine import choose_tokens_at_once
 from mt_dnn.runtime.memory import memory_advice
 from mt_dnn.tickets.criteria import TaskRows, criterion_named, score
 from mt_dnn.tickets.heat_map import draw_heat_map
-from mt_dnn.tickets.scores import normalise, write_importance
+from mt_dnn.tickets.scores import normalise, refuse_useless, write_importance
 
 
 def score_model(session: Session, files: RunFolder, model: Model | None, made_from: dict[str, Any]) -> None:
@@ -39,6 +39,7 @@ def score_model(session: Session, files: RunFolder, model: Model | None, made_fr
         n_rows = len(rows.sample(criterion_named(criterion).sample_rows).split)
 
         def write() -> None:
+            refuse_useless(path, heads, ffns)
             model_and_rows = {
                 "rows": n_rows,
                 "weights": weights_fingerprint(files.model),

@@ -10,8 +10,8 @@ from mt_dnn.saved_tasks import TrainedOn, has_saved_tasks, read_saved_tasks
 
 
 def rows_seen(init_checkpoint: str, training_rows: Mapping[str, str], holdout: float) -> tuple[TrainedOn, ...] | None:
-    """Return the training rows that a run's model has seen when it ends: its own, after those of the model in the
-    folder `init_checkpoint`. (Pre-trained weights have seen none.) None if that model does not say what it has seen.
+    """Return which training rows a run's model will have seen at its end: those that the model in `init_checkpoint`
+    has seen (pre-trained weights have seen none), then the run's own. None if that model does not say which.
 
     `training_rows`: {task: fingerprint} of the run, from data_utils.tokenized.training_rows(); `holdout`: the part of
     them that it holds out.

@@ -42,8 +42,10 @@ from mt_dnn.training.optim import optimizer_named
 from mt_dnn.training.task_data import TaskData, shared_rows
 from mt_dnn.training.trainer import fine_tune
 
-MEMORY_ADVICE = f"take {advice('--tokens_at_once 1024')}, or still less; the result stays the same, except for \
-rounding and dropout's random numbers"
+MEMORY_ADVICE = (
+    f"take {advice('--tokens_at_once 1024')}, or still less; the result stays the same, except for rounding and "
+    "dropout's random numbers"
+)
 
 
 class Session:
@@ -129,8 +131,8 @@ class Session:
         options of the machine, not on what this process did before (on a GPU, up to the order of its parallel sums).
         Several processes do a run together; the first of them writes.
 
-        Raises RunFailed, and writes its line into the run's folder, if memory is full, the loss or an output is no
-        number, or the run was begun in another precision or has a checkpoint that does not fit.
+        Raises RunFailed, and writes its line into the run's folder, if memory is full, the loss or an output is NaN
+        or infinite, or the run was begun in another precision or has a checkpoint that does not fit.
         """
         files, data = run.files, self.data(run.seed)
         with logging_to(files.log), failure_written(run), memory_advice(MEMORY_ADVICE):

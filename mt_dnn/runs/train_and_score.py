@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from data_utils.errors import UserError
 from mt_dnn.run_config import read_run_config, refuse_other_config
+from mt_dnn.run_folder import RunFolder
 from mt_dnn.runs.run import Run
 from mt_dnn.runtime.distributed import on_main_process
 from mt_dnn.runtime.log import print_line
@@ -51,7 +52,7 @@ def train_and_score(run: Run, do_train: bool, made_from: dict[str, Any], session
     if do_train and not train:
         on_main_process(run.remove_checkpoints)  # of a run that was killed after its result was written
     if train:
-        on_main_process(lambda: [path.unlink() for path in files.importances()])  # they are of the model of before
+        on_main_process(lambda: _remove_scores(files))
     fine_tuned = session().do(run) if train else None
     if score:
         from mt_dnn.runs.scoring import score_model
@@ -60,3 +61,12 @@ def train_and_score(run: Run, do_train: bool, made_from: dict[str, Any], session
     if not train and not score:
         gone = "" if files.model.exists() else "; its model is gone (to train it anew, remove its scores)"
         print_line(f"{files.folder}: {'fine-tuned and scored' if made_from else 'fine-tuned'} before{gone}")
+
+
+def _remove_scores(files: RunFolder) -> None:
+    """Remove the scores of a model that was there before, with their pictures."""
+    from mt_dnn.tickets.criteria import CRITERIA
+
+    for criterion in CRITERIA:
+        for path in (files.importance(criterion), files.heat_map(criterion)):
+            path.unlink(missing_ok=True)

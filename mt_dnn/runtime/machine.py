@@ -97,7 +97,8 @@ def save_time(tasks: int = 1) -> None:
     other fused kernels compute it. They also have the gradient of MPNet's position bias, which cuDNN's lacks.
 
     Numbers below 1e-38 become 0: processors take a hundred times as long with them. Without gradients the momentum
-    of a rare word's embedding gets there within 900 updates, and the threads that update it would slow down to a crawl.
+    of a rare word's embedding becomes that small within 900 updates, and the threads that update it would slow down to
+    a crawl.
     """
     torch.set_flush_denormal(True)
     torch.backends.cuda.enable_cudnn_sdp(False)

@@ -23,10 +23,9 @@ def refuse_unfit(
     `training_rows`: {task: fingerprint}, from data_utils.tokenized.training_rows().
     """
     for path, mask in masks.items():
-        refuse_other_weights(mask, path, encoder_weights, tickets_of.values())
+        _refuse_other_weights(mask, path, encoder_weights, tickets_of.values())
         if holdout:
-            refuse_other_holdout(mask, path, holdout, _own(tickets_of))
-            refuse_other_rows(mask, path, training_rows, _own(tickets_of))
+            _refuse_seen_rows(mask, path, holdout, training_rows, _own(tickets_of))
 
 
 def masks_of_unknown_holdout(masks: Mapping[Path, Mask], tickets_of: Mapping[str, str], holdout: float) -> list[Path]:
@@ -56,7 +55,7 @@ def refuse_other_model(mask: Mask, path: Path, model: dict[str, Any]) -> None:
         )
 
 
-def refuse_other_weights(mask: Mask, path: Path, weights: str | None, tasks: Iterable[str]) -> None:
+def _refuse_other_weights(mask: Mask, path: Path, weights: str | None, tasks: Iterable[str]) -> None:
     """Raise UserError if tickets of `tasks` in `mask` (read from `path`) were chosen in an encoder with other weights.
 
     `weights`: from weights_fingerprint(), None where it is not known. Tickets that were drawn at random do not depend
@@ -77,31 +76,25 @@ def unknown_holdout(mask: Mask, tasks: Iterable[str]) -> bool:
     return any(mask.criterion_of(task) and "holdout" not in mask.provenance_of(task) for task in tasks)
 
 
-def refuse_other_holdout(mask: Mask, path: Path, holdout: float, tasks: Iterable[str]) -> None:
+def _refuse_seen_rows(
+    mask: Mask, path: Path, holdout: float, training_rows: Mapping[str, str], tasks: Iterable[str]
+) -> None:
     """Raise UserError if training rows that are to be held out helped to choose tickets of `tasks` in `mask`.
 
-    `mask` was read from `path`. The rows of a smaller --holdout are among those of a larger one. Tickets that were
-    drawn at random, and those that close nothing, were not chosen. Masks that do not say it pass: see
-    unknown_holdout().
+    The rows of a smaller --holdout are among those of a larger one. Which rows are held out depends on all rows, so if
+    there were others, some that are held out now may have chosen the ticket.
+
+    Tickets that were drawn at random, and those that close nothing, were not chosen. Masks that do not say which rows
+    chose them pass: see unknown_holdout().
     """
-    for task in tasks:
-        made = mask.provenance_of(task).get("holdout", holdout)
-        if mask.criterion_of(task) and made < holdout:
+    for task in filter(mask.criterion_of, tasks):
+        made, rows = mask.provenance_of(task), training_rows[task]
+        if (before := made.get("holdout", holdout)) < holdout:
             raise UserError(
-                f"{path}: tickets.{task}: made with --holdout {made}, so rows that --holdout {holdout} holds out "
+                f"{path}: tickets.{task}: made with --holdout {before}, so rows that --holdout {holdout} holds out "
                 f"helped to choose it; make the masks with {advice(f'--holdout {holdout}')}"
             )
-
-
-def refuse_other_rows(mask: Mask, path: Path, training_rows: Mapping[str, str], tasks: Iterable[str]) -> None:
-    """Raise UserError if tickets of `tasks` in `mask` were chosen by other training rows than there are now.
-
-    Which rows are held out depends on all rows, so rows that are held out now may have chosen the ticket.
-    `training_rows`: see refuse_unfit(). Tickets that no scores chose pass, and masks that do not name their rows.
-    """
-    for task in tasks:
-        rows = training_rows[task]
-        if mask.criterion_of(task) and mask.provenance_of(task).get("training_rows", rows) != rows:
+        if made.get("training_rows", rows) != rows:
             raise UserError(
                 f"{path}: tickets.{task}: chosen by other training rows, so rows that --holdout holds out may have "
                 f"helped to choose it; make the masks anew, or take another {advice('--data_dir')}"

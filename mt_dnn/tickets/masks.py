@@ -106,7 +106,7 @@ class Mask:
 
 
 def write_mask(path: Path, mask: Mask) -> None:
-    """Write a mask file, unless it is there as it should be: another process may be reading it."""
+    """Write a mask file, unless it is there as it should be: on NFS who reads a file that is replaced gets an error."""
     content = {"kind": mask.kind, "model": mask.model, "tickets": describe_tickets(mask.tickets)}
     text = to_json({**content, "provenance": mask.provenance})
     with contextlib.suppress(OSError, UnicodeDecodeError):
@@ -126,13 +126,13 @@ def describe_tickets(tickets: dict[str, Ticket]) -> dict[str, dict]:
 
 
 def ticket_from(entry: dict[str, Any]) -> Ticket:
-    """Return the Ticket that describe_tickets() made `entry` of."""
+    """Return the Ticket of one task's `entry` in a mask file: the inverse of describe_tickets()."""
     heads = {(int(layer), head) for layer, closed in entry["heads"].items() for head in closed}
     return Ticket(frozenset(heads), frozenset(entry["ffns"]))
 
 
 def closed_units(layers: int, heads: int) -> Expectation:
-    """What such an entry may hold for an encoder of this many layers, each with this many heads."""
+    """What one task's entry in a mask file may hold, for an encoder of this many layers and heads per layer."""
     layer = value_that(f"a layer from 0 to {layers - 1}", lambda value: value in map(str, range(layers)))
     closed = both(
         list_of(integer(0, heads - 1, "a head"), distinct=True, expected="a list of heads"),

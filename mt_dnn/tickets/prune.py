@@ -5,7 +5,6 @@ The encoder gets smaller and faster, and gives what it would give with their gat
 
 import contextlib
 from collections.abc import Iterator
-from operator import attrgetter
 
 import torch
 from torch import nn
@@ -26,7 +25,8 @@ def prune(encoder: Encoder, ticket: Ticket) -> None:
     """
     for name, (dim, index) in kept_slices(encoder, ticket).items():
         path, _, attribute = name.rpartition(".")
-        module, whole = encoder.get_submodule(path), attrgetter(name)(encoder)
+        module = encoder.get_submodule(path)
+        whole = getattr(module, attribute)
         part = whole.detach().index_select(dim, index)
         setattr(module, attribute, nn.Parameter(part, whole.requires_grad) if isinstance(whole, nn.Parameter) else part)
         if isinstance(module, nn.Linear):

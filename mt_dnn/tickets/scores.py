@@ -33,11 +33,8 @@ def normalise(head_scores: np.ndarray) -> np.ndarray:
     return np.divide(head_scores, norms, out=np.zeros_like(head_scores), where=norms > 0)
 
 
-def write_importance(path: Path, heads: np.ndarray, ffns: np.ndarray, made_from: dict[str, Any]) -> None:
-    """Write raw and normalised scores as JSON for people, a line per layer, below the entries of `made_from`.
-
-    Raises UserError if a score is not finite or all are zero: such scores rank nothing.
-    """
+def refuse_useless(path: Path, heads: np.ndarray, ffns: np.ndarray) -> None:
+    """Raise UserError if scores that are to be written to `path` rank nothing: one is not finite, or all are zero."""
     for name, scores in (("head", heads), ("FFN", ffns)):
         if not np.isfinite(scores).all():
             raise UserError(
@@ -47,6 +44,10 @@ def write_importance(path: Path, heads: np.ndarray, ffns: np.ndarray, made_from:
             raise UserError(
                 f"{path}: all {name} scores are zero, expected some above zero; they rank nothing, {NO_MASK}"
             )
+
+
+def write_importance(path: Path, heads: np.ndarray, ffns: np.ndarray, made_from: dict[str, Any]) -> None:
+    """Write raw and normalised scores as JSON for people, a line per layer, below the entries of `made_from`."""
     scores = {
         "heads": {"raw": _digits(heads), "normalised": _digits(normalise(heads))},
         "ffns": {"raw": _digits(ffns)},

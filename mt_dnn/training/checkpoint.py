@@ -8,7 +8,6 @@ The two newest are kept: if one is damaged, the one before it is used.
 
 import dataclasses
 import json
-import random
 import re
 import shutil
 import time
@@ -16,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
@@ -65,9 +63,11 @@ class Checkpoints:
         self.saved, self.took = time.monotonic(), 0.0
 
     def due(self, epoch_ends: bool) -> bool:
-        """Whether the last checkpoint, or the start, is `minutes` ago; where an epoch ends, a tenth of that is enough,
-        as no checkpoint can be written during the evaluation that follows. On a slow disk the pause is longer, by
-        LEAST_PAUSE. With 0 `minutes` one is always due."""
+        """Whether `minutes` have passed since the last checkpoint, or since the start; with 0 `minutes` always.
+
+        At the end of an epoch a tenth of them is enough, as no checkpoint can be written during the evaluation that
+        follows. On a slow disk the pause is longer: see LEAST_PAUSE.
+        """
         pause = max(0.1 * self.pause if epoch_ends else self.pause, LEAST_PAUSE * self.took) if self.pause else 0.0
         return on_main_process(lambda: time.monotonic() - self.saved >= pause)
 
@@ -83,10 +83,9 @@ class Checkpoints:
                     tensors[f"optimizer.{number}.{name}"] = value
                 else:
                     numbers.append((number, name, value))
-        randoms = all_gather(_random_states(self.model.device))
         tensors |= {
             f"random.{number}.{name}": value
-            for number, (states, _) in enumerate(randoms)
+            for number, states in enumerate(all_gather(_random_states(self.model.device)))
             for name, value in states.items()
         }
         rest = {
@@ -94,7 +93,6 @@ class Checkpoints:
             "optimizer": optimizer["param_groups"],
             "optimizer_numbers": numbers,
             "schedule": self.scheduler.state_dict(),
-            "random": [state for _, state in randoms],
         }
         on_main_process(
             lambda: self._write(update, {name: value.contiguous() for name, value in tensors.items()}, rest)
@@ -160,13 +158,10 @@ class Checkpoints:
             states.setdefault(number, {})[key] = value
         self.optimizer.load_state_dict({"state": states, "param_groups": rest["optimizer"]})
         self.scheduler.load_state_dict(rest["schedule"])
-        if rank() < len(rest["random"]):
-            prefix = f"random.{rank()}."
-            _set_random_states(
-                {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)},
-                rest["random"][rank()],
-                self.model.device,
-            )
+        mine = f"random.{rank()}."
+        states_of = {name.removeprefix(mine): value for name, value in tensors.items() if name.startswith(mine)}
+        if states_of:
+            _set_random_states(states_of, self.model.device)
         return Progress(**rest["progress"])
 
 
@@ -184,20 +179,13 @@ def _is_whole(folder: Path) -> bool:
     return whole
 
 
-def _random_states(device: torch.device) -> tuple[Tensors, dict[str, Any]]:
-    """Return this process's random states: (tensors, what JSON takes)."""
-    generator, state = {"torch": torch.get_rng_state()}, np.random.get_state(legacy=False)
-    if device.type == "cuda":
-        generator["cuda"] = torch.cuda.get_rng_state(device)
-    twister = state["state"]
-    numpys = [state["bit_generator"], twister["key"].tolist(), twister["pos"], state["has_gauss"], state["gauss"]]
-    return generator, {"python": random.getstate(), "numpy": numpys}
+def _random_states(device: torch.device) -> Tensors:
+    """Return this process's states of torch's random numbers, which decide dropout; a training draws no others."""
+    states = {"torch": torch.get_rng_state()}
+    return {**states, "cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else states
 
 
-def _set_random_states(generator: Tensors, rest: dict[str, Any], device: torch.device) -> None:
-    torch.set_rng_state(generator["torch"])
-    if "cuda" in generator and device.type == "cuda":
-        torch.cuda.set_rng_state(generator["cuda"], device)
-    version, state, gauss = rest["python"]
-    random.setstate((version, tuple(state), gauss))
-    np.random.set_state(tuple(rest["numpy"]))
+def _set_random_states(states: Tensors, device: torch.device) -> None:
+    torch.set_rng_state(states["torch"])
+    if "cuda" in states and device.type == "cuda":
+        torch.cuda.set_rng_state(states["cuda"], device)

@@ -6,7 +6,6 @@ do not decay.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -22,15 +21,6 @@ Groups = list[dict[str, Any]]  # torch's parameter groups, each with its "decay"
 Make = Callable[[Groups, OptimizationOptions], torch.optim.Optimizer]
 
 BETAS, EPS = (0.9, 0.999), 1e-6
-
-
-@dataclass(frozen=True)
-class OptimizerEntry:
-    """How an optimizer is made. `fast`: what trains; `plain`: the simplest code for the same updates, for --plain
-    (None: the same code)."""
-
-    fast: Make
-    plain: Make | None = None
 
 
 def _adamax(groups: Groups, options: OptimizationOptions) -> torch.optim.Optimizer:
@@ -49,15 +39,13 @@ def _from_torch(optimizer: Callable[..., torch.optim.Optimizer], **settings: Any
     )
 
 
-OPTIMIZERS = {
-    "adamax": OptimizerEntry(_adamax),
-    "adamw": OptimizerEntry(
-        _from_torch(torch.optim.AdamW, fused=True), plain=_from_torch(torch.optim.AdamW, fused=False)
-    ),
+OPTIMIZERS: dict[str, Make] = {
+    "adamax": _adamax,
+    "adamw": _from_torch(torch.optim.AdamW, fused=True),
 }
 
 
-def optimizer_named(name: str) -> OptimizerEntry:
+def optimizer_named(name: str) -> Make:
     """Return the entry of the table; raise UserError, with the names there are, for another name."""
     if name not in OPTIMIZERS:
         raise UserError(
@@ -67,15 +55,13 @@ def optimizer_named(name: str) -> OptimizerEntry:
     return OPTIMIZERS[name]
 
 
-def make_optimizer(model: nn.Module, options: OptimizationOptions, plain: bool = False) -> torch.optim.Optimizer:
+def make_optimizer(model: nn.Module, options: OptimizationOptions) -> torch.optim.Optimizer:
     """Return the optimizer that `options` name, over all parameters of `model`."""
     decaying, others = [], []
     for name, parameter in model.named_parameters():
         (others if name.endswith(".bias") or "LayerNorm" in name else decaying).append(parameter)
     groups = [{"params": decaying, "decay": options.weight_decay}, {"params": others, "decay": 0.0}]
-    entry = optimizer_named(options.optimizer)
-    make = entry.plain if plain and entry.plain else entry.fast
-    return make(groups, options)
+    return optimizer_named(options.optimizer)(groups, options)
 
 
 def make_scheduler(optimizer: torch.optim.Optimizer, updates: int, warmup: float) -> torch.optim.lr_scheduler.LambdaLR:

@@ -63,10 +63,10 @@ def fine_tune(
     table = None
     if not machine.plain:
         splits, size = [split for task_data in data for split in task_data.splits], model.encoder.config.vocab_size
-        # Where all rows must be trained, their gradient is still summed up once per update.
+        # An optimizer that may not leave rows out gets them all; their gradient is still summed up once per update.
         used = used_tokens(splits, size) if spares_unused_rows(optimization.optimizer) else np.ones(size, bool)
         table = UsedRows.put_in(model.encoder, used)
-    optimizer = make_optimizer(model, optimization, machine.plain)
+    optimizer = make_optimizer(model, optimization)
     n_updates = optimization.epochs * updates_per_epoch(data, optimization)
     scheduler = make_scheduler(optimizer, n_updates, optimization.warmup)
     checkpoints = Checkpoints(files.checkpoints, machine.checkpoint_minutes, model, optimizer, scheduler)
@@ -99,7 +99,6 @@ def fine_tune(
                 if checkpoints.due(at_end):
                     checkpoints.save(scheduler.last_epoch, progress)
 
-        pace.put_into(progress)
         evaluated = {}
         if epoch % machine.evaluate_every == 0 or epoch == optimization.epochs:
             evaluated, outputs = evaluate(model, data, machine.batch_size_eval, precision, tokens)

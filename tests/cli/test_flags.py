@@ -67,6 +67,7 @@ def test_an_optimizer_that_does_not_exist_is_refused_before_anything_is_written(
 
 
 def test_the_advice_for_a_flag_of_one_command_names_the_variable_that_passes_it_on():
-    for variable, groups in ALONE.values():
+    for command, groups in ALONE.items():
         for name in {field.name for group in groups for field in fields(group)} - SCRIPT_VARIABLES.keys():
+            variable = f"{command.removesuffix('.py').upper()}_FLAGS"
             assert advice(f"--{name}") == f'--{name} ({variable}="--{name}" in the scripts)'

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from calls import QUICK, options, rewind
 
-from data_utils.errors import UserError
 from data_utils.files import sha256
-from mt_dnn.tickets.scores import fingerprint, write_importance
+from mt_dnn.tickets.scores import fingerprint
 
 
 def test_the_fingerprint_of_scores_does_not_depend_on_the_folder(workshop, fine_tuned, tmp_path, cli):
@@ -105,7 +104,11 @@ def test_masks_that_do_not_fit_are_refused_before_anything_runs(workshop, fine_t
         (np.ones((3, 4)), np.zeros(3), "all FFN scores are zero"),
     ],
 )
-def test_scores_that_rank_nothing_make_no_mask(tmp_path, heads, ffns, complaint):
-    with pytest.raises(UserError, match=complaint):
-        write_importance(tmp_path / "importance.json", heads, ffns, {})
-    assert not (tmp_path / "importance.json").exists()
+def test_scores_that_rank_nothing_make_no_mask_and_no_picture(
+    workshop, fine_tuned, tmp_path, refused, monkeypatch, heads, ffns, complaint
+):
+    for name in ("model", "config.json", "result.json"):
+        (tmp_path / name).symlink_to(fine_tuned / name)
+    monkeypatch.setattr("mt_dnn.runs.scoring.score", lambda *_: (heads, ffns))
+    assert complaint in refused("train.py", *options(workshop), "--do_mask", "--output_dir", tmp_path)
+    assert not list(tmp_path.glob("importance*"))

@@ -76,11 +76,13 @@ def test_masks_are_made_from_scores_whose_model_is_gone(workshop, fine_tuned, tm
     shutil.rmtree(tmp_path / "run/model")
     call = ("train.py", *options(workshop), "--do_train", "--output_dir", tmp_path / "run")
     scores = (tmp_path / "run/importance.json").read_bytes()
+    shutil.copy(tmp_path / "run/importance.json", tmp_path / "run/importance_backup.json")
     ended = cli(*call, "--do_mask", "--sparsities", 0.3)
     assert ended.status == 0 and "fine-tuned and scored before; its model is gone" in ended.out
     assert (tmp_path / "run/importance.json").read_bytes() == scores and not (tmp_path / "run/model").exists()
     assert "finished without a model, to be repeated" in cli(*call).out and (tmp_path / "run/model").exists()
-    assert not (tmp_path / "run/importance.json").exists()  # the scores of the model that is gone
+    left = {path.name for path in (tmp_path / "run").glob("importance*")}
+    assert left == {"importance_backup.json"}  # not the scores of the model that is gone, nor their picture
 
 
 def test_a_model_of_an_unfinished_run_is_not_scored(workshop, fine_tuned, tmp_path, refused):

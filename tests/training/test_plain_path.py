@@ -22,7 +22,7 @@ from mt_dnn.model import Model, place_tickets
 from mt_dnn.tickets.ticket import DENSE, Ticket
 from mt_dnn.training import evaluate, trainer
 from mt_dnn.training.bfloat16 import Bfloat16Copies
-from mt_dnn.training.optim import OPTIMIZERS, decay_of, make_optimizer, make_scheduler
+from mt_dnn.training.optim import OPTIMIZERS, decay_of, make_scheduler
 from mt_dnn.training.task_data import TaskData
 
 
@@ -41,7 +41,7 @@ def librarys_training(encoder, head, split, task, options, seed):
     if options.optimizer == "adamax":
         optimizer = torch.optim.Adamax(model.parameters(), betas=(0.9, 0.999), eps=1e-6)
     else:
-        optimizer = make_optimizer(model, dataclasses.replace(options, weight_decay=0.0), plain=True)
+        optimizer = torch.optim.AdamW(model.parameters(), eps=1e-6, weight_decay=0.0, fused=False)
     updates, update, losses = options.epochs * math.ceil(len(split) / options.batch_size), 0, []
     for epoch in range(1, options.epochs + 1):
         total = 0.0

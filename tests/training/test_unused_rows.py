@@ -15,7 +15,6 @@ from mt_dnn.flags.training import MachineOptions, OptimizationOptions
 from mt_dnn.model import Model
 from mt_dnn.training.optim import (
     OPTIMIZERS,
-    OptimizerEntry,
     decay_of,
     make_optimizer,
     make_scheduler,
@@ -34,7 +33,7 @@ class Coupled(torch.optim.SGD):
 
 
 def test_an_optimizer_that_moves_unused_rows_gets_the_whole_table(tmp_path, monkeypatch):
-    monkeypatch.setitem(OPTIMIZERS, "coupled", OptimizerEntry(Coupled, Coupled))
+    monkeypatch.setitem(OPTIMIZERS, "coupled", Coupled)
     assert spares_unused_rows("adamax") and spares_unused_rows("adamw") and not spares_unused_rows("coupled")
     task, split = dataclasses.replace(make_task(), head_dropout=0.0), make_split(30, seed=1)
     options = OptimizationOptions(epochs=2, batch_size=8, optimizer="coupled", learning_rate=0.1, weight_decay=0.5)
