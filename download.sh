@@ -199,7 +199,7 @@ mrpc() {
 
 # encoder NAME: weights, config and tokenizer of the hub, as a folder that --init_checkpoint takes.
 encoder() {
-    folder=$DIR/encoders/$(basename "$1") wanted="config.json tokenizer.json tokenizer_config.json model.safetensors"
+    folder=$DIR/encoders/$1 wanted="config.json tokenizer.json tokenizer_config.json model.safetensors"
     in_place "$folder" "$wanted" && return
     for file in $wanted; do
         plain "$HUB_URL/$1/resolve/main/$file" "$folder/$file" >/dev/null || {

@@ -13,7 +13,8 @@ done
 # PYTHON: the first one that has the packages, that of .venv (scripts/venv.sh makes it) or of the active environment.
 HAS_PACKAGES='
 import importlib.util, sys
-sys.exit(sys.version_info < (3, 11) or not all(map(importlib.util.find_spec, ("torch", "transformers", "tqdm"))))'
+packages = "torch transformers tqdm safetensors yaml scipy sklearn matplotlib jinja2".split()
+sys.exit(sys.version_info < (3, 11) or not all(map(importlib.util.find_spec, packages)))'
 PYTHON=no_packages
 for python in .venv/bin/python python python3; do
     if "$python" -c "$HAS_PACKAGES" 2> /dev/null; then PYTHON=$python; break; fi
@@ -26,7 +27,7 @@ no_packages() {
 
 # checkpoint NAME: a folder as it is; for a hub name the folder that download.sh made for it, if there is one.
 checkpoint() {
-    downloaded=data/encoders/$(basename "$1")
+    downloaded=data/encoders/$1
     if [ ! -d "$1" ] && [ -d "$downloaded" ]; then echo "$downloaded"; else echo "$1"; fi
 }
 

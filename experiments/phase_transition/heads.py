@@ -50,7 +50,7 @@ def head_from(text: str, shape: tuple[int, ...]) -> Head:
     return int(layer), int(head)
 
 
-def ranks(importances: Mapping[tuple[str, str], Scores], heads: Sequence[Head]) -> dict[str, list[str]]:
+def ranks(importances: Mapping[tuple[str, int], Scores], heads: Sequence[Head]) -> dict[str, list[str]]:
     """Return {task: the rank of each head among all heads, over seeds}; 1 is the most important.
 
     Heads are compared after normalisation within their layer, as tickets are chosen.

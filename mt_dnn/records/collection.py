@@ -94,6 +94,9 @@ class Collection:
         shared = {key: value for key, value in known.items() if key not in OF_A_RUN}
         fingerprint = _fingerprint(shared)
         self.options[fingerprint] = shared
+        if self.runs.get(name, {}).get("result") != result:  # it was run anew
+            for dev_set in self.dev_sets.values():
+                dev_set.predicted.pop(name, None)
         self.runs[name] = {
             "run": name,
             "options": fingerprint,

@@ -12,11 +12,15 @@ from mt_dnn.reports.sentences import difference, p_or_why
 def winning_to_dense(transitions: Sequence[Transition]) -> list[tuple[Point, Comparison]]:
     """Return, for each size of winning tickets that all tasks have, the mean over tasks of winning minus dense.
 
-    The Point is the first task's; the comparisons are corrected for the sizes. Tasks without a dense model, and those
-    whose dense model has not learnt, take no part. There is nothing for one task, as its own table has the differences.
+    The Point is the first task's; the comparisons are corrected for the sizes. Tasks without a dense model or winning
+    tickets, and those whose dense model has not learnt, take no part. There is nothing for one task, as its own table
+    has the differences.
     """
-    parts = [(part, part.dense, by_size(part.of_kind("winning"))) for part in transitions if part.has_learnt]
-    tasks = {part.title: (dense.scores, tickets) for part, dense, tickets in parts if dense}
+    tasks = {
+        part.title: (part.dense.scores, by_size(part.of_kind("winning")))
+        for part in transitions
+        if part.dense and _takes_part(part)
+    }
     if len(tasks) < 2:
         return []
     _, first = next(iter(tasks.values()))
@@ -39,16 +43,20 @@ def all_tasks_section(transitions: Sequence[Transition]) -> Iterator[Block]:
         yield table_of(
             COLUMNS | held_out if on_them else COLUMNS,
             rows,
-            "Mean over tasks of winning minus dense. It belongs to no hypothesis.",
+            "Mean of winning minus dense over the tasks that have both. It belongs to no hypothesis.",
         )
 
 
 def _on_held_out_rows(transitions: Sequence[Transition]) -> dict[Size, Comparison]:
     """winning_to_dense() on the held-out training rows; {} unless the same tasks take part."""
     others = [transition.on_held_out_rows() for transition in transitions]
-    if any(bool(transition.dense) != bool(other.dense) for transition, other in zip(transitions, others)):
+    if any(_takes_part(transition) != _takes_part(other) for transition, other in zip(transitions, others)):
         return {}
     return {point.size: comparison for point, comparison in winning_to_dense(others)}
+
+
+def _takes_part(transition: Transition) -> bool:
+    return transition.has_learnt and bool(transition.dense and transition.of_kind("winning"))
 
 
 COLUMNS: Columns = {

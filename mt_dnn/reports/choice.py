@@ -53,15 +53,17 @@ def super_ticket(transition: Transition, protocol: Protocol) -> Point | None:
 def boundary(transition: Transition) -> tuple[Point | None, list[Point]]:
     """Return the phase boundary and the winning tickets whose mean is below the dense model's.
 
-    The boundary is the sparsest winning ticket whose mean is not below the dense model's. It is None where there is
-    none, and where the dense model has not learnt the task. Raises ValueError without a dense model.
+    The boundary is the sparsest winning ticket whose mean is not below the dense model's. It is None where no
+    transition was seen, as all winning tickets are below or none is, and where the dense model has not learnt the task.
+
+    Raises ValueError without a dense model.
     """
     if not transition.dense:
         raise ValueError("no dense model to compare with")
     dense = round(mean(transition.dense.scores), SAME)
     winning = transition.of_kind("winning")
     below = [point for point in winning if round(mean(point.scores), SAME) < dense]
-    others = [point for point in winning if point not in below and transition.has_learnt]
+    others = [point for point in winning if point not in below] if below and transition.has_learnt else []
     return min(others, key=lambda point: point.remaining, default=None), below
 
 

@@ -14,7 +14,7 @@ from mt_dnn.tickets.ticket import Scores
 
 
 def criteria_section(
-    transitions: Sequence[Transition], importances: Mapping[str, Mapping[tuple[str, str], Scores]]
+    transitions: Sequence[Transition], importances: Mapping[str, Mapping[tuple[str, int], Scores]]
 ) -> Iterator[Block]:
     """Yield the blocks of the section; none where runs and `importances`, see by_criterion, have one criterion only."""
     agreeing, tested = agreements(importances), criteria_findings(transitions)

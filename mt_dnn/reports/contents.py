@@ -71,10 +71,10 @@ def _overview(transitions: Sequence[Transition], failed: Sequence[Failure]) -> I
         transitions,
         "Numbers are means over seeds ± their standard deviation, in points: 100 times the metric. The baseline "
         "gives every row the most frequent label, or the mean. A ticket is shown as its remaining weights, and how "
-        "many heads + FFNs it closes. Means decide which winning ticket is the sparsest not below dense, so noise can "
-        "change it. A super ticket chosen on dev is the best of several, so its dev score is biased upwards. Choosing "
-        "on held-out rows avoids the luck of the dev rows, but not the luck of the chosen runs (H1 avoids both)."
-        + _about_criteria(transitions),
+        "many heads + FFNs it closes. The phase boundary is the sparsest winning ticket that is not below dense; means "
+        "decide, so noise can move it. A super ticket chosen on dev is the best of several, so its dev score is biased "
+        "upwards. Choosing on held-out rows avoids the luck of the dev rows, but not the luck of the chosen runs (H1 "
+        "avoids both)." + _about_criteria(transitions),
     )
     if len(transitions) > 1:
         yield Picture(
@@ -103,7 +103,7 @@ def _score(point: Point | None) -> str:
 def _chosen(protocol: Protocol) -> Columns:
     return {
         f"super ticket, chosen on {protocol.on}": lambda transition: _level(super_ticket(transition, protocol)),
-        f"its dev score ({protocol.on})": lambda transition: _score(super_ticket(transition, protocol)),
+        f"dev score of the one chosen on {protocol.on}": lambda transition: _score(super_ticket(transition, protocol)),
     }
 
 
@@ -113,9 +113,7 @@ OVERVIEW: Columns = {
     "baseline": lambda transition: f"{transition.baseline.score:.1f}" if transition.baseline else "",
     "dense model": lambda transition: _score(transition.dense),
     "best winning ticket on dev": lambda transition: _score(best(transition.of_kind("winning"))),
-    "sparsest winning ticket not below dense": lambda transition: (
-        _level(boundary(transition)[0]) if transition.dense else ""
-    ),
+    "phase boundary": lambda transition: _level(boundary(transition)[0]) if transition.dense else "",
     **_chosen(DEV),
 }
 
@@ -183,7 +181,7 @@ def _point_columns(transition: Transition) -> Columns:
 
 
 def _tickets(
-    transitions: Sequence[Transition], importances: Mapping[str, Mapping[tuple[str, str], Scores]]
+    transitions: Sequence[Transition], importances: Mapping[str, Mapping[tuple[str, int], Scores]]
 ) -> Iterator[Block]:
     yield Heading("What the tickets are")
     found = winning_tickets(transitions)

@@ -134,7 +134,7 @@ def _draw(axis: Axes, transition: Transition, style_of: Mapping[str, Style]) -> 
             color="black",
             linestyle=":",
             linewidth=0.9,
-            label="sparsest winning not below dense",
+            label="phase boundary",
         )
     axis.invert_xaxis()
     axis.set(title=transition.title, xlabel="remaining weights (%)", ylabel=f"dev {transition.score_name}")
@@ -169,7 +169,7 @@ def layers_that_survive(tickets: Tickets, task: str) -> Figure:
     return figure
 
 
-def importance_maps(importances: Mapping[tuple[str, str], Scores]) -> Figure:
+def importance_maps(importances: Mapping[tuple[str, int], Scores]) -> Figure:
     """Heat maps of {(task, seed): Scores} side by side.
 
     There is a row per task and a column per seed, or the tasks one after another where there is one seed. The column

@@ -1,4 +1,4 @@
-"""Scores scores of the trainings: one set for each task, seed and criterion; and how much the criteria agree."""
+"""Importance scores of the trainings: one set for each task, seed and criterion; and how much the criteria agree."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from mt_dnn.tickets.scores import check_importance
 from mt_dnn.tickets.ticket import Scores
 
 
-def by_criterion(files: Mapping[str, tuple[str, dict]]) -> dict[str, dict[tuple[str, str], Scores]]:
+def by_criterion(files: Mapping[str, tuple[str, dict]]) -> dict[str, dict[tuple[str, int], Scores]]:
     """Return {criterion: {(task, seed): Scores}} of read_importance_files(), the default criterion first.
 
     Where a task was scored on several parts of its rows, its name is followed by the part.
 
     Raises UserError, naming the file, for scores that are not as write_importance writes them.
     """
-    found: dict[str, dict[tuple[str, str], Scores]] = {}
+    found: dict[str, dict[tuple[str, int], Scores]] = {}
     checked = []
     for place, content in files.values():
         importance = check_importance(content, place)
@@ -30,7 +30,7 @@ def by_criterion(files: Mapping[str, tuple[str, dict]]) -> dict[str, dict[tuple[
     for content, importance, fraction in checked:
         criterion = content.get("criterion", content.get("per", DEFAULT_CRITERION))
         title = section_title(content["task"], fraction, several=tasks.count(content["task"]) > 1)
-        found.setdefault(criterion, {}).setdefault((title, str(content["seed"])), importance)
+        found.setdefault(criterion, {}).setdefault((title, content["seed"]), importance)
     names = sorted(found, key=lambda name: (name != DEFAULT_CRITERION, name))
     return {name: dict(sorted(found[name].items())) for name in names}
 
@@ -42,11 +42,11 @@ class Agreement:
     task: str
     one: str
     other: str
-    heads: dict[str, float]
-    ffns: dict[str, float]
+    heads: dict[int, float]
+    ffns: dict[int, float]
 
 
-def agreements(importances: Mapping[str, Mapping[tuple[str, str], Scores]]) -> list[Agreement]:
+def agreements(importances: Mapping[str, Mapping[tuple[str, int], Scores]]) -> list[Agreement]:
     """Return how two criteria agree, for each task and pair of them that have scores of one seed.
 
     Heads are compared as they are ranked, after normalisation within their layer. Scores that are all equal rank

@@ -90,15 +90,15 @@ def baseline_line(transition: Transition, baseline: Baseline) -> str:
 def boundary_line(transition: Transition) -> str:
     """Where the phase boundary is, or why there is none to see. Needs the dense model and winning tickets."""
     sparsest, below = boundary(transition)
-    if not sparsest:
-        return (
-            "no phase transition seen: every winning ticket tried is below the dense model; a boundary would be at a "
-            "lower sparsity than any tried"
-        )
     if not below:
         return (
             "no phase transition seen: no winning ticket tried is below the dense model; a boundary would be at a "
             "higher sparsity than any tried"
+        )
+    if not sparsest:
+        return (
+            "no phase transition seen: every winning ticket tried is below the dense model; a boundary would be at a "
+            "lower sparsity than any tried"
         )
     lighter = sum(point.remaining > sparsest.remaining for point in below)
     more = f"; {lighter} less sparse ticket{' is' if lighter == 1 else 's are'} below dense" if lighter else ""

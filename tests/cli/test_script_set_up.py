@@ -39,6 +39,24 @@ def test_the_first_python_that_has_the_packages_is_taken(repository, tmp_path, m
     assert (ended.status, ended.err) == (0, "") and ended.calls
 
 
+@pytest.mark.parametrize(
+    "encoder, taken",
+    [
+        ("bert-base-uncased", "data/encoders/bert-base-uncased"),
+        ("someone/bert-base-uncased", "someone/bert-base-uncased"),  # the hub's
+        ("someone/my-bert", "data/encoders/someone/my-bert"),
+        ("/disk/bert-base-uncased", "/disk/bert-base-uncased"),
+    ],
+)
+def test_an_encoder_that_was_downloaded_is_taken_by_its_whole_name(repository, tmp_path, encoder, taken):
+    for name in ("bert-base-uncased", "someone/my-bert"):
+        (tmp_path / "data/encoders" / name).mkdir(parents=True)
+    ended = repository("train_mnli", "cpu", ENCODER=encoder)
+    assert ended.status == 0, ended.err
+    (train,) = ended.calls
+    assert train[train.index("--init_checkpoint") + 1] == taken
+
+
 @pytest.mark.parametrize("left", ["dangling link", "no pip", "nothing"])
 def test_an_environment_that_can_not_be_used_is_made_anew(repository, tmp_path, monkeypatch, left):
     python = tmp_path / ".venv/bin/python"

@@ -218,6 +218,19 @@ def test_large_predictions_are_left_out_and_the_baseline_is_not(tmp_path, cli):
     assert record.baseline == {"rte": {"accuracy": 0.625}}
 
 
+def test_predictions_go_with_the_result_that_they_belong_to(tmp_path, cli):
+    collect = (COLLECT, tmp_path / "sweep", "--output", tmp_path / "runs")
+    write_line(tmp_path / "sweep", "dense", {(0, 0): [0.7, 0.8]}, positive=110)
+    for accuracies, kept in (([0.7, 0.8], 2), ([0.7, 0.9], 1)):  # the same run, and one that was run anew
+        assert cli(*collect).status == 0
+        write_line(tmp_path / "sweep", "dense", {(0, 0): accuracies})
+        for path in tmp_path.glob("sweep/**/dev_predictions.tsv"):
+            path.unlink()
+        assert cli(*collect).status == 0
+        assert len(read_collection(tmp_path / "runs", whole=True).dev_sets["rte"].predicted) == kept
+        write_line(tmp_path / "sweep", "dense", {(0, 0): [0.7, 0.8]}, positive=110)
+
+
 def test_runs_with_other_labels_of_a_dev_set_are_refused_and_other_digits_are_not(tmp_path):
     regression, classes = TASK_KINDS["regression"], TASK_KINDS["classification"]
     collection = read_collection(tmp_path)

@@ -35,6 +35,15 @@ def test_winning_minus_dense_is_averaged_over_the_tasks_that_have_learnt(tmp_pat
         assert comparison.corrected == pytest.approx(p)
 
 
+def test_a_task_without_winning_tickets_takes_no_part(tmp_path):
+    for task in ("rte", "sst"):
+        write_line(tmp_path, "winning", {(2, 0): [0.7, 0.8]}, task=task)
+    for task in ("rte", "sst", "snli"):
+        write_line(tmp_path, "dense", {(0, 0): [0.6, 0.8]}, task=task)
+    ((point, comparison),) = winning_to_dense(transitions_of(tmp_path))
+    assert point.size == (2, 0) and comparison.difference == pytest.approx(5)
+
+
 def test_one_task_has_its_own_table_alone(tmp_path):
     for kind, size in (("dense", (0, 0)), ("winning", (2, 0))):
         write_line(tmp_path, kind, {size: [0.7, 0.8]})
