@@ -27,10 +27,14 @@ MODULES = [
     "mt_dnn.predict",
     "mt_dnn.reports",
     "mt_dnn.reports.multi_task",
+    "mt_dnn.reports.domain_adaptation",
     "mt_dnn.records.collect",
     "experiments.benchmark.benchmark",
+    "experiments.benchmark.before_after",
+    "experiments.benchmark.growth",
+    "experiments.phase_transition.restore_masks",
 ]
-OTHER_PROGRAMS = {"mkdir", "printf", "cat", "echo", "unzip", "git"}
+OTHER_PROGRAMS = {"mkdir", "ln", "printf", "cat", "echo", "unzip", "git"}
 GPUIDS = r"GPUID|cpu(,cpu)*|\d+(,\d+)*|\$CUDA_VISIBLE_DEVICES"
 THE_PAPERS = """
 pip install -r requirements.txt
