@@ -33,6 +33,8 @@ MODULES = [
     "experiments.benchmark.before_after",
     "experiments.benchmark.growth",
     "experiments.phase_transition.restore_masks",
+    "experiments.phase_transition.single_models",
+    "experiments.phase_transition.transfer_by_group",
 ]
 OTHER_PROGRAMS = {"mkdir", "ln", "printf", "cat", "echo", "unzip", "git"}
 GPUIDS = r"GPUID|cpu(,cpu)*|\d+(,\d+)*|\$CUDA_VISIBLE_DEVICES"
