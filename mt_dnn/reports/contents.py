@@ -10,6 +10,7 @@ from mt_dnn.reports.all_tasks import all_tasks_section
 from mt_dnn.reports.choice import DEV, HELD_OUT, Protocol, best, boundary, super_ticket
 from mt_dnn.reports.compare_criteria import criteria_findings, criteria_section
 from mt_dnn.reports.decisions import decisions
+from mt_dnn.reports.failures import Failure, failure_blocks
 from mt_dnn.reports.how_tested import PHASE_TRANSITION
 from mt_dnn.reports.hypotheses import Finding
 from mt_dnn.reports.importances import by_criterion
@@ -23,7 +24,6 @@ from mt_dnn.tickets.ticket import TICKET_KINDS, Scores
 FIGURE = "report.png"  # the phase transition of all tasks
 BARS = "Bars and the band of the dense model: standard deviation over seeds, where there are several."
 SECONDS_NOTE = "s/epoch: seconds per epoch, the median over runs; whatever else the machine did meanwhile is in them."
-Failure = tuple[str, str, str]  # name of the run, its place, its line
 
 
 def blocks(
@@ -239,13 +239,6 @@ def _runs(transitions: Sequence[Transition], failed: Sequence[Failure]) -> Itera
         yield Heading(transition.title, 3)
         runs = [(point, seed) for point in transition.points for seed in point.runs]
         yield table_of(_run_columns(transition), runs)
-
-
-def failure_blocks(failed: Sequence[Failure]) -> Iterator[Block]:
-    """The runs that failed, if any."""
-    if failed:
-        yield Heading("Failed", 3)
-        yield table_of({"folder": lambda failure: failure[0], "why": lambda failure: failure[2]}, failed)
 
 
 def _run_columns(transition: Transition) -> Columns:

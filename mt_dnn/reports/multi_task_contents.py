@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mt_dnn.reports.baseline import baseline_of
 from mt_dnn.reports.comparison import Comparison, compare, corrected
-from mt_dnn.reports.contents import Failure, failure_blocks
+from mt_dnn.reports.failures import Failure, failure_blocks
 from mt_dnn.reports.how_tested import MULTI_TASK
 from mt_dnn.reports.page import Block, Bullets, Columns, Heading, Paragraph, Table, paragraphs, table_of
 from mt_dnn.reports.points import mean_std
