@@ -10,8 +10,8 @@ from mt_dnn.flags.parser import Parser
 from mt_dnn.records.record import read_records
 from mt_dnn.reports.comparison import compare
 from mt_dnn.reports.gather import gather
-from mt_dnn.reports.hypotheses import NoPart, Pair, over_items, over_tasks
-from mt_dnn.reports.points import Point, Transition
+from mt_dnn.reports.hypotheses import NoPart, Pair, by_size, over_items, over_tasks
+from mt_dnn.reports.points import Transition
 from mt_dnn.reports.sentences import difference
 
 
@@ -54,7 +54,7 @@ def _pairs(
     """
     found = {}
     for transition in transitions:
-        reference: dict[tuple, Point] = {point.size: point for point in transition.of_kind(kind)}
+        reference = by_size(transition.of_kind(kind))
         items = {
             (point.owner, point.size): (point, reference[point.size])
             for point in transition.foreign

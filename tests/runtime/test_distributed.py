@@ -1,6 +1,5 @@
 """torchrun with two processes over gloo gives what one process gives."""
 
-import contextlib
 import json
 import os
 import signal
@@ -15,11 +14,9 @@ import toy_tasks
 from calls import ROOT, launch, options, result_of
 from safetensors.torch import load_file
 
-from data_utils.cli import TORCHRUN
 from data_utils.errors import UserError
 from mt_dnn.encoders.pretrained import load_encoder
 from mt_dnn.model import describe
-from mt_dnn.runtime.device import choose_device
 from mt_dnn.runtime.distributed import process_group
 from mt_dnn.tickets.masks import Mask, write_mask
 from mt_dnn.tickets.ticket import DENSE, Ticket
@@ -53,17 +50,6 @@ TRAININGS = {
 }
 
 
-@pytest.fixture
-def two_processes(monkeypatch):
-    """As if torchrun had started this process and another, on a machine with one GPU."""
-    for name in TORCHRUN:
-        monkeypatch.setenv(name, "2")
-    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
-    monkeypatch.setattr("torch.cuda.get_arch_list", lambda: ["sm_75"])
-    monkeypatch.setattr("torch.cuda.get_device_capability", lambda gpu: (7, 5))
-    monkeypatch.setattr("torch.cuda.get_device_name", lambda gpu: "Tesla T4")
-
-
 def test_more_processes_than_gpus_are_refused(two_processes, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     with pytest.raises(UserError, match="2 processes and 1 visible GPUs"), process_group("cuda", "batches"):
@@ -76,53 +62,6 @@ def test_processes_without_a_gpu_say_why(two_processes, monkeypatch, parallel):
     with pytest.raises(UserError, match="--device cuda: .*; expected a GPU that torch can use"):
         with process_group("cuda", parallel):
             pass
-
-
-@pytest.mark.parametrize("named, refused", [("1,9", True), ("1,", False), ("1", False), ("", False)])
-def test_a_gpu_that_is_not_there_is_refused_as_two_processes_would_take_one_gpu(
-    two_processes, monkeypatch, named, refused
-):
-    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
-    for name in ("cuda", "auto"):
-        with pytest.raises(UserError, match=f"={named}: torch sees 1 ") if refused else contextlib.nullcontext():
-            assert choose_device(name).type == "cuda"
-
-
-@pytest.mark.parametrize(
-    "built_for, capability, has_kernels",
-    [
-        (["sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120"], (7, 0), False),
-        (["sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120"], (8, 9), True),
-        (["sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120"], (12, 1), True),
-        (["sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120"], (11, 0), False),
-        (["sm_80", "sm_86"], (8, 0), True),
-        (["sm_86"], (8, 0), False),
-        (["sm_80", "compute_90"], (12, 0), True),
-        (["sm_80", "compute_90"], (7, 5), False),
-        (["gfx90a", "gfx942"], (9, 4), True),
-    ],
-)
-def test_a_gpu_that_this_torch_has_no_kernels_for_is_refused(
-    two_processes, monkeypatch, built_for, capability, has_kernels
-):
-    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    monkeypatch.setattr("torch.cuda.get_arch_list", lambda: built_for)
-    monkeypatch.setattr("torch.cuda.get_device_capability", lambda gpu: capability)
-    for name in ("cuda", "auto"):
-        refused = pytest.raises(UserError, match="^Tesla .*: torch .* has no kernels for this GPU, expected ")
-        with contextlib.nullcontext() if has_kernels else refused:
-            assert choose_device(name).type == "cuda"
-
-
-@pytest.mark.parametrize("local_rank, refused", [(None, False), ("0", False), ("1", True)])
-def test_a_gpu_that_the_process_does_not_use_may_be_too_old(two_processes, monkeypatch, local_rank, refused):
-    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
-    monkeypatch.setattr("torch.cuda.get_device_capability", lambda gpu: [(7, 5), (3, 5)][gpu])
-    monkeypatch.delenv("LOCAL_RANK") if local_rank is None else monkeypatch.setenv("LOCAL_RANK", local_rank)
-    with pytest.raises(UserError, match="has no kernels") if refused else contextlib.nullcontext():
-        assert choose_device("auto").type == "cuda"
 
 
 @pytest.mark.parametrize(
