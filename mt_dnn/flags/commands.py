@@ -235,4 +235,9 @@ class CollectOptions:
         nargs="+",
         type=path,
     )
-    output: str = flag(None, "folder for the records; it adds to those that are there, and replaces those of runs with the same name", type=path, required=True)
+    output: str = flag(
+        None,
+        "folder for the records; it adds to those that are there, and replaces those of runs with the same name",
+        type=path,
+        required=True,
+    )
