@@ -1,12 +1,24 @@
-"""MPNet's layers, which can lose heads here: the library's own code takes the biases by distance of all heads."""
+"""MPNet whose layers can lose heads: the library's own code takes the biases by distance of all heads."""
 
 from typing import Any, cast
 
 import torch
 from torch import nn
+from transformers.models.mpnet.modeling_mpnet import MPNetEncoder
 
 from mt_dnn.encoders.attention import context_of
 from mt_dnn.encoders.encoder import Encoder
+
+
+class RelativeEncoder(MPNetEncoder):
+    """The layers of MPNet, with the biases of one row for all rows.
+
+    They are the same for all. The library copies them for every row, and so fills as large a gradient in every layer.
+    """
+
+    def compute_position_bias(self, x: torch.Tensor, *others: Any, **more: Any) -> torch.Tensor:
+        """Return the biases, (1, heads, length, length)."""
+        return super().compute_position_bias(x[:1], *others, **more)
 
 
 class RelativeLayer(nn.Module):
@@ -30,7 +42,7 @@ class RelativeLayer(nn.Module):
         assert position_bias is not None  # MPNet's encoder always gives it
         attention = self.attention.attn
         queries = hidden_states[:, :1] if self.first_position_only else hidden_states
-        bias = position_bias[:1, :, : queries.shape[1]].index_select(1, attention.open_heads)  # the same for all rows
+        bias = position_bias[:, :, : queries.shape[1]].index_select(1, attention.open_heads)
         context = context_of(
             attention,
             attention.q(queries),
@@ -43,7 +55,8 @@ class RelativeLayer(nn.Module):
 
 
 def use_relative_layers(encoder: Encoder) -> None:
-    """Turn the layers of the library's MPNet into RelativeLayers, in place."""
+    """Turn the layers of the library's MPNet into RelativeLayers in a RelativeEncoder, in place."""
+    cast(Any, encoder).encoder.__class__ = RelativeEncoder
     for layer in encoder.encoder.layer:
         layer.__class__ = RelativeLayer
         attention = cast(RelativeLayer, layer).attention.attn

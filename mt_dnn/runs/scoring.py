@@ -53,5 +53,5 @@ def score_model(session: Session, files: RunFolder, model: Model | None, made_fr
         on_main_process(write)
         log.info(
             f"importance by {criterion} of {heads.size} heads and {ffns.size} FFNs over {n_rows} rows "
-            f"({time.perf_counter() - started:.1f} s): {path}, {picture}"
+            f"({time.perf_counter() - started:.2f} s): {path}, {picture}"
         )

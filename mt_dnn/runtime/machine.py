@@ -83,6 +83,15 @@ def to_device(batch: dict[str, torch.Tensor], device: torch.device) -> dict[str,
     return {name: tensor.pin_memory().to(device, non_blocking=True) for name, tensor in batch.items()}
 
 
+def avoid_cudnn_attention() -> None:
+    """Let torch's other fused kernels compute attention on a GPU.
+
+    They have the gradient of MPNet's position bias, which cuDNN's lacks. Also, cuDNN makes a plan for every shape, and
+    here most batches have a length of their own.
+    """
+    torch.backends.cuda.enable_cudnn_sdp(False)
+
+
 def save_time(tasks: int = 1) -> None:
     """Make the process faster without changing what it computes. Call it before the first computation.
 
@@ -93,15 +102,11 @@ def save_time(tasks: int = 1) -> None:
     needs up to 1,300, and each of several `tasks` has its own ticket. Here oneDNN keeps more, unless the environment
     says how many; else it would make them again in every epoch.
 
-    Attention on a GPU: cuDNN makes a plan for every shape, and here most batches have a length of their own. Torch's
-    other fused kernels compute it. They also have the gradient of MPNet's position bias, which cuDNN's lacks.
-
     Numbers below 1e-38 become 0: processors take a hundred times as long with them. Without gradients the momentum
     of a rare word's embedding becomes that small within 900 updates, and the threads that update it would slow down to
     a crawl.
     """
     torch.set_flush_denormal(True)
-    torch.backends.cuda.enable_cudnn_sdp(False)
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(min(KERNELS_OF_A_TASK * tasks, KERNELS)))
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", lambda setting, value: None)  # glibc has it

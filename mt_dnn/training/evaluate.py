@@ -77,7 +77,7 @@ def evaluate(
         "dev": {name: metrics for dev_sets in dev.values() for name, metrics in dev_sets.items()},
         "average_score": average_score(dev),
         **({"held_out": held_out} if held_out else {}),
-        "seconds_evaluating": round(time.perf_counter() - started, 2),
+        "seconds_evaluating": round(time.perf_counter() - started, 3),
     }
     return evaluated, outputs
 

@@ -146,7 +146,7 @@ def describe_training(progress: Progress, data: Sequence[TaskData], when: str) -
     return {
         "loss": round(sum(losses[name] * rows[name] for name in rows) / sum(rows.values()), 6),
         **by_task,
-        "seconds": round(progress.seconds, 2),
+        "seconds": round(progress.seconds, 3),
         "tokens_per_second": round(tokens / progress.seconds),
     }
 

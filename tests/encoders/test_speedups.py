@@ -32,6 +32,14 @@ def test_the_encoder_made_faster_gives_the_librarys_outputs_and_gradients(family
         torch.testing.assert_close(parameter.grad, gradient, rtol=0, atol=1e-12, msg=name)
 
 
+def test_mpnet_makes_its_position_biases_once_for_all_rows():
+    task, rows = make_task(), []
+    model = Model(toy.encoder("mpnet", layers=LAYERS, heads=HEADS), [task]).double()
+    model.encoder.encoder.layer[0].register_forward_pre_hook(lambda _, inputs: rows.append(len(inputs[2])))
+    model(task, make_split(9, seed=2).batch(np.arange(9)))
+    assert rows == [1]
+
+
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_encoder_made_faster_drops_where_the_library_drops(family, attention, monkeypatch):

@@ -5,7 +5,7 @@ import os
 import pytest
 import torch
 
-from mt_dnn.runtime.machine import choose_precision, cpu_has_bfloat16, save_time
+from mt_dnn.runtime.machine import avoid_cudnn_attention, choose_precision, cpu_has_bfloat16, save_time
 
 
 @pytest.mark.parametrize("native, chosen", [(True, "bfloat16"), (False, "float32")])
@@ -73,3 +73,9 @@ def test_onednn_keeps_kernels_for_every_task_unless_the_environment_says_how_man
 @pytest.mark.parametrize("name", ["float32", "bfloat16"])
 def test_a_precision_that_is_asked_for_is_taken(name):
     assert choose_precision(name, torch.device("cpu")) == name
+
+
+def test_attention_on_a_gpu_is_not_computed_by_cudnn():
+    torch.backends.cuda.enable_cudnn_sdp(True)
+    avoid_cudnn_attention()
+    assert not torch.backends.cuda.cudnn_sdp_enabled()
