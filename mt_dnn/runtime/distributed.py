@@ -23,7 +23,7 @@ T = TypeVar("T")
 Items = TypeVar("Items", "np.ndarray", list)
 
 # How long processes that share batches wait for each other: the first one may write a large checkpoint on a slow disk.
-WHILE_ONE_WRITES = datetime.timedelta(hours=1)
+TIMEOUT = datetime.timedelta(hours=1)
 _apart = False
 
 
@@ -81,9 +81,9 @@ def process_group(device: str, parallel: str = "batches") -> Iterator[None]:
     try:
         if parallel == "batches" and cuda:
             gpu = torch.device("cuda", torch.cuda.current_device())
-            torch.distributed.init_process_group("nccl", device_id=gpu, timeout=WHILE_ONE_WRITES)
+            torch.distributed.init_process_group("nccl", device_id=gpu, timeout=TIMEOUT)
         elif parallel == "batches":
-            torch.distributed.init_process_group("gloo", timeout=WHILE_ONE_WRITES)
+            torch.distributed.init_process_group("gloo", timeout=TIMEOUT)
         else:  # at the end all processes wait for the last run
             torch.distributed.init_process_group("gloo", timeout=datetime.timedelta(days=365))
         yield
