@@ -1,4 +1,4 @@
-# What all runs of this experiment share. README.md says how the numbers were chosen.
+# What all runs of this experiment share. protocol.md says how the numbers were chosen.
 ENCODER=all-mpnet-base-v2                        # of BERT-base's size: 12 layers of 12 heads
 START=data/encoders/$ENCODER                     # docs/encoders.md fetches it
 TASKS="mrpc"
