@@ -72,7 +72,9 @@ def phase_transitions(transitions: Sequence[Transition]) -> Figure:
         _draw(next(axes), transition, style_of)
     for axis in axes:
         axis.set_axis_off()
-    _legend(figure, "outside lower center", columns=4 if columns > 1 or len(style_of) <= len(TICKET_KINDS) + 1 else 2)
+    held_out = any(point.held_out for transition in transitions for point in transition.points)
+    wide = len(style_of) > len(TICKET_KINDS) + 1 or held_out  # names of criteria, and of two super tickets, are long
+    _legend(figure, "outside lower center", columns=2 if columns == 1 and wide else 4)
     return figure
 
 
