@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 from fake_runs import COLLECT, MODEL, MULTI_TASK, REPORT, transitions_of, write_line, write_shared_run
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from scipy import stats
 
 from mt_dnn.records.record import read_importance_files
@@ -85,6 +86,18 @@ def test_a_report_of_one_other_criterion_gives_its_super_tickets(tmp_path, cli):
     assert cli(REPORT, tmp_path).status == 0
     assert "rte: {heads: 2, ffns: 0, criterion: loss}   # 80.0" in (tmp_path / "super_tickets.yml").read_text()
     assert "Which criterion?" not in (tmp_path / "report.md").read_text()
+
+
+@pytest.mark.parametrize("held_out", [None, dict.fromkeys([(0, 0), (2, 0), (4, 1)], [0.7])])
+def test_the_legend_of_one_task_fits_its_figure(tmp_path, held_out):
+    write_line(tmp_path, "dense", {(0, 0): [0.8]}, held_out)
+    for kind in ("winning", "random", "losing"):
+        write_line(tmp_path, kind, {(2, 0): [0.9], (4, 1): [0.7]}, held_out)
+    figure = phase_transitions(transitions_of(tmp_path))
+    figure.canvas = FigureCanvasAgg(figure)
+    figure.canvas.draw()
+    legend = figure.legends[0].get_window_extent()
+    assert 0 <= legend.x0 and legend.x1 <= figure.bbox.x1
 
 
 def test_every_line_has_a_style_and_is_drawn(tmp_path):
