@@ -90,7 +90,7 @@ def test_a_report_of_one_other_criterion_gives_its_super_tickets(tmp_path, cli):
 
 @pytest.mark.parametrize("held_out", [None, dict.fromkeys([(0, 0), (2, 0), (4, 1)], [0.7])])
 def test_the_legend_of_one_task_fits_its_figure(tmp_path, held_out):
-    write_line(tmp_path, "dense", {(0, 0): [0.8]}, held_out)
+    write_line(tmp_path, "dense", {(0, 0): [0.8]}, held_out, positive=120)
     for kind in ("winning", "random", "losing"):
         write_line(tmp_path, kind, {(2, 0): [0.9], (4, 1): [0.7]}, held_out)
     figure = phase_transitions(transitions_of(tmp_path))
