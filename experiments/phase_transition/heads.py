@@ -10,7 +10,7 @@ from data_utils.markdown import markdown_table
 from mt_dnn.flags.parser import Parser
 from mt_dnn.records.record import Record, read_importance_files, read_records
 from mt_dnn.reports.importances import by_criterion
-from mt_dnn.reports.points import Size
+from mt_dnn.reports.points import Size, size_in_words
 from mt_dnn.run_folder import DEFAULT_CRITERION, unless_default
 from mt_dnn.tickets.ticket import Scores
 
@@ -37,7 +37,7 @@ def main() -> None:
     sizes = sorted({size for by_size in closed.values() for size in by_size})
     rows = [[*ticket, *(in_range(by_size.get(size, [])) for size in sizes)] for ticket, by_size in closed.items()]
     print("\nHow many of these heads tickets close, by the heads + FFNs that they close in all:\n")
-    print(markdown_table(["task", "ticket", *(f"{n_heads} + {n_ffns}" for n_heads, n_ffns in sizes)], rows))
+    print(markdown_table(["task", "ticket", *map(size_in_words, sizes)], rows))
 
 
 def head_from(text: str, shape: tuple[int, ...]) -> Head:

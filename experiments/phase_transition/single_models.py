@@ -9,7 +9,7 @@ from mt_dnn.flags.parser import Parser
 from mt_dnn.records.record import read_records
 from mt_dnn.reports.comparison import compare
 from mt_dnn.reports.gather import gather
-from mt_dnn.reports.hypotheses import over_tasks
+from mt_dnn.reports.pairing import over_tasks
 from mt_dnn.reports.points import Point, mean
 from mt_dnn.reports.rows import ModelRow, gather_rows
 from mt_dnn.reports.score_table import show_cell
@@ -45,8 +45,8 @@ def to_markdown(rows: Sequence[ModelRow], dense: Mapping[str, Point]) -> str:
     table = markdown_table(["", *dense, "average"], [["dense, a model per task", *cells, f"{mean(average):.1f}"]])
     differences = []
     for row in rows:
-        dev = {task: (row.scores_of([task]), point.scores) for task, point in dense.items()}
-        held_out = {task: (row.held_out_of([task]), point.held_out) for task, point in dense.items()}
+        dev = {task: (row.scores_of(task), point.scores) for task, point in dense.items()}
+        held_out = {task: (row.held_out_of(task), point.held_out) for task, point in dense.items()}
         compared = [difference(compare(*over_tasks(pairs))) for pairs in (dev, held_out)]
         differences.append([f"{row.name} minus a model per task", *compared])
     return f"{table}\n\n{markdown_table(['average of the tasks', 'on dev', 'on held-out rows'], differences)}"

@@ -1,1 +1,13 @@
-"""What the runs show: tables, figures, super tickets."""
+"""What the runs show: tables, figures, super tickets. The files, in the order in which to read them:
+
+points, gather, baseline      runs of one task become Points (a ticket over its seeds) and a Transition (its points)
+rows                          runs of several tasks become ModelRows
+comparison, pairing           paired t-test and Holm's correction; over which seeds, sizes and tasks
+choice, hypotheses            super ticket and phase boundary; H1 to H3
+sentences, how_tested         the same in words
+page                          blocks, and the files that they become
+contents                      the blocks of report.html, from decisions, all_tasks, compare_criteria, transfer, overlap,
+                              importances, failures and figures
+multi_task_contents           those of multi_task.html, with score_table
+table_csv, domain_adaptation  report.csv; the table of domain adaptation
+"""

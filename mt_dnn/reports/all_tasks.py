@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from mt_dnn.reports.comparison import Comparison, compare, corrected
-from mt_dnn.reports.hypotheses import by_size, over_tasks
+from mt_dnn.reports.decisions import ON_HELD_OUT, comparison_columns
 from mt_dnn.reports.page import Block, Columns, Heading, table_of
+from mt_dnn.reports.pairing import by_size, over_tasks
 from mt_dnn.reports.points import Point, Size, Transition
-from mt_dnn.reports.sentences import difference, p_or_why
+from mt_dnn.reports.sentences import difference
 
 
 def winning_to_dense(transitions: Sequence[Transition]) -> list[tuple[Point, Comparison]]:
@@ -14,14 +15,14 @@ def winning_to_dense(transitions: Sequence[Transition]) -> list[tuple[Point, Com
 
     The Point is the first task's; the comparisons are corrected for the sizes. Tasks without a dense model or winning
     tickets, and those whose dense model has not learnt, take no part. There is nothing for one task, as its own table
-    has the differences.
+    has the differences, nor for several encoders, of which tickets of one size leave different weights.
     """
-    tasks = {
-        part.title: (part.dense.scores, by_size(part.of_kind("winning")))
-        for part in transitions
-        if part.dense and _takes_part(part)
-    }
-    if len(tasks) < 2:
+    tasks, encoders = {}, set()
+    for part in transitions:
+        if part.dense and _takes_part(part):
+            tasks[part.title] = part.dense.scores, by_size(part.of_kind("winning"))
+            encoders.add(part.dense.any_run.result["model"]["name"])
+    if len(tasks) < 2 or len(encoders) > 1:
         return []
     _, first = next(iter(tasks.values()))
     sizes = [size for size in first if all(size in tickets for _, tickets in tasks.values())]
@@ -36,9 +37,7 @@ def all_tasks_section(transitions: Sequence[Transition]) -> Iterator[Block]:
     """The table of winning_to_dense(), if there is any."""
     if rows := winning_to_dense(transitions):
         on_them = _on_held_out_rows(transitions)
-        held_out: Columns = {
-            "on held-out rows [95 %]": lambda row: difference(on_them[row[0].size]) if row[0].size in on_them else ""
-        }
+        held_out: Columns = {ON_HELD_OUT: lambda row: difference(on_them.get(row[0].size))}
         yield Heading("Winning tickets of each size, all tasks", 3)
         yield table_of(
             COLUMNS | held_out if on_them else COLUMNS,
@@ -60,10 +59,8 @@ def _takes_part(transition: Transition) -> bool:
 
 
 COLUMNS: Columns = {
-    "weights": lambda row: f"{100 * row[0].remaining:.1f} %",
+    "weights": lambda row: row[0].percent,
     "heads closed": lambda row: row[0].heads,
     "FFNs closed": lambda row: row[0].ffns,
-    "to dense [95 %]": lambda row: difference(row[1]),
-    "p (Holm)": lambda row: p_or_why(row[1]),
-    "seeds": lambda row: row[1].seeds,
+    **comparison_columns(lambda row: row[1], "to dense [95 %]"),
 }

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from mt_dnn.reports.comparison import Comparison, compare, corrected
-from mt_dnn.reports.decisions import decisions
-from mt_dnn.reports.hypotheses import Claim, Finding, at_same_sizes, decide, over_sizes
+from mt_dnn.reports.decisions import comparison_columns, decisions
+from mt_dnn.reports.hypotheses import Claim, Finding, decide
 from mt_dnn.reports.importances import agreements
 from mt_dnn.reports.page import Block, Columns, Heading, table_of
-from mt_dnn.reports.points import Point, Transition, mean_std
-from mt_dnn.reports.sentences import difference, p_or_why
+from mt_dnn.reports.pairing import at_same_sizes, over_sizes
+from mt_dnn.reports.points import Point, Transition, criteria_of, mean_std, size_in_words
 from mt_dnn.run_folder import DEFAULT_CRITERION
 from mt_dnn.tickets.ticket import Scores
 
@@ -40,16 +40,15 @@ def criteria_section(
 
 
 def criteria_findings(transitions: Sequence[Transition]) -> list[Finding]:
-    """Return what came out for every criterion but the default one; [] where the tickets have one criterion only."""
-    if len({criterion for transition in transitions for criterion in transition.criteria}) < 2:
+    """Return what came out for every criterion beside the default one; [] where no tickets are by that one."""
+    if DEFAULT_CRITERION not in criteria_of(transitions):
         return []
     return decide([_claim(criterion) for criterion in _others(transitions)], transitions)
 
 
 def _others(transitions: Sequence[Transition]) -> list[str]:
     """The criteria that chose tickets, but for the default one."""
-    trained = dict.fromkeys(criterion for transition in transitions for criterion in transition.criteria)
-    return [criterion for criterion in trained if criterion != DEFAULT_CRITERION]
+    return [criterion for criterion in criteria_of(transitions) if criterion != DEFAULT_CRITERION]
 
 
 def _claim(criterion: str) -> Claim:
@@ -83,9 +82,7 @@ AGREEMENTS: Columns = {
 COMPARED: Columns = {
     "task": lambda row: row[0].title,
     "ticket": lambda row: row[1].name,
-    "heads + FFNs closed": lambda row: f"{row[1].heads} + {row[1].ffns}",
+    "heads + FFNs closed": lambda row: size_in_words(row[1].size),
     "score": lambda row: mean_std(row[1].scores),
-    "difference [95 %]": lambda row: difference(row[2]),
-    "p (Holm)": lambda row: p_or_why(row[2]),
-    "seeds": lambda row: row[2].seeds,
+    **comparison_columns(lambda row: row[2]),
 }

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from mt_dnn.reports import figures
 from mt_dnn.reports.all_tasks import all_tasks_section
 from mt_dnn.reports.choice import DEV, HELD_OUT, Protocol, best, boundary, super_ticket
-from mt_dnn.reports.compare_criteria import criteria_findings, criteria_section
+from mt_dnn.reports.compare_criteria import criteria_section
 from mt_dnn.reports.decisions import decisions
 from mt_dnn.reports.failures import Failure, failure_blocks
 from mt_dnn.reports.how_tested import PHASE_TRANSITION
@@ -16,7 +16,7 @@ from mt_dnn.reports.hypotheses import Finding
 from mt_dnn.reports.importances import by_criterion
 from mt_dnn.reports.overlap import Tickets, overlaps, winning_tickets
 from mt_dnn.reports.page import Block, Bullets, Columns, Heading, Paragraph, Picture, Table, paragraphs, table_of
-from mt_dnn.reports.points import Point, Transition, in_words, mean_std
+from mt_dnn.reports.points import Point, Transition, criteria_of, in_words, mean_std, size_in_words
 from mt_dnn.reports.sentences import about, difference, p_or_why, precision_line, sentences
 from mt_dnn.reports.transfer import transfer_section
 from mt_dnn.tickets.ticket import TICKET_KINDS, Scores
@@ -36,8 +36,8 @@ def blocks(
 
     `tested`: the hypotheses; `importance_files`: see read_importance_files; `failed`: see read_failures.
     """
-    page: list[Block] = [Heading("Phase transition", 1), *_overview(transitions, failed), *_hypotheses(tested)]
-    page += all_tasks_section(transitions)
+    page: list[Block] = [Heading("Phase transition", 1), *_overview(transitions, failed)]
+    page += [Heading("Hypotheses"), *decisions(tested), *all_tasks_section(transitions)]
     for transition in transitions:
         page += _task(transition, FIGURE if len(transitions) == 1 else "")
     importances = by_criterion(importance_files)
@@ -86,14 +86,14 @@ def _overview(transitions: Sequence[Transition], failed: Sequence[Failure]) -> I
 
 def _about_criteria(transitions: Sequence[Transition]) -> str:
     """A sentence that says whose winning tickets these are, where there are several criteria."""
-    if not criteria_findings(transitions):
+    if len(criteria_of(transitions)) < 2:
         return ""
     main = ", ".join(dict.fromkeys(f"`{transition.criteria[0]}`" for transition in transitions if transition.criteria))
-    return f" Winning and super tickets here, and in the hypotheses, are those by {main}; see Which criterion?"
+    return f" Winning and super tickets here, and in the hypotheses, are those by {main}."
 
 
 def _level(point: Point | None) -> str:
-    return f"{100 * point.remaining:.1f} % ({point.heads} + {point.ffns})" if point else ""
+    return f"{point.percent} ({size_in_words(point.size)})" if point else ""
 
 
 def _score(point: Point | None) -> str:
@@ -116,11 +116,6 @@ OVERVIEW: Columns = {
     "phase boundary": lambda transition: _level(boundary(transition)[0]) if transition.dense else "",
     **_chosen(DEV),
 }
-
-
-def _hypotheses(tested: Sequence[Finding]) -> Iterator[Block]:
-    yield Heading("Hypotheses")
-    yield from decisions(tested)
 
 
 # ---- one task ----
@@ -153,7 +148,7 @@ def _point_columns(transition: Transition) -> Columns:
         "ticket": lambda point: point.name,
         "heads closed": lambda point: point.heads,
         "FFNs closed": lambda point: point.ffns,
-        "weights": lambda point: f"{100 * point.remaining:.1f} %",
+        "weights": lambda point: point.percent,
     }
     for name, metric in transition.metrics.items():
         columns[name] = lambda point, metric=metric: mean_std(point.values(*metric))
@@ -161,11 +156,9 @@ def _point_columns(transition: Transition) -> Columns:
         columns["score"] = lambda point: mean_std(point.scores)
     if any(point.held_out for point in transition.points):
         columns[f"held-out {transition.score_name}"] = lambda point: mean_std(point.held_out) if point.held_out else ""
-    columns["to dense [95 %]" if tested else "to dense"] = lambda point: (
-        difference(compared[point]) if point in compared else ""
-    )
+    columns["to dense [95 %]" if tested else "to dense"] = lambda point: difference(compared.get(point))
     if tested:
-        columns["p (Holm)"] = lambda point: p_or_why(compared[point]) if point in compared else ""
+        columns["p (Holm)"] = lambda point: p_or_why(compared.get(point))
     if any(not_learnt.values()):
         columns["runs not above the baseline"] = lambda point: len(not_learnt[point]) or ""
     return columns | {
@@ -185,7 +178,7 @@ def _tickets(
 ) -> Iterator[Block]:
     yield Heading("What the tickets are")
     found = winning_tickets(transitions)
-    if len({criterion for transition in transitions for criterion in transition.criteria}) > 1:
+    if len(criteria_of(transitions)) > 1:
         yield Paragraph("Winning tickets by each task's main criterion (the default one where it has runs).")
     if not found:
         yield Paragraph("No winning tickets among the runs, so nothing about what they close.")
@@ -218,7 +211,7 @@ def _overlaps(tickets: Tickets) -> Iterator[Block]:
         if sizes := [size for size in tickets.sizes if any(size in indices for indices in rows.values())]:
             yield Heading(f"Overlap of closed {units}, winning tickets of {tickets.encoder}", 3)
             yield Table(
-                ["heads + FFNs closed", *(f"{heads} + {ffns}" for heads, ffns in sizes)],
+                ["heads + FFNs closed", *map(size_in_words, sizes)],
                 [
                     [pair, *(f"{indices[size]:.2f}" if size in indices else "" for size in sizes)]
                     for pair, indices in rows.items()

@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import cycle
 from typing import Literal
 
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from mt_dnn.reports.choice import DEV, HELD_OUT, boundary, super_ticket
 from mt_dnn.reports.overlap import Tickets, survivors
-from mt_dnn.reports.points import Transition, mean, spread
+from mt_dnn.reports.points import Transition, criteria_of, mean, size_in_words, spread
 from mt_dnn.tickets.ticket import TICKET_KINDS, Scores
 
 matplotlib.rcdefaults()  # the same runs give the same figures, whatever settings the reader has
@@ -48,7 +48,7 @@ def as_png(figure: Figure) -> bytes:
     return file.getvalue()
 
 
-def styles(transitions: Iterable[Transition]) -> dict[str, Style]:
+def styles(transitions: Sequence[Transition]) -> dict[str, Style]:
     """Return {name of a line: Style}: the kind has a colour, the criterion a line and a marker.
 
     A kind without a colour of its own gets the next of OTHER_COLOURS; criteria take LINES and MARKERS in their order.
@@ -56,8 +56,7 @@ def styles(transitions: Iterable[Transition]) -> dict[str, Style]:
     points = [point for transition in transitions for point in transition.own]
     others = cycle(OTHER_COLOURS)
     colours = {kind: COLOURS.get(kind) or next(others) for kind in dict.fromkeys(point.kind for point in points)}
-    criteria = dict.fromkeys(criterion for transition in transitions for criterion in transition.criteria)
-    lines = {None: (LINES[0], MARKERS[0]), **dict(zip(criteria, zip(cycle(LINES), cycle(MARKERS))))}
+    lines = {None: (LINES[0], MARKERS[0]), **dict(zip(criteria_of(transitions), zip(cycle(LINES), cycle(MARKERS))))}
     return {point.name: (colours[point.kind], *lines[point.criterion]) for point in points}
 
 
@@ -161,7 +160,7 @@ def layers_that_survive(tickets: Tickets, task: str) -> Figure:
             axis.text(
                 size, layer, f"{counts[layer, size]:.1f}".removesuffix(".0"), ha="center", va="center", fontsize=6.5
             )
-        axis.set_xticks(range(len(sizes)), [f"{n_heads} + {n_ffns}" for n_heads, n_ffns in sizes], fontsize=6.5)
+        axis.set_xticks(range(len(sizes)), list(map(size_in_words, sizes)), fontsize=6.5)
         axis.set_yticks(range(tickets.layers), map(str, range(tickets.layers)), fontsize=6.5)
         axis.set_title(f"{task}: {name}", fontsize=9)
         axis.spines[:].set_visible(False)

@@ -28,16 +28,21 @@ def gather(records: Iterable[Record]) -> list[Transition]:
         owner, criterion, kind = record.owner(task), record.criterion(task), record.kind
         if size == (0, 0):  # at a sparsity so low that it closes nothing, every ticket is the dense model
             owner, criterion, kind = task, None, "dense"
-        # In the order of the report: a task's own tickets first, the dense model first, sparser tickets last.
-        key = owner != task, owner, unless_default(criterion), KINDS.index(kind), -remaining, *size
+        key = owner, unless_default(criterion), kind, size
         point = found.setdefault(section, {}).setdefault(key, Point(task, owner, criterion, kind, *size, remaining, {}))
         refuse_difference(point.runs.setdefault(record.seed, record), record, ["tickets"])
     tasks = [task for task, _ in found]
     transitions = []
     for (task, fraction), points in sorted(found.items()):
         title = section_title(task, fraction, several=tasks.count(task) > 1)
-        in_order = [point for _, point in sorted(points.items())]
+        in_order = sorted(points.values(), key=_place)
         for point in in_order:
             point.runs = dict(sorted(point.runs.items()))
         transitions.append(Transition(task, title, fraction, in_order))
     return transitions
+
+
+def _place(point: Point) -> tuple:
+    """Where the report shows a Point: a task's own tickets first, the dense model first, sparser tickets last."""
+    whose = point.owner != point.task, point.owner
+    return *whose, unless_default(point.criterion), KINDS.index(point.kind), -point.remaining, *point.size

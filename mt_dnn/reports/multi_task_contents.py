@@ -5,42 +5,34 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mt_dnn.reports.baseline import baseline_of
-from mt_dnn.reports.comparison import Comparison, compare, corrected
+from mt_dnn.reports.comparison import Comparison
+from mt_dnn.reports.decisions import ON_HELD_OUT, comparison_columns
 from mt_dnn.reports.failures import Failure, failure_blocks
 from mt_dnn.reports.how_tested import MULTI_TASK
 from mt_dnn.reports.page import Block, Bullets, Columns, Heading, Paragraph, Table, paragraphs, table_of
+from mt_dnn.reports.pairing import OverTasks, compare_tasks, corrected_together
 from mt_dnn.reports.points import mean_std
 from mt_dnn.reports.rows import ModelRow
-from mt_dnn.reports.score_table import score_cells, show_cell
-from mt_dnn.reports.sentences import comparison_in_words, difference, held_out_in_words, p_or_why, precision_line
-
-AVERAGE = "Avg Score"
+from mt_dnn.reports.score_table import AVERAGE, score_cells, show_cell
+from mt_dnn.reports.sentences import comparison_in_words, difference, held_out_in_words, precision_line
 
 
 @dataclass(frozen=True)
-class RowComparison:
-    """One row against another: `average` compares their Avg Score, `by_task` their score on each task.
-
-    `without`: {task: the comparison of the average over all other tasks, not corrected}.
-    `held_out` has both for the held-out training rows, under the same keys and "Avg Score"; {} where none are held out.
-    """
+class RowComparison(OverTasks):
+    """A `row` of the table compared with a `reference`, another row; `overall` compares their Avg Score."""
 
     row: ModelRow
     reference: ModelRow
-    average: Comparison
-    by_task: dict[str, Comparison]
-    without: dict[str, Comparison]
-    held_out: dict[str, Comparison]
 
     @property
     def sentence(self) -> str:
-        outcome = f"{self.row.name} minus {self.reference.name}, {AVERAGE} {comparison_in_words(self.average)}"
+        outcome = f"{self.row.name} minus {self.reference.name}, {AVERAGE} {comparison_in_words(self.overall)}"
         if self.held_out:
-            outcome += f"; {held_out_in_words(self.held_out[AVERAGE])}"
+            outcome += f"; {held_out_in_words(self.held_out)}"
         if self.row.kind != "winning":
             return outcome
         if self.reference.kind == "dense":
-            return f"H4, tickets sharing is above MT-DNN: {self.average.verdict} ({outcome})"
+            return f"H4, tickets sharing is above MT-DNN: {self.overall.verdict} ({outcome})"
         return f"control: {outcome}"
 
 
@@ -62,28 +54,14 @@ def compare_rows(rows: Sequence[ModelRow]) -> list[RowComparison]:
 
 def _family(pairs: Sequence[tuple[ModelRow, ModelRow]]) -> list[RowComparison]:
     """Compare each (row, reference), corrected for all of them together."""
-    averages = corrected({pair: compare(pair[0].scores, pair[1].scores) for pair in pairs})
-    by_task = {
-        (row, reference): corrected(
-            {task: compare(row.scores_of([task]), reference.scores_of([task])) for task in row.tasks}
-        )
-        for row, reference in pairs
-    }
-    return [RowComparison(*pair, averages[pair], by_task[pair], _without(*pair), _held_out(*pair)) for pair in pairs]
+    return corrected_together([_compare(row, reference) for row, reference in pairs])
 
 
-def _without(row: ModelRow, reference: ModelRow) -> dict[str, Comparison]:
-    """Compare the average over all tasks but one, for each of them."""
-    others = {task: [other for other in row.tasks if other != task] for task in row.tasks}
-    return {task: compare(row.scores_of(rest), reference.scores_of(rest)) for task, rest in others.items()}
-
-
-def _held_out(row: ModelRow, reference: ModelRow) -> dict[str, Comparison]:
-    """Compare on the held-out training rows: they decide nothing, so nothing is corrected."""
-    of_tasks = {AVERAGE: row.tasks} | {task: [task] for task in row.tasks}
-    if not (row.held_out_of(row.tasks) and reference.held_out_of(row.tasks)):
-        return {}
-    return {name: compare(row.held_out_of(tasks), reference.held_out_of(tasks)) for name, tasks in of_tasks.items()}
+def _compare(row: ModelRow, reference: ModelRow) -> RowComparison:
+    pairs = {task: (row.scores_of(task), reference.scores_of(task)) for task in row.tasks}
+    held_out = {task: (row.held_out_of(task), reference.held_out_of(task)) for task in row.tasks}
+    both_have = all(scores for pair in held_out.values() for scores in pair)
+    return RowComparison(**vars(compare_tasks(pairs, held_out if both_have else {})), row=row, reference=reference)
 
 
 def benchmark_table(rows: Sequence[ModelRow]) -> Table:
@@ -129,8 +107,9 @@ def blocks(rows: Sequence[ModelRow], compared: Sequence[RowComparison], failed: 
     page.append(Heading("Differences"))
     lines = [(comparison, task) for comparison in compared for task in (None, *comparison.row.tasks)]
     if lines:
-        held_out = HELD_OUT if any(comparison.held_out for comparison in compared) else {}
-        page.append(table_of(DIFFERENCES | held_out, lines))
+        held_out: Columns = {ON_HELD_OUT: lambda line: difference(_on_held_out(line))}
+        any_held_out = any(comparison.held_out for comparison in compared)
+        page.append(table_of(DIFFERENCES | held_out if any_held_out else DIFFERENCES, lines))
     page += [Heading("Tests and their correction", 3), *paragraphs(MULTI_TASK), Heading("All runs")]
     page += failure_blocks(failed)
     page.append(table_of(RUNS, [(row, seed) for row in rows for seed in row.runs]))
@@ -139,24 +118,21 @@ def blocks(rows: Sequence[ModelRow], compared: Sequence[RowComparison], failed: 
 
 def _of(line: tuple[RowComparison, str | None]) -> Comparison:
     comparison, task = line
-    return comparison.average if task is None else comparison.by_task[task]
+    return comparison.overall if task is None else comparison.by_task[task]
+
+
+def _on_held_out(line: tuple[RowComparison, str | None]) -> Comparison | None:
+    comparison, task = line
+    return comparison.held_out if task is None else comparison.held_out_by_task.get(task)
 
 
 DIFFERENCES: Columns = {
     "model": lambda line: line[0].row.name,
     "to": lambda line: line[0].reference.name,
     "task": lambda line: line[1] or AVERAGE,
-    "score": lambda line: mean_std(line[0].row.scores_of([line[1]]) if line[1] else line[0].row.scores),
-    "difference [95 %]": lambda line: difference(_of(line)),
-    "p (Holm)": lambda line: p_or_why(_of(line)),
-    "seeds": lambda line: _of(line).seeds,
-    "average without the task [95 %]": lambda line: difference(line[0].without[line[1]]) if line[1] else "",
-}
-
-HELD_OUT: Columns = {
-    "on held-out rows [95 %]": lambda line: (
-        difference(line[0].held_out[line[1] or AVERAGE]) if line[0].held_out else ""
-    ),
+    "score": lambda line: mean_std(line[0].row.scores_of(line[1]) if line[1] else line[0].row.scores),
+    **comparison_columns(_of),
+    "average without the task [95 %]": lambda line: difference(line[0].without.get(line[1])),
 }
 
 RUNS: Columns = {

@@ -56,8 +56,13 @@ class Point:
         return f"{self.heads} head{'s' * (self.heads != 1)}, {self.ffns} FFN{'s' * (self.ffns != 1)} closed"
 
     @property
+    def percent(self) -> str:
+        """The part of the weights that remains, as "83.6 %"."""
+        return f"{100 * self.remaining:.1f} %"
+
+    @property
     def weights(self) -> str:
-        return f"{100 * self.remaining:.1f} % of the weights"
+        return f"{self.percent} of the weights"
 
     @property
     def scores(self) -> SeedScores:
@@ -211,6 +216,16 @@ class Transition:
     def score_in_words(self) -> str:
         """What the score of a run is made of."""
         return f"score: mean of {in_words(self.metrics)}" if len(self.metrics) > 1 else self.score_name
+
+
+def size_in_words(size: Size) -> str:
+    """(28, 2) as "28 + 2"."""
+    return f"{size[0]} + {size[1]}"
+
+
+def criteria_of(transitions: Iterable[Transition]) -> list[str]:
+    """The criteria that ranked the tasks' own tickets, each once."""
+    return list(dict.fromkeys(criterion for transition in transitions for criterion in transition.criteria))
 
 
 def section_title(task: str, train_fraction: float, several: bool) -> str:

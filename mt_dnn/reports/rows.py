@@ -1,6 +1,6 @@
 """Finished runs of several tasks, gathered into rows of the multi-task table: one encoder and mask, over its seeds."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -20,8 +20,8 @@ OF_A_ROW = {"encoder", "encoder_weights", "model", "data"}  # the same in all ru
 class ModelRow:
     """A model of the table.
 
-    `encoder`; `kind` of tickets; `mask`: name of the mask, "" for MT-DNN; `variant`: what else is not as usual, such as
-    a criterion, in words; `runs`: {seed: Record}.
+    `encoder`; `kind` of tickets; `mask`: name of the mask, which is that of the folder above the seeds, "" for MT-DNN;
+    `variant`: what else is not as usual, such as a criterion, in words; `runs`: {seed: Record}.
     """
 
     encoder: str
@@ -58,19 +58,18 @@ class ModelRow:
         """{seed: Avg Score in points}."""
         return {seed: 100 * run.result["average_score"] for seed, run in self.runs.items()}
 
-    def scores_of(self, tasks: Sequence[str]) -> SeedScores:
-        """{seed: average over tasks of their dev sets and metrics, in points}."""
+    def scores_of(self, task: str) -> SeedScores:
+        """{seed: average of a task's dev sets and metrics, in points}."""
 
         def score(result: dict) -> float:
-            dev_sets = {task: result["tasks"][task]["dev_sets"] for task in tasks}
-            return average_score({task: {name: result["dev"][name] for name in dev_sets[task]} for task in tasks})
+            return average_score({task: {name: result["dev"][name] for name in result["tasks"][task]["dev_sets"]}})
 
         return {seed: 100 * score(run.result) for seed, run in self.runs.items()}
 
-    def held_out_of(self, tasks: Sequence[str]) -> SeedScores:
-        """{seed: average over tasks of their score on the held-out training rows, in points}; {} without such rows."""
+    def held_out_of(self, task: str) -> SeedScores:
+        """{seed: a task's score on the held-out training rows, in points}; {} without such rows."""
         return {
-            seed: 100 * average_score({task: {task: run.result["held_out"][task]} for task in tasks})
+            seed: 100 * average_score({task: {task: run.result["held_out"][task]}})
             for seed, run in self.runs.items()
             if run.result.get("held_out")
         }

@@ -8,6 +8,8 @@ from data_utils.markdown import markdown_table
 
 SHORT = {"accuracy": "Acc", "f1": "F1", "matthews": "Mcc", "pearson": "P", "spearman": "S"}
 
+AVERAGE = "Avg Score"
+
 Result = dict[str, Any]  # what result.json holds
 
 
@@ -37,7 +39,7 @@ def score_cells(results_by_row: Mapping[str, Sequence[Result]]) -> tuple[list[st
         entries = [entry for result in results for entry in result["tasks"].values()]
         weights = statistics.mean(entry["remaining_weights"]["by_formula"] for entry in entries)
         rows[name] = [*tasks, f"{statistics.mean(scores):.1f}{spread}", f"{100 * weights:.1f} %"]
-    return [*headings, "Avg Score", "Avg Weights"], rows
+    return [*headings, AVERAGE, "Avg Weights"], rows
 
 
 def show_cell(values: Sequence[float]) -> str:

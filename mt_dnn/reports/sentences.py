@@ -169,18 +169,19 @@ def noise_lines(transition: Transition) -> Iterator[str]:
 
 def hypothesis_line(found: Finding) -> str:
     """What came out for a hypothesis, in one sentence."""
+    claim = f"{found.claim.name}, {found.claim.words}"
     if not found.by_task:
         why = "; ".join(f"{task}: {why}" for task, why in found.left_out.items())
-        return f"{found.name}, {found.claim}: not tested ({why})"
+        return f"{claim}: not tested ({why})"
     tasks = f"mean of {len(found.by_task)} tasks " if len(found.by_task) > 1 else ""
     held_out = f"; {held_out_in_words(found.held_out)}" if found.held_out else ""
     outcome = f"{tasks}{comparison_in_words(found.overall)}{held_out}"
-    return f"{found.name}, {found.claim}: {found.overall.verdict} ({outcome})"
+    return f"{claim}: {found.overall.verdict} ({outcome})"
 
 
 def held_out_in_words(held_out: Comparison) -> str:
     """The difference on held-out training rows in words."""
-    return f"on held-out training rows {difference(held_out)}"
+    return f"on {HELD_OUT.on} {difference(held_out)}"
 
 
 def named(point: Point) -> str:
@@ -198,14 +199,16 @@ def _tests(comparison: Comparison) -> str:
     return f"p {p_value(comparison.corrected)}" if comparison.corrected is not None else p_or_why(comparison)
 
 
-def p_or_why(comparison: Comparison) -> str:
-    """A Comparison's corrected p-value for a table, or why there is none."""
+def p_or_why(comparison: Comparison | None) -> str:
+    """A Comparison's corrected p-value for a table, or why there is none; "" for None."""
+    if comparison is None:
+        return ""
     return p_value(comparison.corrected) or f"no test: {comparison.why}"
 
 
-def difference(comparison: Comparison) -> str:
-    """A Comparison's difference in words, with its interval where there is one; "" without a shared seed."""
-    if comparison.difference is None:
+def difference(comparison: Comparison | None) -> str:
+    """A Comparison's difference in words, with its interval where there is one; "" for None or no shared seed."""
+    if comparison is None or comparison.difference is None:
         return ""
     interval = f" [{comparison.low:+.1f}, {comparison.high:+.1f}]" if comparison.low is not None else ""
     return f"{round(comparison.difference, 1) + 0.0:+.1f}{interval}"  # + 0.0: no -0.0

@@ -1,11 +1,12 @@
 """Do tickets transfer? The section of the page on tasks that were trained under tickets of other tasks."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from mt_dnn.reports.comparison import Comparison, compare, corrected
 from mt_dnn.reports.decisions import decisions
-from mt_dnn.reports.hypotheses import Claim, Finding, Pair, by_size, decide, in_sizes, over_items
+from mt_dnn.reports.hypotheses import Claim, Finding, decide
 from mt_dnn.reports.page import Block, Heading, Table
+from mt_dnn.reports.pairing import Pair, by_size, in_sizes, over_items
 from mt_dnn.reports.points import Point, Size, Transition, mean_std
 from mt_dnn.reports.sentences import difference, p_value
 
@@ -92,32 +93,30 @@ def _cell(comparison: Comparison | None) -> str:
 
 
 def _own_and_foreign(transition: Transition) -> tuple[Pair, str]:
-    """For each seed the mean score of its own tickets, and of other tasks' tickets of the same kinds and sizes."""
+    """T1: for each seed the mean score of its own tickets, and of other tasks' tickets of the same kinds and sizes."""
     own = {_kind_and_size(point): point for point in transition.own}
-    both = {
-        (point.owner, *_kind_and_size(point)): (own[_kind_and_size(point)], point)
-        for point in transition.foreign
-        if point.kind == "winning" and _kind_and_size(point) in own
-    }
-    found, items = over_items(both, "no winning tickets of its own and of other tasks that share size and seed")
-    return found, _how(items)
+    nothing = "no winning tickets of its own and of other tasks that share size and seed"
+    (foreign, its_own), tickets = _foreign_and(lambda point: own.get(_kind_and_size(point)), transition, nothing)
+    return (its_own, foreign), tickets
 
 
 def _foreign_and_random(transition: Transition) -> tuple[Pair, str]:
-    """For each seed the mean score of other tasks' winning tickets, and of random ones of the same sizes."""
-    control = by_size(transition.of_kind("random"))
+    """T2: for each seed the mean score of other tasks' winning tickets, and of random ones of the same sizes."""
+    random = by_size(transition.of_kind("random"))
+    nothing = "no winning tickets of other tasks and random ones that share size and seed"
+    return _foreign_and(lambda point: random.get(point.size), transition, nothing)
+
+
+def _foreign_and(partner: Callable[[Point], Point | None], transition: Transition, nothing: str) -> tuple[Pair, str]:
+    """Return over_items() of other tasks' winning tickets and the `partner` of each, and in words which these are."""
     both = {
-        (point.owner, *_kind_and_size(point)): (point, control[point.size])
+        (point.owner, *_kind_and_size(point)): (point, other)
         for point in transition.foreign
-        if point.kind == "winning" and point.size in control
+        if point.kind == "winning" and (other := partner(point))
     }
-    found, items = over_items(both, "no winning tickets of other tasks and random ones that share size and seed")
-    return found, _how(items)
-
-
-def _how(items: Sequence[tuple[str, str, str | None, Size]]) -> str:
+    found, items = over_items(both, nothing)
     owners = dict.fromkeys(owner for owner, *_ in items)
-    return f"tickets of {', '.join(owners)}; {in_sizes(size for *_, size in items)}"
+    return found, f"tickets of {', '.join(owners)}; {in_sizes(size for *_, size in items)}"
 
 
 CLAIMS = [

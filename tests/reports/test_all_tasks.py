@@ -48,3 +48,14 @@ def test_one_task_has_its_own_table_alone(tmp_path):
     for kind, size in (("dense", (0, 0)), ("winning", (2, 0))):
         write_line(tmp_path, kind, {size: [0.7, 0.8]})
     assert list(all_tasks_section(transitions_of(tmp_path))) == []
+
+
+def test_tasks_of_several_encoders_have_no_table_together(tmp_path):
+    for task in ("rte", "sst"):
+        write_line(tmp_path, "dense", {(0, 0): [0.7, 0.8]}, task=task)
+        write_line(tmp_path, "winning", {(2, 0): [0.6, 0.8]}, task=task)
+    transitions = transitions_of(tmp_path)
+    assert len(winning_to_dense(transitions)) == 1
+    for run in transitions[1].dense.runs.values():
+        run.result["model"]["name"] = "another"
+    assert winning_to_dense(transitions) == []

@@ -37,6 +37,15 @@ def test_held_out_rows_choose_by_the_mean_of_a_tasks_metrics(tmp_path, metrics):
     assert super_ticket(transition, HELD_OUT).size == (4, 1)  # by the first metric alone (2, 0)
 
 
+def test_seeds_of_one_size_are_one_point_also_if_their_weights_were_rounded_differently(tmp_path):
+    paths = [write_run(tmp_path, "winning", (2, 0), seed, 0.8) / "result.json" for seed in (1, 2)]
+    result = json.loads(paths[1].read_text())
+    result["tasks"]["rte"]["remaining_weights"]["by_formula"] += 1e-6
+    paths[1].write_text(json.dumps(result))
+    (transition,) = transitions_of(tmp_path)
+    assert [list(point.runs) for point in transition.points] == [[1, 2]]
+
+
 # ---- the paired test ----
 
 

@@ -80,6 +80,16 @@ def test_a_task_without_tickets_by_a_criterion_is_named(tmp_path, cli):
     assert "- criterion loss, sst: no tickets by loss and example that share size and seed\n" in section
 
 
+def test_criteria_are_not_compared_without_the_default_one(tmp_path, cli):
+    write_line(tmp_path, "dense", {(0, 0): [0.78, 0.79]})
+    for shift, criterion in enumerate(("loss", "token")):
+        write_line(tmp_path, "winning", {(2, 0): [0.80, 0.82]}, criterion=criterion, shift=shift)
+    ended = cli(REPORT, tmp_path)
+    assert ended.status == 0 and "criterion token" not in ended.out
+    page = (tmp_path / "report.md").read_text()
+    assert "are those by `loss`." in page and "Which criterion?" not in page
+
+
 def test_a_report_of_one_other_criterion_gives_its_super_tickets(tmp_path, cli):
     write_line(tmp_path, "dense", {(0, 0): [0.7, 0.7]})
     write_line(tmp_path, "winning", {(2, 0): [0.8, 0.8]}, criterion="loss")

@@ -9,8 +9,9 @@ from scipy import stats
 
 from mt_dnn.records.record import read_records
 from mt_dnn.reports.comparison import holm
-from mt_dnn.reports.hypotheses import CLAIMS, complete, decide
+from mt_dnn.reports.hypotheses import CLAIMS, decide
 from mt_dnn.reports.multi_task_contents import compare_rows
+from mt_dnn.reports.pairing import complete
 from mt_dnn.reports.rows import gather_rows
 from mt_dnn.reports.sentences import hypothesis_line
 
@@ -18,7 +19,7 @@ SEEDS = (1, 2, 3, 4, 5)
 
 
 def found(*folders):
-    return {finding.name: finding for finding in decide(CLAIMS, transitions_of(*folders))}
+    return {finding.claim.name: finding for finding in decide(CLAIMS, transitions_of(*folders))}
 
 
 def test_a_seed_does_not_choose_its_own_ticket(tmp_path):
@@ -29,7 +30,7 @@ def test_a_seed_does_not_choose_its_own_ticket(tmp_path):
     finding = found(tmp_path)["H1"]
     # Means of the other seeds: without 1, 0.6 to 0.755; without 2, 0.75 to 0.605; without 3, 0.75 each: the sparser.
     assert finding.by_task["rte"].difference == pytest.approx(np.mean([61 - 70, 71 - 70, 62 - 70]))
-    assert finding.how["rte"] == "chosen: 4 + 1 for 2 of 3 seeds, 2 + 0 for 1 of 3 seeds"
+    assert finding.tickets["rte"] == "chosen: 4 + 1 for 2 of 3 seeds, 2 + 0 for 1 of 3 seeds"
 
 
 def test_kinds_are_compared_at_equal_sizes_and_over_tasks(tmp_path):
@@ -219,7 +220,7 @@ def test_a_ticket_that_closes_nothing_counts_as_the_dense_model(tmp_path):
     write_line(tmp_path / "with", "winning", {(0, 0): scores["dense"]}, criterion="loss")
     write_line(tmp_path / "with", "winning", {(0, 0): scores["dense"]}, owner="sst")
     with_them, without = found(tmp_path / "with"), found(tmp_path / "without")
-    assert with_them["H2"].overall == without["H2"].overall and with_them["H2"].how == without["H2"].how
+    assert with_them["H2"].overall == without["H2"].overall and with_them["H2"].tickets == without["H2"].tickets
 
 
 def test_two_encoders_have_rows_of_their_own_in_one_table(tmp_path, cli, refused):
@@ -283,7 +284,7 @@ def test_rows_of_one_encoder_are_corrected_together_and_so_are_its_controls_and_
     for name in ("base", "large"):
         for with_mt_dnn in (True, False):
             of_row = [each for each in compared if each.row.encoder == name]
-            families.append([each.average for each in of_row if (each.reference.kind == "dense") == with_mt_dnn])
+            families.append([each.overall for each in of_row if (each.reference.kind == "dense") == with_mt_dnn])
     assert [len(family) for family in families] == [2] * 10 + [3, 2, 3, 2]
     for family in families:
         assert [each.corrected for each in family] == pytest.approx(holm([each.p for each in family]))
