@@ -7,7 +7,7 @@ from typing import TypeVar
 from mt_dnn.reports.comparison import Comparison, SeedScores, compare, corrected
 from mt_dnn.reports.points import Point, Size, size_in_words
 
-Item = TypeVar("Item", bound=Hashable)  # what two points are paired by: a size, or whose tickets, and which, too
+Item = TypeVar("Item", bound=Hashable)  # what two points are paired by: a size, or a size and whose ticket it is
 Pair = tuple[SeedScores, SeedScores]  # {seed: score}, of what should be above and of what should be below
 
 
