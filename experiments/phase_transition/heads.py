@@ -10,7 +10,8 @@ from data_utils.markdown import markdown_table
 from mt_dnn.flags.parser import Parser
 from mt_dnn.records.record import Record, read_importance_files, read_records
 from mt_dnn.reports.importances import by_criterion
-from mt_dnn.reports.points import Size, size_in_words
+from mt_dnn.reports.points import Size
+from mt_dnn.reports.wording import size_in_words
 from mt_dnn.run_folder import DEFAULT_CRITERION, unless_default
 from mt_dnn.tickets.ticket import Scores
 

@@ -7,13 +7,13 @@ from data_utils.errors import UserError
 from data_utils.markdown import markdown_table
 from mt_dnn.flags.parser import Parser
 from mt_dnn.records.record import read_records
-from mt_dnn.reports.comparison import compare
+from mt_dnn.reports.comparison import compare, mean
 from mt_dnn.reports.gather import gather
 from mt_dnn.reports.pairing import over_tasks
-from mt_dnn.reports.points import Point, mean
+from mt_dnn.reports.points import Point
 from mt_dnn.reports.rows import ModelRow, gather_rows
 from mt_dnn.reports.score_table import show_cell
-from mt_dnn.reports.sentences import difference
+from mt_dnn.reports.wording import difference
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from mt_dnn.reports.comparison import compare
 from mt_dnn.reports.gather import gather
 from mt_dnn.reports.pairing import NoPart, Pair, by_size, over_items, over_tasks
 from mt_dnn.reports.points import Transition
-from mt_dnn.reports.sentences import difference
+from mt_dnn.reports.wording import difference
 
 
 def main() -> None:

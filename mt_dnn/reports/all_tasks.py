@@ -7,7 +7,7 @@ from mt_dnn.reports.decisions import ON_HELD_OUT, comparison_columns
 from mt_dnn.reports.page import Block, Columns, Heading, table_of
 from mt_dnn.reports.pairing import by_size, over_tasks
 from mt_dnn.reports.points import Point, Size, Transition
-from mt_dnn.reports.sentences import difference
+from mt_dnn.reports.wording import difference
 
 
 def winning_to_dense(transitions: Sequence[Transition]) -> list[tuple[Point, Comparison]]:

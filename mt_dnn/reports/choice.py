@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import yaml
 
-from mt_dnn.reports.comparison import SeedScores
-from mt_dnn.reports.points import Point, Transition, mean, mean_std
+from mt_dnn.reports.comparison import SeedScores, mean
+from mt_dnn.reports.points import Point, Transition
+from mt_dnn.reports.wording import mean_std
 from mt_dnn.run_folder import unless_default
 
 SAME = 9  # decimals of a mean in points; closer means are equal

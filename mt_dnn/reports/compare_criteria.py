@@ -8,7 +8,8 @@ from mt_dnn.reports.hypotheses import Claim, Finding, decide
 from mt_dnn.reports.importances import agreements
 from mt_dnn.reports.page import Block, Columns, Heading, table_of
 from mt_dnn.reports.pairing import at_same_sizes, over_sizes
-from mt_dnn.reports.points import Point, Transition, criteria_of, mean_std, size_in_words
+from mt_dnn.reports.points import Point, Transition, criteria_of
+from mt_dnn.reports.wording import mean_std, size_in_words
 from mt_dnn.run_folder import DEFAULT_CRITERION
 from mt_dnn.tickets.ticket import Scores
 

@@ -1,8 +1,9 @@
 """Scores against scores: a paired t-test over seeds, and Holm's correction for several of them."""
 
+import statistics
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from scipy import stats
@@ -12,6 +13,16 @@ Key = TypeVar("Key", bound=Hashable)
 
 CONFIDENCE = 0.95
 ALIKE = 1e-9  # points; differences this close differ by rounding alone
+
+
+def mean(values: Mapping[Any, float]) -> float:
+    """Mean of {seed: value}."""
+    return statistics.mean(values.values())
+
+
+def spread(values: Mapping[Any, float]) -> float | None:
+    """Standard deviation of {seed: value}; None with one seed."""
+    return statistics.stdev(values.values()) if len(values) > 1 else None
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,10 @@ from mt_dnn.reports.hypotheses import Finding
 from mt_dnn.reports.importances import by_criterion
 from mt_dnn.reports.overlap import Tickets, overlaps, winning_tickets
 from mt_dnn.reports.page import Block, Bullets, Columns, Heading, Paragraph, Picture, Table, paragraphs, table_of
-from mt_dnn.reports.points import Point, Transition, criteria_of, in_words, mean_std, size_in_words
-from mt_dnn.reports.sentences import about, difference, p_or_why, precision_line, sentences
+from mt_dnn.reports.points import Point, Transition, criteria_of
+from mt_dnn.reports.sentences import about, precision_line, sentences
 from mt_dnn.reports.transfer import transfer_section
+from mt_dnn.reports.wording import difference, in_words, mean_std, p_or_why, size_in_words
 from mt_dnn.tickets.ticket import TICKET_KINDS, Scores
 
 FIGURE = "report.png"  # the phase transition of all tasks

@@ -6,7 +6,8 @@ from typing import Any
 from mt_dnn.reports.comparison import Comparison
 from mt_dnn.reports.hypotheses import Finding
 from mt_dnn.reports.page import Block, Bullets, Columns, Paragraph, table_of
-from mt_dnn.reports.sentences import difference, hypothesis_line, p_or_why
+from mt_dnn.reports.sentences import hypothesis_line
+from mt_dnn.reports.wording import difference, p_or_why
 
 
 def decisions(tested: Sequence[Finding]) -> Iterator[Block]:

@@ -6,7 +6,7 @@ from data_utils.cli import run_main
 from data_utils.markdown import markdown_table
 from mt_dnn.flags.parser import Parser
 from mt_dnn.records.record import Record, read_records, refuse_difference
-from mt_dnn.reports.points import mean_std
+from mt_dnn.reports.wording import mean_std
 
 
 def main() -> None:

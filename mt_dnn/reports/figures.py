@@ -12,8 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mt_dnn.reports.choice import DEV, HELD_OUT, boundary, super_ticket
+from mt_dnn.reports.comparison import mean, spread
 from mt_dnn.reports.overlap import Tickets, survivors
-from mt_dnn.reports.points import Transition, criteria_of, mean, size_in_words, spread
+from mt_dnn.reports.points import Transition, criteria_of
+from mt_dnn.reports.wording import size_in_words
 from mt_dnn.tickets.ticket import TICKET_KINDS, Scores
 
 matplotlib.rcdefaults()  # the same runs give the same figures, whatever settings the reader has

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from mt_dnn.reports.choice import best
 from mt_dnn.reports.pairing import NoPart, OverTasks, Pair, compare_tasks, complete, corrected_together, over_sizes
-from mt_dnn.reports.points import Point, Transition, size_in_words
+from mt_dnn.reports.points import Point, Transition
+from mt_dnn.reports.wording import size_in_words
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from mt_dnn.reports.failures import Failure, failure_blocks
 from mt_dnn.reports.how_tested import MULTI_TASK
 from mt_dnn.reports.page import Block, Bullets, Columns, Heading, Paragraph, Table, paragraphs, table_of
 from mt_dnn.reports.pairing import OverTasks, compare_tasks, corrected_together
-from mt_dnn.reports.points import mean_std
 from mt_dnn.reports.rows import ModelRow
 from mt_dnn.reports.score_table import AVERAGE, score_cells, show_cell
-from mt_dnn.reports.sentences import comparison_in_words, difference, held_out_in_words, precision_line
+from mt_dnn.reports.sentences import held_out_in_words, precision_line
+from mt_dnn.reports.wording import comparison_in_words, difference, mean_std
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from mt_dnn.reports.comparison import Comparison, SeedScores, compare, corrected
-from mt_dnn.reports.points import Point, Size, size_in_words
+from mt_dnn.reports.points import Point, Size
+from mt_dnn.reports.wording import size_in_words
 
 Item = TypeVar("Item", bound=Hashable)  # what two points are paired by: a size, or a size and whose ticket it is
 Pair = tuple[SeedScores, SeedScores]  # {seed: score}, of what should be above and of what should be below

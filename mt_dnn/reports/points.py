@@ -2,14 +2,14 @@
 
 import os
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 from mt_dnn.records.record import Record
 from mt_dnn.reports.baseline import Baseline, baseline_of
-from mt_dnn.reports.comparison import Comparison, SeedScores, compare, corrected
+from mt_dnn.reports.comparison import Comparison, SeedScores, compare, corrected, mean
+from mt_dnn.reports.wording import in_words
 from mt_dnn.run_folder import DEFAULT_CRITERION, unless_default
 
 Size = tuple[int, int]  # a ticket's size: (heads closed, FFNs closed)
@@ -218,11 +218,6 @@ class Transition:
         return f"score: mean of {in_words(self.metrics)}" if len(self.metrics) > 1 else self.score_name
 
 
-def size_in_words(size: Size) -> str:
-    """(28, 2) as "28 + 2"."""
-    return f"{size[0]} + {size[1]}"
-
-
 def criteria_of(transitions: Iterable[Transition]) -> list[str]:
     """The criteria that ranked the tasks' own tickets, each once."""
     return list(dict.fromkeys(criterion for transition in transitions for criterion in transition.criteria))
@@ -231,24 +226,3 @@ def criteria_of(transitions: Iterable[Transition]) -> list[str]:
 def section_title(task: str, train_fraction: float, several: bool) -> str:
     """What a section is called: the task, and the part of its training rows where there are `several`."""
     return f"{task}, {100 * train_fraction:g} % of the training rows" if several else task
-
-
-def mean(values: Mapping[Any, float]) -> float:
-    """Mean of {seed: value}."""
-    return statistics.mean(values.values())
-
-
-def spread(values: Mapping[Any, float]) -> float | None:
-    """Standard deviation of {seed: value}; None with one seed."""
-    return statistics.stdev(values.values()) if len(values) > 1 else None
-
-
-def mean_std(values: Mapping[Any, float], decimals: int = 1) -> str:
-    """{seed: value} in words: mean ± standard deviation."""
-    return f"{mean(values):.{decimals}f}" + (f" ± {spread(values):.{decimals}f}" if len(values) > 1 else "")
-
-
-def in_words(names: Iterable[str]) -> str:
-    """["a", "b", "c"] as "a, b and c"."""
-    *before, last = names
-    return f"{', '.join(before)} and {last}" if before else last

@@ -7,9 +7,10 @@ from data_utils.advice import advice
 from mt_dnn.records.record import Record
 from mt_dnn.reports.baseline import Baseline, sampling_error
 from mt_dnn.reports.choice import DEV, HELD_OUT, best, boundary, candidates, super_ticket
-from mt_dnn.reports.comparison import ALIKE, Comparison
+from mt_dnn.reports.comparison import ALIKE, Comparison, mean
 from mt_dnn.reports.hypotheses import Finding
-from mt_dnn.reports.points import Point, Transition, mean, mean_std
+from mt_dnn.reports.points import Point, Transition
+from mt_dnn.reports.wording import comparison_in_words, difference, mean_std, p_in_words
 
 
 def sentences(transition: Transition) -> Iterator[str]:
@@ -156,7 +157,7 @@ def noise_lines(transition: Transition) -> Iterator[str]:
                 yield f"{name}: {difference(comparison)} at {point.weights}; no test, as {comparison.why}"
             elif sign * (comparison.difference or 0) > ALIKE:
                 verdict = f"{'' if comparison.distinguishable else 'not '}distinguishable from noise"
-                yield f"{name}: {difference(comparison)} at {point.weights}, {_tests(comparison)}: {verdict}"
+                yield f"{name}: {difference(comparison)} at {point.weights}, {p_in_words(comparison)}: {verdict}"
             else:
                 yield f"{name}: none, no winning ticket is {'above' if sign > 0 else 'below'} the dense model"
         told = [
@@ -187,33 +188,3 @@ def held_out_in_words(held_out: Comparison) -> str:
 def named(point: Point) -> str:
     """A super ticket in words."""
     return "the dense model" if point.kind == "dense" else f"{point.weights} ({point.closed})"
-
-
-def comparison_in_words(comparison: Comparison) -> str:
-    """A Comparison in words: difference, interval, corrected p-value and number of seeds."""
-    seeds = f"{comparison.seeds} seeds" if comparison.corrected is not None else ""
-    return ", ".join(part for part in (difference(comparison), _tests(comparison), seeds) if part)
-
-
-def _tests(comparison: Comparison) -> str:
-    return f"p {p_value(comparison.corrected)}" if comparison.corrected is not None else p_or_why(comparison)
-
-
-def p_or_why(comparison: Comparison | None) -> str:
-    """A Comparison's corrected p-value for a table, or why there is none; "" for None."""
-    if comparison is None:
-        return ""
-    return p_value(comparison.corrected) or f"no test: {comparison.why}"
-
-
-def difference(comparison: Comparison | None) -> str:
-    """A Comparison's difference in words, with its interval where there is one; "" for None or no shared seed."""
-    if comparison is None or comparison.difference is None:
-        return ""
-    interval = f" [{comparison.low:+.1f}, {comparison.high:+.1f}]" if comparison.low is not None else ""
-    return f"{round(comparison.difference, 1) + 0.0:+.1f}{interval}"  # + 0.0: no -0.0
-
-
-def p_value(p: float | None) -> str:
-    """A p-value in words; "" for None."""
-    return "" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"

@@ -5,9 +5,9 @@ import io
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from mt_dnn.reports.comparison import Comparison, SeedScores
+from mt_dnn.reports.comparison import Comparison, SeedScores, mean, spread
 from mt_dnn.reports.page import Columns
-from mt_dnn.reports.points import Point, Transition, mean, spread
+from mt_dnn.reports.points import Point, Transition
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from mt_dnn.reports.decisions import decisions
 from mt_dnn.reports.hypotheses import Claim, Finding, decide
 from mt_dnn.reports.page import Block, Heading, Table
 from mt_dnn.reports.pairing import Pair, by_size, in_sizes, over_items
-from mt_dnn.reports.points import Point, Size, Transition, mean_std
-from mt_dnn.reports.sentences import difference, p_value
+from mt_dnn.reports.points import Point, Size, Transition
+from mt_dnn.reports.wording import difference, mean_std, p_value
 
 KindAndSize = tuple[str, str | None, Size]  # kind, criterion, (heads, FFNs closed)
 

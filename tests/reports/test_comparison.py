@@ -17,9 +17,8 @@ from scipy.special import betainc
 
 from data_utils.errors import UserError
 from mt_dnn.reports.choice import DEV, HELD_OUT, boundary, super_ticket
-from mt_dnn.reports.comparison import Comparison, compare, corrected, holm
+from mt_dnn.reports.comparison import Comparison, compare, corrected, holm, mean
 from mt_dnn.reports.overlap import chance, jaccard, overlaps, survivors, winning_tickets
-from mt_dnn.reports.points import mean
 from mt_dnn.reports.sentences import boundary_line, sentences
 from mt_dnn.tickets.super_tickets import SuperTicket, read_super_tickets
 from mt_dnn.tickets.ticket import Ticket
