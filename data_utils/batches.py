@@ -7,9 +7,9 @@ import math
 
 import numpy as np
 
-# Batches sorted together: long enough to sort well, short enough to mix rows anew every epoch. The rows of a task of
-# fewer batches are one pool, so the same rows often meet again: a batch changes by rows of equal length, and by the
-# place of the smaller batch.
+# Batches sorted together: long enough to sort well, short enough to mix rows anew every epoch. A task of fewer batches
+# is one pool. Its batches then hold nearly the same rows in every epoch. They change by rows of equal length, and by
+# the place of the smaller batch.
 POOL = 50
 
 Batch = np.ndarray  # (rows,) indices

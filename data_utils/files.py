@@ -35,6 +35,8 @@ def write_whole(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
     beside = place if direct else _beside(place)
     encoding, newline = (None, None) if "b" in mode else ("utf-8", "\n")
     with folder_for(place):
+        if not direct:
+            remove_left_overs(place.parent)
         try:
             with _errors_name(path, beside):
                 with open(beside, mode, encoding=encoding, newline=newline) as file:
@@ -191,7 +193,7 @@ def _beside(path: Path) -> Path:
 
 @functools.cache
 def _machine() -> str:
-    """A name for what numbers its processes apart from others: this machine, since its start, or a container on it.
+    """Name the machine, since its last start, or the container in which a process number is unique.
 
     Several containers, or machines, may have the same host name.
     """
@@ -229,12 +231,12 @@ def find(folder: str | Path, pattern: str) -> list[Path]:
     """Return the files below `folder` whose path ends like `pattern`, sorted.
 
     Links to folders are followed, and what several paths lead to is found once. Hidden folders are left out, and
-    checkpoints, which may vanish meanwhile.
+    checkpoints, which may vanish meanwhile. Raises OSError for a folder that can't be read.
     """
     found: list[Path] = []
     seen, tops = set(), [Path(folder)]
     for top in tops:  # grows by the links that are met
-        for place, folders, files in os.walk(top):
+        for place, folders, files in os.walk(top, onerror=_unless_gone):
             if (real := os.path.realpath(place)) in seen:
                 folders.clear()
                 continue
@@ -243,6 +245,12 @@ def find(folder: str | Path, pattern: str) -> list[Path]:
             tops += [path for path in map(Path(place).joinpath, sorted(folders)) if path.is_symlink()]
             found += [path for path in map(Path(place).joinpath, files) if path.match(pattern)]
     return sorted(found)
+
+
+def _unless_gone(error: OSError) -> None:
+    """Raise an error of os.walk, which it would ignore, unless the folder was removed meanwhile."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def save_tensors(path: str | Path, tensors: dict[str, Any], metadata: dict[str, str]) -> None:

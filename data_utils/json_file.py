@@ -1,5 +1,6 @@
 """JSON for people: every JSON file of ours is read and written here."""
 
+import hashlib
 import json
 import math
 from collections.abc import Iterator
@@ -132,8 +133,13 @@ def read_text(path: str | Path, what: str) -> str:
         raise UserError(f"{path}: not UTF-8 text, expected {what}") from None
 
 
+def fingerprint_of(content: dict[str, Any]) -> str:
+    """Return the fingerprint of what JSON can hold."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
 def refuse_unusable(content: object) -> None:
-    """Raise Unusable for nesting that recursive code can't follow, and for what can't be written again."""
+    """Raise Unusable for content that is nested too deep, or that could not be written back as JSON."""
     left: list[tuple[object, int]] = [(content, 0)]
     seen: set[int] = set()
     while left:

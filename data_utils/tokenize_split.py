@@ -14,9 +14,9 @@ from tqdm import tqdm
 from data_utils.advice import advice
 from data_utils.errors import UserError
 from data_utils.files import sha256, write_folder_whole
-from data_utils.json_file import write_json
+from data_utils.json_file import fingerprint_of, write_json
 from data_utils.tasks import Task, split_name
-from data_utils.tokenized import fingerprint_of, read_array, read_header, split_folder
+from data_utils.tokenized import read_array, read_header, split_folder
 from data_utils.tsv import Row, read_rows
 
 if TYPE_CHECKING:

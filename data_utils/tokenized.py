@@ -10,8 +10,6 @@ The header holds the fingerprint (SHA-256) of each array, and one of itself, so 
 """
 
 import copy
-import hashlib
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +20,7 @@ from data_utils.advice import advice
 from data_utils.check import TEXT, Expectation, check, fields, integer, list_of, mapping_of, one_of, value_that
 from data_utils.errors import UserError
 from data_utils.files import reading, sha256
-from data_utils.json_file import read_json
+from data_utils.json_file import fingerprint_of, read_json
 from data_utils.tasks import Task, split_name
 
 if TYPE_CHECKING:
@@ -64,11 +62,6 @@ def split_folder(data_dir: str | Path, task: str, split: str) -> Path:
     return Path(data_dir) / split_name(task, split)
 
 
-def fingerprint_of(content: dict[str, Any]) -> str:
-    """Return the fingerprint of what JSON can hold."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-
-
 def data_fingerprints(data_dir: str | Path, task: Task, splits: Iterable[str]) -> dict[str, str]:
     """Return {folder name: fingerprint of what the split was made from}. Reads the headers only.
 
@@ -78,7 +71,7 @@ def data_fingerprints(data_dir: str | Path, task: Task, splits: Iterable[str]) -
     folders = {split: split_folder(data_dir, task.name, split) for split in splits}
     headers = {split: read_header(folder) for split, folder in folders.items()}
     for split, header in headers.items():
-        _refuse_other(header, folders[split], task, split)
+        _refuse_other_split(header, folders[split], task, split)
     longest = {split: header["made_from"]["max_seq_len"] for split, header in headers.items()}
     some_cut = any(header["rows_as_long_as_max_seq_len"] for header in headers.values())
     first, *others = longest
@@ -103,7 +96,7 @@ def training_rows(data_dir: str | Path, task: str) -> str:
     return fingerprint_of(decides)
 
 
-def _refuse_other(header: dict[str, Any], folder: Path, task: Task, split: str) -> None:
+def _refuse_other_split(header: dict[str, Any], folder: Path, task: Task, split: str) -> None:
     """Raise UserError unless the split in `folder` was made for `split` of `task`, from the columns that it names."""
     layout, made_from = task.splits[split], header["made_from"]
     columns = {
@@ -178,7 +171,7 @@ class TokenizedSplit:
         """
         self.folder = folder = split_folder(data_dir, task.name, split)
         self.header = read_header(folder)
-        _refuse_other(self.header, folder, task, split)
+        _refuse_other_split(self.header, folder, task, split)
         if tokenizer is not None:
             made = self.header["made_from"].get("tokenizer", {})
             if made.get("fingerprint") != tokenizer["fingerprint"]:

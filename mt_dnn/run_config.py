@@ -15,7 +15,7 @@ PATHS = {"data_dir", "task_def", "init_checkpoint"}  # not compared: what they l
 OF_A_RUN = {"kind", "seed", "criteria", "tickets_of", "tickets"}  # differ from run to run of a sweep
 OF_THE_MACHINE = {"device", "precision"}  # change outcomes by rounding and dropout's random numbers alone
 MAY_BE_UNKNOWN = "encoder_weights", "task_kinds", "metrics"  # None in older runs; weights of a hub name: always
-RUN_CONFIG = fields(  # what is compared has no expectation: it must be what is asked for now
+RUN_CONFIG = fields(  # other options are not checked here: refuse_other_config() compares them
     {},
     optional={
         **dict.fromkeys(sorted(PATHS), TEXT),

@@ -28,7 +28,7 @@ no_packages() {
 # checkpoint NAME: a folder as it is; for a hub name the folder that download.sh made for it, if there is one.
 checkpoint() {
     downloaded=data/encoders/$1
-    if [ ! -d "$1" ] && [ -d "$downloaded" ]; then echo "$downloaded"; else echo "$1"; fi
+    if [ ! -d "$1" ] && [ -f "$downloaded/config.json" ]; then echo "$downloaded"; else echo "$1"; fi
 }
 
 DEVICE=auto

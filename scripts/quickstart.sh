@@ -40,12 +40,13 @@ SHARED=$CHECKPOINTS/${FIRST}_and_$OTHER
     --super_tickets "$CHECKPOINTS/$FIRST/super_tickets.yml" "$CHECKPOINTS/$OTHER/super_tickets.yml" \
     --checkpoints "$CHECKPOINTS" --output "$SHARED/masks/super_tickets.json"
 for seed in $SEEDS; do
-    with_options train.py --do_train --output_dir "$SHARED/dense/seed_$seed" --seed "$seed"
+    with_options train.py --do_train --output_dir "$SHARED/dense/seed_$seed" --seed "$seed" \
+        || go_on_after_failure
 done
 (
     REWIND_FLAGS=   # they are for a task alone
     with_options rewind.py --masks "$SHARED/masks" --seeds $SEEDS --output_dir "$SHARED"
-)
+) || go_on_after_failure
 
 echo
 "$PYTHON" -m mt_dnn.reports "$CHECKPOINTS/$FIRST"

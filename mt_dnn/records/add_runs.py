@@ -40,7 +40,7 @@ def add_runs(collection: Collection, folders: list[str]) -> int:
                     file = record.predictions_file(dev_set)
                     if file.exists() and file.stat().st_size <= LARGEST_PREDICTIONS:
                         collection.add_predictions(dev_set, record.name, record.predictions(dev_set))
-                    else:
+                    elif not collection.has_predictions(dev_set, record.name):
                         left_out += 1
             found = True
     if not found:

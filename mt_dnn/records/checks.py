@@ -89,14 +89,16 @@ def check_run(result: dict[str, Any], place: str, options: dict[str, Any], optio
             f"{place}: average_score: {result['average_score']}, expected {average_score(scores)}, the average of dev"
         )
     for key in ("kind", "seed"):
-        _refuse_difference(place, key, result[key], options_place, options[key])
+        _refuse_contradiction(place, key, result[key], options_place, options[key])
     for task, entry in tasks.items():
         ticket = ticket_from(options["tickets"][task])
         for key, closed in zip(("heads_closed", "ffns_closed"), ticket.counts):
-            _refuse_difference(place, f"tasks.{task}.{key}", entry[key], options_place, closed)
+            _refuse_contradiction(place, f"tasks.{task}.{key}", entry[key], options_place, closed)
         for key, by_task in (("criterion", "criteria"), ("tickets_of", "tickets_of")):
             if key in entry and by_task in options:
-                _refuse_difference(place, f"tasks.{task}.{key}", entry[key], options_place, options[by_task].get(task))
+                _refuse_contradiction(
+                    place, f"tasks.{task}.{key}", entry[key], options_place, options[by_task].get(task)
+                )
 
 
 def check_baseline(baseline: dict[str, Any], result: dict[str, Any], place: str) -> None:
@@ -106,6 +108,6 @@ def check_baseline(baseline: dict[str, Any], result: dict[str, Any], place: str)
         check(fields(dict.fromkeys(result["dev"][dev_set], SCORE)), metrics, place, f"baseline.{dev_set}")
 
 
-def _refuse_difference(place: str, key: str, found: object, other_place: str, expected: object) -> None:
+def _refuse_contradiction(place: str, key: str, found: object, other_place: str, expected: object) -> None:
     if found != expected:
         raise UserError(f"{place}: {key}: {found!r}, expected {expected!r} as in {other_place}")

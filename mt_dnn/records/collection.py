@@ -25,9 +25,8 @@ import numpy as np
 from data_utils.check import ANYTHING, TEXT, check, either, fields, mapping_of, number
 from data_utils.errors import NoSuchFile, UserError
 from data_utils.files import write_whole
-from data_utils.json_file import parse_json_lines, read_json, read_json_lines, write_json
+from data_utils.json_file import fingerprint_of, parse_json_lines, read_json, read_json_lines, write_json
 from data_utils.task_kinds import BadLabel
-from data_utils.tokenized import fingerprint_of
 from mt_dnn.records.predictions import Predictions
 from mt_dnn.run_config import MAY_BE_UNKNOWN, OF_A_RUN
 
@@ -94,7 +93,10 @@ class Collection:
         shared = {key: value for key, value in known.items() if key not in OF_A_RUN}
         fingerprint = _fingerprint(shared)
         self.options[fingerprint] = shared
-        if self.runs.get(name, {}).get("result") != result:  # it was run anew
+        before = self.runs.get(name, {})
+        if before.get("result") == result:
+            baseline = {**before["baseline"], **baseline}  # predictions that it came from may be gone by now
+        else:  # it was run anew
             for dev_set in self.dev_sets.values():
                 dev_set.predicted.pop(name, None)
         self.runs[name] = {
@@ -112,6 +114,10 @@ class Collection:
         if not _same_labels(known, predictions):
             raise UserError(f"{name}: other labels of {dev_set} than in {self.folder}, expected the same dev set")
         known.predicted[name] = predictions.predicted
+
+    def has_predictions(self, dev_set: str, name: str) -> bool:
+        """Whether it has the predictions of a run."""
+        return dev_set in self.dev_sets and name in self.dev_sets[dev_set].predicted
 
     def write(self) -> None:
         """Write each file whole or not at all. The others always have what runs.jsonl refers to."""
@@ -163,7 +169,7 @@ def _fingerprint(options: dict[str, Any]) -> str:
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Names of runs as `find` sorts their folders."""
+    """Sort names of runs part by part, as find() sorts folders."""
     return sorted(names, key=lambda name: PurePosixPath(name).parts)
 
 

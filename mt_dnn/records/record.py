@@ -97,7 +97,10 @@ class Record:
 def read_records(folders: Iterable[str | Path]) -> list[Record]:
     """Return a Record of every finished run below `folders`, in the order of their names.
 
-    Raises UserError for a folder without any, and for a file that is not as Session.do or collect.py writes it.
+    A run found twice, in its folder and in a collection, counts once.
+
+    Raises UserError for a folder without any, for two different runs of one name, and for a file that is not as
+    Session.do or collect.py writes it.
     """
     found: dict[str, Record] = {}
     for folder, name in names_of(folders).items():
@@ -107,7 +110,8 @@ def read_records(folders: Iterable[str | Path]) -> list[Record]:
         if not below:
             raise UserError(f"{folder}: no finished run (result.json), expected a folder of train.py or rewind.py")
         for record in below:
-            found.setdefault(record.name, record)
+            other = found.setdefault(record.name, record)
+            _refuse_another(record.name, other.place, other.result, record.place, record.result)
     return [found[name] for name in in_order(found)]
 
 
@@ -161,20 +165,32 @@ def read_failures(folders: Iterable[str | Path]) -> list[tuple[str, str, str]]:
 def read_importance_files(folders: Iterable[str | Path]) -> dict[str, tuple[str, dict[str, Any]]]:
     """Return {name of the file: (its place, its content)} of all importance scores below `folders`.
 
-    The content is without `checkpoint`, which is a path.
+    The content is without `checkpoint`, which is a path. Raises UserError for two different files of one name.
     """
     found: dict[str, tuple[str, dict[str, Any]]] = {}
+
+    def add(name: str, place: Path, content: dict[str, Any]) -> None:
+        other_place, other = found.setdefault(name, (str(place), content))
+        _refuse_another(name, other_place, other, str(place), content)
+
     for folder, name in names_of(folders).items():
         for path in find(folder, "importance*.json"):
             with removed_meanwhile(path):
                 content = read_json(path, "importance scores")
                 content.pop("checkpoint", None)
-                found.setdefault(_name_below(name, folder, path), (str(path), content))
+                add(_name_below(name, folder, path), path, content)
         for path in find(folder, IMPORTANCE):
             for file_name, line in read_collection(path.parent).importance_files.items():
-                content = {key: value for key, value in line.items() if key != "file"}
-                found.setdefault(file_name, (str(path), content))
+                add(file_name, path, {key: value for key, value in line.items() if key != "file"})
     return {name: found[name] for name in in_order(found)}
+
+
+def _refuse_another(name: str, place: str, content: dict[str, Any], other_place: str, other: dict[str, Any]) -> None:
+    """Raise UserError if the runs, or the importance scores, of one name differ: they belong to two experiments."""
+    if content != other:
+        raise UserError(
+            f"{place} and {other_place}: both have a {name}, and not the same, expected one; report them separately"
+        )
 
 
 def _name_below(name: str, folder: Path, path: Path) -> str:

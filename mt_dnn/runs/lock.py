@@ -53,7 +53,7 @@ def locked(files: RunFolder, wait: bool = False) -> Iterator[bool]:
         if wait and not got:
             print_line(f"{files.folder}: another process does this run; waiting for it")
             while not got:
-                time.sleep(RETRY_SECONDS)  # in every process of a group: none may wait long for a message of another
+                time.sleep(RETRY_SECONDS)  # in all processes: others would wait in a broadcast, which has a time limit
                 got = on_main_process(claim)
             if on_main_process(files.failed_at) not in (None, failed_before):
                 raise RunFailed(f"{files.folder}: failed in another process: {on_main_process(files.why_failed)}")

@@ -80,7 +80,7 @@ def merge_masks(checkpoints: Path, super_tickets: dict[str, SuperTicket], kind: 
         ):
             if is_there != expected:
                 raise UserError(f"{path}: {what}: {is_there}, expected {expected}, as its place says")
-    _refuse_differences(masks, paths)
+    _refuse_unlike_masks(masks, paths)
     return Mask(
         kind,
         next(iter(masks.values())).model,
@@ -89,7 +89,7 @@ def merge_masks(checkpoints: Path, super_tickets: dict[str, SuperTicket], kind: 
     )
 
 
-def _refuse_differences(masks: dict[str, Mask], paths: dict[str, Path]) -> None:
+def _refuse_unlike_masks(masks: dict[str, Mask], paths: dict[str, Path]) -> None:
     """Raise UserError unless all masks are of one model, and those that scores chose hold out the same rows."""
     (first, model), *others = ((task, mask.model) for task, mask in masks.items())
     for task, other in others:

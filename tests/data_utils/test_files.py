@@ -170,10 +170,15 @@ def test_text_that_utf_8_does_not_have_is_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_killed_process_left_beside_a_folder_goes_when_that_is_written_anew(tmp_path):
+@pytest.mark.parametrize("what", ["a folder", "a file"])
+def test_what_a_killed_process_left_beside_its_place_goes_when_that_is_written_anew(tmp_path, what):
     child = os.fork()
     if not child:
         try:
+            if what == "a file":
+                with write_whole(tmp_path / "file") as file:
+                    file.write("half")
+                    os._exit(9)
             with write_folder_whole(tmp_path / "folder") as beside:
                 (beside / "a.txt").write_text("half")
                 os._exit(9)
@@ -181,6 +186,10 @@ def test_what_a_killed_process_left_beside_a_folder_goes_when_that_is_written_an
             os._exit(9)
     os.waitpid(child, 0)
     assert len(list(tmp_path.iterdir())) == 1
+    if what == "a file":
+        write_json(tmp_path / "file", {})
+        assert [path.name for path in tmp_path.iterdir()] == ["file"]
+        return
     with write_folder_whole(tmp_path / "folder"):
         remove_left_overs(tmp_path)  # not those of a process that is still there
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
@@ -224,6 +233,26 @@ def test_what_another_container_is_writing_stays(tmp_path, monkeypatch):
 def test_an_error_of_a_missing_file_reaches_other_processes():
     error = pickle.loads(pickle.dumps(NoSuchFile("a.json", "the options of a run")))
     assert str(error) == "a.json: no such file, expected the options of a run" and error.path == Path("a.json")
+
+
+def test_a_folder_that_can_not_be_read_is_no_empty_one(tmp_path, monkeypatch):
+    for name in ("a", "b"):
+        write_json(tmp_path / name / "result.json", {})
+    scandir = os.scandir
+
+    def failing(error):
+        def scan(path):
+            if Path(path).name == "a":
+                raise OSError(error, os.strerror(error), str(path))
+            return scandir(path)
+
+        return scan
+
+    monkeypatch.setattr(os, "scandir", failing(errno.ESTALE))
+    with pytest.raises(OSError, match="Stale file handle"):
+        find(tmp_path, "result.json")
+    monkeypatch.setattr(os, "scandir", failing(errno.ENOENT))  # it was removed meanwhile
+    assert find(tmp_path, "result.json") == [tmp_path / "b/result.json"]
 
 
 def test_files_are_found_by_the_end_of_their_path(tmp_path):

@@ -19,7 +19,7 @@ from data_utils.json_file import write_json
 from data_utils.task_kinds import TASK_KINDS
 from mt_dnn.records.collection import read_collection
 from mt_dnn.records.predictions import Predictions
-from mt_dnn.records.record import read_records
+from mt_dnn.records.record import read_importance_files, read_records
 from mt_dnn.run_config import MAY_BE_UNKNOWN
 from mt_dnn.tickets.scores import write_importance
 from mt_dnn.tickets.ticket import choose
@@ -157,6 +157,24 @@ def test_a_result_is_kept_where_the_same_run_has_failed_elsewhere(tmp_path, cli)
     assert files_in(tmp_path / "runs") == kept
 
 
+def test_runs_of_two_experiments_that_have_one_name_are_not_mixed(tmp_path, cli, refused):
+    for experiment, score in (("first", 0.7), ("second", 0.8)):
+        write_line(tmp_path / experiment / "single", "dense", {(0, 0): [score]})
+        assert cli(COLLECT, tmp_path / experiment / "single", "--output", tmp_path / experiment / "runs").status == 0
+    ours, theirs = (tmp_path / experiment / "runs" for experiment in ("first", "second"))
+    assert "both have a single/rte/dense/heads_0_ffns_0/seed_1, and not the same" in refused(
+        REPORT, ours, theirs, "--output_dir", tmp_path / "report"
+    )
+    assert len(read_records([ours, tmp_path / "first/single"])) == 1  # the run and its own record
+    for experiment, first in (("first", 1.0), ("second", 2.0)):
+        scores = tmp_path / experiment / "scores/importance.json"
+        write_importance(scores, np.full((3, 4), first), np.ones(3), {"task": "rte", "seed": 1, "model": MODEL})
+        write_line(tmp_path / experiment / "scores", "dense", {(0, 0): [0.7]})
+        assert cli(COLLECT, tmp_path / experiment / "scores", "--output", tmp_path / experiment / "runs").status == 0
+    with pytest.raises(UserError, match="both have a scores/importance.json, and not the same"):
+        read_importance_files([ours, theirs])
+
+
 def test_what_can_not_be_collected_is_one_line(tmp_path, cli, refused):
     write_runs(tmp_path / "sweep")
     out = ("--output", tmp_path / "runs")
@@ -228,6 +246,7 @@ def test_predictions_go_with_the_result_that_they_belong_to(tmp_path, cli):
             path.unlink()
         assert cli(*collect).status == 0
         assert len(read_collection(tmp_path / "runs", whole=True).dev_sets["rte"].predicted) == kept
+        assert sum(bool(record.baseline) for record in read_records([tmp_path / "runs"])) == kept
         write_line(tmp_path / "sweep", "dense", {(0, 0): [0.7, 0.8]}, positive=110)
 
 
