@@ -45,7 +45,10 @@ def weight_types(name: str | Path) -> dict[str, str]:
     else:  # a large model, in several files
         index = cached_file(name, "model.safetensors.index.json", _raise_exceptions_for_missing_entries=False)
         if not index:
-            raise FileNotFoundError("no model.safetensors (docs/encoders.md makes it from pytorch_model.bin)")
+            raise FileNotFoundError(
+                "no model.safetensors (run download.sh again if it was stopped; docs/encoders.md makes it from "
+                "pytorch_model.bin)"
+            )
         paths, _ = get_checkpoint_shard_files(name, index)
     types = {}
     for path in paths:  # pyright: ignore[reportOptionalIterable]

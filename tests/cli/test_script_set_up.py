@@ -46,11 +46,14 @@ def test_the_first_python_that_has_the_packages_is_taken(repository, tmp_path, m
         ("someone/bert-base-uncased", "someone/bert-base-uncased"),  # the hub's
         ("someone/my-bert", "data/encoders/someone/my-bert"),
         ("/disk/bert-base-uncased", "/disk/bert-base-uncased"),
+        ("roberta-base", "roberta-base"),  # its download failed at the first file
     ],
 )
 def test_an_encoder_that_was_downloaded_is_taken_by_its_whole_name(repository, tmp_path, encoder, taken):
     for name in ("bert-base-uncased", "someone/my-bert"):
         (tmp_path / "data/encoders" / name).mkdir(parents=True)
+        (tmp_path / "data/encoders" / name / "config.json").touch()
+    (tmp_path / "data/encoders/roberta-base").mkdir()
     ended = repository("train_mnli", "cpu", ENCODER=encoder)
     assert ended.status == 0, ended.err
     (train,) = ended.calls
