@@ -46,7 +46,7 @@ def main() -> int:
     files = RunFolder(options.output_dir)
     run_options = outcome_options(data, model, optimization)
     run = Run(files, "dense", dict.fromkeys(data.train_datasets, DENSE), options.seed, run_options, keep_model=True)
-    made_from = score_options(data, run_options, masks.criterion, options.seed) if options.do_mask else {}
+    scored_with = score_options(data, run_options, masks.criterion, options.seed) if options.do_mask else {}
 
     @functools.cache
     def session() -> "Session":
@@ -58,15 +58,15 @@ def main() -> int:
         return session
 
     with process_group(machine.device):
-        if any(on_main_process(lambda: what_is_left(run, options.do_train, made_from))):
+        if any(on_main_process(lambda: what_is_left(run, options.do_train, scored_with))):
             session()  # before the lock, so that all is read and checked while another process may still train
         with locked(files, wait=not options.skip_locked) as got:
             if not got:
                 print_line(f"{files.folder}: another process does this run; skipped")
                 return LOCKED
-            train_and_score(run, options.do_train, made_from, session)
+            train_and_score(run, options.do_train, scored_with, session)
             if options.do_mask:
-                written = on_main_process(lambda: write_masks(files, masks, made_from))
+                written = on_main_process(lambda: write_masks(files, masks, scored_with))
                 folders = ", ".join(dict.fromkeys(str(path.parent) for path in written))
                 print_line(f"{len(written)} masks, scores by {masks.criterion}: {folders}")
     return 0

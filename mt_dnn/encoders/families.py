@@ -3,10 +3,9 @@
 All are stacks of the same layer as BERT's: attention, LayerNorm, FFN, LayerNorm. One not listed here is refused.
 """
 
-import dataclasses
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 import transformers
@@ -29,7 +28,7 @@ class Family:
     `pooler`, `task_head`: where the library's classifier keeps the pooler's linear layer and the task's.
     """
 
-    model: str
+    model: str = field(compare=False)  # RoBERTa and XLM-RoBERTa are one family
     query: str = "attention.self.query"
     key: str = "attention.self.key"
     value: str = "attention.self.value"
@@ -85,7 +84,7 @@ def refuse_other_architecture(config: transformers.PretrainedConfig) -> None:
 
     The weights of most families have the same names, so nothing else shows that a config lies over another's weights.
     """
-    family = dataclasses.replace(family_of(config), model="")
+    family = family_of(config)
     if config.model_type == "electra" and not config.architectures:  # nothing else tells it from BERT
         raise UserError(
             f"{config.name_or_path}: config.json: model_type 'electra' without architectures, expected a class of "
@@ -94,7 +93,7 @@ def refuse_other_architecture(config: transformers.PretrainedConfig) -> None:
     for architecture in config.architectures or ():
         for model_type, other in FAMILIES.items():
             prefix = other.model.removesuffix("Model").removesuffix("WithPooler")
-            if architecture.startswith(prefix) and dataclasses.replace(other, model="") != family:
+            if architecture.startswith(prefix) and other != family:
                 raise UserError(
                     f"{config.name_or_path}: config.json: model_type '{config.model_type}' with architectures "
                     f"{architecture}, expected one family; that class is of '{model_type}'"
@@ -162,7 +161,7 @@ def encoder_class(config: transformers.PretrainedConfig) -> type[Encoder]:
     return getattr(transformers, family.model)
 
 
-def longest_row(encoder: Encoder) -> int:
+def max_positions(encoder: Encoder) -> int:
     """Return how many tokens a row may have in `encoder`."""
     table = encoder.embeddings.position_embeddings
     if table.padding_idx is None or not family_of(encoder.config).after_padding:

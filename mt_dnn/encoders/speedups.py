@@ -15,10 +15,11 @@ from mt_dnn.encoders.products import Linear
 
 
 def apply_speedups(encoder: Encoder) -> None:
-    """Let `encoder` (one of families.py) do no more than its pooler's output needs, in place.
+    """Replace the last layer, attention, dropout and linear layers of `encoder` (one of families.py) by faster ones, in
+    place.
 
     The pooler's output stays the same up to rounding, and the weights keep their names. The last layer's hidden states
-    are those of the first position only.
+    are those of the first position only. (Setting `__class__` keeps a module's weights and gives it another forward.)
     """
     last = encoder.encoder.layer[-1]
     if isinstance(last, RelativeLayer):

@@ -16,14 +16,14 @@ from data_utils.tokenize_split import write_split
 from data_utils.tokenized import TokenizedSplit
 from data_utils.tsv import Row
 from mt_dnn.encoders.encoder import TaskModel
-from mt_dnn.encoders.families import longest_row
+from mt_dnn.encoders.families import max_positions
 from mt_dnn.export.onnx import OnnxClassifier, load_onnx
 from mt_dnn.export.saved_model import SavedModel, find_saved_model
 from mt_dnn.export.zeroed import load_zeroed
 from mt_dnn.model_files import load_model
 from mt_dnn.runtime.device import choose_device
-from mt_dnn.runtime.machine import choose_tokens_at_once
 from mt_dnn.training.evaluate import predict
+from mt_dnn.training.micro_batches import choose_tokens_at_once
 
 BATCH_SIZE = 64
 
@@ -52,7 +52,7 @@ def classifier_of(
         raise UserError(f"{folder}: an ONNX export computes in float32, expected --precision float32 or auto")
     model, tokenizer = load_saved(saved, choose_device(device)), load_tokenizer(folder, flag="")
     if not isinstance(model, OnnxClassifier):
-        tokens, longest = model.encoder.config.vocab_size, longest_row(model.encoder)
+        tokens, longest = model.encoder.config.vocab_size, max_positions(model.encoder)
         if len(tokenizer) > tokens or max(saved.max_seq_len.values()) > longest:
             raise UserError(
                 f"{folder}: a tokenizer of {len(tokenizer)} tokens and rows of up to "

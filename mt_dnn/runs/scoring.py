@@ -10,20 +10,20 @@ from mt_dnn.run_folder import RunFolder
 from mt_dnn.runs.session import MEMORY_ADVICE, Session
 from mt_dnn.runtime.distributed import on_main_process
 from mt_dnn.runtime.log import log, log_command, logging_to
-from mt_dnn.runtime.machine import choose_tokens_at_once
 from mt_dnn.runtime.memory import memory_advice
 from mt_dnn.tickets.criteria import TaskRows, criterion_named, score
 from mt_dnn.tickets.heat_map import draw_heat_map
 from mt_dnn.tickets.scores import normalise, refuse_useless, write_importance
+from mt_dnn.training.micro_batches import choose_tokens_at_once
 
 
-def score_model(session: Session, files: RunFolder, model: Model | None, made_from: dict[str, Any]) -> None:
+def score_model(session: Session, files: RunFolder, model: Model | None, scored_with: dict[str, Any]) -> None:
     """Score heads and FFNs in float32; write the scores and their heat map to `files`.
 
-    `model`: fine-tuned on one task; None: the one that is saved in `files`. `made_from`: from run.score_options().
+    `model`: fine-tuned on one task; None: the one that is saved in `files`. `scored_with`: from run.score_options().
     """
-    criterion = made_from["criterion"]
-    (data,) = session.data(made_from["seed"])
+    criterion = scored_with["criterion"]
+    (data,) = session.data(scored_with["seed"])
     path, picture = files.importance(criterion), files.heat_map(criterion)
     with logging_to(files.log), memory_advice(MEMORY_ADVICE):
         if model is None:
@@ -31,9 +31,7 @@ def score_model(session: Session, files: RunFolder, model: Model | None, made_fr
             refuse_closed_units(files.model)
             model = load_model(files.model, session.tasks, session.device, session.machine.plain)
         started = time.perf_counter()
-        tokens = (
-            None if session.machine.plain else choose_tokens_at_once(session.machine.tokens_at_once, session.device)
-        )
+        tokens = choose_tokens_at_once(session.machine.tokens_at_once, session.device, session.machine.plain)
         rows = TaskRows(data.task, data.train, session.optimization.batch_size, tokens)
         heads, ffns = score(model, rows, criterion)
         n_rows = len(rows.sample(criterion_named(criterion).sample_rows).split)
@@ -48,7 +46,7 @@ def score_model(session: Session, files: RunFolder, model: Model | None, made_fr
             }
             title = f"{data.task.name}: importance by {criterion}, {n_rows} rows"
             draw_heat_map(picture, normalise(heads), ffns, title)
-            write_importance(path, heads, ffns, {**made_from, **model_and_rows})  # last: it says that all is done
+            write_importance(path, heads, ffns, {**scored_with, **model_and_rows})  # last: it says that all is done
 
         on_main_process(write)
         log.info(

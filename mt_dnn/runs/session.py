@@ -17,7 +17,7 @@ from data_utils.rows import choose_rows, split_rows
 from data_utils.tasks import Task
 from data_utils.tokenize_split import describe_tokenizer
 from data_utils.tokenized import TokenizedSplit, training_rows
-from mt_dnn.encoders.families import longest_row, refuse_other_padding
+from mt_dnn.encoders.families import max_positions, refuse_other_padding
 from mt_dnn.encoders.pretrained import lacks_pooler, load_encoder
 from mt_dnn.flags.training import DataOptions, MachineOptions, ModelOptions, OptimizationOptions
 from mt_dnn.model import Model, count_parameters, describe, place_tickets, shape_of
@@ -88,7 +88,7 @@ class Session:
                 f"expected at most the encoder's {self.pretrained.config.vocab_size}{take_another('--init_checkpoint')}"
             )
         refuse_other_padding(self.pretrained.config, self.tokenizer.pad_token_id)
-        positions = longest_row(self.pretrained)
+        positions = max_positions(self.pretrained)
         splits_of = {task.name: (train, *dev.values()) for task, train, dev in self.splits}
         max_seq_len = {
             name: min(positions, *(split.header["made_from"]["max_seq_len"] for split in splits))

@@ -14,23 +14,23 @@ if TYPE_CHECKING:
     from mt_dnn.runs.session import Session
 
 
-def what_is_left(run: Run, do_train: bool, made_from: dict[str, Any]) -> tuple[bool, bool]:
+def what_is_left(run: Run, do_train: bool, scored_with: dict[str, Any]) -> tuple[bool, bool]:
     """Return whether to fine-tune, and whether to score. Where the scores are there, masks do not need the model.
 
-    `made_from`: what the scores are made from, from score_options(); {} if nothing is to be scored.
+    `scored_with`: what the scores are made from, from score_options(); {} if nothing is to be scored.
 
     Raises UserError if the folder has a run of other options, or there is no fine-tuned model to score.
     """
     files = run.files
     train = do_train and not run.is_finished()
-    if not made_from:
+    if not scored_with:
         return train, False
-    scored = files.importance(made_from["criterion"]).exists()
+    scored = files.importance(scored_with["criterion"]).exists()
     train = train and not (scored and files.result.exists())
     if files.result.exists():
-        scored_with = {key: run.options[key] for key in ("encoder", "encoder_weights", "holdout", "train_fraction")}
-        scored_with |= {"seed": run.seed, "data": made_from["data"]}
-        refuse_other_config(files.folder, read_run_config(files.config), scored_with)
+        expected = {key: run.options[key] for key in ("encoder", "encoder_weights", "holdout", "train_fraction")}
+        expected |= {"seed": run.seed, "data": scored_with["data"]}
+        refuse_other_config(files.folder, read_run_config(files.config), expected)
     score = train or not scored
     unfinished = files.config.exists() and not files.result.exists()
     if score and not train and (unfinished or not files.model.is_dir()):
@@ -38,7 +38,7 @@ def what_is_left(run: Run, do_train: bool, made_from: dict[str, Any]) -> tuple[b
     return train, score
 
 
-def train_and_score(run: Run, do_train: bool, made_from: dict[str, Any], session: Callable[[], "Session"]) -> None:
+def train_and_score(run: Run, do_train: bool, scored_with: dict[str, Any], session: Callable[[], "Session"]) -> None:
     """Do what_is_left(), or print that all was done before. `run` must be locked.
 
     `session`: opens the session, or returns the one that is open; not called if nothing is left.
@@ -46,7 +46,7 @@ def train_and_score(run: Run, do_train: bool, made_from: dict[str, Any], session
     Raises the errors of what_is_left() and Session.do().
     """
     files = run.files
-    train, score = on_main_process(lambda: what_is_left(run, do_train, made_from))
+    train, score = on_main_process(lambda: what_is_left(run, do_train, scored_with))
     if train and files.result.exists():
         print_line(f"{files.folder}: finished without a model, to be repeated")
     if do_train and not train:
@@ -57,10 +57,10 @@ def train_and_score(run: Run, do_train: bool, made_from: dict[str, Any], session
     if score:
         from mt_dnn.runs.scoring import score_model
 
-        score_model(session(), files, fine_tuned, made_from)
+        score_model(session(), files, fine_tuned, scored_with)
     if not train and not score:
         gone = "" if files.model.exists() else "; its model is gone (to train it anew, remove its scores)"
-        print_line(f"{files.folder}: {'fine-tuned and scored' if made_from else 'fine-tuned'} before{gone}")
+        print_line(f"{files.folder}: {'fine-tuned and scored' if scored_with else 'fine-tuned'} before{gone}")
 
 
 def _remove_scores(files: RunFolder) -> None:

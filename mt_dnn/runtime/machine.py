@@ -66,16 +66,6 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
 
-def choose_tokens_at_once(tokens: int, device: torch.device) -> int:
-    """Return how many tokens are computed at once, for --tokens_at_once (0: choose).
-
-    On a CPU it is 2048: a layer's values then stay in the cache, and memory stays small. On a GPU it is 8192, enough to
-    keep it busy. Only the longest rows form larger batches (32 rows of 512 tokens have 16384), and they would decide
-    how much memory BERT-large needs.
-    """
-    return tokens or (2048 if device.type == "cpu" else 8192)
-
-
 def to_device(batch: dict[str, torch.Tensor], device: torch.device) -> dict[str, torch.Tensor]:
     """Return a batch's tensors on `device`. A GPU fetches them on its own while the next batch is made."""
     if device.type == "cpu":

@@ -29,6 +29,9 @@ def gated(encoder: Encoder, heads: Tensor, ffns: Tensor) -> Iterator[None]:
     layers, output = encoder.encoder.layer, family_of(encoder.config).output
     head_size = encoder.config.hidden_size // encoder.config.num_attention_heads
 
+    def fit(gate: Tensor, states: Tensor) -> Tensor:
+        return gate[:, : states.shape[1]].to(states.dtype)  # the last layer may compute the first position alone
+
     def gate_context(gate: Tensor) -> Callable:
         def hook(module: nn.Module, inputs: tuple) -> tuple:
             context = inputs[0]
@@ -39,9 +42,6 @@ def gated(encoder: Encoder, heads: Tensor, ffns: Tensor) -> Iterator[None]:
 
     def gate_ffn(gate: Tensor) -> Callable:
         return lambda module, inputs, output: output * fit(gate, output).unsqueeze(-1)
-
-    def fit(gate: Tensor, states: Tensor) -> Tensor:
-        return gate[:, : states.shape[1]].to(states.dtype)  # the last layer may compute the first position alone
 
     handles = []
     try:

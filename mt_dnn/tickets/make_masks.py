@@ -18,27 +18,27 @@ from mt_dnn.tickets.scores import SCORE_ANEW, read_importance
 from mt_dnn.tickets.ticket import DENSE, TICKET_KINDS, choose, counts_at, rankings
 
 
-def write_masks(files: RunFolder, options: MaskOptions, made_from: dict[str, Any]) -> list[Path]:
+def write_masks(files: RunFolder, options: MaskOptions, scored_with: dict[str, Any]) -> list[Path]:
     """Write the masks of all kinds at all sparsities of `options`, and the dense one; return their paths.
 
-    They are chosen by the scores in the run folder `files`. `made_from`: entries that importance.json must have (task,
-    criterion, seed, ...); its seed draws the random masks. Sparsities that close the same numbers of heads and FFNs
-    share a file. Masks that this function made earlier from other scores, or with another min_heads_per_layer, are
-    removed.
+    They are chosen by the scores in the run folder `files`. `scored_with`: entries that importance.json must have
+    (task, criterion, seed, ...); its seed draws the random masks. Sparsities that close the same numbers of heads and
+    FFNs share a file. Masks that this function made earlier from other scores, or with another min_heads_per_layer,
+    are removed.
 
     Raises UserError, and writes nothing, where the scores are not those or min_heads_per_layer leaves no head to close.
     """
-    heads, ffns, fingerprint, importance = _read_scores(files, options.criterion, made_from)
+    heads, ffns, fingerprint, importance = _read_scores(files, options.criterion, scored_with)
     layers, n_heads = heads.shape
     refuse_min_heads(options.min_heads_per_layer, n_heads)
-    task, seed, model = made_from["task"], made_from["seed"], importance["model"]
+    task, seed, model = scored_with["task"], scored_with["seed"], importance["model"]
     scores = files.importance(options.criterion)
     common = {
         "checkpoint": importance["checkpoint"],
         "seed": seed,
-        "holdout": made_from["holdout"],
+        "holdout": scored_with["holdout"],
         **({"encoder_weights": weights} if (weights := importance.get("encoder_weights")) else {}),
-        **({"training_rows": rows} if (rows := made_from.get("training_rows")) else {}),
+        **({"training_rows": rows} if (rows := scored_with.get("training_rows")) else {}),
         "min_heads_per_layer": options.min_heads_per_layer,
     }
     by_scores = {"criterion": options.criterion, "scores": f"{scores.name}, scores sha256 {fingerprint}"}
@@ -73,15 +73,15 @@ def refuse_min_heads(min_heads_per_layer: int, heads: int) -> None:
 
 
 def _read_scores(
-    files: RunFolder, criterion: str, made_from: dict[str, Any]
+    files: RunFolder, criterion: str, scored_with: dict[str, Any]
 ) -> tuple[np.ndarray, np.ndarray, str, dict[str, Any]]:
     """Return what read_importance() returns.
 
-    Raises UserError unless the scores are those of the model in `files`, and were made from `made_from`.
+    Raises UserError unless the scores are those of the model in `files`, and have the entries `scored_with`.
     """
     path = files.importance(criterion)
     heads, ffns, fingerprint, importance = read_importance(path)
-    wanted = {**made_from, "weights": weights_fingerprint(files.model) or importance.get("weights")}
+    wanted = {**scored_with, "weights": weights_fingerprint(files.model) or importance.get("weights")}
     found = {"encoder": importance["model"]["name"], **importance}
     for key, value in wanted.items():
         if key in found and differs(key, found[key], value):  # scores from before do not say all of it
@@ -100,7 +100,7 @@ def _remove_others(folder: Path, sources: set[str], min_heads_per_layer: int) ->
     """Remove the masks in `folder` that write_masks() made from other sources, or with another minimum of heads."""
     for path in folder.glob("heads_*_ffns_*.json"):
         provenance = read_mask(path).provenance
-        made_from = provenance.get("drawn_from", provenance.get("scores"))
+        source = provenance.get("drawn_from", provenance.get("scores"))
         kept = provenance.get("min_heads_per_layer", 1)
-        if made_from and (made_from not in sources or kept != min_heads_per_layer):
+        if source and (source not in sources or kept != min_heads_per_layer):
             path.unlink()

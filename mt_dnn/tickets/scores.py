@@ -46,13 +46,13 @@ def refuse_useless(path: Path, heads: np.ndarray, ffns: np.ndarray) -> None:
             )
 
 
-def write_importance(path: Path, heads: np.ndarray, ffns: np.ndarray, made_from: dict[str, Any]) -> None:
-    """Write raw and normalised scores as JSON for people, a line per layer, below the entries of `made_from`."""
+def write_importance(path: Path, heads: np.ndarray, ffns: np.ndarray, scored_with: dict[str, Any]) -> None:
+    """Write raw and normalised scores as JSON for people, a line per layer, below the entries of `scored_with`."""
     scores = {
         "heads": {"raw": _digits(heads), "normalised": _digits(normalise(heads))},
         "ffns": {"raw": _digits(ffns)},
     }
-    content = {**made_from, **scores}
+    content = {**scored_with, **scores}
     write_json(path, {**content, "sha256": fingerprint(content)})
 
 

@@ -1,6 +1,7 @@
 """Adamax with decoupled weight decay."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 
@@ -13,9 +14,12 @@ class DecoupledAdamax(torch.optim.Adamax):
 
     The first moment is corrected for its bias towards 0, as in Algorithm 2 of Kingma and Ba (2015). The code released
     with the super-tickets paper leaves this correction out; after 50 updates it changes a step by less than 1 %.
-
-    A group's "decoupled_decay" is its decay.
     """
+
+    def __init__(self, groups: Iterable[dict[str, Any]], **settings: Any) -> None:
+        """`groups`: torch's parameter groups, each with its `weight_decay`; `settings`: those of torch's Adamax."""
+        decoupled = [{**group, "weight_decay": 0.0, "decoupled_decay": group["weight_decay"]} for group in groups]
+        super().__init__(decoupled, **settings)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:

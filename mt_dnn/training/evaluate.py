@@ -15,6 +15,7 @@ from data_utils.tokenized import TokenizedSplit
 from mt_dnn.encoders.encoder import TaskModel
 from mt_dnn.runtime.distributed import all_reduce_sum
 from mt_dnn.runtime.machine import autocast, to_device
+from mt_dnn.training.divergence import refuse_infinite_outputs
 from mt_dnn.training.micro_batches import MicroBatches
 from mt_dnn.training.task_data import TaskData
 
@@ -59,19 +60,27 @@ def evaluate(
     batch_size: int,
     precision: str,
     tokens: int | None,
+    when: str,
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Evaluate the dev sets and the held-out rows of all tasks. `batch_size`, `precision`, `tokens`: as in predict().
 
-    Returns (what metrics.jsonl says of it, {dev set: outputs, (rows, outputs) float32}).
+    Returns (what metrics.jsonl says of it, {dev set: outputs, (rows, outputs) float32}). Raises Diverged if an output
+    is NaN or infinite; `when`: starts its message.
     """
+
+    def outputs_of(name: str, split: TokenizedSplit) -> np.ndarray:
+        found = predict(model, task, split, batch_size, precision, tokens)
+        refuse_infinite_outputs(found, f"{when}: outputs for {name}")
+        return found
+
     started, outputs, dev, held_out = time.perf_counter(), {}, {}, {}
     for task_data in data:
         task = task_data.task
         for name, split in task_data.dev.items():
-            outputs[name] = predict(model, task, split, batch_size, precision, tokens)
+            outputs[name] = outputs_of(name, split)
         dev[task.name] = {name: measure(task, split, outputs[name]) for name, split in task_data.dev.items()}
         if task_data.held_out:
-            predicted = predict(model, task, task_data.held_out, batch_size, precision, tokens)
+            predicted = outputs_of(f"held-out rows of {task.name}", task_data.held_out)
             held_out[task.name] = measure(task, task_data.held_out, predicted)
     evaluated = {
         "dev": {name: metrics for dev_sets in dev.values() for name, metrics in dev_sets.items()},

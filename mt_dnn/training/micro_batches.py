@@ -1,8 +1,6 @@
 """Micro-batches: a batch is computed in parts that have few tokens, and the gradients of the parts are summed up.
 
-On a CPU 2048 tokens at once keep what a layer computes in its cache. On a GPU 8192 keep its memory small; most batches
-have fewer. --tokens_at_once is another number. What is computed stays the same up to rounding, and dropout's random
-numbers.
+What is computed stays the same up to rounding, and dropout's random numbers.
 """
 
 from collections.abc import Iterator
@@ -14,12 +12,22 @@ import torch
 from data_utils.batches import batches_of_few_shapes, sorted_batches
 from data_utils.tokenized import TokenizedSplit
 from mt_dnn.encoders.encoder import TaskModel
-from mt_dnn.encoders.families import longest_row
+from mt_dnn.encoders.families import max_positions
 from mt_dnn.runtime.distributed import shard
 from mt_dnn.runtime.log import progress_bar
 from mt_dnn.runtime.machine import to_device
 
 Tensors = dict[str, torch.Tensor]  # a batch on its device
+
+
+def choose_tokens_at_once(tokens: int, device: torch.device, plain: bool = False) -> int | None:
+    """Return how many tokens are computed at once, for --tokens_at_once (0: choose); None, a whole batch, if `plain`.
+
+    On a CPU it is 2048: a layer's values then stay in the cache, and memory stays small. On a GPU it is 8192, enough to
+    keep it busy. Only the longest rows form larger batches (32 rows of 512 tokens have 16384), and they would decide
+    how much memory BERT-large needs.
+    """
+    return None if plain else tokens or (2048 if device.type == "cpu" else 8192)
 
 
 @dataclass(frozen=True)
@@ -41,7 +49,7 @@ class MicroBatches:
         They have few shapes where oneDNN multiplies: in bfloat16 on a CPU. In float32 that would only add padding.
         """
         on_onednn = precision == "bfloat16" and model.device.type == "cpu" and tokens
-        return cls(model.device, tokens, longest_row(model.encoder) if on_onednn else None)
+        return cls(model.device, tokens, max_positions(model.encoder) if on_onednn else None)
 
     def of_batch(self, split: TokenizedSplit, rows: np.ndarray) -> Iterator[tuple[Tensors, float]]:
         """Yield (micro-batch, weight of its loss) for this process's rows of a training batch, the `rows` of `split`.

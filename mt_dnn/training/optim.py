@@ -4,9 +4,9 @@ Weight decay is decoupled: a weight shrinks by rate x decay in every update, wha
 do not decay.
 """
 
+import functools
 import math
 from collections.abc import Callable
-from typing import Any
 
 import torch
 import transformers
@@ -17,35 +17,15 @@ from data_utils.errors import UserError
 from mt_dnn.flags.training import OptimizationOptions
 from mt_dnn.training.adamax import DecoupledAdamax
 
-Groups = list[dict[str, Any]]  # torch's parameter groups, each with its "decay"
-Make = Callable[[Groups, OptimizationOptions], torch.optim.Optimizer]
+MakeOptimizer = Callable[..., torch.optim.Optimizer]
 
-BETAS, EPS = (0.9, 0.999), 1e-6
-
-
-def _adamax(groups: Groups, options: OptimizationOptions) -> torch.optim.Optimizer:
-    decoupled = [{**group, "decoupled_decay": group["decay"]} for group in groups]
-    return DecoupledAdamax(decoupled, lr=options.learning_rate, betas=BETAS, eps=EPS)
-
-
-def _from_torch(optimizer: Callable[..., torch.optim.Optimizer], **settings: Any) -> Make:
-    """Return what makes one of torch's optimizers. Its `weight_decay`, with these `settings`, must be decoupled."""
-    return lambda groups, options: optimizer(
-        [{**group, "weight_decay": group["decay"]} for group in groups],
-        lr=options.learning_rate,
-        betas=BETAS,
-        eps=EPS,
-        **settings,
-    )
-
-
-OPTIMIZERS: dict[str, Make] = {
-    "adamax": _adamax,
-    "adamw": _from_torch(torch.optim.AdamW, fused=True),
+OPTIMIZERS: dict[str, MakeOptimizer] = {  # called with parameter groups, lr, betas, eps; weight_decay must be decoupled
+    "adamax": DecoupledAdamax,
+    "adamw": functools.partial(torch.optim.AdamW, fused=True),
 }
 
 
-def optimizer_named(name: str) -> Make:
+def optimizer_named(name: str) -> MakeOptimizer:
     """Return the entry of the table; raise UserError, with the names there are, for another name."""
     if name not in OPTIMIZERS:
         raise UserError(
@@ -60,8 +40,8 @@ def make_optimizer(model: nn.Module, options: OptimizationOptions) -> torch.opti
     decaying, others = [], []
     for name, parameter in model.named_parameters():
         (others if name.endswith(".bias") or "LayerNorm" in name else decaying).append(parameter)
-    groups = [{"params": decaying, "decay": options.weight_decay}, {"params": others, "decay": 0.0}]
-    return optimizer_named(options.optimizer)(groups, options)
+    groups = [{"params": decaying, "weight_decay": options.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return optimizer_named(options.optimizer)(groups, lr=options.learning_rate, betas=(0.9, 0.999), eps=1e-6)
 
 
 def make_scheduler(optimizer: torch.optim.Optimizer, updates: int, warmup: float) -> torch.optim.lr_scheduler.LambdaLR:

@@ -17,12 +17,12 @@ from mt_dnn.model import Model
 from mt_dnn.run_folder import RunFolder
 from mt_dnn.runtime.distributed import all_reduce_gradients, on_main_process
 from mt_dnn.runtime.log import log, progress_bar
-from mt_dnn.runtime.machine import autocast, choose_tokens_at_once
+from mt_dnn.runtime.machine import autocast
 from mt_dnn.training.bfloat16 import Bfloat16Copies
 from mt_dnn.training.checkpoint import Checkpoints, Progress
-from mt_dnn.training.divergence import finite_loss, refuse_infinite_outputs
+from mt_dnn.training.divergence import finite_loss
 from mt_dnn.training.evaluate import evaluate, show_metrics
-from mt_dnn.training.micro_batches import MicroBatches
+from mt_dnn.training.micro_batches import MicroBatches, choose_tokens_at_once
 from mt_dnn.training.optim import decay_of, make_optimizer, make_scheduler, spares_unused_rows
 from mt_dnn.training.pace import Pace
 from mt_dnn.training.task_data import TaskData
@@ -57,15 +57,10 @@ def fine_tune(
     Raises Diverged when the loss, or an output for a dev row, is no longer a number, and OtherCheckpoint where the
     checkpoint is not one of such a training.
     """
-    tokens = None if machine.plain else choose_tokens_at_once(machine.tokens_at_once, model.device)
+    tokens = choose_tokens_at_once(machine.tokens_at_once, model.device, machine.plain)
     micro_batches = MicroBatches.for_model(model, precision, tokens)
-    copies = Bfloat16Copies(model, enabled=precision == "bfloat16" and not machine.plain)
-    table = None
-    if not machine.plain:
-        splits, size = [split for task_data in data for split in task_data.splits], model.encoder.config.vocab_size
-        # An optimizer that may not leave rows out gets them all; their gradient is still summed up once per update.
-        used = used_tokens(splits, size) if spares_unused_rows(optimization.optimizer) else np.ones(size, bool)
-        table = UsedRows.put_in(model.encoder, used)
+    cast_model = Bfloat16Copies(model, enabled=precision == "bfloat16" and not machine.plain)
+    table = None if machine.plain else leave_out_unused_rows(model, data, optimization.optimizer)
     optimizer = make_optimizer(model, optimization)
     n_updates = optimization.epochs * updates_per_epoch(data, optimization)
     scheduler = make_scheduler(optimizer, n_updates, optimization.warmup)
@@ -81,7 +76,7 @@ def fine_tune(
         updates = updates_of_epoch(data, optimization, seed, epoch, skip=progress.batches)
         for update in progress_bar(updates, desc=f"epoch {epoch}", unit="update"):
             with pace.clock:
-                losses = compute_gradients(update, copies, micro_batches, precision)
+                losses = compute_gradients(update, cast_model, micro_batches, precision)
                 if table is not None:
                     table.make_gradient_dense()
                 all_reduce_gradients(model.parameters())
@@ -101,8 +96,9 @@ def fine_tune(
 
         evaluated = {}
         if epoch % machine.evaluate_every == 0 or epoch == optimization.epochs:
-            evaluated, outputs = evaluate(model, data, machine.batch_size_eval, precision, tokens)
-            refuse_infinite_outputs(outputs, f"epoch {epoch}")
+            evaluated, outputs = evaluate(
+                model, data, machine.batch_size_eval, precision, tokens, when=f"epoch {epoch}"
+            )
         trained = describe_training(progress, data, f"epoch {epoch}")
         progress.end_epoch({"epoch": epoch, "step": scheduler.last_epoch, **trained, **evaluated})
         on_main_process(lambda: write_lines(files.metrics, progress.epochs))
@@ -113,8 +109,18 @@ def fine_tune(
     return progress.epochs, outputs
 
 
+def leave_out_unused_rows(model: Model, data: Sequence[TaskData], optimizer: str) -> UsedRows:
+    """Put UsedRows in the place of the model's embedding table, without the rows that no text of `data` uses.
+
+    An optimizer that may not leave rows out gets them all; their gradient is still summed up once per update.
+    """
+    splits, size = [split for task_data in data for split in task_data.splits], model.encoder.config.vocab_size
+    used = used_tokens(splits, size) if spares_unused_rows(optimizer) else np.ones(size, bool)
+    return UsedRows.put_in(model.encoder, used)
+
+
 def compute_gradients(
-    update: Update, copies: Bfloat16Copies, micro_batches: MicroBatches, precision: str
+    update: Update, cast_model: Bfloat16Copies, micro_batches: MicroBatches, precision: str
 ) -> list[tuple[str, torch.Tensor]]:
     """Sum up the gradients of this process's part of an update; return (task's name, loss) of every micro-batch.
 
@@ -122,15 +128,15 @@ def compute_gradients(
     their gradients, sum up to those of the mean over the update's rows.
     """
     losses = []
-    copies.cast_weights()
+    cast_model.cast_weights()
     for task_data, rows in update.batches:
         for batch, weight in micro_batches.of_batch(task_data.train, rows):
             # `weight`: 1, or 0 in a process that got no row of the batch.
             with autocast(micro_batches.device, precision):
-                loss = loss_per_row(copies, task_data.task, batch).sum() * (weight / update.n_rows)
+                loss = loss_per_row(cast_model, task_data.task, batch).sum() * (weight / update.n_rows)
             loss.backward()
             losses.append((task_data.task.name, loss.detach()))
-        copies.cast_gradients()
+        cast_model.cast_gradients()
     return losses
 
 

@@ -12,7 +12,7 @@ import transformers
 from in_memory import make_task
 
 from data_utils.errors import UserError
-from mt_dnn.encoders.families import FAMILIES, encoder_class, longest_row
+from mt_dnn.encoders.families import FAMILIES, encoder_class, max_positions
 from mt_dnn.encoders.pretrained import lacks_pooler, load_encoder
 from mt_dnn.model import Model
 
@@ -110,13 +110,13 @@ def test_a_config_of_one_family_over_the_weights_of_another_is_refused(tmp_path)
 def test_positions_of_mpnet_start_behind_1_whatever_its_config_says():
     config = toy.config("mpnet")
     config.pad_token_id = 0
-    assert longest_row(encoder_class(config)(config)) == 64
+    assert max_positions(encoder_class(config)(config)) == 64
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_longest_row_is_the_longest_that_the_librarys_encoder_takes(family):
+def test_the_max_positions_is_the_longest_that_the_librarys_encoder_takes(family):
     encoder = toy.encoder(family)
-    longest = longest_row(encoder)
+    longest = max_positions(encoder)
     ids = torch.full((1, longest), 7)
     encoder(input_ids=ids)
     with pytest.raises((IndexError, RuntimeError)):

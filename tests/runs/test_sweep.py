@@ -16,6 +16,7 @@ from mt_dnn.runs.lock import locked
 from mt_dnn.runs.result import failure_written
 from mt_dnn.runs.run import Run
 from mt_dnn.runs.sweep import sweep
+from mt_dnn.training import evaluate
 
 
 @pytest.mark.slow
@@ -177,6 +178,22 @@ def test_outputs_that_are_no_numbers_fail_a_run_whose_losses_were(workshop, tmp_
     ended = cli(*call, "--learning_rate", 1e30)
     assert ended.status == 1 and "epoch 1: outputs for sst are NaN or infinite" in ended.err
     assert "outputs for sst" in (tmp_path / "failed.txt").read_text() and not (tmp_path / "result.json").exists()
+
+
+def test_outputs_for_held_out_rows_that_are_no_numbers_fail_a_run(workshop, tmp_path, cli, monkeypatch):
+    """Else the metrics would take a row of them for an answer, and choose super tickets by it."""
+
+    predict = evaluate.predict
+
+    def one_held_out_row_is_not(model, task, split, *arguments):
+        outputs = predict(model, task, split, *arguments)
+        if len(split) != 60:  # the rows of dev
+            outputs[0] = float("nan")
+        return outputs
+
+    monkeypatch.setattr(evaluate, "predict", one_held_out_row_is_not)
+    ended = cli("train.py", *options(workshop), *QUICK, "--do_train", "--holdout", 0.1, "--output_dir", tmp_path)
+    assert ended.status == 1 and "epoch 1: outputs for held-out rows of sst are NaN or infinite" in ended.err
 
 
 def test_a_full_memory_is_not_taken_for_a_bad_encoder_or_checkpoint(workshop, tmp_path, cli, monkeypatch):

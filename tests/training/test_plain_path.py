@@ -179,7 +179,7 @@ def test_weights_are_cast_once_per_update_and_the_tables_gradient_is_filled_with
     tmp_path, monkeypatch, precision, batches_per_update
 ):
     nothing = {"dev": {}, "average_score": 0.0, "seconds_evaluating": 0.0}
-    monkeypatch.setattr("mt_dnn.training.trainer.evaluate", lambda *_: (nothing, {}))
+    monkeypatch.setattr("mt_dnn.training.trainer.evaluate", lambda *_, **__: (nothing, {}))
     monkeypatch.setattr("mt_dnn.encoders.products.cpu_has_bfloat16", lambda: True)  # else every product has casts
     encoder, task, split = toy.encoder(layers=LAYERS, heads=HEADS, double=False), make_task(), make_split(16, seed=1)
     model = Model(encoder, [task])

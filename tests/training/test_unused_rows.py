@@ -26,10 +26,8 @@ from mt_dnn.training.task_data import TaskData
 class Coupled(torch.optim.SGD):
     """Weight decay that goes into a momentum: a row without gradient does not just decay."""
 
-    def __init__(self, groups, options):
-        super().__init__(
-            [{**group, "weight_decay": group["decay"]} for group in groups], lr=options.learning_rate, momentum=0.9
-        )
+    def __init__(self, groups, lr, **settings):
+        super().__init__(groups, lr=lr, momentum=0.9)
 
 
 def test_an_optimizer_that_moves_unused_rows_gets_the_whole_table(tmp_path, monkeypatch):
