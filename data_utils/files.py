@@ -248,8 +248,8 @@ def find(folder: str | Path, pattern: str) -> list[Path]:
 
 
 def _unless_gone(error: OSError) -> None:
-    """Raise an error of os.walk, which it would ignore, unless the folder was removed meanwhile."""
-    if not isinstance(error, FileNotFoundError):
+    """Raise an error of os.walk, which it would ignore, unless there is no such folder (any more)."""
+    if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
         raise error
 
 
