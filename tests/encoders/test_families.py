@@ -114,7 +114,7 @@ def test_positions_of_mpnet_start_behind_1_whatever_its_config_says():
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_max_positions_is_the_longest_that_the_librarys_encoder_takes(family):
+def test_max_positions_is_the_longest_row_that_the_librarys_encoder_takes(family):
     encoder = toy.encoder(family)
     longest = max_positions(encoder)
     ids = torch.full((1, longest), 7)
