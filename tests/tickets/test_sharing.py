@@ -128,8 +128,8 @@ class Reference:
         self.steps += 1
         first, rate = 0.9 * self.first + 0.1 * gradient, 1e-2
         if self.optimizer == "adamax":
-            second = torch.maximum(torch.as_tensor(0.999 * self.second), gradient.abs() + 1e-6)
-            step = rate / (1 - 0.9**self.steps) * first / second
+            second = torch.maximum(torch.as_tensor(0.999 * self.second), gradient.abs())
+            step = rate / (1 - 0.9**self.steps) * first / (second + 1e-6)
         else:
             second = 0.999 * self.second + 0.001 * gradient**2
             step = rate * (first / (1 - 0.9**self.steps)) / ((second / (1 - 0.999**self.steps)).sqrt() + 1e-6)

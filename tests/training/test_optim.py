@@ -3,6 +3,7 @@ import torch
 
 from data_utils.errors import UserError
 from mt_dnn.flags.training import OptimizationOptions
+from mt_dnn.training.adamax import DecoupledAdamax
 from mt_dnn.training.optim import OPTIMIZERS, make_optimizer, make_scheduler
 
 
@@ -24,26 +25,43 @@ def test_adamax_is_its_formula_with_decoupled_decay():
         for parameter in expected:
             parameter.grad = torch.randn_like(parameter)
             mean[parameter] = 0.9 * mean[parameter] + 0.1 * parameter.grad
-            largest[parameter] = torch.maximum(0.999 * largest[parameter], parameter.grad.abs() + 1e-6)
+            largest[parameter] = torch.maximum(0.999 * largest[parameter], parameter.grad.abs())
             decay = 0.5 if parameter is weight else 0.0  # biases do not decay
-            expected[parameter] = (
-                expected[parameter] * (1 - 0.1 * decay) - 0.1 / (1 - 0.9**step) * mean[parameter] / largest[parameter]
-            )
+            step_size = 0.1 / (1 - 0.9**step) * mean[parameter] / (largest[parameter] + 1e-6)
+            expected[parameter] = expected[parameter] * (1 - 0.1 * decay) - step_size
         optimizer.step()
     for parameter, value in expected.items():
         torch.testing.assert_close(parameter.detach(), value, rtol=1e-12, atol=1e-12)
     assert torch.equal(model.unused.weight, unused)  # no gradient: left alone
 
 
+def test_adamax_without_decay_is_that_of_torch_also_when_a_parameter_has_no_gradient_in_some_updates():
+    torch.manual_seed(0)
+    ours = [torch.nn.Parameter(torch.randn(5, 3, dtype=torch.float64)) for _ in range(2)]
+    torchs = [torch.nn.Parameter(parameter.detach().clone()) for parameter in ours]
+    settings = {"lr": 0.1, "betas": (0.9, 0.99), "eps": 1e-30}  # so small, it does not matter where it is added
+    optimizers = (
+        DecoupledAdamax([{"params": ours, "weight_decay": 0.0}], **settings),
+        torch.optim.Adamax(torchs, **settings),
+    )
+    for update in range(30):
+        gradients = [
+            torch.randn(5, 3, dtype=torch.float64),
+            None if update % 3 else torch.full((5, 3), 30.0 - update, dtype=torch.float64),
+        ]
+        for parameters, optimizer in zip((ours, torchs), optimizers):
+            for parameter, gradient in zip(parameters, gradients):
+                parameter.grad = gradient
+            optimizer.step()
+    for parameter, expected in zip(ours, torchs):
+        torch.testing.assert_close(parameter, expected, rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_biases_and_layer_norm_do_not_decay(name):
     model = Small()
     optimizer = make_optimizer(model, OptimizationOptions(optimizer=name, weight_decay=0.01))
-    decay = {
-        id(parameter): group.get("decoupled_decay", 0) or group["weight_decay"]
-        for group in optimizer.param_groups
-        for parameter in group["params"]
-    }
+    decay = {id(parameter): group["weight_decay"] for group in optimizer.param_groups for parameter in group["params"]}
     assert {key: decay[id(parameter)] for key, parameter in model.named_parameters()} == {
         "dense.weight": 0.01,
         "dense.bias": 0,

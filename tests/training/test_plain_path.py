@@ -26,6 +26,25 @@ from mt_dnn.training.optim import OPTIMIZERS, decay_of, make_scheduler
 from mt_dnn.training.task_data import TaskData
 
 
+class WrittenOutAdamax(torch.optim.Optimizer):
+    """Algorithm 2 of Kingma and Ba (2015), without decay, with 1e-6 added to the divisor."""
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                zeros = torch.zeros_like(parameter)
+                state = self.state[parameter] or {"step": 0, "mean": zeros, "largest": zeros}
+                state = {
+                    "step": state["step"] + 1,
+                    "mean": 0.9 * state["mean"] + 0.1 * parameter.grad,
+                    "largest": torch.maximum(0.999 * state["largest"], parameter.grad.abs()),
+                }
+                rate = group["lr"] / (1 - 0.9 ** state["step"])
+                parameter -= rate * state["mean"] / (state["largest"] + 1e-6)
+                self.state[parameter] = state
+
+
 def librarys_training(encoder, head, split, task, options, seed):
     """The library's own classifier, one padded batch at a time; the optimizer without decay, which is done by hand."""
     config = copy.deepcopy(encoder.config)
@@ -39,7 +58,7 @@ def librarys_training(encoder, head, split, task, options, seed):
     model.bert.load_state_dict(encoder.state_dict())
     model.classifier.load_state_dict(head)
     if options.optimizer == "adamax":
-        optimizer = torch.optim.Adamax(model.parameters(), betas=(0.9, 0.999), eps=1e-6)
+        optimizer = WrittenOutAdamax(model.parameters(), {"lr": 0.0})
     else:
         optimizer = torch.optim.AdamW(model.parameters(), eps=1e-6, weight_decay=0.0, fused=False)
     updates, update, losses = options.epochs * math.ceil(len(split) / options.batch_size), 0, []
