@@ -154,8 +154,11 @@ class Checkpoints:
             if name.startswith("optimizer."):
                 _, number, key = name.split(".", 2)
                 states.setdefault(int(number), {})[key] = value
-        for number, key, value in rest.get("optimizer_numbers", ()):  # an earlier version had none
+        for number, key, value in rest["optimizer_numbers"]:
             states.setdefault(number, {})[key] = value
+        for mine, saved in zip(self.optimizer.param_groups, rest["optimizer"], strict=True):
+            if mine.keys() != saved.keys():  # torch would take the state of another kind of optimizer
+                raise ValueError
         self.optimizer.load_state_dict({"state": states, "param_groups": rest["optimizer"]})
         self.scheduler.load_state_dict(rest["schedule"])
         mine = f"random.{rank()}."
