@@ -1,4 +1,7 @@
-"""Tokenize raw GLUE-style files: <raw_dir>/*.tsv -> <data_dir>/<task>_<split>/."""
+"""Tokenize raw GLUE-style files: <raw_dir>/*.tsv -> <data_dir>/<task>_<split>/.
+
+Test splits are left out: predictions for them are made from the raw files.
+"""
 
 from pathlib import Path
 
@@ -20,7 +23,7 @@ def main() -> None:
     from data_utils.tokenize_split import tokenize_split
     from mt_dnn.runtime.memory import memory_advice
 
-    splits = [(task, split) for task in tasks for split in task.splits]
+    splits = [(task, split) for task in tasks for split in ("train", *task.dev_sets.values())]
     missing: dict[str, list[str]] = {}
     problems: list[str] = []
     with memory_advice("end other programs that use it"):
