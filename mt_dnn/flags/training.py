@@ -109,7 +109,7 @@ class MachineOptions:
     plain: bool = flag(
         False,
         "for comparison: compute the same in the simplest way, more slowly, with the library's own encoder, dropout "
-        "and embedding, whole batches, torch's autocast and optimizers",
+        "and embedding, whole batches, and torch's autocast",
     )
     evaluate_every: int = flag(
         1,

@@ -11,15 +11,15 @@ class DecoupledAdamax(torch.optim.AdamW):
 
     (The decay built into torch's Adamax is added to the gradient, and so gets lost in its normalisation.)
 
-    Adamax divides by the largest gradient so far, max(beta2 x largest, |gradient|) (Algorithm 2 of Kingma and Ba 2015).
-    AMSGrad divides by the root of the largest second moment so far. With AdamW's own beta2 at 0, that moment is the
-    squared gradient, so AMSGrad only lacks the factor beta2, which is given before each step. The fused step goes
-    through memory far less often than torch's Adamax: with MiniLM's 13 million weights it takes 14 ms instead of 26 on
-    two cores of a Xeon with AVX-512, and AdamW takes 9. It costs one more tensor per parameter, the squared gradient.
+    Adamax divides by u = max(beta2 x u, |gradient|) (Algorithm 2 of Kingma and Ba 2015), so by the root of
+    u^2 = max(beta2^2 x u^2, gradient^2). AMSGrad divides by the root of v = max(v, second moment). If AdamW's own beta2
+    is 0, the second moment is gradient^2; then v is u^2 if step() multiplies it by beta2^2 first. So torch's fused step
+    computes it, in half the time of torch's Adamax (docs/speed.md). This costs one more tensor per parameter, the
+    second moment.
 
     Two details differ from the code released with the super-tickets paper. That code does not correct the first moment
     for its bias towards 0, as Algorithm 2 does; after 50 updates this changes a step by less than 1 %. And it adds eps
-    to every |gradient|, as torch's Adamax does; here eps is added to the largest one.
+    to every |gradient|, as torch's Adamax does; here eps is added to u.
 
     A parameter without a gradient is left alone, as AdamW does.
     """

@@ -173,7 +173,7 @@ def test_tickets_sharing_gives_the_weights_of_the_plain_path(tmp_path, as_in_bfl
         np.testing.assert_allclose(outputs[name], plain_outputs[name], rtol=0, atol=1e-6)
 
 
-def test_the_plain_path_has_none_of_our_code_in_encoder_and_optimizer(tmp_path, monkeypatch):
+def test_the_plain_path_has_none_of_our_code_in_the_encoder(tmp_path, monkeypatch):
     monkeypatch.setattr(_Dropout, "forward", None)  # would be called by drop()
     encoder, task, seen = toy.encoder(layers=LAYERS, heads=HEADS, double=False), make_task(), []
     model, split = Model(encoder, [task], plain=True), make_split(20, seed=1)
