@@ -6,7 +6,7 @@ SCRIPT_VARIABLES = {
     "train_datasets": "TASK",
     "task_def": "TASK_DEF",
     "data_dir": "TOKENIZED",
-    "output_dir": "OUTPUT",
+    "output_dir": "CHECKPOINTS",
     "holdout": "HOLDOUT",
     "train_fraction": "TRAIN_FRACTION",
     "encoder_dropout": "ENCODER_DROPOUT",

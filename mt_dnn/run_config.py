@@ -82,7 +82,7 @@ def refuse_other_config(folder: str | Path, saved: dict[str, Any], wanted: dict[
     if differing:
         raise UserError(
             f"{folder}: made with {'; '.join(differing)}; give the old values, take another "
-            f"{advice('--output_dir')}, or remove that folder to run anew"
+            f"{advice('--output_dir')}, or remove its result.json and checkpoint/ to run anew"
         )
 
 
@@ -103,7 +103,7 @@ def refuse_other_precision(files: RunFolder, precision: str) -> None:
     if begun != precision:
         raise OtherPrecision(
             f"this run was begun in {begun}, now {precision}, expected the same; "
-            f"give {advice(f'--precision {begun}')}, or remove its folder to run anew"
+            f"give {advice(f'--precision {begun}')}, or remove its checkpoint/ to run anew"
         )
 
 
@@ -112,4 +112,5 @@ def _difference(key: str, saved: object, wanted: object) -> str:
     if key == "data" and isinstance(saved, dict) and isinstance(wanted, dict):
         splits = sorted(name for name in wanted if saved.get(name) != wanted[name])
         return f"other rows, or another tokenization, of {', '.join(splits) or 'other splits'}"
-    return f"{key} {saved!r}, now {wanted!r}"
+    more = " (in the scripts, further seeds stand at the end of SEEDS)" if key == "seed" else ""
+    return f"{key} {saved!r}, now {wanted!r}{more}"

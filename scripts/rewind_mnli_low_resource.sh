@@ -13,9 +13,10 @@ SPARSITIES="0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8"
 . "$(dirname "$0")/steps.sh"   # more settings are at its top; set one above this line to overrule it
 
 use_gpu "$@"
+ALL_CHECKPOINTS=$CHECKPOINTS
 for entry in $EPOCHS_BY_FRACTION; do
     TRAIN_FRACTION=${entry%=*}
     EPOCHS=${entry#*=}
-    OUTPUT=$CHECKPOINTS/low_resource/${TASK}_$TRAIN_FRACTION
+    CHECKPOINTS=$ALL_CHECKPOINTS/low_resource/rows_$TRAIN_FRACTION
     rewind winning random losing
 done

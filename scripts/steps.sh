@@ -2,7 +2,7 @@
 # A script sets TASK, ENCODER, EPOCHS, LEARNING_RATE, BATCH_SIZE and SEEDS. Tasks separated by commas share one encoder.
 # Several SEEDS are "2018 2019 2020"; for each of them a model is fine-tuned, and its own masks are made and rewound.
 # A variable that a script sets above the line that sources this file keeps its value, and so does one that your shell
-# exports (also OUTPUT, the folder of a task's runs). The others get the defaults.
+# exports. The others get the defaults.
 command -v use_gpu > /dev/null || . "$(dirname "$0")/common.sh"   # unless a script outside of scripts/ did so before
 
 : "${OPTIMIZER:=adamax}"
@@ -33,7 +33,7 @@ yes_or_no() { case $2 in yes | no) ;; *) fail "$1=$2, expected yes or no" ;; esa
 yes_or_no SAVE_MODEL "$SAVE_MODEL"
 
 # output: the folder of the task.
-output() { echo "${OUTPUT:-$CHECKPOINTS/$TASK}"; }
+output() { echo "$CHECKPOINTS/$TASK"; }
 
 # with_options COMMAND...: run train.py or rewind.py with everything that both must agree on. FLAGS come last: they win.
 with_options() {

@@ -13,7 +13,7 @@ SEEDS="2018"          # or more: "2018 2019 2020"
 SAVE_MODEL=yes        # of tickets sharing; MT-DNN's is always kept
 ENCODER=bert-$MODEL-uncased
 . "$(dirname "$0")/steps.sh"   # more settings are at its top; set one above this line to overrule it
-: "${OUTPUT:=$CHECKPOINTS/mtdnn}"
+OUTPUT=$CHECKPOINTS/mtdnn
 if [ "$CRITERION" = example ]; then KIND=winning; else KIND=$CRITERION/winning; fi
 : "${MASK:=$OUTPUT/masks/$KIND/super_tickets.json}"   # by construct_mtl_mask.py
 

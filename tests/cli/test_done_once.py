@@ -1,5 +1,8 @@
 """Which runs are done: finished ones are skipped, stopped and failed ones done later, others refused."""
 
+import json
+import shutil
+
 import toy_tasks
 from calls import QUICK, files_up_to, options, rewind
 
@@ -13,6 +16,24 @@ def test_finished_runs_are_skipped_and_unfinished_ones_done(workshop, fine_tuned
     assert "made with epochs 1, now 4" in refused(
         "rewind.py", *options(workshop, "sst", *QUICK, "--epochs", 4), "--masks", *masks, "--output_dir", tmp_path
     )
+
+
+def test_a_run_is_done_anew_as_the_refusal_says_and_what_lies_in_its_folder_stays(
+    workshop, fine_tuned, tmp_path, cli, refused
+):
+    run = tmp_path / "sst"
+    shutil.copytree(fine_tuned, run)
+    rewind(cli, workshop, [run / "masks/winning"], run / "rewind", *QUICK)
+    call = ("train.py", *options(workshop, "sst", *QUICK), "--do_train", "--do_mask", "--seed", 1, "--output_dir", run)
+    line = refused(*call)
+    assert "seed 2018, now 1 (in the scripts, further seeds stand at the end of SEEDS)" in line
+    assert line.endswith("or remove its result.json and checkpoint/ to run anew\n")
+    before = (run / "importance.json").read_text()
+    (run / "result.json").unlink()
+    assert cli(*call).status == 0
+    assert json.loads((run / "config.json").read_text())["seed"] == 1
+    assert (run / "importance.json").read_text() != before
+    assert len(list(run.glob("rewind/winning/*/seed_2018/result.json"))) == 3
 
 
 def test_a_model_asked_for_later_is_made(workshop, fine_tuned, tmp_path, cli):

@@ -94,14 +94,14 @@ def test_scripts_with_parts_of_the_rows_pass_each_part_and_keep_it_in_a_folder_o
         return [tuple(call[call.index(name) + 1] for name in names) for call in calls]
 
     ended = repository("rewind_mnli_low_resource", "cpu")
-    folder = "checkpoints/bert-base-uncased/low_resource/mnli"
+    folder = "checkpoints/bert-base-uncased/low_resource/rows"
     assert pairs(ended, "--train_fraction", "--epochs", "--output_dir") == [
-        ("0.01", "6", f"{folder}_0.01"),
-        ("0.1", "3", f"{folder}_0.1"),
-        ("0.2", "3", f"{folder}_0.2"),
+        ("0.01", "6", f"{folder}_0.01/mnli"),
+        ("0.1", "3", f"{folder}_0.1/mnli"),
+        ("0.2", "3", f"{folder}_0.2/mnli"),
     ]
     ended = repository("rewind_mnli_low_resource", "cpu", TASK="qnli")
-    assert pairs(ended, "--output_dir")[-1] == (f"{folder.replace('mnli', 'qnli')}_0.2",)
+    assert pairs(ended, "--output_dir")[-1] == (f"{folder}_0.2/qnli",)
 
 
 def test_prepro_takes_the_task_file_and_the_folder_that_error_lines_name(repository):
@@ -159,11 +159,11 @@ def test_a_seed_that_another_process_trains_is_rewound_after_the_others(reposito
 
 def test_where_a_report_can_not_be_made_the_runs_after_it_are(repository, tmp_path):
     """As all runs on few rows failed, say."""
-    fails = 'case "$*" in *mt_dnn.reports*_0.01) exit 2 ;; *"--train_fraction 0.01 "*) exit 1 ;; esac\n'
+    fails = 'case "$*" in *mt_dnn.reports*_0.01/mnli) exit 2 ;; *"--train_fraction 0.01 "*) exit 1 ;; esac\n'
     (tmp_path / ".venv/bin/python").write_text(RECORDING_PYTHON + fails)
     ended = repository("rewind_mnli_low_resource", "cpu")
     assert ended.status == 1
-    reports = [call[-1].rpartition("_")[2] for call in ended.calls if "mt_dnn.reports" in call]
+    reports = [call[-1].split("_")[-1].removesuffix("/mnli") for call in ended.calls if "mt_dnn.reports" in call]
     assert reports == ["0.01", "0.1", "0.2"]
 
 
