@@ -10,13 +10,16 @@ while [ ! -f train.py ]; do
     cd ..
 done
 
-# PYTHON: the first one that has the packages, that of .venv (scripts/venv.sh makes it) or of the active environment.
+# PYTHON: the first one that has the packages: that of the active environment (but for conda's base, which is always
+# active), of .venv (scripts/venv.sh makes it), or another.
 HAS_PACKAGES='
 import importlib.util, sys
 packages = "torch transformers tqdm safetensors yaml scipy sklearn matplotlib jinja2".split()
 sys.exit(sys.version_info < (3, 11) or not all(map(importlib.util.find_spec, packages)))'
 PYTHON=no_packages
-for python in .venv/bin/python python python3; do
+ACTIVE=${VIRTUAL_ENV:-}
+if [ -z "$ACTIVE" ] && [ "${CONDA_DEFAULT_ENV:-base}" != base ]; then ACTIVE=${CONDA_PREFIX:-}; fi
+for python in ${ACTIVE:+"$ACTIVE/bin/python"} .venv/bin/python python python3; do
     if "$python" -c "$HAS_PACKAGES" 2> /dev/null; then PYTHON=$python; break; fi
 done
 

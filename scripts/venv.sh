@@ -12,6 +12,11 @@ install() {
 }
 
 RECENT='import sys; sys.exit(sys.version_info < (3, 11))'
+# One that another tool made, such as uv, may lack pip. It is kept.
+if [ ! -e .venv/requirements.installed ] && .venv/bin/python -c "$RECENT" 2> /dev/null; then
+    .venv/bin/python -c "import pip" 2> /dev/null || .venv/bin/python -m ensurepip > /dev/null 2>&1 \
+        || fail ".venv has no pip, and ensurepip can't install it; install it by hand, or remove .venv"
+fi
 if ! .venv/bin/python -c "import pip; $RECENT" 2> /dev/null; then
     command -v python3 > /dev/null || fail "no python3 found, expected Python 3.11 or newer"
     python3 -c "$RECENT" || fail "$(python3 --version 2>&1), expected Python 3.11 or newer as python3"

@@ -11,6 +11,9 @@ os.chdir(ROOT)  # the commands' default paths are relative to the repository
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the tests are about CPUs, also on a machine that has GPUs
 
+for active in ("VIRTUAL_ENV", "CONDA_PREFIX"):  # scripts would take its Python, where tests give them another
+    os.environ.pop(active, None)
+
 import torch
 
 torch.set_num_threads(1)  # on models this tiny threads wait for each other

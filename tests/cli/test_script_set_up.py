@@ -40,6 +40,27 @@ def test_the_first_python_that_has_the_packages_is_taken(repository, tmp_path, m
 
 
 @pytest.mark.parametrize(
+    "variables, taken",
+    [
+        ({"VIRTUAL_ENV": "active"}, "active"),
+        ({"CONDA_PREFIX": "active", "CONDA_DEFAULT_ENV": "bert"}, "active"),
+        ({"CONDA_PREFIX": "active", "CONDA_DEFAULT_ENV": "base"}, ".venv"),
+        ({"VIRTUAL_ENV": "without packages"}, ".venv"),
+    ],
+)
+def test_the_active_environment_comes_before_that_of_the_repository(
+    repository, tmp_path, monkeypatch, variables, taken
+):
+    for name in ("active", ".venv"):
+        executable(tmp_path / name / "bin/python", f"#!/bin/sh\n[ $1 = -c ] || echo {name} >> taken.txt\n")
+    executable(tmp_path / "without packages/bin/python", "#!/bin/sh\nexit 1\n")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value if name == "CONDA_DEFAULT_ENV" else str(tmp_path / value))
+    assert repository("train_mnli", "cpu").status == 0
+    assert (tmp_path / "taken.txt").read_text() == f"{taken}\n"
+
+
+@pytest.mark.parametrize(
     "encoder, taken",
     [
         ("bert-base-uncased", "data/encoders/bert-base-uncased"),
@@ -85,6 +106,18 @@ if sys.argv[1:4] == ["-m", "venv", "--clear"]:
     assert (ended.status, ended.err) == (0, "")
     install, tests = ended.calls
     assert install[-2:] == ["-r", "requirements.txt"] and tests[:2] == ["-m", "pytest"]
+
+
+def test_an_environment_without_pip_that_another_tool_made_is_kept(repository, tmp_path):
+    shutil.rmtree(tmp_path / ".venv")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / ".venv"], check=True)
+    (tmp_path / ".venv/chosen by hand").touch()
+    (tmp_path / "requirements.txt").write_text("")
+    repository("test")
+    assert (tmp_path / ".venv/chosen by hand").exists()
+    assert (
+        subprocess.run([tmp_path / ".venv/bin/python", "-m", "pip", "--version"], capture_output=True).returncode == 0
+    )
 
 
 @pytest.mark.parametrize(
