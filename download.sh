@@ -3,7 +3,8 @@
 #
 #   sh download.sh [DIR] [NAME...]
 #
-#   DIR    where to put them (default: data): DIR/glue/RTE/train.tsv ..., DIR/encoders/bert-base-uncased/...
+#   DIR    where to put them (default: data, beside this file): DIR/glue/RTE/train.tsv ...,
+#          DIR/encoders/bert-base-uncased/...
 #   NAME   only these: cola sst mrpc stsb qqp mnli qnli rte wnli ax snli scitail,
 #          or an encoder by its hub name (bert-large-uncased). Default: all tasks and bert-base-uncased.
 #
@@ -18,7 +19,7 @@ SCITAIL_URL=${SCITAIL_URL:-http://data.allenai.org.s3.amazonaws.com/downloads}
 HUB_URL=${HF_ENDPOINT:-https://huggingface.co}
 
 TASKS="cola sst mrpc stsb qqp mnli qnli rte wnli ax snli scitail"
-DIR=${1:-data}
+DIR=${1:-$(dirname "$0")/data}
 usage() {
     echo "usage: sh download.sh [DIR] [NAME...]    DIR: a folder, such as data or ./bert;" \
         "NAME: some of $TASKS, or an encoder's hub name" >&2

@@ -142,13 +142,18 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 
 def make_folder(folder: str | Path) -> None:
-    """Make `folder` and those above it where they are missing; raise UserError if a file has one of their names."""
+    """Make `folder` and those above it where they are missing.
+
+    Raises UserError if a file has one of their names, or a link that leads nowhere.
+    """
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         above = [Path(folder), *Path(folder).parents]
-        file = next(path for path in above if path.exists() and not path.is_dir())
-        raise UserError(f"{file}: a file, expected a folder, or nothing of that name") from None
+        found = next(path for path in above if os.path.lexists(path) and not path.is_dir())
+        _place(found)  # refuses a link to a disk that is not there
+        what = "a file" if found.exists() else "a link that leads nowhere"
+        raise UserError(f"{found}: {what}, expected a folder, or nothing of that name") from None
 
 
 @contextlib.contextmanager

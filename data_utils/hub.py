@@ -80,6 +80,8 @@ def hub_errors(name: str | Path, expected: str, flag: str = "--init_checkpoint")
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         if not Path(name).is_dir() and huggingface_hub.is_offline_mode():
             reason = f"no such folder, not fetched before, and {huggingface_hub.constants.ENDPOINT} can't be reached"
+            if (downloaded := Path("data/encoders") / name).is_dir():
+                expected = f"{downloaded}, where download.sh put it"
         raise UserError(f"{where}: {reason.rstrip('.')}; expected {expected}") from None
 
 

@@ -15,6 +15,8 @@ import toy
 import toy_tasks
 from calls import ROOT, files_up_to
 
+from data_utils.tasks import read_tasks
+
 ARCHIVES = {
     "CoLA": "CoLA.zip",
     "SST-2": "SST-2.zip",
@@ -143,7 +145,9 @@ def test_everything_arrives_and_prepro_takes_it(site, tmp_path, cli):
         64,
     )
     assert ended.status == 0, ended.err
-    assert len(ended.out.splitlines()) == 36
+    tasks = read_tasks(ROOT / "experiments/glue/glue_task_def.yml").values()
+    assert len(ended.out.splitlines()) == sum(1 + len(task.dev_sets) for task in tasks)
+    assert all((tmp_path / "glue" / layout.file).is_file() for task in tasks for layout in task.splits.values())
     status, output, asked = download(site, tmp_path, "rte", "mrpc", "mnli", "tiny-bert")
     assert status == 0 and not asked and "glue/RTE: in place" in output
 

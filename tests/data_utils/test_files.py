@@ -118,7 +118,13 @@ def test_a_link_to_a_disk_that_is_not_there_is_refused(tmp_path):
         with pytest.raises(UserError, match="model: a link to .*/disk/model, expected .*/disk to be there"):
             with write(tmp_path / "model"):
                 pass
-    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    (tmp_path / "checkpoints").symlink_to(tmp_path / "disk/mine")
+    (tmp_path / "data").symlink_to(tmp_path / "nothing")
+    with pytest.raises(UserError, match="^[^ ]*/checkpoints: a link to .*/disk/mine, expected .*/disk to be there"):
+        make_folder(tmp_path / "checkpoints/bert/rte")
+    with pytest.raises(UserError, match="^[^ ]*/data: a link that leads nowhere, expected a folder"):
+        make_folder(tmp_path / "data/rte")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints", "data", "model"]
 
 
 def test_a_device_is_written_and_not_replaced():

@@ -7,6 +7,16 @@ import sys
 import pytest
 from calls import ROOT
 
+from data_utils.errors import UserError
+from data_utils.hub import load_tokenizer
+
+
+def test_the_folder_of_an_encoder_that_download_sh_fetched_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data/encoders/my-bert").mkdir(parents=True)
+    with pytest.raises(UserError, match="can't be reached; expected data/encoders/my-bert, where download.sh put it$"):
+        load_tokenizer("my-bert")
+
 
 @pytest.mark.slow
 def test_a_hub_name_without_a_network_is_one_line_at_once(workshop, tmp_path):

@@ -245,6 +245,7 @@ def test_flags_and_variables_that_are_named_exist(page, parse):
         "--help",
         "--all",
         "--check",
+        "--wrap",  # sbatch's
         *(option for action in get_args_parser()._actions for option in action.option_strings),
     }
     for script in (*COMMANDS, *map(script_of, MODULES)):
