@@ -20,7 +20,8 @@ def choose_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError(
             f"--device cuda: {_why_no_cuda()} (torch {torch.__version__} of {sys.executable}); expected a GPU that "
-            "torch can use (see nvidia-smi, CUDA_VISIBLE_DEVICES and docs/running.md), or --device cpu (cpu in place of a script's GPU id)"
+            "torch can use (see nvidia-smi, CUDA_VISIBLE_DEVICES and docs/running.md), or --device cpu (cpu in place "
+            "of a script's GPU id)"
         )
     if name == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
