@@ -33,7 +33,7 @@ def write_checksums(folder: Path) -> None:
 def refuse_damaged_files(folder: Path) -> None:
     """Raise UserError, naming the file, if a file in `folder` differs from its fingerprint in SHA256SUMS.
 
-    A model without SHA256SUMS, which an earlier version saved, passes. So does a file that was added later.
+    A model whose SHA256SUMS was removed passes. So does a file that was added later.
     """
     sums = folder / SUMS_FILE
     if not sums.exists():

@@ -43,7 +43,6 @@ class Model(TaskModel):
         self.task_heads = nn.ModuleDict(
             {_key(task): Float32Linear(encoder.config.hidden_size, task.n_outputs) for task in tasks}
         )
-        self.register_load_state_dict_pre_hook(_rename_weights_of_earlier_versions)
         self.shared: dict[str, SharedTicket] = {}
         self.exact_sharing = False
 
@@ -94,11 +93,6 @@ class Model(TaskModel):
 
 def _key(task: Task) -> str:
     return f"task_{task.name}"  # torch reserves names such as `train` and `type`
-
-
-def _rename_weights_of_earlier_versions(model: nn.Module, weights: dict[str, Any], *_: object) -> None:
-    for name in [name for name in weights if name.startswith("heads.")]:
-        weights[f"task_{name}"] = weights.pop(name)
 
 
 def describe(encoder: Encoder) -> dict[str, Any]:

@@ -26,7 +26,6 @@ SAVED = fields(
     },
     optional={
         "precision": one_of("float32", "bfloat16"),
-        "max_seq_len": TOKENS,
         "trained_on": list_of(TRAINED_ON, expected="a list of what it trained on"),
     },
 )
@@ -92,16 +91,12 @@ def read_saved_tasks(folder: str | Path) -> SavedTasks:
     """
     path = _path(folder)
     content = read_json(path, "the tasks of a saved model")
-    if content.get("format") == "dense":  # its name before it was zeroed
-        content["format"] = "zeroed"
     check(SAVED, content, path)
     # read_task() wants a label column and a training file. A saved task has neither; these stand in for them.
     files = {"label": "\t", "splits": {"train": "train.tsv"}}
     tasks, max_seq_len = {}, {}
     for name, entry in content["tasks"].items():
         key, entry = f"tasks.{name}", {**entry, **files}
-        if "max_seq_len" in content:  # earlier versions wrote one number for all tasks
-            entry.setdefault("max_seq_len", content["max_seq_len"])
         check(fields({"max_seq_len": TOKENS}, others=True), entry, path, key)
         max_seq_len[name] = entry.pop("max_seq_len")
         tasks[name] = read_task(path, name, entry, key)

@@ -28,9 +28,8 @@ def by_criterion(files: Mapping[str, tuple[str, dict]]) -> dict[str, dict[tuple[
     sections = {(content["task"], fraction) for content, _, fraction in checked}
     tasks = [task for task, _ in sections]
     for content, importance, fraction in checked:
-        criterion = content.get("criterion", content.get("per", DEFAULT_CRITERION))
         title = section_title(content["task"], fraction, several=tasks.count(content["task"]) > 1)
-        found.setdefault(criterion, {}).setdefault((title, content["seed"]), importance)
+        found.setdefault(content["criterion"], {}).setdefault((title, content["seed"]), importance)
     names = sorted(found, key=lambda name: (name != DEFAULT_CRITERION, name))
     return {name: dict(sorted(found[name].items())) for name in names}
 

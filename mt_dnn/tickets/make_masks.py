@@ -7,7 +7,6 @@ import numpy as np
 
 from data_utils.advice import advice
 from data_utils.errors import UserError
-from data_utils.files import sha256
 from mt_dnn.checksums import weights_fingerprint
 from mt_dnn.flags.commands import MaskOptions
 from mt_dnn.run_config import differs
@@ -38,12 +37,11 @@ def write_masks(files: RunFolder, options: MaskOptions, scored_with: dict[str, A
         "seed": seed,
         "holdout": scored_with["holdout"],
         **({"encoder_weights": weights} if (weights := importance.get("encoder_weights")) else {}),
-        **({"training_rows": rows} if (rows := scored_with.get("training_rows")) else {}),
+        "training_rows": scored_with["training_rows"],
         "min_heads_per_layer": options.min_heads_per_layer,
     }
     by_scores = {"criterion": options.criterion, "scores": f"{scores.name}, scores sha256 {fingerprint}"}
     at_random = {"drawn_from": f"the seed {seed} and the task's name, {task}"}
-    as_before = f"{scores.name} sha256 {sha256(scores)}"  # how masks named their scores before
     sizes = sorted(
         {counts_at(sparsity, layers, n_heads, options.min_heads_per_layer) for sparsity in options.sparsities}
     )
@@ -51,8 +49,7 @@ def write_masks(files: RunFolder, options: MaskOptions, scored_with: dict[str, A
     write_mask(written[0], Mask("dense", model, {task: DENSE}, common))
     for kind, ranking in rankings(heads, ffns, seed, task).items():
         source, criterion = (by_scores, options.criterion) if TICKET_KINDS[kind].by_scores else (at_random, None)
-        sources = {*source.values(), *([as_before] if criterion else [])}
-        _remove_others(files.mask_folder(kind, criterion), sources, options.min_heads_per_layer)
+        _remove_others(files.mask_folder(kind, criterion), set(source.values()), options.min_heads_per_layer)
         for closed in sizes:
             head_scores, ffn_scores = ranking
             ticket = choose(head_scores, ffn_scores, *closed, min_heads_per_layer=options.min_heads_per_layer)
@@ -82,12 +79,11 @@ def _read_scores(
     path = files.importance(criterion)
     heads, ffns, fingerprint, importance = read_importance(path)
     wanted = {**scored_with, "weights": weights_fingerprint(files.model) or importance.get("weights")}
-    found = {"encoder": importance["model"]["name"], **importance}
     for key, value in wanted.items():
-        if key in found and differs(key, found[key], value):  # scores from before do not say all of it
-            raise UserError(f"{path}: {key}: {found[key]!r}, expected {value!r}; {SCORE_ANEW}")
-    if (name := importance["model"]["name"]) != found["encoder"]:
-        raise UserError(f"{path}: model.name: {name!r}, expected {found['encoder']!r}, the encoder; {SCORE_ANEW}")
+        if differs(key, found := importance.get(key), value):
+            raise UserError(f"{path}: {key}: {found!r}, expected {value!r}; {SCORE_ANEW}")
+    if (name := importance["model"]["name"]) != (encoder := scored_with["encoder"]):
+        raise UserError(f"{path}: model.name: {name!r}, expected {encoder!r}, the encoder; {SCORE_ANEW}")
     if not criterion_named(criterion).signed and min(heads.min(), ffns.min()) < 0:
         raise UserError(
             f"{path}: heads, ffns: a negative score, expected none by this criterion (signed=True in "

@@ -70,28 +70,25 @@ def fingerprint(content: dict[str, Any]) -> str:
 def read_importance(path: str | Path) -> tuple[np.ndarray, np.ndarray, str, dict[str, Any]]:
     """Return (normalised head scores (layers, heads), FFN scores (layers,), fingerprint(), the file's content).
 
-    The content always has "criterion"; files that were written when it was called "per" have that as well.
-
     Raises UserError as check_importance() does.
     """
     content = read_json(path, "importance scores")
     heads, ffns = check_importance(content, str(path))
     check(fields({"checkpoint": TEXT}, others=True), content, str(path))
-    return heads, ffns, fingerprint(content), {**content, "criterion": content.get("criterion", content.get("per"))}
+    return heads, ffns, content["sha256"], content
 
 
 def check_importance(content: dict[str, Any], path: str) -> tuple[np.ndarray, np.ndarray]:
     """Return (normalised head scores (layers, heads), FFN scores (layers,)) of `content`, read from `path`.
 
     Raises UserError `path: key: found, expected ...` unless there is a number for every head and FFN of the model that
-    it names, some of them are not zero, and the fingerprint is that of the content. Files that were written when there
-    was one criterion ("per" instead of "criterion") have no fingerprint.
+    it names, some of them are not zero, and the fingerprint is that of the content.
     """
     check(fields({"model": MODEL}, others=True), content, path)
     check(_expected(content["model"]["layers"], content["model"]["heads"]), content, path)
     heads, raw = (np.array(content["heads"][key], float) for key in ("normalised", "raw"))
     ffns = np.array(content["ffns"]["raw"], float)
-    if ("criterion" in content or "sha256" in content) and content.get("sha256") != fingerprint(content):
+    if content.get("sha256") != fingerprint(content):
         raise UserError(
             f"{path}: sha256: missing, or not that of the content, expected scores as train.py wrote them; {SCORE_ANEW}"
         )
@@ -110,11 +107,12 @@ def _expected(layers: int, n_heads: int) -> Expectation:
     return fields(
         {
             "task": TEXT,
+            "criterion": TEXT,
             "heads": fields({"raw": heads, "normalised": heads}),
             "ffns": fields({"raw": _exactly(layers, score, f"a score for each of the {layers} layers")}),
         },
         optional={
-            **dict.fromkeys(("criterion", "per", "encoder", "sha256"), TEXT),
+            **dict.fromkeys(("encoder", "sha256"), TEXT),
             "rows": integer(0),  # 0: the criterion looks at none
             "seed": integer(0),
             **dict.fromkeys(("holdout", "train_fraction"), number(0, 1)),

@@ -7,6 +7,8 @@ import shutil
 import yaml
 from valid_files import remove
 
+from mt_dnn.tickets.scores import fingerprint
+
 
 def edit(folder, file, kind, *arguments):
     """Apply the edit `kind` of EDITS to `file` below `folder`."""
@@ -48,16 +50,14 @@ def in_place_of(path, other):
     (shutil.copytree if other.is_dir() else shutil.copy)(other, path)
 
 
-def scores_of_before(path):
-    """Scores as they were written when there was one criterion, without a fingerprint."""
+def renew_fingerprint(path):
+    """Give edited importance scores the fingerprint of what they are now."""
     content = read(path)
-    content["per"] = content.pop("criterion")
-    del content["sha256"]
-    write(path, content)
+    write(path, {**content, "sha256": fingerprint(content)})
 
 
 EDITS = {
-    "scores of before": scores_of_before,
+    "renew fingerprint": renew_fingerprint,
     "set": set_key,
     "remove": remove_key,
     "replace": replace,

@@ -57,23 +57,26 @@ def test_the_files_are_valid_before_they_are_edited(files):
 
 
 def edits():
-    """(command, file, also, edit, piece of the line) for each row of the table."""
+    """(command, file, edits before and after, edit, piece of the line) for each row of the table."""
     for group in TABLE["edits"]:
         for row in group["rows"]:
             *change, piece = row
             name = f"{group['command']}: {group['file']}: {' '.join(map(repr, change))}"
-            yield pytest.param(group["command"], group["file"], group.get("also"), change, piece, id=printable(name))
+            more = group.get("also"), group.get("then")
+            yield pytest.param(group["command"], group["file"], *more, change, piece, id=printable(name))
 
 
 def printable(name):
     return name.encode("ascii", "backslashreplace").decode().replace("[", "(").replace("]", ")")[:150]
 
 
-@pytest.mark.parametrize("command, file, also, change, piece", edits())
-def test_an_edited_file_is_one_line(files, command, file, also, change, piece):
+@pytest.mark.parametrize("command, file, also, then, change, piece", edits())
+def test_an_edited_file_is_one_line(files, command, file, also, then, change, piece):
     if also:
         edit(files.folder, *also)
     edit(files.folder, file, *change)
+    if then:
+        edit(files.folder, *then)
     before = tree(files.folder)
     refused(files, files.call(command), before, piece, made=OTHER_SPLITS.get(command, ""))
 
@@ -102,6 +105,8 @@ def test_every_key_of_a_file_is_checked(files, group):
         if "also" in group:
             edit(files.folder, *group["also"])
         edit(files.folder, group["file"], *change)
+        if "then" in group:
+            edit(files.folder, *group["then"])
         before, ended = tree(files.folder), files.call(group["command"])
         try:
             made = OTHER_SPLITS.get(group["command"], "")

@@ -38,7 +38,7 @@ def write_runs(folder):
             folder / "rte" / f"seed_{seed}" / "importance.json",
             np.arange(12.0).reshape(3, 4) + at,
             np.ones(3),
-            {"task": "rte", "seed": seed, "model": MODEL, "checkpoint": str(folder / "model")},
+            {"task": "rte", "criterion": "example", "seed": seed, "model": MODEL, "checkpoint": str(folder / "model")},
         )
         for kind in ("dense", "winning", "random"):
             write_shared_run(folder / "shared", kind, seed, {"rte": 0.7 + at / 50, "sst": 0.8 - at / 60})
@@ -168,7 +168,8 @@ def test_runs_of_two_experiments_that_have_one_name_are_not_mixed(tmp_path, cli,
     assert len(read_records([ours, tmp_path / "first/single"])) == 1  # the run and its own record
     for experiment, first in (("first", 1.0), ("second", 2.0)):
         scores = tmp_path / experiment / "scores/importance.json"
-        write_importance(scores, np.full((3, 4), first), np.ones(3), {"task": "rte", "seed": 1, "model": MODEL})
+        made_from = {"task": "rte", "criterion": "example", "seed": 1}
+        write_importance(scores, np.full((3, 4), first), np.ones(3), {**made_from, "model": MODEL})
         write_line(tmp_path / experiment / "scores", "dense", {(0, 0): [0.7]})
         assert cli(COLLECT, tmp_path / experiment / "scores", "--output", tmp_path / experiment / "runs").status == 0
     with pytest.raises(UserError, match="both have a scores/importance.json, and not the same"):

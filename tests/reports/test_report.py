@@ -92,7 +92,7 @@ def test_the_page_holds_everything_itself_and_escapes_names(tmp_path, cli):
         tmp_path / "importance.json",
         np.ones((3, 4)),
         np.ones(3),
-        {"task": task, "seed": 1, "model": MODEL, "checkpoint": "model"},
+        {"task": task, "criterion": "example", "seed": 1, "model": MODEL, "checkpoint": "model"},
     )
     ended = cli(REPORT, tmp_path, "--output_dir", tmp_path / "report")
     assert ended.status == 0, ended.err

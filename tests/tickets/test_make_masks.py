@@ -26,6 +26,7 @@ def made_from(criterion="example"):
         "seed": 7,
         "encoder": "tiny",
         "encoder_weights": "0123",
+        "training_rows": "def",
         "data": {"rte_train": "abc"},
     }
 
@@ -157,18 +158,6 @@ def test_scores_of_another_model_than_the_one_beside_them_are_refused(tmp_path):
     (files.model / "model.safetensors").write_bytes(b"other weights")
     with pytest.raises(UserError, match="importance.json: weights: "):
         write(files)
-
-
-def test_scores_from_before_they_named_a_criterion_and_what_they_were_made_from_are_taken(tmp_path):
-    files = scored(tmp_path)
-
-    def as_before(scores):
-        scores["per"] = scores.pop("criterion")
-        for key in ("sha256", "weights", "data", "encoder", "encoder_weights"):
-            del scores[key]
-
-    edit(files, as_before, renewed=False)
-    assert len(write(files)) == 4
 
 
 @pytest.mark.parametrize("kept, size", [(1, (6, 1)), (3, (3, 1))])
