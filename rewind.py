@@ -27,10 +27,11 @@ def main() -> int:
             f"change {advice('--train_datasets')} or leave out {advice('--exact_sharing')}"
         )
 
+    # Here, not above: --help and a wrong flag answer before torch is loaded.
     from data_utils.tokenized import training_rows
     from mt_dnn.runs.plan import count_unfinished, plan
     from mt_dnn.runs.run import outcome_options
-    from mt_dnn.runs.sweep import summarize, sweep
+    from mt_dnn.runs.sweep import forget_failures, remove_checkpoints, summarize, sweep
     from mt_dnn.runtime.distributed import apart, first_start, on_main_process, process_group
     from mt_dnn.runtime.log import print_line
     from mt_dnn.tickets.compatibility import masks_of_unknown_holdout, refuse_other_model, refuse_unfit
@@ -55,7 +56,7 @@ def main() -> int:
         no_model = f", {again} finished without a model, to be repeated" if again else ""
         print_line(f"{options.output_dir}: {len(runs)} runs, {len(runs) - left} finished before{no_model}")
         if not left:
-            on_main_process(lambda: [run.remove_checkpoints() for run in runs])
+            on_main_process(lambda: remove_checkpoints(runs))
             return 0
 
         from mt_dnn.runs.session import Session
@@ -64,7 +65,7 @@ def main() -> int:
         for path, mask in masks.items():
             refuse_other_model(mask, path, session.model_entry)
         if first_start():
-            on_main_process(lambda: [run.files.failure.unlink(missing_ok=True) for run in runs])  # they are tried again
+            on_main_process(lambda: forget_failures(runs))
         with apart(options.parallel == "runs"):
             sweep(runs, session.do)
         lines, failed = on_main_process(lambda: summarize(runs))

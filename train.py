@@ -31,6 +31,7 @@ def main() -> int:
             "(TASK in the scripts); masks of several are merged by construct_mtl_mask.py"
         )
 
+    # Here, not above: --help and a wrong flag answer before torch is loaded.
     from mt_dnn.runs.lock import locked
     from mt_dnn.runs.run import Run, outcome_options, score_options
     from mt_dnn.runs.train_and_score import train_and_score, what_is_left
@@ -49,7 +50,7 @@ def main() -> int:
     scored_with = score_options(data, run_options, masks.criterion, options.seed) if options.do_mask else {}
 
     @functools.cache
-    def session() -> "Session":
+    def open_session() -> "Session":
         from mt_dnn.runs.session import Session
 
         session = Session(data, model, optimization, machine)
@@ -59,12 +60,12 @@ def main() -> int:
 
     with process_group(machine.device):
         if any(on_main_process(lambda: what_is_left(run, options.do_train, scored_with))):
-            session()  # before the lock, so that all is read and checked while another process may still train
+            open_session()  # before the lock, so that all is read and checked while another process may still train
         with locked(files, wait=not options.skip_locked) as got:
             if not got:
                 print_line(f"{files.folder}: another process does this run; skipped")
                 return LOCKED
-            train_and_score(run, options.do_train, scored_with, session)
+            train_and_score(run, options.do_train, scored_with, open_session)
             if options.do_mask:
                 written = on_main_process(lambda: write_masks(files, masks, scored_with))
                 folders = ", ".join(dict.fromkeys(str(path.parent) for path in written))

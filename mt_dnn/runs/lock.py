@@ -31,18 +31,17 @@ def locked(files: RunFolder, wait: bool = False) -> Iterator[bool]:
 
     def claim() -> bool:
         make_folder(files.folder)
-        with contextlib.ExitStack() as opened:
-            log = opened.enter_context(open(files.log, "a"))
-            try:
-                fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return False
-            except OSError as error:
-                raise UserError(
-                    f"{files.log}: this file system has no locks ({error.strerror}), "
-                    f"expected an {advice('--output_dir')} on one that has"
-                ) from None
-            held.enter_context(opened.pop_all())
+        log = held.enter_context(open(files.log, "a"))
+        try:
+            fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            held.close()
+            return False
+        except OSError as error:
+            raise UserError(
+                f"{files.log}: this file system has no locks ({error.strerror}), "
+                f"expected an {advice('--output_dir')} on one that has"
+            ) from None
         for place in (files.folder, files.checkpoints, *files.masks.glob("**/")):
             remove_left_overs(place)
         return True

@@ -58,8 +58,8 @@ class Run:
             "kind": self.kind,
             "keep_gates": self.keep_gates,
             "exact_sharing": self.exact_sharing,
-            "criteria": {task: self.source_of(task)["criterion"] for task in self.tickets},
-            "tickets_of": {task: self.source_of(task)["tickets_of"] for task in self.tickets},
+            "criteria": {task: self.criteria.get(task) for task in self.tickets},
+            "tickets_of": {task: self.tickets_of.get(task, task) for task in self.tickets},
             "tickets": describe_tickets(self.tickets),
         }
 
@@ -123,7 +123,7 @@ def tasks_and_dev_sets(data: DataOptions) -> list[tuple[Task, dict[str, str]]]:
     Raises UserError for a name that is not in --task_def.
     """
     tasks = select_tasks(read_tasks(data.task_def), data.train_datasets, data.task_def)
-    known = {name: task.name for task in tasks for name in task.dev_sets}
+    known = [name for task in tasks for name in task.dev_sets]
     for name in data.test_datasets or ():
         if name not in known:
             raise UserError(

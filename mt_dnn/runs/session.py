@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -76,11 +75,11 @@ class Session:
         def read(task: Task, split: str) -> TokenizedSplit:
             return TokenizedSplit(data_options.data_dir, task, split, made_with)
 
-        self.splits = [
-            (task, read(task, "train"), {name: read(task, split) for name, split in dev_sets.items()})
+        self.all_rows = [
+            TaskData(task, read(task, "train"), {name: read(task, split) for name, split in dev_sets.items()})
             for task, dev_sets in tasks_and_dev_sets(data_options)
         ]
-        self.tasks = [task for task, _, _ in self.splits]
+        self.tasks = [data.task for data in self.all_rows]
         self.shape, self.model_entry = shape_of(self.pretrained), describe(self.pretrained)
         if len(self.tokenizer) > self.pretrained.config.vocab_size:
             raise UserError(
@@ -89,12 +88,11 @@ class Session:
             )
         refuse_other_padding(self.pretrained.config, self.tokenizer.pad_token_id)
         positions = max_positions(self.pretrained)
-        splits_of = {task.name: (train, *dev.values()) for task, train, dev in self.splits}
         max_seq_len = {
-            name: min(positions, *(split.header["made_from"]["max_seq_len"] for split in splits))
-            for name, splits in splits_of.items()
+            data.task.name: min(positions, *(split.header["made_from"]["max_seq_len"] for split in data.splits))
+            for data in self.all_rows
         }
-        rows = {name: training_rows(data_options.data_dir, name) for name in splits_of}
+        rows = {task.name: training_rows(data_options.data_dir, task.name) for task in self.tasks}
         self.saved_tasks = SavedTasks(
             "tickets",
             {task.name: task for task in self.tasks},
@@ -102,7 +100,7 @@ class Session:
             self.precision_name,
             rows_seen(self.init_checkpoint, rows, data_options.holdout),
         )
-        for split in itertools.chain(*splits_of.values()):
+        for split in [split for data in self.all_rows for split in data.splits]:
             if split.header["longest_row"] > positions:
                 raise UserError(
                     f"{split.folder}: rows of up to {split.header['longest_row']} tokens, expected at most {positions} "
@@ -113,17 +111,18 @@ class Session:
     def data(self, seed: int) -> list[TaskData]:
         """Return the rows that a run with this seed is trained and evaluated on, one TaskData per task."""
 
-        def of_task(task: Task, train: TokenizedSplit, dev: dict[str, TokenizedSplit]) -> TaskData:
+        def chosen(data: TaskData) -> TaskData:
+            name, train = data.task.name, data.train
             rows, held_out = split_rows(len(train), self.data_options.holdout)
             if not len(rows):
                 raise UserError(
-                    f"{advice(f'--holdout {self.data_options.holdout}')}: no row of {task.name} is left to train on, "
+                    f"{advice(f'--holdout {self.data_options.holdout}')}: no row of {name} is left to train on, "
                     f"expected a smaller part of its {len(train)}"
                 )
-            rows = rows[choose_rows(len(rows), self.data_options.fraction_of(task.name), seed)]
-            return TaskData(task, train.part(rows), dev, train.part(held_out) if len(held_out) else None)
+            rows = rows[choose_rows(len(rows), self.data_options.fraction_of(name), seed)]
+            return TaskData(data.task, train.part(rows), data.dev, train.part(held_out) if len(held_out) else None)
 
-        return [of_task(*splits) for splits in self.splits]
+        return [chosen(data) for data in self.all_rows]
 
     def do(self, run: Run) -> Model:
         """Do a run, or what is left of it; return the trained model. The run's result.json is written last.

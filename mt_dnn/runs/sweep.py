@@ -41,6 +41,18 @@ def sweep(runs: list[Run], do: Callable[[Run], Any]) -> None:
         left = elsewhere
 
 
+def remove_checkpoints(runs: list[Run]) -> None:
+    """Remove what only unfinished runs need."""
+    for run in runs:
+        run.remove_checkpoints()
+
+
+def forget_failures(runs: list[Run]) -> None:
+    """Remove the lines that failed runs left, so that these are tried again."""
+    for run in runs:
+        run.files.failure.unlink(missing_ok=True)
+
+
 def summarize(runs: list[Run]) -> tuple[list[str], bool]:
     """Return (lines that say how many runs are finished, failed and left, and why; whether any failed)."""
     failed = {run.files.folder: line for run in runs if (line := run.files.why_failed())}

@@ -38,10 +38,12 @@ def what_is_left(run: Run, do_train: bool, scored_with: dict[str, Any]) -> tuple
     return train, score
 
 
-def train_and_score(run: Run, do_train: bool, scored_with: dict[str, Any], session: Callable[[], "Session"]) -> None:
+def train_and_score(
+    run: Run, do_train: bool, scored_with: dict[str, Any], open_session: Callable[[], "Session"]
+) -> None:
     """Do what_is_left(), or print that all was done before. `run` must be locked.
 
-    `session`: opens the session, or returns the one that is open; not called if nothing is left.
+    `open_session`: opens the session, or returns the one that is open; not called if nothing is left.
 
     Raises the errors of what_is_left() and Session.do().
     """
@@ -53,11 +55,11 @@ def train_and_score(run: Run, do_train: bool, scored_with: dict[str, Any], sessi
         on_main_process(run.remove_checkpoints)  # of a run that was killed after its result was written
     if train:
         on_main_process(lambda: _remove_scores(files))
-    fine_tuned = session().do(run) if train else None
+    fine_tuned = open_session().do(run) if train else None
     if score:
         from mt_dnn.runs.scoring import score_model
 
-        score_model(session(), files, fine_tuned, scored_with)
+        score_model(open_session(), files, fine_tuned, scored_with)
     if not train and not score:
         gone = "" if files.model.exists() else "; its model is gone (to train it anew, remove its scores)"
         print_line(f"{files.folder}: {'fine-tuned and scored' if scored_with else 'fine-tuned'} before{gone}")

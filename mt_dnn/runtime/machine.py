@@ -1,4 +1,4 @@
-"""How a run computes: precision of matrix products, micro-batches, and settings of the process that save time."""
+"""How a run computes: precision of matrix products, and settings of the process that save time."""
 
 import ctypes
 import functools

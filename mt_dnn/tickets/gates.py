@@ -26,7 +26,7 @@ def gated(encoder: Encoder, heads: Tensor, ffns: Tensor) -> Iterator[None]:
     `heads`: (layers, batch, length, heads), `ffns`: (layers, batch, length). Batch and length may be 1: one gate for
     all. Gradients flow into the gates.
     """
-    layers, output = encoder.encoder.layer, family_of(encoder.config).output
+    layers, projection = encoder.encoder.layer, family_of(encoder.config).output
     head_size = encoder.config.hidden_size // encoder.config.num_attention_heads
 
     def fit(gate: Tensor, states: Tensor) -> Tensor:
@@ -46,7 +46,7 @@ def gated(encoder: Encoder, heads: Tensor, ffns: Tensor) -> Iterator[None]:
     handles = []
     try:
         for layer, head_gate, ffn_gate in zip(layers, heads, ffns, strict=True):
-            handles.append(layer.get_submodule(output).register_forward_pre_hook(gate_context(head_gate)))
+            handles.append(layer.get_submodule(projection).register_forward_pre_hook(gate_context(head_gate)))
             handles.append(layer.get_submodule("output.dense").register_forward_hook(gate_ffn(ffn_gate)))
         yield
     finally:

@@ -68,7 +68,7 @@ def evaluate(
     is NaN or infinite; `when`: starts its message.
     """
 
-    def outputs_of(name: str, split: TokenizedSplit) -> np.ndarray:
+    def outputs_of(task: Task, name: str, split: TokenizedSplit) -> np.ndarray:
         found = predict(model, task, split, batch_size, precision, tokens)
         refuse_infinite_outputs(found, f"{when}: outputs for {name}")
         return found
@@ -77,10 +77,10 @@ def evaluate(
     for task_data in data:
         task = task_data.task
         for name, split in task_data.dev.items():
-            outputs[name] = outputs_of(name, split)
+            outputs[name] = outputs_of(task, name, split)
         dev[task.name] = {name: measure(task, split, outputs[name]) for name, split in task_data.dev.items()}
         if task_data.held_out:
-            predicted = outputs_of(f"held-out rows of {task.name}", task_data.held_out)
+            predicted = outputs_of(task, f"held-out rows of {task.name}", task_data.held_out)
             held_out[task.name] = measure(task, task_data.held_out, predicted)
     evaluated = {
         "dev": {name: metrics for dev_sets in dev.values() for name, metrics in dev_sets.items()},

@@ -24,6 +24,10 @@ OPTIMIZERS: dict[str, MakeOptimizer] = {  # called with parameter groups, lr, be
     "adamw": functools.partial(torch.optim.AdamW, fused=True),
 }
 
+# Those that update each weight by its own gradients alone. A weight whose gradients are all 0 only decays, so rows of
+# the embedding table that no text uses can be left out (vocabulary.py). LAMB is none: its steps are by whole tables.
+WEIGHT_BY_WEIGHT = {"adamax", "adamw"}
+
 
 def optimizer_named(name: str) -> MakeOptimizer:
     """Return the entry of the table; raise UserError, with the names there are, for another name."""
@@ -57,30 +61,3 @@ def decay_of(scheduler: torch.optim.lr_scheduler.LambdaLR, options: Optimization
     """Return the factor by which this many updates multiply a decaying weight whose gradients are all 0."""
     rate, schedule = float(scheduler.base_lrs[0]), scheduler.lr_lambdas[0]
     return math.prod(1 - rate * schedule(update) * options.weight_decay for update in range(updates))
-
-
-def spares_unused_rows(name: str) -> bool:
-    """Return whether the optimizer of that name lets unused rows of a table be left out of training (vocabulary.py).
-
-    It must update each weight by that weight's own gradients alone, and a weight whose gradients are all 0 must decay
-    and do nothing else. LAMB breaks this rule, as it scales a step by the norm of the whole table. So does weight decay
-    that goes into a momentum. The rule is tried out here, so no entry of OPTIMIZERS has to promise it: a table of four
-    rows, two of them with gradient 0, gets three updates, and so does a table of the other two rows alone.
-    """
-    options = OptimizationOptions(optimizer=name, learning_rate=0.1, weight_decay=0.5)
-
-    def trained(rows: torch.Tensor, slopes: torch.Tensor) -> tuple[torch.Tensor, float]:
-        table = nn.ParameterDict({"weight": nn.Parameter(rows.clone())})
-        optimizer = make_optimizer(table, options)
-        scheduler = make_scheduler(optimizer, updates=4, warmup=0.25)
-        for factor in (1.0, -3.0, 0.5):
-            table["weight"].grad = factor * slopes
-            optimizer.step()
-            scheduler.step()
-        return table["weight"].detach(), decay_of(scheduler, options, updates=3)
-
-    rows = torch.linspace(-1, 1, 12).view(4, 3)
-    slopes = torch.linspace(-2, 3, 6).view(2, 3)
-    together, _ = trained(rows, torch.cat([slopes, torch.zeros(2, 3)]))
-    alone, decay = trained(rows[:2], slopes)
-    return torch.allclose(together, torch.cat([alone, rows[2:] * decay]))

@@ -23,7 +23,7 @@ from mt_dnn.training.checkpoint import Checkpoints, Progress
 from mt_dnn.training.divergence import finite_loss
 from mt_dnn.training.evaluate import evaluate, show_metrics
 from mt_dnn.training.micro_batches import MicroBatches, choose_tokens_at_once
-from mt_dnn.training.optim import decay_of, make_optimizer, make_scheduler, spares_unused_rows
+from mt_dnn.training.optim import WEIGHT_BY_WEIGHT, decay_of, make_optimizer, make_scheduler
 from mt_dnn.training.pace import Pace
 from mt_dnn.training.task_data import TaskData
 from mt_dnn.training.updates import Update, updates_of_epoch, updates_per_epoch
@@ -112,10 +112,10 @@ def fine_tune(
 def leave_out_unused_rows(model: Model, data: Sequence[TaskData], optimizer: str) -> UsedRows:
     """Put UsedRows in the place of the model's embedding table, without the rows that no text of `data` uses.
 
-    An optimizer that may not leave rows out gets them all; their gradient is still summed up once per update.
+    Only the optimizers of WEIGHT_BY_WEIGHT leave rows out. The gradient is summed up once per update in any case.
     """
     splits, size = [split for task_data in data for split in task_data.splits], model.encoder.config.vocab_size
-    used = used_tokens(splits, size) if spares_unused_rows(optimizer) else np.ones(size, bool)
+    used = used_tokens(splits, size) if optimizer in WEIGHT_BY_WEIGHT else np.ones(size, bool)
     return UsedRows.put_in(model.encoder, used)
 
 
