@@ -26,19 +26,11 @@ class RunFailed(UserError):
     """A run that failed on its own, as where memory is full. Other runs of a sweep may succeed."""
 
 
-class FailedAlike(RunFailed):
+class FailedInAllProcesses(RunFailed):
     """A run that failed in all its processes, so that all of them can go on to the next one."""
 
 
-class OtherPrecision(FailedAlike):
-    """A run that was begun in another precision than this command computes in."""
-
-
-class OtherCheckpoint(FailedAlike):
-    """A run whose checkpoint has other names or shapes than this command's model and optimizer."""
-
-
-class Diverged(FailedAlike):
+class Diverged(FailedInAllProcesses):
     """A run whose loss or outputs are NaN or infinite, and would be so again from any of its checkpoints."""
 
 

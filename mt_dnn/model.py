@@ -95,7 +95,7 @@ def _key(task: Task) -> str:
     return f"task_{task.name}"  # torch reserves names such as `train` and `type`
 
 
-def describe(encoder: Encoder) -> dict[str, Any]:
+def model_entry(encoder: Encoder) -> dict[str, Any]:
     """Return the `model` entry of a mask file: the name and Shape of an encoder that nothing was taken out of."""
     return {"name": encoder_name(encoder.config.name_or_path or ""), **dataclasses.asdict(shape_of(encoder))}
 

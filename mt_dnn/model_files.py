@@ -14,7 +14,7 @@ from data_utils.hub import FLOATS, hub_errors, weight_types
 from data_utils.tasks import Task
 from mt_dnn.checksums import refuse_damaged_files, write_checksums
 from mt_dnn.encoders.families import encoder_class, refuse_more_layers
-from mt_dnn.model import Model, describe, place_tickets
+from mt_dnn.model import Model, model_entry, place_tickets
 from mt_dnn.saved_tasks import SavedTasks, has_saved_tasks
 from mt_dnn.tickets.compatibility import refuse_other_model
 from mt_dnn.tickets.masks import Mask, read_mask, saved_mask, tickets_for, write_mask
@@ -100,7 +100,7 @@ def load_model(
         encoder = encoder_type(config)
     encoder.config._attn_implementation = "sdpa"
     encoder.config.name_or_path = mask.model["name"]
-    refuse_other_model(mask, saved_mask(folder), describe(encoder))
+    refuse_other_model(mask, saved_mask(folder), model_entry(encoder))
     model = place_tickets(
         Model(encoder, tasks, plain).to(device), tickets_for(mask, saved_mask(folder), [task.name for task in tasks])
     )

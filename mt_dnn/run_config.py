@@ -6,7 +6,7 @@ from typing import Any
 
 from data_utils.advice import advice
 from data_utils.check import ANYTHING, BOOLEAN, NULL, TEXT, check, either, fields, mapping_of
-from data_utils.errors import OtherPrecision, UserError
+from data_utils.errors import FailedInAllProcesses, UserError
 from data_utils.json_file import read_json
 from mt_dnn.run_folder import DEFAULT_CRITERION, RunFolder
 
@@ -98,10 +98,10 @@ def _other_hub_name(saved: dict[str, Any], wanted: dict[str, Any]) -> bool:
 
 
 def refuse_other_precision(files: RunFolder, precision: str) -> None:
-    """Raise OtherPrecision if the unfinished run in `files` was begun in another one: it would be half of each."""
+    """Raise FailedInAllProcesses if the unfinished run in `files` was begun in another precision."""
     begun = read_run_config(files.config).get("precision", precision)
     if begun != precision:
-        raise OtherPrecision(
+        raise FailedInAllProcesses(
             f"this run was begun in {begun}, now {precision}, expected the same; "
             f"give {advice(f'--precision {begun}')}, or remove its checkpoint/ to run anew"
         )

@@ -15,7 +15,7 @@ from transformers import PretrainedConfig
 
 from experiments.benchmark.commands import ROOT, timed
 from experiments.benchmark.made_up import make_encoder, make_tokenizer, write_texts
-from mt_dnn.model import describe
+from mt_dnn.model import model_entry
 from mt_dnn.tickets.masks import Mask, write_mask
 from mt_dnn.tickets.ticket import Ticket, choose, counts_at
 
@@ -50,7 +50,7 @@ class ByUs:
         encoder.config.name_or_path = "encoder"
         tickets = {sparsity: random_ticket(encoder.config, sparsity) for sparsity in SPARSITIES}
         for sparsity, ticket in tickets.items():
-            write_mask(folder / f"masks/{sparsity}.json", Mask("random", describe(encoder), {TASK: ticket}, {}))
+            write_mask(folder / f"masks/{sparsity}.json", Mask("random", model_entry(encoder), {TASK: ticket}, {}))
         ours = cls(folder, device, tickets, int(lengths.sum()), int(dev_lengths.sum()), checkout)
         timed("prepro.py", "--raw_dir", folder, *ours._data(), checkout=checkout)
         return ours

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from data_utils.errors import Diverged, FailedAlike, RunFailed
+from data_utils.errors import Diverged, FailedInAllProcesses, RunFailed
 from data_utils.files import write_whole
 from mt_dnn.runs.run import Run
 from mt_dnn.runtime.code_version import code_version
@@ -18,7 +18,7 @@ from mt_dnn.training.task_data import TaskData
 
 
 def mask_of(run: Run, model: dict[str, Any]) -> Mask:
-    """Return the Mask of a run's tickets; `model`: as describe() gives it."""
+    """Return the Mask of a run's tickets; `model`: as model_entry() gives it."""
     sources = {task: {"seed": run.seed, **run.source_of(task)} for task in run.tickets}
     return Mask(run.kind, model, run.tickets, sources if len(sources) > 1 else sources[next(iter(sources))])
 
@@ -70,7 +70,7 @@ def failure_written(run: Run) -> Iterator[None]:
     try:
         yield
     except RunFailed as error:
-        known_to_all = isinstance(error, FailedAlike)
+        known_to_all = isinstance(error, FailedInAllProcesses)
         if is_main_process():
             log.error(f"failed: {error}")
         if is_main_process() or not known_to_all:

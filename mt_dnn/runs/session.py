@@ -19,7 +19,7 @@ from data_utils.tokenized import TokenizedSplit, training_rows
 from mt_dnn.encoders.families import max_positions, refuse_other_padding
 from mt_dnn.encoders.pretrained import lacks_pooler, load_encoder
 from mt_dnn.flags.training import DataOptions, MachineOptions, ModelOptions, OptimizationOptions
-from mt_dnn.model import Model, count_parameters, describe, place_tickets, shape_of
+from mt_dnn.model import Model, count_parameters, model_entry, place_tickets, shape_of
 from mt_dnn.model_files import refuse_to_save_over, save_model
 from mt_dnn.reports.score_table import score_table
 from mt_dnn.run_config import refuse_other_precision
@@ -80,7 +80,7 @@ class Session:
             for task, dev_sets in tasks_and_dev_sets(data_options)
         ]
         self.tasks = [data.task for data in self.all_rows]
-        self.shape, self.model_entry = shape_of(self.pretrained), describe(self.pretrained)
+        self.shape, self.model_entry = shape_of(self.pretrained), model_entry(self.pretrained)
         if len(self.tokenizer) > self.pretrained.config.vocab_size:
             raise UserError(
                 f"--init_checkpoint {self.init_checkpoint}: a tokenizer of {len(self.tokenizer)} tokens, "

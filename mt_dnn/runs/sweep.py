@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from data_utils.errors import FailedAlike, RunFailed
+from data_utils.errors import FailedInAllProcesses, RunFailed
 from mt_dnn.runs.lock import locked
 from mt_dnn.runs.run import Run
 from mt_dnn.runtime.distributed import on_main_process, world_size
@@ -33,7 +33,7 @@ def sweep(runs: list[Run], do: Callable[[Run], Any]) -> None:
                     print_line(f"run {number} of {len(runs)}: {run.files.folder}")
                     try:
                         do(run)
-                    except FailedAlike:
+                    except FailedInAllProcesses:
                         pass
                     except RunFailed:
                         if world_size() > 1:

@@ -93,7 +93,7 @@ class Mask:
     def criterion_of(self, task: str) -> str | None:
         """The importance criterion that chose the ticket of one task; None for a ticket that does not depend on scores.
 
-        Masks made when there was only one criterion do not name it.
+        A mask made by hand need not name it; then it is the default one.
         """
         if self.kind not in TICKET_KINDS or not TICKET_KINDS[self.kind].by_scores or self.tickets[task] == DENSE:
             return None
@@ -106,7 +106,10 @@ class Mask:
 
 
 def write_mask(path: Path, mask: Mask) -> None:
-    """Write a mask file, unless it is there as it should be: on NFS who reads a file that is replaced gets an error."""
+    """Write a mask file, unless it is there as it should be.
+
+    (On NFS, a process gets an error if it reads a file while another process replaces it.)
+    """
     content = {"kind": mask.kind, "model": mask.model, "tickets": describe_tickets(mask.tickets)}
     text = to_json({**content, "provenance": mask.provenance})
     with contextlib.suppress(OSError, UnicodeDecodeError):

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from data_utils.errors import OtherCheckpoint, is_memory_full
+from data_utils.errors import FailedInAllProcesses, is_memory_full
 from data_utils.files import save_tensors, sha256, write_folder_whole
 from mt_dnn.encoders.encoder import TaskModel
 from mt_dnn.runtime.distributed import all_gather, on_main_process, rank
@@ -125,7 +125,7 @@ class Checkpoints:
 
         If there are more processes than wrote it, the additional ones keep their own random state.
 
-        Raises OtherCheckpoint if its names or shapes differ, because another version wrote it.
+        Raises FailedInAllProcesses if its names or shapes differ, because another version wrote it.
         """
         folder = on_main_process(self._newest_whole)
         if folder is None:
@@ -135,7 +135,7 @@ class Checkpoints:
         except (RuntimeError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             if is_memory_full(error):
                 raise
-            raise OtherCheckpoint(
+            raise FailedInAllProcesses(
                 f"{folder}: weights or entries of other names or shapes, expected a checkpoint that this version "
                 f"wrote, with --plain or without as now; remove {self.folder} to start anew"
             ) from None

@@ -54,7 +54,7 @@ def fine_tune(
     numbers, which decide dropout, are to be seeded before.
 
     Returns (epochs, as they are in `files.metrics`; {dev set: outputs after the last epoch, (rows, outputs) float32}).
-    Raises Diverged when the loss, or an output for a dev row, is no longer a number, and OtherCheckpoint where the
+    Raises Diverged when the loss, or an output for a dev row, is no longer a number, and FailedInAllProcesses where the
     checkpoint is not one of such a training.
     """
     tokens = choose_tokens_at_once(machine.tokens_at_once, model.device, machine.plain)

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from data_utils.errors import UserError
 from mt_dnn.encoders.pretrained import load_encoder
-from mt_dnn.model import describe
+from mt_dnn.model import model_entry
 from mt_dnn.runtime.distributed import process_group
 from mt_dnn.tickets.masks import Mask, write_mask
 from mt_dnn.tickets.ticket import DENSE, Ticket
@@ -108,7 +108,7 @@ def runs(workshop, tmp_path_factory):
             for line in open(toy_tasks.TASK_DEF)
         )
     )
-    write_mask(mask, Mask("winning", describe(load_encoder(workshop.encoder)), TICKETS, {}))
+    write_mask(mask, Mask("winning", model_entry(load_encoder(workshop.encoder)), TICKETS, {}))
     paths = {"data": str(workshop.data), "task_def": str(tasks), "encoder": str(workshop.encoder), "mask": str(mask)}
     for processes in (1, 2):
         calls = folder / f"runs_{processes}.json"

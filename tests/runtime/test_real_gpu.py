@@ -16,7 +16,7 @@ from calls import ROOT, launch, result_of, table
 
 from mt_dnn.encoders.families import FAMILIES
 from mt_dnn.encoders.pretrained import load_encoder
-from mt_dnn.model import describe
+from mt_dnn.model import model_entry
 from mt_dnn.tickets.masks import Mask, write_mask
 from mt_dnn.tickets.ticket import DENSE, Ticket
 from mt_dnn.training.optim import OPTIMIZERS
@@ -117,7 +117,7 @@ def test_a_killed_training_resumes(workshop, tmp_path, optimizer):
 def test_tasks_share_an_encoder(workshop, tmp_path, precision, exact):
     tickets = {"sst": Ticket(frozenset({(0, 1), (1, 0), (1, 2)}), frozenset({2})), "rte": DENSE}
     mask = tmp_path / "mask.json"
-    write_mask(mask, Mask("winning", describe(load_encoder(workshop.encoder)), tickets, {}))
+    write_mask(mask, Mask("winning", model_entry(load_encoder(workshop.encoder)), tickets, {}))
     rewind = *flags(workshop, "sst,rte", precision=precision), "--masks", mask, "--output_dir", tmp_path, *exact
     run("rewind.py", *rewind)
     assert result_of(tmp_path / "winning/mask/seed_2018")["dev"]["sst"]["accuracy"] >= 0.9
