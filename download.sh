@@ -26,8 +26,8 @@ usage() {
     exit 2
 }
 case " $TASKS -h --help " in *" $DIR "*) usage ;; esac
-case $DIR in   # an encoder's name where DIR was forgotten
-    [./]*) ;;
+case ${1:-} in   # an encoder's name where DIR was forgotten
+    "" | [./]*) ;;
     *[Bb][Ee][Rr][Tt]* | *electra* | *mpnet* | *MiniLM*)
         if [ ! -d "$DIR" ]; then
             echo "download.sh: error: $DIR looks like an encoder's name; for a folder of this name, write ./$DIR" >&2

@@ -4,7 +4,7 @@
                      tokens.bin    all token ids, one row after another
                      types.bin     token type ids (0 first sentence, 1 second), as many as tokens
                      ends.bin      where each row ends in tokens.bin
-                     labels.bin    class ids or values; absent where the raw file has no labels
+                     labels.bin    class ids or values; absent for rows to predict
 
 The header holds the fingerprint (SHA-256) of each array, and one of itself, so that no damage goes unnoticed.
 """
@@ -108,8 +108,8 @@ def _refuse_other_split(header: dict[str, Any], folder: Path, task: Task, split:
     }
     expected = {"task": task.name, "split": split, "kind": task.kind.name, "labels": list(task.labels)}
     compared = [(key, header[key], wanted) for key, wanted in expected.items()]
-    # What is missing counts as equal: `columns` is there only where it decides which rows are kept, older headers lack
-    # more, and rows to predict come from no file.
+    # What is missing counts as equal: `columns` is there only where it decides which rows are kept, and rows to predict
+    # come from no file.
     compared += [(f"made_from.{key}", made_from.get(key, wanted), wanted) for key, wanted in columns.items()]
     for key, found, wanted in compared:
         if found != wanted:

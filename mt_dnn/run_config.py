@@ -82,7 +82,7 @@ def refuse_other_config(folder: str | Path, saved: dict[str, Any], wanted: dict[
     if differing:
         raise UserError(
             f"{folder}: made with {'; '.join(differing)}; give the old values, take another "
-            f"{advice('--output_dir')}, or remove its result.json and checkpoint/ to run anew"
+            f"{advice('--output_dir')}, or remove its result.json, checkpoint/, model/ and export/ to run anew"
         )
 
 

@@ -47,7 +47,7 @@ class SavedTasks:
 
     `format`: one of FORMATS; `tasks`: {name: Task}; `max_seq_len`: {name: the most tokens that a row may have};
     `precision`: "float32" or "bfloat16", in which the model was trained and evaluated; `trained_on`: what it trained
-    on, after what the model that it started from trained on; None where a file of earlier versions does not say it.
+    on, after what the model that it started from trained on; None where the file does not say it.
     """
 
     format: str

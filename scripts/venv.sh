@@ -14,7 +14,7 @@ install() {
 RECENT='import sys; sys.exit(sys.version_info < (3, 11))'
 # One that another tool made, such as uv, may lack pip. It is kept.
 if [ ! -e .venv/requirements.installed ] && .venv/bin/python -c "$RECENT" 2> /dev/null; then
-    .venv/bin/python -c "import pip" 2> /dev/null || .venv/bin/python -m ensurepip > /dev/null 2>&1 \
+    .venv/bin/python -c "import pip" 2> /dev/null || .venv/bin/python -m ensurepip > /dev/null \
         || fail ".venv has no pip, and ensurepip can't install it; install it by hand, or remove .venv"
 fi
 if ! .venv/bin/python -c "import pip; $RECENT" 2> /dev/null; then

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Tokenize the train and dev splits of GLUE, SNLI and SciTail, as download.sh lays them out: data/glue -> data/tokenized/<encoder>.
+# Tokenize the train and dev splits of GLUE, SNLI and SciTail, as download.sh lays them out:
+# data/glue -> data/tokenized/<encoder>.
 #
 #   sh experiments/glue/prepro.sh [--tasks TASK,TASK...]      (flags go to prepro.py)
 #

@@ -1,8 +1,8 @@
 """Saves work on the embedding table: unused rows stay out of the training; its gradient is summed up once per update.
 
 A small task uses a third of the table, and the table is half of a small model. A row that no text uses gets no
-gradient: all that an optimizer does to it is decay. So gradients, their norm, the optimizer's state and the checkpoints
-can do without it.
+gradient: all that AdamW or Adamax does to it is decay (optim.py: WEIGHT_BY_WEIGHT). So gradients, their norm, the
+optimizer's state and the checkpoints can do without it.
 
 The library's embedding makes a gradient as large as the table, mostly zeros, in every backward pass, and adds it to
 that of the passes before. A batch has several passes, one for each of its parts. Here a pass notes the gradients of its

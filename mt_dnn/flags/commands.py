@@ -77,7 +77,7 @@ class RewindOptions:
 
     masks: list[str] = flag(
         None,
-        "masks to rewind: files, folders that hold masks alone, such as OUTPUT/masks, or patterns such as "
+        "masks to rewind: files, folders that hold masks alone, such as checkpoints/rte/masks, or patterns such as "
         "'masks/*/heads_1*.json'",
         nargs="+",
         type=path,

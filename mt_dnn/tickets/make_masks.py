@@ -37,7 +37,7 @@ def write_masks(files: RunFolder, options: MaskOptions, scored_with: dict[str, A
         "seed": seed,
         "holdout": scored_with["holdout"],
         **({"encoder_weights": weights} if (weights := importance.get("encoder_weights")) else {}),
-        "training_rows": scored_with["training_rows"],
+        **({"training_rows": rows} if (rows := scored_with.get("training_rows")) else {}),  # some records lack it
         "min_heads_per_layer": options.min_heads_per_layer,
     }
     by_scores = {"criterion": options.criterion, "scores": f"{scores.name}, scores sha256 {fingerprint}"}

@@ -90,6 +90,7 @@ class Checkpoints:
         }
         rest = {
             "progress": dataclasses.asdict(progress),
+            "optimizer_class": type(self.optimizer).__name__,
             "optimizer": optimizer["param_groups"],
             "optimizer_numbers": numbers,
             "schedule": self.scheduler.state_dict(),
@@ -156,9 +157,8 @@ class Checkpoints:
                 states.setdefault(int(number), {})[key] = value
         for number, key, value in rest["optimizer_numbers"]:
             states.setdefault(number, {})[key] = value
-        for mine, saved in zip(self.optimizer.param_groups, rest["optimizer"], strict=True):
-            if mine.keys() != saved.keys():  # torch would take the state of another kind of optimizer
-                raise ValueError
+        if rest["optimizer_class"] != type(self.optimizer).__name__:  # torch would take its state
+            raise ValueError
         self.optimizer.load_state_dict({"state": states, "param_groups": rest["optimizer"]})
         self.scheduler.load_state_dict(rest["schedule"])
         mine = f"random.{rank()}."

@@ -132,7 +132,7 @@ def write_files(folder, server):
     ]
     status = server.call([shlex.split(command) for command in made], folder, screen)
     assert status == 0, screen.read_text()
-    shutil.copytree(folder / TICKET / "model", folder / "older")  # as saved before there were fingerprints
+    shutil.copytree(folder / TICKET / "model", folder / "older")  # whose fingerprints were removed
     (folder / "older/SHA256SUMS").unlink()
     stopped = shlex.split(f"{TRAIN} --do_train --log_per_updates 1 --checkpoint_minutes 0 --output_dir stopped")
     assert server.call([stopped], folder, screen, die_at=14) == -9

@@ -27,9 +27,10 @@ def test_a_run_is_done_anew_as_the_refusal_says_and_what_lies_in_its_folder_stay
     call = ("train.py", *options(workshop, "sst", *QUICK), "--do_train", "--do_mask", "--seed", 1, "--output_dir", run)
     line = refused(*call)
     assert "seed 2018, now 1 (in the scripts, further seeds stand at the end of SEEDS)" in line
-    assert line.endswith("or remove its result.json and checkpoint/ to run anew\n")
+    assert line.endswith("or remove its result.json, checkpoint/, model/ and export/ to run anew\n")
     before = (run / "importance.json").read_text()
     (run / "result.json").unlink()
+    shutil.rmtree(run / "model")
     assert cli(*call).status == 0
     assert json.loads((run / "config.json").read_text())["seed"] == 1
     assert (run / "importance.json").read_text() != before

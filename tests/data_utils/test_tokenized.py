@@ -71,8 +71,8 @@ def test_long_pairs_are_cut_to_max_seq_len(workshop, tmp_path, cli):
     assert (ids[:, -1] == separator).all() and ((ids == separator).sum(1) == 2).all()
 
 
-def test_the_fingerprint_of_what_a_split_was_made_from_is_the_one_in_the_runs_of_earlier_versions(workshop):
-    """Runs hold it in their config.json; it must not change, or they could not be resumed."""
+def test_the_fingerprint_of_what_a_split_was_made_from_is_the_one_that_recorded_runs_have(workshop):
+    """Runs hold it in their config.json; it must not change, or they would be refused."""
     task = workshop.tasks["rte"]
     made_from = TokenizedSplit(workshop.data, task, "dev").header["made_from"]
     earlier = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:16]

@@ -261,6 +261,13 @@ def test_records_are_collected_from_the_parts_that_have_finished_runs(call, tmp_
     ]
 
 
+@pytest.mark.parametrize("records, files", [("five_tasks/runs", 25), ("five_tasks/criteria_records", 50)])
+def test_masks_are_restored_from_the_committed_records(tmp_path, cli, records, files):
+    restore = "experiments/phase_transition/restore_masks.py"
+    ended = cli(restore, f"experiments/phase_transition/{records}", tmp_path)
+    assert ended.status == 0 and f"masks by {files} of {files} files" in ended.out, ended.err
+
+
 def test_masks_restored_from_records_are_those_that_train_wrote(fine_tuned, tmp_path, cli, refused):
     assert cli(COLLECT, fine_tuned, "--output", tmp_path / "records").status == 0
     restore = "experiments/phase_transition/restore_masks.py"

@@ -103,7 +103,7 @@ def test_a_mask_says_which_criterion_chose_each_ticket():
     def mask(kind="winning", **provenance):
         return Mask(kind, MODEL, {"rte": TICKET, "sst": DENSE}, provenance)
 
-    assert mask().criterion_of("rte") == "example"  # from before there were several
+    assert mask().criterion_of("rte") == "example"  # as a mask made by hand
     assert mask(criterion="loss").criterion_of("rte") == "loss" and mask(criterion="loss").criterion_of("sst") is None
     assert mask("random", criterion="loss").criterion_of("rte") is None
     assert mask(rte={"criterion": "token"}, sst={}).criterion_of("rte") == "token"

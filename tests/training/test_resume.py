@@ -147,6 +147,7 @@ def test_a_checkpoint_of_another_version_fails_the_run(stopped, cli):
         lambda rest: {**rest, "progress": {**rest["progress"], "phase": 2}},
         lambda rest: {key: value for key, value in rest.items() if key != "schedule"},
         lambda rest: {**rest, "optimizer": rest["optimizer"][:1]},
+        lambda rest: {**rest, "optimizer_class": "Adamax"},
     ],
 )
 def test_a_checkpoint_of_a_later_version_fails_the_run(stopped, cli, change):
