@@ -22,7 +22,7 @@ CHECKPOINTS=checkpoints/quickstart
 if [ $# -gt 0 ]; then use_gpu "$@"; fi
 . scripts/venv.sh
 
-VIRTUAL_ENV=$PWD/.venv sh experiments/quickstart/fetch.sh
+VIRTUAL_ENV=$PWD/.venv sh experiments/quickstart/fetch.sh   # another active environment may lack pip
 "$PYTHON" prepro.py --raw_dir data/quickstart --data_dir "$TOKENIZED" --init_checkpoint "$ENCODER" \
     --task_def "$TASK_DEF" --tasks "$TASK,$OTHER" $PREPRO_FLAGS
 

@@ -112,38 +112,13 @@ def download(site, *arguments, url=None):
 
 
 def test_everything_arrives_and_prepro_takes_it(site, tmp_path, cli):
-    status, output, _ = download(
-        site,
-        tmp_path,
-        "cola",
-        "sst",
-        "mrpc",
-        "stsb",
-        "qqp",
-        "mnli",
-        "qnli",
-        "rte",
-        "wnli",
-        "ax",
-        "snli",
-        "scitail",
-        "tiny-bert",
-        "someone/tiny-bert",
-    )
+    names = "cola sst mrpc stsb qqp mnli qnli rte wnli ax snli scitail".split()
+    status, output, _ = download(site, tmp_path, *names, "tiny-bert", "someone/tiny-bert")
     assert status == 0, output
     assert (tmp_path / "encoders/someone/tiny-bert/model.safetensors").exists()
     assert not [path for path in tmp_path.rglob("*") if path.suffix in (".zip", ".part") or path.name.startswith(".")]
-    ended = cli(
-        "prepro.py",
-        "--raw_dir",
-        tmp_path / "glue",
-        "--data_dir",
-        tmp_path / "data",
-        "--init_checkpoint",
-        tmp_path / "encoders/tiny-bert",
-        "--max_seq_len",
-        64,
-    )
+    paths = ("--raw_dir", tmp_path / "glue", "--data_dir", tmp_path / "data")
+    ended = cli("prepro.py", *paths, "--init_checkpoint", tmp_path / "encoders/tiny-bert", "--max_seq_len", 64)
     assert ended.status == 0, ended.err
     tasks = read_tasks(ROOT / "experiments/glue/glue_task_def.yml").values()
     assert len(ended.out.splitlines()) == sum(1 + len(task.dev_sets) for task in tasks)
