@@ -15,12 +15,12 @@ from torch import nn
 from data_utils.advice import advice
 from data_utils.errors import UserError
 from mt_dnn.flags.training import OptimizationOptions
-from mt_dnn.training.adamax import DecoupledAdamax
+from mt_dnn.training.adamax import AdamaxW
 
 MakeOptimizer = Callable[..., torch.optim.Optimizer]
 
 OPTIMIZERS: dict[str, MakeOptimizer] = {  # called with parameter groups, lr, betas, eps; weight_decay must be decoupled
-    "adamax": DecoupledAdamax,
+    "adamax": AdamaxW,
     "adamw": functools.partial(torch.optim.AdamW, fused=True),
 }
 
