@@ -19,7 +19,9 @@ def main() -> None:
         raise UserError(f"--kind {options.kind}: no such kind of tickets, expected one of {', '.join(TICKET_KINDS)}")
 
     checkpoints = Path(options.checkpoints or f"checkpoints/bert-{options.model}-uncased")
-    found = read_super_tickets(options.super_tickets or [f"experiments/glue/super_tickets_{options.model}.yml"])
+    found = read_super_tickets(
+        options.super_tickets or [f"experiments/glue/super_tickets_{options.model}.yml"], options.criterion
+    )
     super_tickets = {task: ticket for task, ticket in found.items() if ticket}
     missing = ", ".join(task for task in found if task not in super_tickets)
     if not super_tickets:

@@ -4,7 +4,14 @@ from pathlib import Path
 from typing import Any
 
 # What torch's allocators, CUDA's libraries and oneDNN say in a plain RuntimeError.
-FULL = ("out of memory", "allocate memory", "ALLOC_FAILED", "could not create a primitive", "could not create a memory")
+FULL = (
+    "out of memory",
+    "allocate memory",
+    "ALLOC_FAILED",
+    "CUBLAS_STATUS_NOT_INITIALIZED",
+    "could not create a primitive",
+    "could not create a memory",
+)
 
 
 class UserError(Exception):

@@ -14,14 +14,14 @@ SAVE_MODEL=yes        # of tickets sharing; MT-DNN's is always kept
 ENCODER=bert-$MODEL-uncased
 . "$(dirname "$0")/steps.sh"   # more settings are at its top; set one above this line to overrule it
 OUTPUT=$CHECKPOINTS/mtdnn
-if [ "$CRITERION" = example ]; then KIND=winning; else KIND=$CRITERION/winning; fi
+if [ "$CRITERION" = example ]; then KIND=winning; BY=""; else KIND=$CRITERION/winning; BY=" --criterion $CRITERION"; fi
 : "${MASK:=$OUTPUT/masks/$KIND/super_tickets.json}"   # by construct_mtl_mask.py
 
 use_gpu "$@"
 yes_or_no TICKETS_SHARING "$TICKETS_SHARING"
 if [ "$TICKETS_SHARING" = yes ]; then
     [ -f "$MASK" ] || fail "$MASK: no such mask, expected the merged super tickets; make them with \
-python construct_mtl_mask.py --model $MODEL --checkpoints $CHECKPOINTS --output $MASK (another encoder: docs/encoders.md)"
+python construct_mtl_mask.py --model $MODEL --checkpoints $CHECKPOINTS --output $MASK$BY (another encoder: docs/encoders.md)"
     with_options rewind.py --masks "$MASK" --seeds $SEEDS --output_dir "$OUTPUT" || go_on_after_failure
 else
     mtdnn() { with_options train.py --do_train --seed "$1" --output_dir "$OUTPUT/dense/seed_$1" $IF_LOCKED; }

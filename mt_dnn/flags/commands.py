@@ -138,6 +138,10 @@ class MergeOptions:
         "winning",
         "kind of the tickets to merge; random or losing ones of the same sizes are controls",
     )
+    criterion: str | None = flag(
+        None,
+        "criterion of importance that chose the tickets, for all tasks (default: what the super tickets' file says)",
+    )
     output: str | None = flag(
         None,
         "mask to write (default: <checkpoints>/mtdnn/masks/[<criterion>/]<kind>/super_tickets.json)",

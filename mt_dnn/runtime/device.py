@@ -13,9 +13,9 @@ from data_utils.errors import UserError
 def choose_device(name: str) -> torch.device:
     """Return the torch device for --device.
 
-    Raises UserError where CUDA is asked for and there is none, this process's GPU is too old or too new for this torch,
-    or CUDA_VISIBLE_DEVICES names a GPU that is not there: CUDA leaves it out, and those named after it, so that two
-    processes would run on one GPU.
+    Raises UserError where CUDA is asked for and there is none, this process's GPU is too old or too new for this torch
+    or is taken by another process, or CUDA_VISIBLE_DEVICES names a GPU that is not there: CUDA leaves it out, and those
+    named after it, so that two processes would run on one GPU.
     """
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError(
@@ -38,6 +38,13 @@ def choose_device(name: str) -> torch.device:
             "a GPU that it was built for (CUDA_VISIBLE_DEVICES or a script's GPU id chooses it), or a torch for "
             "another CUDA (docs/running.md), or --device cpu (cpu in place of a script's GPU id)"
         )
+    try:
+        torch.cuda.mem_get_info(gpu)  # the first call that needs the GPU itself
+    except RuntimeError as error:
+        raise UserError(
+            f"{torch.cuda.get_device_name(gpu)}: {_first_line(error)}; expected a GPU that is free "
+            "(nvidia-smi shows which programs use it, and whether its compute mode allows several)"
+        ) from None
     return torch.device("cuda")
 
 
@@ -58,5 +65,9 @@ def _why_no_cuda() -> str:
     try:
         torch.cuda.init()
     except (RuntimeError, AssertionError) as error:
-        return str(error).splitlines()[0].rstrip(".")
+        return _first_line(error)
     return "no CUDA device is visible"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0].rstrip(".")

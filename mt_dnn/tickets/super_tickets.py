@@ -16,7 +16,7 @@ from data_utils.check import NULL, TEXT, check, either, fields, integer
 from data_utils.errors import UserError
 from data_utils.tasks import NAME
 from data_utils.yaml_file import read_yaml
-from mt_dnn.run_folder import DEFAULT_CRITERION, RunFolder
+from mt_dnn.run_folder import DEFAULT_CRITERION, RunFolder, unless_default
 from mt_dnn.tickets.masks import Mask, read_mask
 from mt_dnn.tickets.ticket import TICKET_KINDS, average_counts, remaining_weights
 
@@ -35,8 +35,10 @@ class SuperTicket(NamedTuple):
     criterion: str = DEFAULT_CRITERION
 
 
-def read_super_tickets(paths: Iterable[str | Path]) -> dict[str, SuperTicket | None]:
+def read_super_tickets(paths: Iterable[str | Path], criterion: str | None = None) -> dict[str, SuperTicket | None]:
     """Return {task name: SuperTicket} of the files `paths` together; None for a task that has none (null).
+
+    `criterion` takes the place of what the files say of it.
 
     Raises UserError for what is not as above, and for a task that appears twice.
     """
@@ -47,7 +49,7 @@ def read_super_tickets(paths: Iterable[str | Path]) -> dict[str, SuperTicket | N
             check(ENTRY, entry, str(path), task)
             if task in found:
                 raise UserError(f"{path}: {task} stands in an earlier file too, expected every task once")
-            found[task] = SuperTicket(**entry) if entry else None
+            found[task] = SuperTicket(**entry | ({"criterion": criterion} if criterion else {})) if entry else None
     return found
 
 
@@ -66,9 +68,13 @@ def merge_masks(checkpoints: Path, super_tickets: dict[str, SuperTicket], kind: 
         criterion = wanted.criterion if kind_here in TICKET_KINDS and TICKET_KINDS[kind_here].by_scores else None
         path = paths[task] = RunFolder(checkpoints / task).mask(kind_here, wanted.heads, wanted.ffns, criterion)
         if not path.is_file():
+            flags = [
+                advice("--sparsities"),
+                *([advice(f"--criterion {criterion}")] if unless_default(criterion) else []),
+            ]
             raise UserError(
                 f"{path}: no such mask, expected that of {task}'s super ticket; "
-                f"make it with scripts/prepare_mtdnn_*.sh, or with train.py --do_mask {advice('--sparsities')}"
+                f"make it with scripts/prepare_mtdnn_*.sh, or with train.py --do_mask {' '.join(flags)}"
             )
         mask = masks[task] = read_mask(path)
         if task not in mask.tickets:

@@ -63,6 +63,21 @@ def test_published_super_tickets_are_merged(tmp_path, cli, model, mnli, mrpc, av
     assert mask.provenance["mrpc"]["scores"] == "of mrpc" and "mrpc/masks/winning" in mask.provenance["mrpc"]["mask"]
 
 
+def test_tickets_by_another_criterion_are_merged_or_it_says_how_to_make_them(tmp_path, cli, refused):
+    write_published_masks(tmp_path, "base")
+    own, by_example = tmp_path / "own.yml", tmp_path / "rte/masks/winning/heads_14_ffns_1.json"
+    own.write_text("rte: {heads: 14, ffns: 1}\n")
+    command = "construct_mtl_mask.py", "--checkpoints", tmp_path, "--super_tickets", own, "--criterion", "token"
+    line = refused(*command)
+    assert "rte/masks/token/winning/heads_14_ffns_1.json: no such mask" in line
+    assert "--criterion token (CRITERION=token in the scripts)" in line
+    other = Ticket(frozenset((0, head) for head in range(11)) | {(1, 0), (1, 1), (1, 2)}, frozenset({11}))
+    by_token = Mask("winning", read_mask(by_example).model, {"rte": other}, {"criterion": "token"})
+    write_mask(tmp_path / "rte/masks/token/winning/heads_14_ffns_1.json", by_token)
+    assert cli(*command).status == 0
+    assert read_mask(tmp_path / "mtdnn/masks/token/winning/super_tickets.json").tickets == {"rte": other}
+
+
 def test_masks_that_can_not_be_merged_are_one_line(tmp_path, refused):
     def merge(*more):
         return refused("construct_mtl_mask.py", "--checkpoints", tmp_path, *more)

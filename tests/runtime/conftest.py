@@ -12,3 +12,4 @@ def two_processes(monkeypatch):
     monkeypatch.setattr("torch.cuda.get_arch_list", lambda: ["sm_75"])
     monkeypatch.setattr("torch.cuda.get_device_capability", lambda gpu: (7, 5))
     monkeypatch.setattr("torch.cuda.get_device_name", lambda gpu: "Tesla T4")
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda gpu: (15 * 2**30, 16 * 2**30))

@@ -1,4 +1,4 @@
-"""Which GPUs are refused: those that are not there, and those that this torch has no kernels for."""
+"""Which GPUs are refused: those that are not there, that are taken, and that this torch has no kernels for."""
 
 import contextlib
 
@@ -53,3 +53,15 @@ def test_a_gpu_that_the_process_does_not_use_may_be_too_old(two_processes, monke
     monkeypatch.delenv("LOCAL_RANK") if local_rank is None else monkeypatch.setenv("LOCAL_RANK", local_rank)
     with pytest.raises(UserError, match="has no kernels") if refused else contextlib.nullcontext():
         assert choose_device("auto").type == "cuda"
+
+
+def test_a_gpu_that_another_process_has_for_itself_is_one_line(two_processes, monkeypatch):
+    def taken(gpu):
+        raise RuntimeError("CUDA error: CUDA-capable device(s) is/are busy or unavailable\nCUDA kernel errors might be")
+
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.mem_get_info", taken)
+    with pytest.raises(
+        UserError, match="^Tesla T4: CUDA error: CUDA-capable .* unavailable; expected a GPU that is free"
+    ):
+        choose_device("auto")
