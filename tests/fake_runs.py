@@ -39,6 +39,7 @@ def write_run(
     positive=None,
     criterion="",
     owner="",
+    code=None,
     **options,
 ):
     """A finished run of one task as Session writes it.
@@ -73,6 +74,7 @@ def write_run(
             "dev": dev,
             "average_score": average_score({task: dev}),
             "seconds_per_epoch": 1.5,
+            "code": code,
             "held_out": {} if held_out is None else {task: {"accuracy": held_out}},
             "tasks": {
                 task: {
@@ -124,7 +126,17 @@ def transitions_of(*folders):
 
 
 def write_shared_run(
-    folder, kind, seed, dev, level=(2, 1), mask="super_tickets", shift=0, model="tiny", held_out=None, **options
+    folder,
+    kind,
+    seed,
+    dev,
+    level=(2, 1),
+    mask="super_tickets",
+    shift=0,
+    model="tiny",
+    held_out=None,
+    code=None,
+    **options,
 ):
     """A finished run of several tasks; `dev`, `held_out`: {task: accuracy}. Tickets of all tasks have one size."""
     level = (0, 0) if kind == "dense" else level
@@ -147,6 +159,7 @@ def write_shared_run(
             "dev": {task: own[task] for task, own in values.items()},
             "average_score": average_score(values),
             "seconds_per_epoch": 1.5,
+            "code": code,
             "held_out": {task: {"accuracy": value} for task, value in (held_out or {}).items()},
             "tasks": {
                 task: {

@@ -17,7 +17,7 @@ from mt_dnn.reports.importances import by_criterion
 from mt_dnn.reports.overlap import Tickets, overlaps, winning_tickets
 from mt_dnn.reports.page import Block, Bullets, Columns, Heading, Paragraph, Picture, Table, paragraphs, table_of
 from mt_dnn.reports.points import Point, Transition, criteria_of
-from mt_dnn.reports.sentences import about, precision_line, sentences
+from mt_dnn.reports.sentences import about, sentences, unlike_lines
 from mt_dnn.reports.transfer import transfer_section
 from mt_dnn.reports.wording import difference, in_words, mean_std, p_or_why, size_in_words
 from mt_dnn.tickets.ticket import TICKET_KINDS, Scores
@@ -64,8 +64,7 @@ def _overview(transitions: Sequence[Transition], failed: Sequence[Failure]) -> I
         + (f"{in_words(kinds)} tickets, {rewound}." if kinds else "dense model.")
         + f" Runs that failed: {len(failed)}, listed below." * bool(failed)
     )
-    if mixed := precision_line(runs):
-        yield Paragraph(mixed)
+    yield from map(Paragraph, unlike_lines(runs))
     held_out = _chosen(HELD_OUT) if any(point.held_out for point in points) else {}
     yield table_of(
         OVERVIEW | held_out,

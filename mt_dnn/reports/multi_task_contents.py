@@ -13,7 +13,7 @@ from mt_dnn.reports.page import Block, Bullets, Columns, Heading, Paragraph, Tab
 from mt_dnn.reports.pairing import OverTasks, compare_tasks, corrected_together
 from mt_dnn.reports.rows import ModelRow
 from mt_dnn.reports.score_table import AVERAGE, score_cells, show_cell
-from mt_dnn.reports.sentences import held_out_in_words, precision_line
+from mt_dnn.reports.sentences import held_out_in_words, unlike_lines
 from mt_dnn.reports.wording import comparison_in_words, difference, mean_std
 
 
@@ -102,8 +102,7 @@ def blocks(rows: Sequence[ModelRow], compared: Sequence[RowComparison], failed: 
         benchmark_table(rows),
         Bullets(list(sentences(compared))),
     ]
-    if mixed := precision_line(run for row in rows for run in row.runs.values()):
-        page.append(Paragraph(mixed))
+    page += map(Paragraph, unlike_lines(run for row in rows for run in row.runs.values()))
     page.append(Heading("Differences"))
     lines = [(comparison, task) for comparison in compared for task in (None, *comparison.row.tasks)]
     if lines:

@@ -48,13 +48,17 @@ def sentences(transition: Transition) -> Iterator[str]:
             yield from noise_lines(transition)
 
 
-def precision_line(records: Iterable[Record]) -> str:
-    """Which precisions runs had, if not all the same one: then some differences are between precisions."""
-    counts = Counter(record.options.get("precision") or "unknown" for record in records)
-    if len(counts) < 2:
-        return ""
-    found = ", ".join(f"{count} in {name}" for name, count in sorted(counts.items()))
-    return f"Runs were computed in several precisions ({found}), so differences between runs can come from that."
+def unlike_lines(records: Iterable[Record]) -> Iterator[str]:
+    """Yield a line for precision and code each, if not all runs have the same: differences can come from that."""
+    records = list(records)
+    for several, found in (
+        ("in several precisions", [record.options.get("precision") for record in records]),
+        ("by several versions of the code", [record.result.get("code") for record in records]),
+    ):
+        counts = Counter(value or "unknown" for value in found)
+        if len(counts) > 1:
+            each = ", ".join(f"{name}: {count}" for name, count in sorted(counts.items()))
+            yield f"Runs were computed {several} ({each}), so differences between runs can come from that."
 
 
 def size_lines(transition: Transition) -> Iterator[str]:

@@ -237,15 +237,24 @@ def test_two_encoders_have_rows_of_their_own_in_one_table(tmp_path, cli, refused
     assert "encoder_weights 'weights of base' and 'weights of large'" in refused(MULTI_TASK, tmp_path)
 
 
-def test_pages_say_if_their_runs_had_several_precisions(tmp_path, cli):
-    mixed = "Runs were computed in several precisions (1 in bfloat16, 1 in float32)"
-    for precision in ("float32", "bfloat16"):
-        for kind, size, seen in (("dense", (0, 0), "float32"), ("winning", (2, 1), precision)):
-            write_line(tmp_path / "single", kind, {size: [0.7]}, precision=seen)
-            write_shared_run(tmp_path / "shared", kind, 1, {"rte": 0.7, "sst": 0.7}, precision=seen)
+@pytest.mark.parametrize(
+    "option, one, other, line",
+    [
+        ("precision", "float32", "bfloat16", "in several precisions (bfloat16: 1, float32: 1)"),
+        ("code", "62ae6251bd29", None, "by several versions of the code (62ae6251bd29: 1, unknown: 1)"),
+    ],
+)
+def test_pages_say_if_their_runs_had_several_precisions_or_versions_of_the_code(
+    tmp_path, cli, option, one, other, line
+):
+    for second in (one, other):
+        for kind, size, seen in (("dense", (0, 0), one), ("winning", (2, 1), second)):
+            write_line(tmp_path / "single", kind, {size: [0.7]}, **{option: seen})
+            write_shared_run(tmp_path / "shared", kind, 1, {"rte": 0.7, "sst": 0.7}, **{option: seen})
         for report, page in ((REPORT, "single/report.md"), (MULTI_TASK, "shared/multi_task.md")):
             assert cli(report, (tmp_path / page).parent).status == 0
-            assert (mixed in (tmp_path / page).read_text()) == (precision == "bfloat16")
+            text = (tmp_path / page).read_text()
+            assert (f"Runs were computed {line}, so" in text) == ("Runs were computed" in text) == (second == other)
 
 
 @pytest.mark.parametrize("option, values", [("epochs", (3, 6)), ("holdout", (0.0, 0.1)), ("learning_rate", (1, 2))])
