@@ -11,6 +11,7 @@ from mt_dnn.flags.parser import parse_options
 def main() -> None:
     (options,) = parse_options(__doc__, MergeOptions)
 
+    from mt_dnn.tickets.criteria import criterion_named
     from mt_dnn.tickets.masks import write_mask
     from mt_dnn.tickets.super_tickets import merge_masks, read_super_tickets, weights_table
     from mt_dnn.tickets.ticket import TICKET_KINDS
@@ -18,11 +19,13 @@ def main() -> None:
     if options.kind not in TICKET_KINDS:
         raise UserError(f"--kind {options.kind}: no such kind of tickets, expected one of {', '.join(TICKET_KINDS)}")
 
+    if options.criterion:
+        criterion_named(options.criterion)
+
     checkpoints = Path(options.checkpoints or f"checkpoints/bert-{options.model}-uncased")
-    found = read_super_tickets(
-        options.super_tickets or [f"experiments/glue/super_tickets_{options.model}.yml"], options.criterion
-    )
-    super_tickets = {task: ticket for task, ticket in found.items() if ticket}
+    chosen_by = {"criterion": options.criterion} if options.criterion else {}
+    found = read_super_tickets(options.super_tickets or [f"experiments/glue/super_tickets_{options.model}.yml"])
+    super_tickets = {task: ticket._replace(**chosen_by) for task, ticket in found.items() if ticket}
     missing = ", ".join(task for task in found if task not in super_tickets)
     if not super_tickets:
         raise UserError(f"no super ticket for {missing or 'any task'} (see the report), expected one at least")

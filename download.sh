@@ -37,10 +37,11 @@ esac
 [ $# -eq 0 ] || shift
 [ $# -gt 0 ] || set -- $TASKS bert-base-uncased
 command -v curl >/dev/null || { echo "download.sh: error: no curl found, expected it to download" >&2; exit 2; }
-PYTHON=$(command -v python3 || command -v python) || {
-    echo "download.sh: error: no python3 found, expected one to unpack archives" >&2
+PYTHON=$(command -v python3 || command -v python) && "$PYTHON" -c "import zipfile, zlib" 2>/dev/null || {
+    echo "download.sh: error: no python3 that runs and has zlib, expected one to unpack archives" >&2
     exit 2
 }
+CURL="curl -fL --retry 2 --connect-timeout 20 --speed-limit 1000 --speed-time 60"   # bytes per second, seconds
 
 main() {
     lock
@@ -69,7 +70,7 @@ lock() {
     }
     trap 'rm -f "$LOCK"' EXIT
     trap 'exit 130' INT
-    trap 'exit 143' TERM HUP
+    trap 'exit 143' TERM HUP QUIT PIPE
 }
 
 MNLI_FILES="train.tsv dev_matched.tsv dev_mismatched.tsv test_matched.tsv test_mismatched.tsv"
@@ -101,7 +102,6 @@ in_place() {
     for file in $2; do
         [ -s "$1/$file" ] || return 1
     done
-    echo "$1: in place"
 }
 
 # fetch URL FILE: through FILE.part, which a later call goes on with.
@@ -110,13 +110,13 @@ fetch() {
     echo "$1"
     bar="-sS"; if [ -t 2 ]; then bar="--progress-bar"; fi
     status=0
-    answer=$(curl -fL $bar --retry 2 -C - -w '%{http_code}' -o "$2.part" "$1") || status=$?
+    answer=$($CURL $bar -C - -w '%{http_code}' -o "$2.part" "$1") || status=$?
     # Where the server does not go on, the part may be whole, damaged, or older.
     case $status:$answer in *:416 | 33:* | 36:*)
         if [ -e "$2.part" ]; then
             rm "$2.part"
             status=0
-            curl -fL $bar --retry 2 -o "$2.part" "$1" || status=$?
+            $CURL $bar -o "$2.part" "$1" || status=$?
         fi
     esac
     [ $status -eq 0 ] && [ -s "$2.part" ] || return
@@ -138,18 +138,19 @@ by_hand() {
 # plain URL FILE: a file as it is.
 plain() {
     folder=$(dirname "$2") file=$(basename "$2")
-    in_place "$folder" "$file" || fetch "$1" "$2" || by_hand "$1" "$folder" "$file"
+    if in_place "$folder" "$file"; then echo "$2: in place"; return; fi
+    fetch "$1" "$2" || by_hand "$1" "$folder" "$file"
 }
 
 # archive URL FOLDER INSIDE "FILES": the FILES of a zip archive, below INSIDE there, as DIR/glue/FOLDER.
 # Unpacking checks the sums that the archive holds.
 archive() {
     url=$1 folder=$DIR/glue/$2 inside=$3 files=$4
-    in_place "$folder" "$files" && return
+    if in_place "$folder" "$files"; then echo "$folder: in place"; return; fi
     zip=$DIR/glue/$2.zip unpacked=$DIR/glue/.$2.part
     [ -s "$zip" ] || fetch "$url" "$zip" || { by_hand "$url" "$folder" "$files"; return; }
     rm -rf "$unpacked"
-    if why=$("$PYTHON" -m zipfile -e "$zip" "$unpacked" 2>&1) && in_place "$unpacked/$inside" "$files" >/dev/null; then
+    if why=$("$PYTHON" -m zipfile -e "$zip" "$unpacked" 2>&1) && in_place "$unpacked/$inside" "$files"; then
         mkdir -p "$folder" || return
         for file in $files; do mv "$unpacked/$inside/$file" "$folder/" || return; done
         rm -rf "$unpacked" "$zip"
@@ -173,7 +174,7 @@ is_whole() {
 # MRPC comes as the original corpus and GLUE's list of the pairs that form the dev set.
 mrpc() {
     folder=$DIR/glue/MRPC
-    in_place "$folder" "train.tsv dev.tsv test.tsv" && return
+    if in_place "$folder" "train.tsv dev.tsv test.tsv"; then echo "$folder: in place"; return; fi
     for url in "$MRPC_URL/msr_paraphrase_train.txt" "$MRPC_URL/msr_paraphrase_test.txt" "$GLUE_URL/mrpc_dev_ids.tsv"; do
         plain "$url" "$folder/$(basename "$url")" || return
     done
@@ -198,12 +199,13 @@ mrpc() {
     echo "$folder: complete"
 }
 
-# encoder NAME: weights, config and tokenizer of the hub, as a folder that --init_checkpoint takes.
+# encoder NAME: weights, config and tokenizer of the hub, as a folder that --init_checkpoint takes. The config comes
+# last: the scripts take a folder with a config for a whole encoder (common.sh: checkpoint).
 encoder() {
-    folder=$DIR/encoders/$1 wanted="config.json tokenizer.json tokenizer_config.json model.safetensors"
-    in_place "$folder" "$wanted" && return
+    folder=$DIR/encoders/$1 wanted="tokenizer.json tokenizer_config.json model.safetensors config.json"
+    if in_place "$folder" "$wanted"; then echo "$folder: in place"; return; fi
     for file in $wanted; do
-        plain "$HUB_URL/$1/resolve/main/$file" "$folder/$file" >/dev/null || {
+        plain "$HUB_URL/$1/resolve/main/$file" "$folder/$file" || {
             echo "download.sh: error: '$1' is taken for an encoder of the hub; the tasks are: $TASKS" >&2
             return 1
         }

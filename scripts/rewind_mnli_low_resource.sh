@@ -20,4 +20,3 @@ for entry in $EPOCHS_BY_FRACTION; do
     CHECKPOINTS=$ALL_CHECKPOINTS/low_resource/rows_$TRAIN_FRACTION
     rewind winning random losing
 done
-report mt_dnn.reports "$ALL_CHECKPOINTS/low_resource"   # of all fractions together

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from data_utils.cli import run_main
 from data_utils.errors import UserError
-from data_utils.files import write_whole
+from data_utils.files import make_folder, write_whole
 from data_utils.json_file import write_json
 from mt_dnn.flags.flag import COUNT
 from mt_dnn.flags.parser import Parser
@@ -70,18 +70,17 @@ def main() -> None:
         available, _ = TEXTS[name.split(":")[1]]
         if options.rows and options.rows + -(-options.rows // 2) > available:
             raise UserError(f"--rows {options.rows}: expected at most {available * 2 // 3} for {name}")
-    found = {"machine": machine(device), "compared": {}}
+    found, output = {"machine": machine(device), "compared": {}}, Path(options.output_dir)
+    make_folder(output)
     for name in options.on:
         rows, dev_rows = (options.rows, -(-options.rows // 2)) if options.rows else ROWS[name]
         shape, texts = name.split(":")
         checkout = Path(options.checkout).resolve()
         found["compared"][name] = compare(shape, texts, rows, dev_rows, device, options.precisions, checkout)
-
-    output, table = Path(options.output_dir), to_markdown(found)
-    write_json(output / "benchmark.json", found)
-    with write_whole(output / "benchmark.md") as file:
-        file.write(table)
-    print(f"{table}\nwritten: {output}/benchmark.md, benchmark.json")
+        write_json(output / "benchmark.json", found)  # now, as the next shape may not fit into memory
+        with write_whole(output / "benchmark.md") as file:
+            file.write(to_markdown(found))
+    print(f"{to_markdown(found)}\nwritten: {output}/benchmark.md, benchmark.json")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from data_utils.markdown import markdown_table
 from mt_dnn.flags.parser import Parser
 from mt_dnn.records.record import read_records
 from mt_dnn.reports.comparison import compare, mean
-from mt_dnn.reports.gather import gather
+from mt_dnn.reports.gather import gather, of_one_task
 from mt_dnn.reports.pairing import over_tasks
 from mt_dnn.reports.points import Point
 from mt_dnn.reports.rows import ModelRow, gather_rows
@@ -22,8 +22,10 @@ def main() -> None:
     parser.add_argument("shared", metavar="SHARED", help="folder of runs of several tasks, or of their records")
     options = parser.parse_args()
     rows = gather_rows(record for record in read_records([options.shared]) if len(record.tasks) > 1)
-    transitions = gather(read_records([options.single]))
+    transitions = gather(of_one_task(read_records([options.single])))
     dense = {transition.task: transition.dense for transition in transitions if transition.dense}
+    if len(dense) < sum(bool(transition.dense) for transition in transitions):
+        raise UserError(f"{options.single}: several parts of a task's training rows, expected one part of each task")
     tasks = rows[0].tasks if rows else []
     if missing := [task for task in tasks if task not in dense]:
         raise UserError(f"{options.single}: no dense model of {', '.join(missing)}, expected one of every task")

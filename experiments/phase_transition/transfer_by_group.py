@@ -9,7 +9,7 @@ from mt_dnn.flags.flag import names
 from mt_dnn.flags.parser import Parser
 from mt_dnn.records.record import read_records
 from mt_dnn.reports.comparison import compare
-from mt_dnn.reports.gather import gather
+from mt_dnn.reports.gather import gather, of_one_task
 from mt_dnn.reports.pairing import NoPart, Pair, by_size, over_items, over_tasks
 from mt_dnn.reports.points import Transition
 from mt_dnn.reports.wording import difference
@@ -20,7 +20,7 @@ def main() -> None:
     parser.add_argument("records", metavar="RECORDS", help="folder of the runs of a sweep, or of their records")
     parser.add_argument("group", metavar="TASKS", type=names, help="the tasks of a group, separated by commas")
     options = parser.parse_args()
-    transitions = gather(read_records([options.records]))
+    transitions = gather(of_one_task(read_records([options.records])))
     tasks = [transition.task for transition in transitions]
     if unknown := [task for task in options.group if task not in tasks]:
         raise UserError(f"{options.records}: no runs of {', '.join(unknown)}, expected some of: {', '.join(tasks)}")

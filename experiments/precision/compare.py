@@ -4,7 +4,6 @@ Prints a table with a line for each run, in points.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from data_utils.cli import run_main
 from data_utils.markdown import markdown_table
@@ -50,7 +49,7 @@ def compare(run: str, task: Task, data_dir: str, device: str) -> Iterator[list[s
         )
         for metric, value in exact.items():
             moved = 100 * (rounded[metric] - value)
-            yield [Path(run).parent.name, name, metric, f"{100 * value:.2f}", f"{moved:+.2f}"]
+            yield [run, name, metric, f"{100 * value:.2f}", f"{moved:+.2f}"]
 
 
 if __name__ == "__main__":

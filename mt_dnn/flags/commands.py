@@ -140,7 +140,8 @@ class MergeOptions:
     )
     criterion: str | None = flag(
         None,
-        "criterion of importance that chose the tickets, for all tasks (default: what the super tickets' file says)",
+        "criterion of importance that chose the tickets, for all tasks (default: what the super tickets' file says); "
+        "the numbers of heads and FFNs stay those of the file",
     )
     output: str | None = flag(
         None,

@@ -5,7 +5,6 @@ where training rows were held out, super_tickets_held_out.yml.
 """
 
 from data_utils.cli import run_main
-from data_utils.errors import UserError
 from mt_dnn.flags.commands import ReportOptions
 from mt_dnn.flags.parser import parse_options
 
@@ -18,7 +17,7 @@ def main() -> None:
     from mt_dnn.reports.compare_criteria import criteria_findings
     from mt_dnn.reports.contents import FIGURE, blocks
     from mt_dnn.reports.figures import as_png, phase_transitions
-    from mt_dnn.reports.gather import gather
+    from mt_dnn.reports.gather import gather, of_one_task
     from mt_dnn.reports.hypotheses import CLAIMS, decide
     from mt_dnn.reports.page import to_html, to_markdown, write_files
     from mt_dnn.reports.sentences import about, hypothesis_line, sentences, size_lines
@@ -26,12 +25,7 @@ def main() -> None:
     from mt_dnn.reports.transfer import transfer_findings
 
     records = read_records(options.folders)
-    single = [record for record in records if len(record.tasks) == 1]
-    if not single:
-        raise UserError(
-            f"{records[0].place}: a run of {len(records[0].tasks)} tasks, expected runs of one; "
-            "python -m mt_dnn.reports.multi_task shows this one"
-        )
+    single = of_one_task(records)
     transitions, failed = gather(single), read_failures(options.folders)
     tested = decide(CLAIMS, transitions)
     page = blocks(transitions, tested, read_importance_files(options.folders), failed)

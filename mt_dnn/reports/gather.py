@@ -1,11 +1,23 @@
 """Gather finished runs of single tasks into points: one ticket of one task, over its seeds."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from data_utils.errors import UserError
 from mt_dnn.records.record import Record, refuse_difference
 from mt_dnn.reports.points import Point, Transition, section_title
 from mt_dnn.run_folder import unless_default
 from mt_dnn.tickets.masks import KINDS
+
+
+def of_one_task(records: Sequence[Record]) -> list[Record]:
+    """Return the runs of one task each; raise UserError if there are none."""
+    single = [record for record in records if len(record.tasks) == 1]
+    if not single:
+        raise UserError(
+            f"{records[0].place}: a run of {len(records[0].tasks)} tasks, expected runs of one; "
+            "python -m mt_dnn.reports.multi_task shows this one"
+        )
+    return single
 
 
 def gather(records: Iterable[Record]) -> list[Transition]:

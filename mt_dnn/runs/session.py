@@ -138,7 +138,6 @@ class Session:
         with logging_to(files.log), failure_written(run), memory_advice(MEMORY_ADVICE):
             on_main_process(lambda: self._begin(run))
             self._log_start(run, data)
-            torch.cuda.empty_cache()  # what an earlier run left: other processes on this GPU can't use it
             model = self._new_model(run)
             log.info(f"parameters: {count_parameters(model.encoder):,} in the encoder, of {self.shape.parameters:,}")
             torch.manual_seed(run.seed + 1_000_003 * rank())  # dropout differs between processes

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import torch
+
 from data_utils.errors import FailedInAllProcesses, RunFailed
 from mt_dnn.runs.lock import locked
 from mt_dnn.runs.run import Run
@@ -38,6 +40,7 @@ def sweep(runs: list[Run], do: Callable[[Run], Any]) -> None:
                     except RunFailed:
                         if world_size() > 1:
                             raise
+                    torch.cuda.empty_cache()  # memory that is kept for the next run: other processes can't use it
         left = elsewhere
 
 

@@ -42,8 +42,9 @@ def choose_device(name: str) -> torch.device:
         torch.cuda.mem_get_info(gpu)  # the first call that needs the GPU itself
     except RuntimeError as error:
         raise UserError(
-            f"{torch.cuda.get_device_name(gpu)}: {_first_line(error)}; expected a GPU that is free "
-            "(nvidia-smi shows which programs use it, and whether its compute mode allows several)"
+            f"GPU {gpu} ({torch.cuda.get_device_name(gpu)}; CUDA_VISIBLE_DEVICES={named}): {_first_line(error)}; "
+            "expected a GPU that works and is free (nvidia-smi shows which programs use it, and whether its compute "
+            "mode allows several), or --device cpu (cpu in place of a script's GPU id)"
         ) from None
     return torch.device("cuda")
 

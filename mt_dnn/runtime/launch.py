@@ -21,7 +21,8 @@ if __name__ == "__main__":
             sys.exit(failure.exitcode)
         print(  # it could not say anything itself
             f"launch: error: process {rank} was killed by signal {-failure.exitcode} (9: mostly by the system, as "
-            "memory is full; 6: mostly by NCCL, which says why above); give the same command again to do what is left",
+            "memory is full; 6: by a library, on GPUs mostly NCCL, which says why above); give the same command again "
+            "to do what is left",
             file=sys.stderr,
         )
         sys.exit(128 - failure.exitcode)

@@ -35,10 +35,8 @@ class SuperTicket(NamedTuple):
     criterion: str = DEFAULT_CRITERION
 
 
-def read_super_tickets(paths: Iterable[str | Path], criterion: str | None = None) -> dict[str, SuperTicket | None]:
+def read_super_tickets(paths: Iterable[str | Path]) -> dict[str, SuperTicket | None]:
     """Return {task name: SuperTicket} of the files `paths` together; None for a task that has none (null).
-
-    `criterion` takes the place of what the files say of it.
 
     Raises UserError for what is not as above, and for a task that appears twice.
     """
@@ -49,7 +47,7 @@ def read_super_tickets(paths: Iterable[str | Path], criterion: str | None = None
             check(ENTRY, entry, str(path), task)
             if task in found:
                 raise UserError(f"{path}: {task} stands in an earlier file too, expected every task once")
-            found[task] = SuperTicket(**entry | ({"criterion": criterion} if criterion else {})) if entry else None
+            found[task] = SuperTicket(**entry) if entry else None
     return found
 
 

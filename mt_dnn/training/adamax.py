@@ -45,7 +45,7 @@ class AdamaxW(torch.optim.Optimizer):
                 parameters,
                 gradients,
                 [state["exp_avg"] for state in states],
-                gradients,  # as beta2 is 0, no second moment need be kept: it is written over the gradient
+                gradients,  # as beta2 is 0, no second moment need be kept. torch writes it after it read the gradient.
                 largest,
                 [state["step"] for state in states],
                 fused=True,

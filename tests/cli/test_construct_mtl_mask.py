@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from mt_dnn.tickets.masks import Mask, read_mask, write_mask
-from mt_dnn.tickets.ticket import Ticket
+from mt_dnn.tickets.ticket import DENSE, Ticket
 
 SHAPES = {
     "base": {
@@ -76,6 +76,19 @@ def test_tickets_by_another_criterion_are_merged_or_it_says_how_to_make_them(tmp
     write_mask(tmp_path / "rte/masks/token/winning/heads_14_ffns_1.json", by_token)
     assert cli(*command).status == 0
     assert read_mask(tmp_path / "mtdnn/masks/token/winning/super_tickets.json").tickets == {"rte": other}
+    assert "--criterion toke: no such criterion, expected one of example, token" in refused(*command[:-1], "toke")
+
+
+def test_random_tickets_and_the_dense_one_are_the_same_by_any_criterion(tmp_path, cli):
+    own, model = tmp_path / "own.yml", SHAPES["base"]
+    own.write_text("rte: {heads: 1, ffns: 0}\nmnli: {heads: 0, ffns: 0}\n")
+    tickets = {"rte": Ticket(frozenset({(3, 4)}), frozenset()), "mnli": DENSE}
+    write_mask(tmp_path / "rte/masks/random/heads_1_ffns_0.json", Mask("random", model, {"rte": tickets["rte"]}, {}))
+    write_mask(tmp_path / "mnli/masks/dense/heads_0_ffns_0.json", Mask("dense", model, {"mnli": DENSE}, {}))
+    for more in ((), ("--criterion", "token")):
+        command = "construct_mtl_mask.py", "--checkpoints", tmp_path, "--super_tickets", own, "--kind", "random", *more
+        assert cli(*command).status == 0
+        assert read_mask(tmp_path / "mtdnn/masks/random/super_tickets.json").tickets == tickets
 
 
 def test_masks_that_can_not_be_merged_are_one_line(tmp_path, refused):

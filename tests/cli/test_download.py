@@ -164,6 +164,17 @@ def test_two_calls_do_not_write_into_the_same_part(site, tmp_path):
     assert download(site, tmp_path, "nothing")[0] == 1 and not lock.is_symlink()
 
 
+def test_a_call_whose_output_nobody_reads_leaves_no_lock(site, tmp_path):
+    command = ["sh", "-c", f"sh download.sh {tmp_path} nothing rtee rtee | true"]
+    assert (
+        subprocess.run(
+            command, cwd=ROOT, env={**os.environ, "HF_ENDPOINT": site.url}, stderr=subprocess.DEVNULL
+        ).returncode
+        == 0
+    )
+    assert not (tmp_path / ".download_lock").is_symlink()
+
+
 @pytest.mark.parametrize("sent, status", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_stopped_call_leaves_no_lock(tmp_path, monkeypatch, sent, status):
     lock, curl = tmp_path / "data/.download_lock", tmp_path / "curl"
@@ -219,7 +230,7 @@ def test_without_a_network_the_address_and_the_way_by_hand_are_named(site, tmp_p
         "http://127.0.0.1:9/RTE.zip",
         f"put train.tsv, dev.tsv, test.tsv into {tmp_path}/glue/RTE",
         "http://127.0.0.1:9/msr_paraphrase_train.txt",
-        "http://127.0.0.1:9/tiny-bert/resolve/main/config.json",
+        "http://127.0.0.1:9/tiny-bert/resolve/main/tokenizer.json",
         "not complete: rte mrpc tiny-bert",
     ):
         assert wanted in output
@@ -265,6 +276,26 @@ def test_an_archive_stays_where_unpacking_fails_and_is_not_fetched_again(site, t
     assert sorted(path.name for path in (tmp_path / "glue").iterdir()) == ["RTE.zip"]
     status, output, asked = download(site, tmp_path, "rte")
     assert status == 0 and not asked and not archive.exists()
+
+
+def test_an_archive_stays_where_python_does_not_run(site, tmp_path, monkeypatch):
+    archive, python = tmp_path / "data/glue/RTE.zip", tmp_path / "python3"
+    archive.parent.mkdir(parents=True)
+    archive.write_bytes((site.folder / "RTE.zip").read_bytes())
+    python.write_text("#!/bin/sh\nexit 1\n")
+    python.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    status, output, asked = download(site, tmp_path / "data", "rte")
+    assert status == 2 and "no python3 that runs" in output and not asked and archive.exists()
+
+
+def test_an_encoder_that_is_not_whole_has_no_config_which_the_scripts_look_for(site, tmp_path, monkeypatch):
+    monkeypatch.setattr(Server, "instead", {"/tiny-bert/resolve/main/model.safetensors": b"<html>"})
+    assert download(site, tmp_path, "tiny-bert")[0] == 1
+    assert sorted(path.name for path in (tmp_path / "encoders/tiny-bert").iterdir()) == [
+        "tokenizer.json",
+        "tokenizer_config.json",
+    ]
 
 
 def test_a_forgotten_folder_gives_the_usage(site):

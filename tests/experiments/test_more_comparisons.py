@@ -25,6 +25,11 @@ def test_a_model_for_each_task_is_compared_with_shared_ones_over_tasks(tmp_path,
     write_shared_run(tmp_path / "other", "dense", 1, {"rte": 0.7, "cola": 0.3})
     assert "single: no dense model of cola" in refused(SINGLE, tmp_path / "single", tmp_path / "other")
     assert "no run of several tasks" in refused(SINGLE, tmp_path / "single", tmp_path / "single")
+    assert "a run of 2 tasks, expected runs of one" in refused(SINGLE, tmp_path / "shared", tmp_path / "shared")
+    (tmp_path / "shared").rename(tmp_path / "single/mtdnn")
+    assert cli(SINGLE, tmp_path / "single", tmp_path / "single").out == ended.out
+    write_line(tmp_path / "single/few", "dense", {(0, 0): [0.6]}, train_fraction=0.1)
+    assert "several parts of a task's training rows" in refused(SINGLE, tmp_path / "single", tmp_path / "single")
 
 
 def test_transfer_is_averaged_within_a_group_of_tasks_and_between_groups(tmp_path, cli, refused):

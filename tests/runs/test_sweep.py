@@ -144,7 +144,7 @@ def test_what_libraries_say_of_a_full_memory_is_understood(error):
 
 
 def test_a_run_that_fails_is_told_and_the_others_go_on(workshop, fine_tuned, tmp_path, cli, monkeypatch):
-    calls, whole = [], session.fine_tune
+    calls, emptied, whole = [], [], session.fine_tune
 
     def second_fails(*arguments):
         calls.append(arguments)
@@ -153,10 +153,12 @@ def test_a_run_that_fails_is_told_and_the_others_go_on(workshop, fine_tuned, tmp
         return whole(*arguments)
 
     monkeypatch.setattr(session, "fine_tune", second_fails)
+    monkeypatch.setattr("torch.cuda.empty_cache", lambda: emptied.append(len(calls)))
     masks = fine_tuned / "masks/winning"
     call = ("rewind.py", *options(workshop), *QUICK, "--masks", masks, "--output_dir", tmp_path)
     ended = cli(*call)
     assert ended.status == 1 and "3 runs: 2 finished, 1 failed" in ended.out and ended.err == ""
+    assert emptied == [1, 2, 3]  # after each run
     (failed,) = tmp_path.rglob("failed.txt")
     assert "memory is full" in failed.read_text() and f"failed: {failed.parent}: the memory is full" in ended.out
     ended = cli(*call)

@@ -57,11 +57,18 @@ def test_a_gpu_that_the_process_does_not_use_may_be_too_old(two_processes, monke
 
 def test_a_gpu_that_another_process_has_for_itself_is_one_line(two_processes, monkeypatch):
     def taken(gpu):
-        raise RuntimeError("CUDA error: CUDA-capable device(s) is/are busy or unavailable\nCUDA kernel errors might be")
+        if gpu == 1:
+            raise RuntimeError(
+                "CUDA error: CUDA-capable device(s) is/are busy or unavailable\nCUDA kernel errors might"
+            )
+        return 15 * 2**30, 16 * 2**30
 
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     monkeypatch.setattr("torch.cuda.mem_get_info", taken)
-    with pytest.raises(
-        UserError, match="^Tesla T4: CUDA error: CUDA-capable .* unavailable; expected a GPU that is free"
-    ):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    assert choose_device("auto").type == "cuda"
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with pytest.raises(UserError, match=r"^GPU 1 \(Tesla T4; CUDA_VISIBLE_DEVICES=3,5\): CUDA error: .* unavailable; "):
         choose_device("auto")

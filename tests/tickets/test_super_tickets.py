@@ -71,8 +71,6 @@ def test_super_tickets_name_a_criterion_where_it_is_not_the_default_one(tmp_path
     path = tmp_path / "super_tickets.yml"
     path.write_text("rte: {heads: 2, ffns: 1}\nsst: {heads: 2, ffns: 1, criterion: loss}\nwnli: null\n")
     assert read_super_tickets([path]) == {**WANTED, "wnli": None}
-    by_token = {task: wanted._replace(criterion="token") for task, wanted in WANTED.items()}
-    assert read_super_tickets([path], "token") == {**by_token, "wnli": None}
     for wrong in ("{heads: -2, ffns: 1}", "{heads: 2}", "{heads: 2, ffns: 1, criterion: 3}", "28"):
         path.write_text(f"rte: {wrong}\n")
         with pytest.raises(UserError, match=f"{path}: rte: .*expected {{heads: ..., ffns: ...}}"):
