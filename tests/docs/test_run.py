@@ -1,6 +1,7 @@
 """Commands of docs/ are run as they stand there, on a tiny encoder and toy GLUE where the page has real ones."""
 
 import ast
+import glob
 import json
 import re
 import shutil
@@ -40,7 +41,7 @@ def reader(workshop, place, cli, monkeypatch):
 
     def call(command):
         assert command[0] == "python"
-        script, *words = command[1:]
+        script, *words = [found for word in command[1:] for found in sorted(glob.glob(word)) or [word]]
         if script == "-m":
             name = words.pop(0).replace(".", "/")
             script = f"{name}/__main__.py" if (ROOT / name).is_dir() else f"{name}.py"
@@ -84,9 +85,15 @@ def test_the_pipeline_without_the_scripts_runs_as_the_page_says(walked):
 def test_reports_are_made_as_the_page_says(walked, reader):
     (walked / "checkpoints").mkdir(exist_ok=True)
     shutil.copytree(walked / "out", walked / "checkpoints/bert-base-uncased", dirs_exist_ok=True)
-    one, of_all, of_several, collect, of_records = commands_of("reports.md", "python -m mt_dnn.re(ports|cords)")
+    low_resource = walked / "checkpoints/bert-base-uncased/low_resource"
+    shutil.copytree(walked / "out/rte", low_resource / "rows_0.1/mnli")
+    one, of_all, of_parts, of_several, collect, of_records = commands_of(
+        "reports.md", "python -m mt_dnn.re(ports|cords)"
+    )
     assert "super tickets: checkpoints/bert-base-uncased/rte/super_tickets.yml" in reader(one)
     reader(of_all)
+    assert f"report: {low_resource.relative_to(walked)}/all/report.html" in reader(of_parts)
+    shutil.rmtree(low_resource)
     assert "| MT-DNN, my-bert |" in reader(of_several)
     reader(collect)
     reader(of_records)
