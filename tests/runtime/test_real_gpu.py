@@ -88,6 +88,31 @@ def test_every_family_goes_from_fine_tuning_to_a_prediction(workshop, tmp_path, 
     np.testing.assert_allclose(by[DEVICE], by["cpu"], atol=1e-3 if precision == "float32" else 0.1)
 
 
+ADAMAX = """
+import sys, torch
+from mt_dnn.training.adamax import AdamaxW
+
+torch.manual_seed(0)
+ours = [torch.nn.Parameter(torch.randn(size, device=sys.argv[1])) for size in ((), (7,), (300, 129))]
+torchs = [torch.nn.Parameter(parameter.detach().clone()) for parameter in ours]
+settings = {"lr": 0.1, "betas": (0.9, 0.99), "eps": 1e-30}
+optimizers = AdamaxW([{"params": ours, "weight_decay": 0.0}], **settings), torch.optim.Adamax(torchs, **settings)
+for _ in range(30):
+    for one, other in zip(ours, torchs):
+        one.grad = torch.randn_like(one)
+        other.grad = one.grad.clone()
+    for optimizer in optimizers:
+        optimizer.step()
+for one, other in zip(ours, torchs):
+    torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+"""
+
+
+def test_adamax_is_that_of_torch_though_its_second_moment_is_written_over_the_gradient():
+    ended = subprocess.run([sys.executable, "-c", ADAMAX, DEVICE], cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+
+
 def test_a_gpu_and_the_cpu_give_a_model_the_same_scores(workshop, tmp_path):
     mask_from(workshop, tmp_path)
     scores = {}
