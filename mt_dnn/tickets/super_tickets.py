@@ -66,13 +66,10 @@ def merge_masks(checkpoints: Path, super_tickets: dict[str, SuperTicket], kind: 
         criterion = wanted.criterion if kind_here in TICKET_KINDS and TICKET_KINDS[kind_here].by_scores else None
         path = paths[task] = RunFolder(checkpoints / task).mask(kind_here, wanted.heads, wanted.ffns, criterion)
         if not path.is_file():
-            flags = [
-                advice("--sparsities"),
-                *([advice(f"--criterion {criterion}")] if unless_default(criterion) else []),
-            ]
+            by = f" {advice(f'--criterion {criterion}')}" if unless_default(criterion) else ""
             raise UserError(
                 f"{path}: no such mask, expected that of {task}'s super ticket; "
-                f"make it with scripts/prepare_mtdnn_*.sh, or with train.py --do_mask {' '.join(flags)}"
+                f"make it with scripts/prepare_mtdnn_*.sh, or with train.py --do_mask {advice('--sparsities')}{by}"
             )
         mask = masks[task] = read_mask(path)
         if task not in mask.tickets:

@@ -37,7 +37,7 @@ def test_adamax_is_its_formula_with_decoupled_decay():
 
 def test_adamax_without_decay_is_that_of_torch_also_when_a_parameter_has_no_gradient_in_some_updates():
     torch.manual_seed(0)
-    ours = [torch.nn.Parameter(torch.randn(5, 3, dtype=torch.float64)) for _ in range(2)]
+    ours = [torch.nn.Parameter(torch.randn(shape, dtype=torch.float64)) for shape in ((8, 16), (5, 3))]
     torchs = [torch.nn.Parameter(parameter.detach().clone()) for parameter in ours]
     settings = {"lr": 0.1, "betas": (0.9, 0.99), "eps": 1e-30}  # so small, it does not matter where it is added
     optimizers = (
@@ -46,7 +46,7 @@ def test_adamax_without_decay_is_that_of_torch_also_when_a_parameter_has_no_grad
     )
     for update in range(30):
         gradients = [
-            torch.randn(5, 3, dtype=torch.float64),
+            torch.randn(8, 16, dtype=torch.float64),
             None if update % 3 else torch.full((5, 3), 30.0 - update, dtype=torch.float64),
         ]
         for parameters, optimizer in zip((ours, torchs), optimizers):
