@@ -28,7 +28,7 @@ def main() -> int:
         )
 
     # Here, not above: --help and a wrong flag answer before torch is loaded.
-    from data_utils.tokenized import training_rows
+    from data_utils.tokenized import training_rows_fingerprint
     from mt_dnn.runs.plan import count_unfinished, plan
     from mt_dnn.runs.run import outcome_options
     from mt_dnn.runs.sweep import forget_failures, remove_checkpoints, summarize, sweep
@@ -44,8 +44,8 @@ def main() -> int:
         masks = at_sparsities(masks, options.sparsities, options.tickets_of or data.train_datasets[0])
     tickets_of = {task: options.tickets_of or task for task in data.train_datasets}
     runs = plan(masks, tickets_of, options, run_options)
-    rows = {task: training_rows(data.data_dir, task) for task in data.train_datasets}
-    refuse_unfit(masks, tickets_of, run_options["encoder_weights"], data.holdout, rows)
+    training_rows = {task: training_rows_fingerprint(data.data_dir, task) for task in data.train_datasets}
+    refuse_unfit(masks, tickets_of, run_options["encoder_weights"], data.holdout, training_rows)
     with process_group(machine.device, options.parallel):
         for path in masks_of_unknown_holdout(masks, tickets_of, data.holdout):
             print_line(

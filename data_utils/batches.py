@@ -45,10 +45,10 @@ def mixed_batches(
     Every row of every task comes up once, so the tasks are mixed in proportion to their sizes.
     """
     batches = {task: training_batches(lengths, batch_size, seed, epoch) for task, lengths in lengths_by_task.items()}
-    turns = np.repeat(np.arange(len(batches)), [len(its_batches) for its_batches in batches.values()])
+    turns = np.repeat(list(batches), [len(its_batches) for its_batches in batches.values()])
     np.random.default_rng([seed, epoch]).shuffle(turns)
-    names, left = list(batches), {task: iter(its_batches) for task, its_batches in batches.items()}
-    return [(names[turn], next(left[names[turn]])) for turn in turns]
+    left = {task: iter(its_batches) for task, its_batches in batches.items()}
+    return [(task, next(left[task])) for task in turns.tolist()]
 
 
 def sorted_batches(lengths: np.ndarray, batch_size: int, tokens: int | None = None) -> list[Batch]:

@@ -133,9 +133,9 @@ def read_text(path: str | Path, what: str) -> str:
         raise UserError(f"{path}: not UTF-8 text, expected {what}") from None
 
 
-def fingerprint_of(content: dict[str, Any]) -> str:
-    """Return the fingerprint of what JSON can hold."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+def fingerprint_of(content: dict[str, Any], digits: int = 16) -> str:
+    """Return the first hexadecimal `digits` (at most 64) of the SHA-256 of `content`, which JSON can hold."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:digits]
 
 
 def refuse_unusable(content: object) -> None:

@@ -107,10 +107,12 @@ class Task:
 
         {mrpc: dev}, or {mnli_matched: matched_dev, mnli_mismatched: mismatched_dev}.
         """
-        return {split_name(self.name, split).removesuffix("_dev"): split for split in self.splits if _is_dev(split)}
+        return {
+            split_folder_name(self.name, split).removesuffix("_dev"): split for split in self.splits if _is_dev(split)
+        }
 
 
-def split_name(task: str, split: str) -> str:
+def split_folder_name(task: str, split: str) -> str:
     """Return the name of a split's folder: mnli_matched_dev."""
     return f"{task}_{split}"
 
@@ -129,7 +131,7 @@ def read_tasks(path: str | Path) -> dict[str, Task]:
     taken: dict[str, str] = {}
     for task in tasks.values():
         for split in task.splits:
-            where, name = f"{task.name}.splits.{split}", split_name(task.name, split)
+            where, name = f"{task.name}.splits.{split}", split_folder_name(task.name, split)
             if name in taken:
                 raise UserError(
                     f"{path}: {where}: its folder would be {name}, expected another than that of {taken[name]}"

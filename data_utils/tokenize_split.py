@@ -15,7 +15,7 @@ from data_utils.advice import advice
 from data_utils.errors import UserError
 from data_utils.files import sha256, write_folder_whole
 from data_utils.json_file import fingerprint_of, write_json
-from data_utils.tasks import Task, split_name
+from data_utils.tasks import Task, split_folder_name
 from data_utils.tokenized import read_array, read_header, split_folder
 from data_utils.tsv import Row, read_rows
 
@@ -105,7 +105,7 @@ def up_to_date_header(folder: Path, task: Task, split: str, made_from: dict[str,
     except UserError:
         return None
     found = header["task"], header["split"]
-    if found != (task.name, split) and split_name(*found) == folder.name:
+    if found != (task.name, split) and split_folder_name(*found) == folder.name:
         raise UserError(
             f"{folder}: holds split '{found[1]}' of task '{found[0]}', expected '{split}' of '{task.name}' or nothing; "
             f"rename one of the tasks or splits, or take another {advice('--data_dir')}"

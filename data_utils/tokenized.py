@@ -21,7 +21,7 @@ from data_utils.check import TEXT, Expectation, check, fields, integer, list_of,
 from data_utils.errors import UserError
 from data_utils.files import reading, sha256
 from data_utils.json_file import fingerprint_of, read_json
-from data_utils.tasks import Task, split_name
+from data_utils.tasks import Task, split_folder_name
 
 if TYPE_CHECKING:
     import torch
@@ -59,7 +59,7 @@ HEADER = fields(
 
 def split_folder(data_dir: str | Path, task: str, split: str) -> Path:
     """Return the folder of a tokenized split."""
-    return Path(data_dir) / split_name(task, split)
+    return Path(data_dir) / split_folder_name(task, split)
 
 
 def data_fingerprints(data_dir: str | Path, task: Task, splits: Iterable[str]) -> dict[str, str]:
@@ -84,7 +84,7 @@ def data_fingerprints(data_dir: str | Path, task: Task, splits: Iterable[str]) -
     return {folders[split].name: fingerprint_of(header["made_from"]) for split, header in headers.items()}
 
 
-def training_rows(data_dir: str | Path, task: str) -> str:
+def training_rows_fingerprint(data_dir: str | Path, task: str) -> str:
     """Return the fingerprint of which training rows a task has, and in which order, however they were tokenized."""
     header = read_header(split_folder(data_dir, task, "train"))
     made_from = header["made_from"]

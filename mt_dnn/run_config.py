@@ -8,13 +8,13 @@ from data_utils.advice import advice
 from data_utils.check import ANYTHING, BOOLEAN, NULL, TEXT, check, either, fields, mapping_of
 from data_utils.errors import FailedInAllProcesses, UserError
 from data_utils.json_file import read_json
-from mt_dnn.run_folder import DEFAULT_CRITERION, RunFolder
+from mt_dnn.run_folder import RunFolder
 
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")  # of an organization and its model
 PATHS = {"data_dir", "task_def", "init_checkpoint"}  # not compared: what they lead to is, by name and fingerprint
 OF_A_RUN = {"kind", "seed", "criteria", "tickets_of", "tickets"}  # differ from run to run of a sweep
 OF_THE_MACHINE = {"device", "precision"}  # change outcomes by rounding and dropout's random numbers alone
-MAY_BE_UNKNOWN = "encoder_weights", "task_kinds", "metrics"  # None in older runs; weights of a hub name: always
+MAY_BE_UNKNOWN = "encoder_weights", "task_kinds", "metrics"  # missing in older runs; weights of a hub name: None
 RUN_CONFIG = fields(  # other options are not checked here: refuse_other_config() compares them
     {},
     optional={
@@ -33,30 +33,13 @@ RUN_CONFIG = fields(  # other options are not checked here: refuse_other_config(
 
 
 def read_run_config(path: str | Path) -> dict[str, Any]:
-    """Return what a run's config.json holds. Options that did not exist when it was made get the value of then.
+    """Return what a run's config.json holds.
 
     Raises UserError, naming file and key, if it holds something else than the options of a run.
     """
     content = read_json(path, "the options of a run")
     check(RUN_CONFIG, content, path)
-    return with_missing_options(content)
-
-
-def with_missing_options(content: dict[str, Any]) -> dict[str, Any]:
-    """Return `content`, a run's options. Options that did not exist when it was made get the value of then."""
-    return {**_defaults_of_older_runs(content), **content}
-
-
-def _defaults_of_older_runs(content: dict[str, Any]) -> dict[str, Any]:
-    tickets = content.get("tickets")
-    closed = {task: any(ticket.values()) for task, ticket in tickets.items()} if isinstance(tickets, dict) else {}
-    scored = content.get("kind") in ("winning", "losing")  # of the kinds that there were
-    return {
-        "exact_sharing": False,
-        **dict.fromkeys(MAY_BE_UNKNOWN),
-        "criteria": {task: DEFAULT_CRITERION if scored and any_closed else None for task, any_closed in closed.items()},
-        "tickets_of": {task: task for task in closed},
-    }
+    return content
 
 
 def differs(key: str, one: object, other: object) -> bool:

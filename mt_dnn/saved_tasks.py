@@ -34,7 +34,7 @@ SAVED = fields(
 @dataclass(frozen=True)
 class TrainedOn:
     """Rows that a model has seen: the training rows of `task` with the fingerprint `training_rows` (as
-    data_utils.tokenized.training_rows() has it), except for the part `holdout`."""
+    data_utils.tokenized.training_rows_fingerprint() has it), except for the part `holdout`."""
 
     task: str
     training_rows: str

@@ -45,19 +45,15 @@ def write_run(
     """A finished run of one task as Session writes it.
 
     `dev`: its accuracy, or {dev set: {metric: value}}; `held_out`: accuracy there; `positive`: how many of 200 dev rows
-    are, for dev predictions of a task with one dev set; `criterion`, `owner`: of its ticket, "" as in former runs.
+    are, for dev predictions of a task with one dev set; `criterion`, `owner`: of its ticket, "" for the defaults.
     """
     ticket = DENSE if kind == "dense" else ticket_of(*level, shift)
     dev = dev if isinstance(dev, dict) else {task: {"accuracy": dev}}
     folder = folder / task / (f"tickets_of_{owner}" if owner else "") / criterion / kind
     folder = folder / f"heads_{level[0]}_ffns_{level[1]}" / f"seed_{seed}"
-    more = {}
-    if criterion or owner:
-        more = {
-            "criterion": criterion or (None if kind in ("dense", "random") else "example"),
-            "tickets_of": owner or task,
-        }
-        options |= {"criteria": {task: more["criterion"]}, "tickets_of": {task: more["tickets_of"]}}
+    chosen_by = criterion or (None if kind in ("dense", "random") else "example")
+    source = {"criterion": chosen_by, "tickets_of": owner or task}
+    options |= {"criteria": {task: source["criterion"]}, "tickets_of": {task: source["tickets_of"]}}
     if positive is not None:
         write_dev_predictions(folder / "dev_predictions.tsv", positive)
     write_whole_text(folder / "metrics.jsonl", json.dumps({"epoch": 1, "dev": dev}) + "\n")
@@ -83,7 +79,7 @@ def write_run(
                     "training_rows": 90,
                     "dev_sets": {name: 200 for name in dev},
                     "held_out_rows": 10,
-                    **more,
+                    **source,
                     "remaining_weights": {
                         "by_formula": remaining(ticket),
                         "counted": 1,
@@ -148,7 +144,15 @@ def write_shared_run(
     write_whole_text(folder / "metrics.jsonl", json.dumps({"epoch": 1}) + "\n")
     write_json(
         folder / "config.json",
-        {"epochs": 3, **options, "kind": kind, "seed": seed, "tickets": describe_tickets(tickets)},
+        {
+            "epochs": 3,
+            **options,
+            "kind": kind,
+            "seed": seed,
+            "criteria": dict.fromkeys(tickets, "example" if kind == "winning" else None),
+            "tickets_of": {task: task for task in tickets},
+            "tickets": describe_tickets(tickets),
+        },
     )
     write_json(
         folder / "result.json",

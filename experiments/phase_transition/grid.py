@@ -1,6 +1,6 @@
 """Print the table of the grid: the dense model's score on held-out training rows, by task, learning rate and epochs."""
 
-from statistics import mean
+from statistics import fmean
 
 from data_utils.cli import run_main
 from data_utils.errors import UserError
@@ -17,14 +17,14 @@ def main() -> None:
     scores: dict[str, dict[tuple[float, int], float]] = {}
     for record in read_records([runs]):
         setting = float(record.options["learning_rate"]), record.options["epochs"]
-        by_task = [mean(metrics.values()) for metrics in record.result.get("held_out", {}).values()]
+        by_task = [score for task in record.tasks if (score := record.held_out(task)) is not None]
         of_tasks = scores.setdefault(" + ".join(record.tasks), {})
         if record.kind != "dense" or not by_task or setting in of_tasks:
             raise UserError(
                 f"{record.place}: {record.kind}, {len(by_task)} tasks with held-out rows, rate {setting[0]:g}, "
                 f"{setting[1]} epochs; expected one dense run of each setting, with --holdout (HOLDOUT in the scripts)"
             )
-        of_tasks[setting] = 100 * mean(by_task)
+        of_tasks[setting] = fmean(by_task)
     print(to_markdown(scores))
 
 

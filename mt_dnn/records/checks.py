@@ -65,7 +65,7 @@ RESULT = fields(
 OPTIONS = both(
     RUN_CONFIG,
     fields(
-        {"tickets": ANYTHING, "kind": ANYTHING, "seed": ANYTHING},
+        dict.fromkeys(("kind", "seed", "criteria", "tickets_of", "tickets"), ANYTHING),
         {"train_fraction": either(FRACTION, list_of(FRACTION, at_least=1))},
         others=True,
     ),
@@ -95,7 +95,7 @@ def check_run(result: dict[str, Any], place: str, options: dict[str, Any], optio
         for key, closed in zip(("heads_closed", "ffns_closed"), ticket.counts):
             _refuse_contradiction(place, f"tasks.{task}.{key}", entry[key], options_place, closed)
         for key, by_task in (("criterion", "criteria"), ("tickets_of", "tickets_of")):
-            if key in entry and by_task in options:
+            if key in entry:
                 _refuse_contradiction(
                     place, f"tasks.{task}.{key}", entry[key], options_place, options[by_task].get(task)
                 )

@@ -32,6 +32,7 @@ from mt_dnn.run_config import MAY_BE_UNKNOWN, OF_A_RUN
 
 RUNS, OPTIONS, IMPORTANCE = "runs.jsonl", "options.json", "importance.jsonl"
 METRICS, PREDICTIONS = "metrics.jsonl.gz", "predictions"
+DIGITS = 8  # of the fingerprints in OPTIONS
 
 FINISHED = fields(
     {
@@ -91,7 +92,7 @@ class Collection:
         """
         known = {key: value for key, value in options.items() if value is not None or key not in MAY_BE_UNKNOWN}
         shared = {key: value for key, value in known.items() if key not in OF_A_RUN}
-        fingerprint = _fingerprint(shared)
+        fingerprint = fingerprint_of(shared, DIGITS)
         self.options[fingerprint] = shared
         before = self.runs.get(name, {})
         if before.get("result") == result:
@@ -140,7 +141,7 @@ def read_collection(folder: Path, whole: bool = False) -> Collection:
     if (folder / RUNS).exists():
         collection.options = read_json(folder / OPTIONS, "the options of collected runs")
         for key, options in collection.options.items():
-            if not isinstance(options, dict) or _fingerprint(options) != key:
+            if not isinstance(options, dict) or fingerprint_of(options, DIGITS) != key:
                 raise UserError(f"{folder / OPTIONS}: {key}: not the options with this fingerprint; collect them again")
         for place, line in read_json_lines(folder / RUNS, "a collected run"):
             check(LINE, line, place)
@@ -162,10 +163,6 @@ def read_collection(folder: Path, whole: bool = False) -> Collection:
         for path in sorted(folder.glob(f"{PREDICTIONS}/*.tsv.gz")):
             collection.dev_sets[path.name.removesuffix(".tsv.gz")] = _dev_set(path)
     return collection
-
-
-def _fingerprint(options: dict[str, Any]) -> str:
-    return fingerprint_of(options)[:8]
 
 
 def in_order(names: Iterable[str]) -> list[str]:

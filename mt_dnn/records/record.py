@@ -6,6 +6,7 @@ on where the folders lie, and the same runs give the same page from their folder
 
 import contextlib
 import os
+import statistics
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from data_utils.task_kinds import TASK_KINDS
 from mt_dnn.records.checks import check_baseline, check_run
 from mt_dnn.records.collection import IMPORTANCE, RUNS, Collection, in_order, read_collection
 from mt_dnn.records.predictions import Predictions, kind_with, read_predictions
-from mt_dnn.run_config import OF_A_RUN, OF_THE_MACHINE, PATHS, differs, read_run_config, with_missing_options
+from mt_dnn.run_config import OF_A_RUN, OF_THE_MACHINE, PATHS, differs, read_run_config
 from mt_dnn.run_folder import RunFolder
 from mt_dnn.tickets.masks import ticket_from
 from mt_dnn.tickets.ticket import Ticket
@@ -59,6 +60,16 @@ class Record:
         """The part of the training rows that it trained on; with several tasks, of the first."""
         fraction = self.options.get("train_fraction", 1.0)
         return fraction[0] if isinstance(fraction, list) else fraction
+
+    @property
+    def score(self) -> float:
+        """Its average score on dev, in points."""
+        return 100 * self.result["average_score"]
+
+    def held_out(self, task: str) -> float | None:
+        """The mean of a task's metrics on its held-out training rows, in points; None where none are held out."""
+        metrics = self.result.get("held_out", {}).get(task)
+        return 100 * statistics.fmean(metrics.values()) if metrics else None
 
     def criterion(self, task: str) -> str | None:
         """The criterion that ranked the ticket of one of its tasks; None for tickets that no scores rank."""
@@ -141,7 +152,7 @@ def collected_records(collection: Collection) -> Iterator[Record]:
     """Yield a Record of every finished run in a Collection."""
     for at, (name, line) in enumerate(collection.runs.items(), 1):
         if "failed" not in line:
-            place, options = f"{collection.folder / RUNS}:{at}", with_missing_options(collection.options_of(name))
+            place, options = f"{collection.folder / RUNS}:{at}", collection.options_of(name)
             check_run(line["result"], place, options, place)
             check_baseline(line["baseline"], line["result"], place)
             yield Record(name, place, options, line["result"], line["baseline"])

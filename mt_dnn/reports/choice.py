@@ -105,7 +105,7 @@ def _line(transition: Transition, protocol: Protocol) -> str:
         entry = f"{{heads: {point.heads}, ffns: {point.ffns}{by}}}"
         seeds = len(point.runs)
         of = f"best of {len(candidates(transition))} candidates, {seeds} seed{'s' * (seeds > 1)}"
-        return f"{name}: {entry}   # {mean_std(protocol.scores(point))} with {point.weights}, {of}"
+        return f"{name}: {entry}   # {mean_std(protocol.scores(point))} with {point.weights_in_words}, {of}"
     if not transition.has_learnt and any(protocol.scores(point) for point in transition.of_kind("winning")):
         return f"{name}: null"
     return ""

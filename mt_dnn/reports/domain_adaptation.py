@@ -37,7 +37,7 @@ def to_markdown(records: Iterable[Record]) -> str:
 
 
 def _score(runs: Mapping[int, Record]) -> str:
-    return mean_std({seed: 100 * run.result["average_score"] for seed, run in runs.items()}) if runs else ""
+    return mean_std({seed: run.score for seed, run in runs.items()}) if runs else ""
 
 
 if __name__ == "__main__":

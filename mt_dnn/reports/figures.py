@@ -179,15 +179,19 @@ def importance_maps(importances: Mapping[tuple[str, int], Scores]) -> Figure:
     beside the heads is the FFNs', divided by the largest of them. Scores below zero are as dark as zero.
     """
     tasks, seeds = (list(dict.fromkeys(key[at] for key in importances)) for at in (0, 1))
-    columns = len(seeds) if len(seeds) > 1 else min(len(tasks), 4)
-    rows = len(tasks) if len(seeds) > 1 else -(-len(tasks) // columns)
+    if len(seeds) > 1:
+        rows, columns = len(tasks), len(seeds)
+        places = {(task, seed): (tasks.index(task), seeds.index(seed)) for task, seed in importances}
+    else:
+        rows, columns = -(-len(tasks) // 4), min(len(tasks), 4)
+        places = {key: divmod(at, 4) for at, key in enumerate(importances)}
     layers, heads = next(iter(importances.values()))[0].shape
     figure = Figure(
         figsize=((0.6 + 0.15 * (heads + 2)) * columns + 0.4, (0.5 + 0.15 * layers) * rows + 0.3), layout="constrained"
     )
     grid = figure.add_gridspec(rows, 2 * columns, width_ratios=[heads, 1.2] * columns)
     for (task, seed), (head_scores, ffn_scores) in importances.items():
-        row, column = (tasks.index(task), seeds.index(seed)) if len(seeds) > 1 else divmod(tasks.index(task), columns)
+        row, column = places[task, seed]
         axes = [figure.add_subplot(grid[row, 2 * column + at]) for at in (0, 1)]
         maps = (head_scores, ffn_scores[:, None] / max(ffn_scores.max(), np.finfo(float).tiny))
         for axis, scores, largest in zip(axes, maps, (None, 1)):

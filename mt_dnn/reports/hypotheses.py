@@ -1,5 +1,6 @@
 """The hypotheses about tickets, each decided by one paired test over seeds and tasks."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -89,7 +90,7 @@ def chosen_and_dense(transition: Transition) -> tuple[Pair, str]:
         pick = best(points, lambda point, others=others: {other: point.held_out[other] for other in others})
         assert pick
         chosen[seed] = pick
-    counts = {size_in_words(point.size): list(chosen.values()).count(point) for point in chosen.values()}
+    counts = Counter(size_in_words(point.size) for point in chosen.values())
     tickets = "chosen: " + ", ".join(f"{size} for {count} of {len(seeds)} seeds" for size, count in counts.items())
     return ({seed: point.scores[seed] for seed, point in chosen.items()}, dense.scores), tickets
 

@@ -63,7 +63,7 @@ class Table:
         return f"{table}\n\n{self.note}" if self.note else table
 
     @property
-    def classes(self) -> list[dict[str, str]]:
+    def cell_attributes(self) -> list[dict[str, str]]:
         """The HTML attributes of every column's cells."""
         return [self._attributes([row[at] for row in self.rows]) for at in range(len(self.columns))]
 

@@ -52,7 +52,8 @@ class Point:
         return next(iter(self.runs.values()))
 
     @property
-    def closed(self) -> str:
+    def closed_in_words(self) -> str:
+        """How many heads and FFNs it closes, as "28 heads, 2 FFNs closed"."""
         return f"{self.heads} head{'s' * (self.heads != 1)}, {self.ffns} FFN{'s' * (self.ffns != 1)} closed"
 
     @property
@@ -61,22 +62,19 @@ class Point:
         return f"{100 * self.remaining:.1f} %"
 
     @property
-    def weights(self) -> str:
+    def weights_in_words(self) -> str:
+        """The part of the weights that remains, as "83.6 % of the weights"."""
         return f"{self.percent} of the weights"
 
     @property
     def scores(self) -> SeedScores:
         """{seed: average score on dev}."""
-        return {seed: 100 * run.result["average_score"] for seed, run in self.runs.items()}
+        return {seed: run.score for seed, run in self.runs.items()}
 
     @property
     def held_out(self) -> SeedScores:
         """{seed: mean of the metrics on the held-out training rows}; {} where none are held out."""
-        return {
-            seed: 100 * statistics.mean(run.result["held_out"][self.task].values())
-            for seed, run in self.runs.items()
-            if run.result.get("held_out")
-        }
+        return {seed: score for seed, run in self.runs.items() if (score := run.held_out(self.task)) is not None}
 
     def values(self, dev_set: str, metric: str) -> SeedScores:
         """{seed: one metric on one dev set}."""

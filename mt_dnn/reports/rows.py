@@ -56,7 +56,7 @@ class ModelRow:
     @property
     def scores(self) -> SeedScores:
         """{seed: Avg Score in points}."""
-        return {seed: 100 * run.result["average_score"] for seed, run in self.runs.items()}
+        return {seed: run.score for seed, run in self.runs.items()}
 
     def scores_of(self, task: str) -> SeedScores:
         """{seed: average of a task's dev sets and metrics, in points}."""
@@ -68,11 +68,7 @@ class ModelRow:
 
     def held_out_of(self, task: str) -> SeedScores:
         """{seed: a task's score on the held-out training rows, in points}; {} without such rows."""
-        return {
-            seed: 100 * average_score({task: {task: run.result["held_out"][task]}})
-            for seed, run in self.runs.items()
-            if run.result.get("held_out")
-        }
+        return {seed: score for seed, run in self.runs.items() if (score := run.held_out(task)) is not None}
 
 
 def gather_rows(records: Iterable[Record]) -> list[ModelRow]:

@@ -39,7 +39,8 @@ def sentences(transition: Transition) -> Iterator[str]:
     if winning:
         highest = best(winning)
         assert highest
-        yield f"best winning ticket on dev: {mean_std(highest.scores)} with {highest.weights} ({highest.closed})"
+        ticket = f"{highest.weights_in_words} ({highest.closed_in_words})"
+        yield f"best winning ticket on dev: {mean_std(highest.scores)} with {ticket}"
         if dense and transition.has_learnt:
             yield boundary_line(transition)
         if transition.has_learnt:
@@ -66,7 +67,7 @@ def size_lines(transition: Transition) -> Iterator[str]:
     tickets = [point for point in transition.own if point.kind != "dense"]
     for size in dict.fromkeys(point.size for point in sorted(tickets, key=lambda point: -point.remaining)):
         same = [point for point in tickets if point.size == size]
-        yield f"at {same[0].weights}: " + ", ".join(f"{point.name} {mean_std(point.scores)}" for point in same)
+        yield f"at {same[0].weights_in_words}: " + ", ".join(f"{point.name} {mean_std(point.scores)}" for point in same)
 
 
 def about(transition: Transition) -> str:
@@ -110,7 +111,7 @@ def boundary_line(transition: Transition) -> str:
     if lighter == len(below):
         more += "; no sparser one was tried"
     return (
-        f"phase boundary: {sparsest.weights} ({sparsest.closed}), "
+        f"phase boundary: {sparsest.weights_in_words} ({sparsest.closed_in_words}), "
         f"the sparsest winning ticket that is not below the dense model{more}"
     )
 
@@ -154,18 +155,19 @@ def noise_lines(transition: Transition) -> Iterator[str]:
             'gives one (SEEDS="2018 2019" in the scripts)'
         )
     else:
-        for name, pick, sign in (("largest gain", max, 1), ("largest fall", min, -1)):
+        for name, pick, sign, side in (("largest gain", max, 1, "above"), ("largest fall", min, -1, "below")):
             point = pick(compared, key=lambda point: compared[point].difference or 0)
             comparison = compared[point]
-            if sign * (comparison.difference or 0) > ALIKE and comparison.corrected is None:
-                yield f"{name}: {difference(comparison)} at {point.weights}; no test, as {comparison.why}"
-            elif sign * (comparison.difference or 0) > ALIKE:
-                verdict = f"{'' if comparison.distinguishable else 'not '}distinguishable from noise"
-                yield f"{name}: {difference(comparison)} at {point.weights}, {p_in_words(comparison)}: {verdict}"
+            found = f"{name}: {difference(comparison)} at {point.weights_in_words}"
+            if sign * (comparison.difference or 0) <= ALIKE:
+                yield f"{name}: none, no winning ticket is {side} the dense model"
+            elif comparison.corrected is None:
+                yield f"{found}; no test, as {comparison.why}"
             else:
-                yield f"{name}: none, no winning ticket is {'above' if sign > 0 else 'below'} the dense model"
+                verdict = f"{'' if comparison.distinguishable else 'not '}distinguishable from noise"
+                yield f"{found}, {p_in_words(comparison)}: {verdict}"
         told = [
-            f"{point.weights} {comparison_in_words(compared[point])}"
+            f"{point.weights_in_words} {comparison_in_words(compared[point])}"
             for point in compared
             if compared[point].distinguishable
         ]
@@ -191,4 +193,4 @@ def held_out_in_words(held_out: Comparison) -> str:
 
 def named(point: Point) -> str:
     """A super ticket in words."""
-    return "the dense model" if point.kind == "dense" else f"{point.weights} ({point.closed})"
+    return "the dense model" if point.kind == "dense" else f"{point.weights_in_words} ({point.closed_in_words})"

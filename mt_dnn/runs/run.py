@@ -10,8 +10,8 @@ from typing import Any
 
 from data_utils.advice import advice
 from data_utils.errors import UserError
-from data_utils.tasks import Task, read_tasks, select_tasks, split_name
-from data_utils.tokenized import data_fingerprints, training_rows
+from data_utils.tasks import Task, read_tasks, select_tasks, split_folder_name
+from data_utils.tokenized import data_fingerprints, training_rows_fingerprint
 from mt_dnn.checksums import weights_fingerprint
 from mt_dnn.flags.training import DataOptions, ModelOptions, OptimizationOptions
 from mt_dnn.run_config import read_run_config, refuse_other_config
@@ -103,14 +103,14 @@ def score_options(data: DataOptions, run_options: dict[str, Any], criterion: str
     `run_options`: from outcome_options().
     """
     (task,) = data.train_datasets
-    train = split_name(task, "train")
+    train = split_folder_name(task, "train")
     return {
         "task": task,
         "criterion": criterion,
         "train_fraction": data.fraction_of(task),
         **{key: run_options[key] for key in ("holdout", "encoder", "encoder_weights")},
         "seed": seed,
-        "training_rows": training_rows(data.data_dir, task),
+        "training_rows": training_rows_fingerprint(data.data_dir, task),
         "data": {train: run_options["data"][train]},
     }
 

@@ -13,8 +13,8 @@ def rows_seen(init_checkpoint: str, training_rows: Mapping[str, str], holdout: f
     """Return which training rows a run's model will have seen at its end: those that the model in `init_checkpoint`
     has seen (pre-trained weights have seen none), then the run's own. None if that model does not say which.
 
-    `training_rows`: {task: fingerprint} of the run, from data_utils.tokenized.training_rows(); `holdout`: the part of
-    them that it holds out.
+    `training_rows`: {task: fingerprint} of the run, from data_utils.tokenized.training_rows_fingerprint(); `holdout`:
+    the part of them that it holds out.
 
     Raises UserError if the model may have seen rows that are to be held out; prints a line if it does not say so.
     """

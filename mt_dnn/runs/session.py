@@ -15,7 +15,7 @@ from data_utils.json_file import write_json
 from data_utils.rows import choose_rows, split_rows
 from data_utils.tasks import Task
 from data_utils.tokenize_split import describe_tokenizer
-from data_utils.tokenized import TokenizedSplit, training_rows
+from data_utils.tokenized import TokenizedSplit, training_rows_fingerprint
 from mt_dnn.encoders.families import max_positions, refuse_other_padding
 from mt_dnn.encoders.pretrained import lacks_pooler, load_encoder
 from mt_dnn.flags.training import DataOptions, MachineOptions, ModelOptions, OptimizationOptions
@@ -75,11 +75,11 @@ class Session:
         def read(task: Task, split: str) -> TokenizedSplit:
             return TokenizedSplit(data_options.data_dir, task, split, made_with)
 
-        self.all_rows = [
+        self.all_data = [
             TaskData(task, read(task, "train"), {name: read(task, split) for name, split in dev_sets.items()})
             for task, dev_sets in tasks_and_dev_sets(data_options)
         ]
-        self.tasks = [data.task for data in self.all_rows]
+        self.tasks = [data.task for data in self.all_data]
         self.shape, self.model_entry = shape_of(self.pretrained), model_entry(self.pretrained)
         if len(self.tokenizer) > self.pretrained.config.vocab_size:
             raise UserError(
@@ -90,17 +90,17 @@ class Session:
         positions = max_positions(self.pretrained)
         max_seq_len = {
             data.task.name: min(positions, *(split.header["made_from"]["max_seq_len"] for split in data.splits))
-            for data in self.all_rows
+            for data in self.all_data
         }
-        rows = {task.name: training_rows(data_options.data_dir, task.name) for task in self.tasks}
+        training_rows = {task.name: training_rows_fingerprint(data_options.data_dir, task.name) for task in self.tasks}
         self.saved_tasks = SavedTasks(
             "tickets",
             {task.name: task for task in self.tasks},
             max_seq_len,
             self.precision_name,
-            rows_seen(self.init_checkpoint, rows, data_options.holdout),
+            rows_seen(self.init_checkpoint, training_rows, data_options.holdout),
         )
-        for split in [split for data in self.all_rows for split in data.splits]:
+        for split in [split for data in self.all_data for split in data.splits]:
             if split.header["longest_row"] > positions:
                 raise UserError(
                     f"{split.folder}: rows of up to {split.header['longest_row']} tokens, expected at most {positions} "
@@ -122,7 +122,7 @@ class Session:
             rows = rows[choose_rows(len(rows), self.data_options.fraction_of(name), seed)]
             return TaskData(data.task, train.part(rows), data.dev, train.part(held_out) if len(held_out) else None)
 
-        return [chosen(data) for data in self.all_rows]
+        return [chosen(data) for data in self.all_data]
 
     def do(self, run: Run) -> Model:
         """Do a run, or what is left of it; return the trained model. The run's result.json is written last.

@@ -25,17 +25,18 @@ def what_is_left(run: Run, do_train: bool, scored_with: dict[str, Any]) -> tuple
     train = do_train and not run.is_finished()
     if not scored_with:
         return train, False
-    scored = files.importance(scored_with["criterion"]).exists()
-    train = train and not (scored and files.result.exists())
-    if files.result.exists():
+    finished, scored = files.result.exists(), files.importance(scored_with["criterion"]).exists()
+    if finished:
         expected = {key: run.options[key] for key in ("encoder", "encoder_weights", "holdout", "train_fraction")}
         expected |= {"seed": run.seed, "data": scored_with["data"]}
         refuse_other_config(files.folder, read_run_config(files.config), expected)
-    score = train or not scored
-    unfinished = files.config.exists() and not files.result.exists()
-    if score and not train and (unfinished or not files.model.is_dir()):
+    if train and not (finished and scored):
+        return True, True
+    if scored:
+        return False, False
+    if not files.model.is_dir() or (files.config.exists() and not finished):
         raise UserError(f"{files.folder}: no finished run, expected a fine-tuned model to score; add --do_train")
-    return train, score
+    return False, True
 
 
 def train_and_score(

@@ -20,7 +20,7 @@ def refuse_unfit(
 
     `masks`: by the files that they were read from; `tickets_of`: {task to train: the task whose ticket it trains};
     `encoder_weights`: from weights_fingerprint(); `holdout`: the part of the training rows that is to be held out;
-    `training_rows`: {task: fingerprint}, from data_utils.tokenized.training_rows().
+    `training_rows`: {task: fingerprint}, from data_utils.tokenized.training_rows_fingerprint().
     """
     for path, mask in masks.items():
         _refuse_other_weights(mask, path, encoder_weights, tickets_of.values())

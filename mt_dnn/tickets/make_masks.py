@@ -27,32 +27,30 @@ def write_masks(files: RunFolder, options: MaskOptions, scored_with: dict[str, A
 
     Raises UserError, and writes nothing, where the scores are not those or min_heads_per_layer leaves no head to close.
     """
-    heads, ffns, fingerprint, importance = _read_scores(files, options.criterion, scored_with)
+    heads, ffns, importance = _read_scores(files, options.criterion, scored_with)
     layers, n_heads = heads.shape
     refuse_min_heads(options.min_heads_per_layer, n_heads)
     task, seed, model = scored_with["task"], scored_with["seed"], importance["model"]
     scores = files.importance(options.criterion)
+    kept = options.min_heads_per_layer
     common = {
         "checkpoint": importance["checkpoint"],
         "seed": seed,
         "holdout": scored_with["holdout"],
-        **({"encoder_weights": weights} if (weights := importance.get("encoder_weights")) else {}),
-        **({"training_rows": rows} if (rows := scored_with.get("training_rows")) else {}),  # some records lack it
-        "min_heads_per_layer": options.min_heads_per_layer,
+        # Some records lack them, and weights of a hub name have no fingerprint.
+        **{key: importance[key] for key in ("encoder_weights", "training_rows") if importance.get(key)},
+        "min_heads_per_layer": kept,
     }
-    by_scores = {"criterion": options.criterion, "scores": f"{scores.name}, scores sha256 {fingerprint}"}
+    by_scores = {"criterion": options.criterion, "scores": f"{scores.name}, scores sha256 {importance['sha256']}"}
     at_random = {"drawn_from": f"the seed {seed} and the task's name, {task}"}
-    sizes = sorted(
-        {counts_at(sparsity, layers, n_heads, options.min_heads_per_layer) for sparsity in options.sparsities}
-    )
+    sizes = sorted({counts_at(sparsity, layers, n_heads, kept) for sparsity in options.sparsities})
     written = [files.mask("dense", 0, 0)]
     write_mask(written[0], Mask("dense", model, {task: DENSE}, common))
     for kind, ranking in rankings(heads, ffns, seed, task).items():
         source, criterion = (by_scores, options.criterion) if TICKET_KINDS[kind].by_scores else (at_random, None)
-        _remove_others(files.mask_folder(kind, criterion), set(source.values()), options.min_heads_per_layer)
+        _remove_others(files.mask_folder(kind, criterion), set(source.values()), kept)
         for closed in sizes:
-            head_scores, ffn_scores = ranking
-            ticket = choose(head_scores, ffn_scores, *closed, min_heads_per_layer=options.min_heads_per_layer)
+            ticket = choose(*ranking, *closed, min_heads_per_layer=kept)
             path = files.mask(kind, *closed, criterion=criterion)
             write_mask(path, Mask(kind, model, {task: ticket}, {**source, **common}))
             written.append(path)
@@ -71,13 +69,13 @@ def refuse_min_heads(min_heads_per_layer: int, heads: int) -> None:
 
 def _read_scores(
     files: RunFolder, criterion: str, scored_with: dict[str, Any]
-) -> tuple[np.ndarray, np.ndarray, str, dict[str, Any]]:
+) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
     """Return what read_importance() returns.
 
     Raises UserError unless the scores are those of the model in `files`, and have the entries `scored_with`.
     """
     path = files.importance(criterion)
-    heads, ffns, fingerprint, importance = read_importance(path)
+    heads, ffns, importance = read_importance(path)
     wanted = {**scored_with, "weights": weights_fingerprint(files.model) or importance.get("weights")}
     for key, value in wanted.items():
         if differs(key, found := importance.get(key), value):
@@ -89,7 +87,7 @@ def _read_scores(
             f"{path}: heads, ffns: a negative score, expected none by this criterion (signed=True in "
             f"mt_dnn/tickets/criteria.py allows them); {SCORE_ANEW}"
         )
-    return heads, ffns, fingerprint, importance
+    return heads, ffns, importance
 
 
 def _remove_others(folder: Path, sources: set[str], min_heads_per_layer: int) -> None:

@@ -11,8 +11,6 @@
 }
 """
 
-import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,7 @@ import numpy as np
 
 from data_utils.check import TEXT, Expectation, both, check, fields, integer, list_of, number, value_that
 from data_utils.errors import UserError
-from data_utils.json_file import read_json, write_json
+from data_utils.json_file import fingerprint_of, read_json, write_json
 from mt_dnn.tickets.masks import MODEL
 
 NO_MASK = "so no mask is made"
@@ -64,18 +62,18 @@ def _digits(scores: np.ndarray) -> list:
 def fingerprint(content: dict[str, Any]) -> str:
     """Return the SHA-256 of scores and of what they were made from. Paths do not count: a folder may move."""
     counted = {key: value for key, value in content.items() if key not in ("checkpoint", "sha256")}
-    return hashlib.sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()
+    return fingerprint_of(counted, 64)
 
 
-def read_importance(path: str | Path) -> tuple[np.ndarray, np.ndarray, str, dict[str, Any]]:
-    """Return (normalised head scores (layers, heads), FFN scores (layers,), fingerprint(), the file's content).
+def read_importance(path: str | Path) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+    """Return (normalised head scores (layers, heads), FFN scores (layers,), the file's content).
 
     Raises UserError as check_importance() does.
     """
     content = read_json(path, "importance scores")
     heads, ffns = check_importance(content, str(path))
     check(fields({"checkpoint": TEXT}, others=True), content, str(path))
-    return heads, ffns, content["sha256"], content
+    return heads, ffns, content
 
 
 def check_importance(content: dict[str, Any], path: str) -> tuple[np.ndarray, np.ndarray]:

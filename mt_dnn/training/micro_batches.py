@@ -17,7 +17,7 @@ from mt_dnn.runtime.distributed import shard
 from mt_dnn.runtime.log import progress_bar
 from mt_dnn.runtime.machine import to_device
 
-Tensors = dict[str, torch.Tensor]  # a batch on its device
+MicroBatch = dict[str, torch.Tensor]  # on its device
 
 
 def choose_tokens_at_once(tokens: int, device: torch.device, plain: bool = False) -> int | None:
@@ -51,7 +51,7 @@ class MicroBatches:
         on_onednn = precision == "bfloat16" and model.device.type == "cpu" and tokens
         return cls(model.device, tokens, max_positions(model.encoder) if on_onednn else None)
 
-    def of_batch(self, split: TokenizedSplit, rows: np.ndarray) -> Iterator[tuple[Tensors, float]]:
+    def of_batch(self, split: TokenizedSplit, rows: np.ndarray) -> Iterator[tuple[MicroBatch, float]]:
         """Yield (micro-batch, weight of its loss) for this process's rows of a training batch, the `rows` of `split`.
 
         A process that gets no row of the batch takes another process's row with weight 0. So all processes have
@@ -62,7 +62,7 @@ class MicroBatches:
         for part, length in self._cut(split.lengths[taken], len(taken)):
             yield to_device(split.batch(taken[part], length), self.device), weight
 
-    def of_split(self, split: TokenizedSplit, batch_size: int) -> Iterator[tuple[np.ndarray, Tensors]]:
+    def of_split(self, split: TokenizedSplit, batch_size: int) -> Iterator[tuple[np.ndarray, MicroBatch]]:
         """Yield (its rows, micro-batch) for this process's rows of the split, in batches of rows of similar length."""
         batches = shard(self._cut(split.lengths, batch_size))
         for rows, length in progress_bar(batches, desc="evaluation", unit="micro-batch"):

@@ -57,7 +57,7 @@ def session(fetched, tmp_path_factory):
 def test_encoder_and_sentences_are_the_known_ones(session):
     assert sha256(ENCODER / "model.safetensors") == "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
     assert (session.shape.layers, session.shape.heads, session.shape.parameters) == (6, 12, 22_713_216)
-    (data,) = session.all_rows
+    (data,) = session.all_data
     assert (len(data.train), len(data.dev["tweet"])) == (2748, 684)
     train, dev = ((DATA / f"amazon/{split}.tsv").read_text().splitlines()[1:] for split in ("train", "dev"))
     reviews = [{line.split("_")[0] for line in split} for split in (train, dev)]
@@ -66,13 +66,13 @@ def test_encoder_and_sentences_are_the_known_ones(session):
 
 def test_fine_tuning_beats_the_larger_class(session, tmp_path):
     session.do(Run(RunFolder(tmp_path), "dense", {"tweet": DENSE}, 2018, {}))
-    share = np.mean(session.all_rows[0].dev["tweet"].labels)
+    share = np.mean(session.all_data[0].dev["tweet"].labels)
     accuracy = json.loads((tmp_path / "result.json").read_text())["dev"]["tweet"]["accuracy"]
     assert accuracy > max(share, 1 - share) + 0.05
 
 
 def test_gated_shared_and_pruned_agree_on_real_weights_and_sentences(session):
-    (data,) = session.all_rows
+    (data,) = session.all_data
     task, train = data.task, data.train
     model = Model(load_encoder(ENCODER, dropout=0), [task]).double().eval()
     model.draw_task_heads(1)

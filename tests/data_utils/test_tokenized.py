@@ -14,7 +14,7 @@ from calls import files_up_to, tokenize
 from data_utils.errors import UserError
 from data_utils.tasks import read_task, read_tasks
 from data_utils.tokenize_split import describe_tokenizer, tokenize_split
-from data_utils.tokenized import TokenizedSplit, data_fingerprints, read_header, training_rows
+from data_utils.tokenized import TokenizedSplit, data_fingerprints, read_header, training_rows_fingerprint
 from data_utils.tsv import read_rows
 
 
@@ -156,7 +156,11 @@ def test_a_split_of_rows_that_are_left_out_for_another_reason_is_made_anew_and_h
         task = read_task("tasks.yml", "new", {**entry, **more})
         where = tmp_path / "new.tsv", tmp_path / "data", task, "train", workshop.tokenizer, 32
         line = tokenize_split(*where, skip_bad_rows=skip)
-        return line.split(",")[0].split(": ")[1], line.split("; ")[1], training_rows(tmp_path / "data", "new")
+        return (
+            line.split(",")[0].split(": ")[1],
+            line.split("; ")[1],
+            training_rows_fingerprint(tmp_path / "data", "new"),
+        )
 
     first, again, labels, columns = made("012", 3), made("012", 3), made("01", 3), made("012", 2)
     assert [found[:2] for found in (first, again, labels, columns)] == [
@@ -180,7 +184,7 @@ def test_what_decides_which_rows_there_are_is_in_their_fingerprint(workshop, tmp
     def made(file="new.tsv", **change):
         task = read_task("tasks.yml", "new", {**entry, "splits": {"train": file}, **change})
         tokenize_split(tmp_path / file, tmp_path / "data", task, "train", workshop.tokenizer, 32, skip_bad_rows=False)
-        return training_rows(tmp_path / "data", "new")
+        return training_rows_fingerprint(tmp_path / "data", "new")
 
     changes = {"text": [1]}, {"label": 3}, {"drop_labels": ["1"]}, {"file": "other.tsv"}
     found = [made(), *(made(**change) for change in changes)]

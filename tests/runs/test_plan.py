@@ -1,13 +1,12 @@
 """Where rewind.py puts its runs, and what their config.json says, without doing any."""
 
-import json
 from pathlib import Path
 
 import pytest
 
 from data_utils.errors import UserError
 from mt_dnn.flags.commands import RewindOptions
-from mt_dnn.run_config import MAY_BE_UNKNOWN, read_run_config, refuse_other_config
+from mt_dnn.run_config import MAY_BE_UNKNOWN, refuse_other_config
 from mt_dnn.runs.plan import plan
 from mt_dnn.tickets.masks import Mask
 from mt_dnn.tickets.ticket import DENSE, Ticket
@@ -54,14 +53,6 @@ def test_tickets_of_another_task_go_to_a_folder_of_their_own_and_the_run_says_wh
         planned([mask(task="mnli")])
     with pytest.raises(UserError, match="tickets for rte, expected one for 'mnli'"):
         planned([mask()], tickets_of="mnli")
-
-
-def test_a_config_from_before_counts_as_one_with_the_paper_s_criterion_and_its_own_tickets(tmp_path):
-    for run in (*planned([mask(), mask("random")]).values(), *planned([mask("dense")]).values()):
-        younger = "criteria", "tickets_of", "exact_sharing", *MAY_BE_UNKNOWN
-        before = {key: value for key, value in run.config.items() if key not in younger}
-        (tmp_path / "config.json").write_text(json.dumps(before))
-        assert read_run_config(tmp_path / "config.json") == json.loads(json.dumps(run.config))
 
 
 def test_two_encoders_of_the_hub_with_one_last_name_are_told_apart(tmp_path, monkeypatch):
