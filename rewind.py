@@ -34,7 +34,12 @@ def main() -> int:
     from mt_dnn.runs.sweep import forget_failures, remove_checkpoints, summarize, sweep
     from mt_dnn.runtime.distributed import apart, first_start, on_main_process, process_group
     from mt_dnn.runtime.log import print_line
-    from mt_dnn.tickets.compatibility import masks_of_unknown_holdout, refuse_other_model, refuse_unfit
+    from mt_dnn.tickets.compatibility import (
+        chosen_by_more_rows,
+        masks_of_unknown_holdout,
+        refuse_other_model,
+        refuse_unfit,
+    )
     from mt_dnn.tickets.find_masks import at_sparsities, find_masks
     from mt_dnn.tickets.masks import read_mask
 
@@ -51,6 +56,12 @@ def main() -> int:
             print_line(
                 f"{path}: does not say which rows were held out when its tickets were chosen; they may have seen rows "
                 f"that --holdout {data.holdout} holds out"
+            )
+        fractions = {task: data.fraction_of(task) for task in data.train_datasets}
+        for path, task, part in chosen_by_more_rows(masks, tickets_of, fractions):
+            print_line(
+                f"{path}: {100 * part:g} % of the training rows of {task} chose its ticket, which now trains on "
+                f"{100 * fractions[task]:g} % of them"
             )
         left, again = on_main_process(lambda: count_unfinished(runs))
         no_model = f", {again} finished without a model, to be repeated" if again else ""

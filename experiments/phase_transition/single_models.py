@@ -1,12 +1,13 @@
 """Print how a model for each task does beside models of all these tasks in one encoder: dev scores, and differences."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from data_utils.cli import run_main
 from data_utils.errors import UserError
 from data_utils.markdown import markdown_table
 from mt_dnn.flags.parser import Parser
-from mt_dnn.records.record import read_records
+from mt_dnn.records.record import Record, read_records, refuse_difference
 from mt_dnn.reports.comparison import compare, mean
 from mt_dnn.reports.gather import gather, of_one_task
 from mt_dnn.reports.pairing import over_tasks
@@ -31,7 +32,17 @@ def main() -> None:
         raise UserError(f"{options.single}: no dense model of {', '.join(missing)}, expected one of every task")
     if not rows:
         raise UserError(f"{options.shared}: no run of several tasks, expected some")
+    for task in tasks:
+        refuse_other_rows(dense[task].any_run, next(iter(rows[0].runs.values())))
     print(to_markdown(rows, {task: dense[task] for task in tasks}))
+
+
+def refuse_other_rows(single: Record, shared: Record) -> None:
+    """Raise UserError if a run of one task and one of several have other rows of that task, or other encoders."""
+    data = shared.options.get("data", {})
+    of_task = {split: data.get(split) for split in single.options.get("data", {})}
+    same_task = replace(shared, options={**shared.options, "data": of_task})
+    refuse_difference(single, same_task, ["encoder_weights", "model", "data", "holdout"])
 
 
 def to_markdown(rows: Sequence[ModelRow], dense: Mapping[str, Point]) -> str:

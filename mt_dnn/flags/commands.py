@@ -77,8 +77,8 @@ class RewindOptions:
 
     masks: list[str] = flag(
         None,
-        "masks to rewind: files, folders that hold masks alone, such as checkpoints/rte/masks, or patterns such as "
-        "'masks/*/heads_1*.json'",
+        "masks to rewind: files, folders with only masks in them, such as checkpoints/bert-base-uncased/rte/masks, or "
+        "patterns such as 'masks/*/heads_1*.json'",
         nargs="+",
         type=path,
         required=True,
@@ -242,7 +242,7 @@ class CollectOptions:
     )
     output: str = flag(
         None,
-        "folder for the records; it adds to those that are there, and replaces those of runs with the same name",
+        "folder for the records; those that are there stay, but for those of runs with the same name",
         type=path,
         required=True,
     )

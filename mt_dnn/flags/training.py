@@ -108,8 +108,8 @@ class MachineOptions:
     )
     plain: bool = flag(
         False,
-        "for comparison: compute the same in the simplest way, more slowly, with the library's own encoder, dropout "
-        "and embedding, whole batches, and torch's autocast",
+        "for comparison: compute the same in the simplest way, more slowly, with encoder, dropout and embedding of "
+        "transformers, whole batches, and torch's autocast",
     )
     evaluate_every: int = flag(
         1,

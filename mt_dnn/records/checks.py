@@ -65,7 +65,7 @@ RESULT = fields(
 OPTIONS = both(
     RUN_CONFIG,
     fields(
-        dict.fromkeys(("kind", "seed", "criteria", "tickets_of", "tickets"), ANYTHING),
+        dict.fromkeys(("tickets", "kind", "seed", "criteria", "tickets_of"), ANYTHING),
         {"train_fraction": either(FRACTION, list_of(FRACTION, at_least=1))},
         others=True,
     ),

@@ -9,12 +9,12 @@ runs on other rows; they decide nothing.
 PHASE_TRANSITION = f"""
 Every test is a paired t-test over seeds, two-sided: is the mean of the differences zero? The runs of a seed are pairs,
 as they share the training rows that the seed draws and the first weights of the task head. With fewer than two shared
-seeds, or the same difference with every seed, there is no test. If runs are missing, the test takes the seeds and sizes
-with most runs in common. Tests and intervals cover what varies with the seed, not which rows happen to be in dev, nor
-which tasks were taken. They suppose that the differences of seeds are normally distributed; a test without this
-supposition (flipping signs) cannot give a p below 0.0625 with five seeds. Seeds that rewound the same masks (`rewind.py
---seeds`) do not vary the choice of tickets. Intervals are 95 % and not corrected; p-values are corrected by Holm's
-method, as follows. A comparison without a test counts as p = 1 there.
+seeds, or the same difference with every seed, there is no test. If runs are missing, the test takes seeds and sizes
+that leave no gap, those for which (seeds - 1) x sizes is largest. Tests and intervals cover what varies with the seed,
+not which rows happen to be in dev, nor which tasks were taken. They suppose that the differences of seeds are normally
+distributed; a test without this supposition (flipping signs) cannot give a p below 0.0625 with five seeds. Seeds that
+rewound the same masks (`rewind.py --seeds`) do not vary the choice of tickets. Intervals are 95 % and not corrected;
+p-values are corrected by Holm's method, as follows. A comparison without a test counts as p = 1 there.
 
 A ticket to the dense model: corrected for the sizes of one kind of ticket on one task; winning tickets over all tasks:
 corrected for the sizes.
@@ -43,8 +43,9 @@ dev rows, and none is that much below. An F1 whose baseline is 0 counts only if 
 MULTI_TASK = f"""
 Every test is a paired t-test over seeds, two-sided: is the mean of the differences zero? With fewer than two shared
 seeds, or the same difference with every seed, there is no test. Tests and intervals cover what varies with the seed,
-not which rows happen to be in dev. Intervals are 95 % and not corrected; p-values are corrected by Holm's method, in
-which a comparison without a test counts as p = 1.
+not which rows happen to be in dev. Seeds that trained one and the same mask do not vary the choice of tickets, nor the
+draw of random ones. Intervals are 95 % and not corrected; p-values are corrected by Holm's method, in which a
+comparison without a test counts as p = 1.
 
 The Avg Score against that of MT-DNN is corrected for all rows of the encoder. It decides on H4, which is confirmed if
 the corrected p is below 0.05 and the difference above zero, refuted if p is below 0.05 and the difference below zero,
@@ -52,4 +53,5 @@ and else not distinguishable from noise. The scores of single tasks are correcte
 compares winning tickets in the same way with other kinds of the same mask that close as many heads and FFNs, and are
 shared in the same way. The average without a task is that of the other tasks. It shows how much one task decides, and
 is no test.
-{HELD_OUT_ROWS}"""
+{HELD_OUT_ROWS}If they chose the super tickets (`super_tickets_held_out.yml`), differences on them favour these tickets.
+"""

@@ -50,7 +50,9 @@ def winning_tickets(transitions: Iterable[Transition]) -> list[Tickets]:
                 by_seed.setdefault(seed, {})[point.size] = run.ticket(transition.task)
         kept: dict[int, dict[Size, Ticket]] = {}
         for seed, tickets in sorted(by_seed.items()):
-            if not any(_agree(tickets, other) for other in kept.values()):
+            if same := next((other for other in kept.values() if _agree(tickets, other)), None):
+                same |= tickets
+            else:
                 kept[seed] = tickets
         if kept:
             model = transition.points[0].any_run.result["model"]

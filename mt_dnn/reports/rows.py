@@ -13,7 +13,7 @@ from mt_dnn.run_folder import DEFAULT_CRITERION
 from mt_dnn.tickets.masks import KINDS
 
 NAMES = {"dense": "MT-DNN", "winning": "Tickets-Share"}  # other kinds: "Tickets-Share, random"
-OF_A_ROW = {"encoder", "encoder_weights", "model", "data"}  # the same in all runs of a row
+OF_AN_ENCODER = {"encoder", "encoder_weights", "model", "data"}  # the same in all runs of an encoder
 
 
 @dataclass(eq=False)
@@ -76,21 +76,21 @@ def gather_rows(records: Iterable[Record]) -> list[ModelRow]:
 
     Each seed may have a mask of its own, whose tickets close as many heads and FFNs as those of the other seeds.
 
-    Raises UserError where runs of the table differ in more than encoder, tickets and seed, or runs of a row in more
-    than which units their tickets close.
+    Raises UserError where runs of the table differ in more than encoder, tickets and seed; runs of one encoder in its
+    weights or in their data; or runs of a row in more than which units their tickets close.
     """
     rows: dict[tuple[str, int, str, str], ModelRow] = {}
-    first = None
+    first, first_of = None, {}
     for record in records:
         first = first or record
-        refuse_difference(first, record, comparable(first).keys() - MAY_DIFFER - OF_A_ROW - {"exact_sharing"})
+        refuse_difference(first, record, comparable(first).keys() - MAY_DIFFER - OF_AN_ENCODER - {"exact_sharing"})
         encoder = record.result["model"]["name"]
+        refuse_difference(first_of.setdefault(encoder, record), record, OF_AN_ENCODER)
         mask = "" if record.kind == "dense" else PurePosixPath(record.name).parent.name
         variant = _variant(record)
         key = encoder, KINDS.index(record.kind), variant, mask
         row = rows.setdefault(key, ModelRow(encoder, record.kind, mask, variant, {}))
         for other in row.runs.values():
-            refuse_difference(other, record, OF_A_ROW)
             if _sizes(other) != _sizes(record):
                 raise UserError(
                     f"{other.place} and {record.place}: tickets of other sizes, expected the same; report them apart"

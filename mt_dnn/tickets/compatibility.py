@@ -1,6 +1,6 @@
 """Does a mask fit what is to be trained: the encoder, its weights, and the rows that are held out?"""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,21 @@ def masks_of_unknown_holdout(masks: Mapping[Path, Mask], tickets_of: Mapping[str
     Arguments: as in refuse_unfit().
     """
     return [path for path, mask in masks.items() if holdout and unknown_holdout(mask, _own(tickets_of))]
+
+
+def chosen_by_more_rows(
+    masks: Mapping[Path, Mask], tickets_of: Mapping[str, str], train_fractions: Mapping[str, float]
+) -> Iterator[tuple[Path, str, float]]:
+    """Yield (file, task, part) where a task's ticket was chosen by a larger part of its training rows than now train.
+
+    `train_fractions`: {task: the part, 0 to 1, of its training rows that the runs train on}; the others: as in
+    refuse_unfit(). A report shows such runs as if their tickets had known no other rows.
+    """
+    for path, mask in masks.items():
+        for task in filter(mask.criterion_of, _own(tickets_of)):
+            now = train_fractions[task]
+            if (made := mask.provenance_of(task).get("train_fraction", now)) > now:
+                yield path, task, made
 
 
 def _own(tickets_of: Mapping[str, str]) -> list[str]:

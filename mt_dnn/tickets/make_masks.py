@@ -38,7 +38,11 @@ def write_masks(files: RunFolder, options: MaskOptions, scored_with: dict[str, A
         "seed": seed,
         "holdout": scored_with["holdout"],
         # Some records lack them, and weights of a hub name have no fingerprint.
-        **{key: importance[key] for key in ("encoder_weights", "training_rows") if importance.get(key)},
+        **{
+            key: importance[key]
+            for key in ("encoder_weights", "training_rows", "train_fraction")
+            if importance.get(key)
+        },
         "min_heads_per_layer": kept,
     }
     by_scores = {"criterion": options.criterion, "scores": f"{scores.name}, scores sha256 {importance['sha256']}"}

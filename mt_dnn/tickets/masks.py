@@ -7,7 +7,7 @@
       "tickets": {"rte": {"heads": {"0": [3, 7], "5": [1]}, "ffns": [11]}},
       "provenance": {"criterion": "example", "scores": "importance.json, scores sha256 ...", "checkpoint": "...",
                      "seed": 2018, "holdout": 0.0, "encoder_weights": "<SHA-256>",
-                     "training_rows": "<fingerprint>", "min_heads_per_layer": 1}
+                     "training_rows": "<fingerprint>", "train_fraction": 1.0, "min_heads_per_layer": 1}
     }
 
 heads: closed heads by layer; ffns: layers whose FFN is closed. Both count from 0. A mask that was merged from those of
@@ -61,6 +61,7 @@ SOURCE = fields(  # of one task's ticket
         "seed": integer(0),
         "holdout": number(0, 1),
         "training_rows": TEXT,
+        "train_fraction": number(0, 1),
         "min_heads_per_layer": integer(0),
     },
     others=True,

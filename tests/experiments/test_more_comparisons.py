@@ -10,13 +10,16 @@ FIVE_TASKS = "experiments/phase_transition/five_tasks"
 
 
 def test_a_model_for_each_task_is_compared_with_shared_ones_over_tasks(tmp_path, cli, refused):
+    data = {"rte_dev": "0", "sst_dev": "0"}
     dense = {"rte": [0.70, 0.74], "sst": [0.90, 0.92]}
     for task, scores in dense.items():
-        write_line(tmp_path / "single", "dense", {(0, 0): scores}, {(0, 0): [0.5, 0.5]}, task=task)
+        write_line(
+            tmp_path / "single", "dense", {(0, 0): scores}, {(0, 0): [0.5, 0.5]}, task=task, data={f"{task}_dev": "0"}
+        )
     for seed in (1, 2):
         for kind, gain in (("dense", 0.0), ("winning", 0.05 * seed)):
             dev, held_out = {"rte": 0.7 + gain, "sst": 0.9}, {"rte": 0.6, "sst": 0.7}
-            write_shared_run(tmp_path / "shared", kind, seed, dev, held_out=held_out)
+            write_shared_run(tmp_path / "shared", kind, seed, dev, held_out=held_out, data=data)
     ended = cli(SINGLE, tmp_path / "single", tmp_path / "shared")
     assert ended.status == 0, ended.err
     assert "| dense, a model per task | 72.0 | 91.0 | 81.5 |" in ended.out
@@ -24,11 +27,13 @@ def test_a_model_for_each_task_is_compared_with_shared_ones_over_tasks(tmp_path,
     assert "| Tickets-Share, tiny minus a model per task | +2.2 [" in ended.out  # (2.5 + 2) / 2: mean of 2.5 and 2
     write_shared_run(tmp_path / "other", "dense", 1, {"rte": 0.7, "cola": 0.3})
     assert "single: no dense model of cola" in refused(SINGLE, tmp_path / "single", tmp_path / "other")
+    write_shared_run(tmp_path / "again", "dense", 1, {"rte": 0.7, "sst": 0.3}, data={**data, "sst_dev": "1"})
+    assert "data {'sst_dev': '0'} and {'sst_dev': '1'}" in refused(SINGLE, tmp_path / "single", tmp_path / "again")
     assert "no run of several tasks" in refused(SINGLE, tmp_path / "single", tmp_path / "single")
     assert "a run of 2 tasks, expected runs of one" in refused(SINGLE, tmp_path / "shared", tmp_path / "shared")
     (tmp_path / "shared").rename(tmp_path / "single/mtdnn")
     assert cli(SINGLE, tmp_path / "single", tmp_path / "single").out == ended.out
-    write_line(tmp_path / "single/few", "dense", {(0, 0): [0.6]}, train_fraction=0.1)
+    write_line(tmp_path / "single/few", "dense", {(0, 0): [0.6]}, train_fraction=0.1, data={"rte_dev": "0"})
     assert "several parts of a task's training rows" in refused(SINGLE, tmp_path / "single", tmp_path / "single")
 
 

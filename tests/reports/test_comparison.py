@@ -239,6 +239,13 @@ def test_tickets_are_compared_between_tasks_and_seeds(tmp_path, monkeypatch):
     assert sizes == [(2, 1)] and open_heads.tolist() == [[3], [3], [4]] and open_ffns.tolist() == [[0], [1], [1]]
 
 
+def test_a_seed_with_the_tickets_of_another_adds_the_sizes_that_only_it_has(tmp_path):
+    for seed, size in ((1, (2, 0)), (1, (1, 0)), (2, (2, 0)), (2, (4, 0))):
+        write_run(tmp_path, "winning", size, seed, 0.7)
+    (tickets,) = winning_tickets(transitions_of(tmp_path))
+    assert list(tickets.by_run) == [("rte", 1)] and tickets.sizes == [(1, 0), (2, 0), (4, 0)]
+
+
 # ---- gathering ----
 
 

@@ -140,12 +140,14 @@ def test_one_seed_is_no_test(tmp_path, cli):
         ({1: ["a", "b"], 2: ["a", "b"], 3: ["a"]}, [1, 2], ["a", "b"]),  # seed 3 has just begun
         ({1: ["a", "b", "c"], 2: ["a"], 3: ["a"], 4: ["a"]}, [1, 2, 3, 4], ["a"]),  # later seeds leave sizes out
         ({1: ["a", "b", "c"], 2: ["a", "b", "d"], 3: ["a", "b", "e"]}, [1, 2, 3], ["a", "b"]),  # each misses others
-        ({1: ["a", "b"], 2: ["a"]}, [1, 2], ["a"]),  # of two runs each: more seeds
+        ({1: ["a", "b"], 2: ["a"]}, [1, 2], ["a"]),  # no test without a second seed
+        ({1: [*"abcdefgh"], 2: ["a", "b"], 3: ["a", "b"]}, [1, 2, 3], ["a", "b"]),
+        ({1: [*"abcdefgh"], 2: [*"abcdefgh"], 3: [*"abc"], 4: [*"abc"], 5: [*"abc"]}, [1, 2, 3, 4, 5], [*"abc"]),
         ({1: []}, [], []),
         ({}, [], []),
     ],
 )
-def test_seeds_and_sizes_are_those_that_keep_most_runs(available, seeds, items):
+def test_if_runs_are_missing_a_test_keeps_its_seeds_before_its_sizes(available, seeds, items):
     assert complete(available) == (seeds, items)
 
 
@@ -262,6 +264,12 @@ def test_runs_of_several_tasks_with_other_options_are_not_mixed(tmp_path, refuse
     for kind, value in zip(("dense", "winning"), values):
         write_shared_run(tmp_path, kind, 1, {"rte": 0.7, "sst": 0.7}, **{option: value})
     assert f"{option} {values[0]} and {values[1]}; expected the same" in refused(MULTI_TASK, tmp_path)
+
+
+def test_rows_of_one_encoder_have_the_same_data(tmp_path, refused):
+    for kind, fingerprint in (("dense", "0"), ("winning", "1")):
+        write_shared_run(tmp_path, kind, 1, {"rte": 0.7, "sst": 0.7}, data={"rte_dev": fingerprint})
+    assert "data {'rte_dev': '0'} and {'rte_dev': '1'}; expected the same" in refused(MULTI_TASK, tmp_path)
 
 
 def test_tickets_of_other_sizes_are_no_row(tmp_path, refused):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from data_utils.errors import UserError
-from mt_dnn.tickets.compatibility import refuse_other_model, refuse_unfit, unknown_holdout
+from mt_dnn.tickets.compatibility import chosen_by_more_rows, refuse_other_model, refuse_unfit, unknown_holdout
 from mt_dnn.tickets.masks import Mask
 from mt_dnn.tickets.ticket import DENSE, Ticket
 
@@ -57,6 +57,16 @@ def test_tickets_that_other_training_rows_chose_are_refused_where_rows_are_held_
     for other in (mask("random", training_rows="0000"), mask("dense", training_rows="0000")):
         unfit(other)
     unfit(mask(task="mnli", holdout=0.1, training_rows="0000"), owner="mnli")
+
+
+def test_tickets_that_more_rows_chose_than_train_are_named():
+    def named(mask, owner="rte"):
+        return list(chosen_by_more_rows({PATH: mask}, {"rte": owner}, {"rte": 0.1}))
+
+    assert named(mask(train_fraction=1.0)) == [(PATH, "rte", 1.0)]
+    for other in (mask(), mask(train_fraction=0.1), mask("random", train_fraction=1.0)):
+        assert not named(other)
+    assert not named(mask(task="mnli", train_fraction=1.0), owner="mnli")
 
 
 def test_only_a_mask_that_scores_chose_has_to_say_what_was_held_out():
