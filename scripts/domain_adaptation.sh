@@ -9,8 +9,8 @@ EPOCHS=5
 LEARNING_RATE=5e-5
 BATCH_SIZE=32
 ENCODER=bert-base-uncased        # whose tokenized data to take
-# To compare, set another NAME and another START: $CHECKPOINTS/mtdnn/dense/seed_2018/model is MT-DNN, $ENCODER has no
-# multi-task training.
+# To compare, set another NAME, and START=$CHECKPOINTS/mtdnn/dense/seed_2018/model (MT-DNN, trained by train_mtdnn.sh
+# with TICKETS_SHARING=no) or START=$ENCODER (the encoder without multi-task training).
 : "${CHECKPOINTS:=checkpoints/$(basename "$ENCODER")}"
 START=$CHECKPOINTS/mtdnn/winning/super_tickets/seed_2018/model
 NAME=tickets_sharing             # of the folder for the results; the table at the end has all of them
