@@ -21,6 +21,7 @@ def accuracy(gold: np.ndarray, predicted: np.ndarray) -> float:
 
 
 def f1(gold: np.ndarray, predicted: np.ndarray) -> float:
+    """F1 of class 1, for two classes; 0 where no row is of class 1 and none is predicted to be."""
     from sklearn.metrics import f1_score
 
     return f1_score(gold, predicted, zero_division=0)  # type: ignore

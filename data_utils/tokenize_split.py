@@ -37,7 +37,8 @@ def tokenize_split(
 ) -> str:
     """Tokenize the file `raw` into the split's folder in `data_dir`, unless it is up to date. Return a line about it.
 
-    `max_seq_len`: see write_split(); `skip_bad_rows`: see read_rows().
+    `max_seq_len`: see write_split(); `skip_bad_rows`: see read_rows(). Raises UserError for bad rows or columns, and if
+    the folder has another split.
     """
     layout, folder = task.splits[split], split_folder(data_dir, task.name, split)
     made_from = {

@@ -159,7 +159,8 @@ def read_array(folder: Path, header: dict[str, Any], name: str) -> np.ndarray:
 class TokenizedSplit:
     """A tokenized split, read from disk; arrays stay on disk until they are used.
 
-    Attributes: `lengths` (rows,) tokens per row; `labels` (rows,) or None; `header`.
+    Attributes: `lengths` (rows,) tokens per row; `labels` (rows,) or None; `header`: what header.json holds; `folder`.
+    A split that from_arrays() made has no folder, and nothing but `pad_id` in its header.
     """
 
     labels: np.ndarray | None

@@ -41,7 +41,7 @@ class RunFolder:
         return ""
 
     def failed_at(self) -> int | None:
-        """Return when the line that says why a run failed was written, or None."""
+        """Return when the line that says why a run failed was written, in nanoseconds since 1970, or None."""
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             return self.failure.stat().st_mtime_ns
         return None

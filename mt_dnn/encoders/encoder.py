@@ -1,8 +1,8 @@
 """The parts of an encoder and of a model, with their types.
 
 torch says of a part of a module only that it is a Tensor or a Module. These classes say what it is, to readers and to
-the type checker. None of them but TaskModel is ever made: the encoders are those of transformers, which have these
-parts in all families.
+the type checker. No object of them is made: the encoders are those of transformers, which have these parts in all
+families, and a model is a subclass of TaskModel.
 """
 
 import torch

@@ -38,7 +38,8 @@ def load_classifier(
     `task`: the name of one of its tasks; may be left out where it has one. `device`: as --device. `precision`: float32,
     bfloat16, or auto, in which a run was evaluated, so that its dev rows get its dev predictions (an export: float32).
 
-    Raises UserError for a file that is missing, damaged, or does not fit the others.
+    Raises UserError for a file that is missing, damaged, or does not fit the others, for a task that the model lacks,
+    and for bfloat16 with an ONNX export.
     """
     return classifier_of(find_saved_model(folder), task, device, precision)
 

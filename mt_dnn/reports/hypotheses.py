@@ -73,7 +73,7 @@ def chosen_and_dense(transition: Transition) -> tuple[Pair, str]:
     """H1: for each seed the winning ticket of the size that the other seeds choose on their held-out rows.
 
     If a seed chose by its own held-out rows, it would pick its luckiest run. With one seed there is no other, so it
-    chooses itself and there is no test.
+    chooses itself and there is no test. Raises NoPart if dense model or held-out rows are missing.
     """
     dense, winning = transition.dense, [point for point in transition.of_kind("winning") if point.held_out]
     if not dense:

@@ -110,7 +110,7 @@ def over_items(points: Mapping[Item, tuple[Point, Point]], nothing: str) -> tupl
 
 
 def over_sizes(ones: Iterable[Point], others: Iterable[Point], nothing: str) -> tuple[Pair, str]:
-    """Return over_items() of the points of equal size, and the sizes in words."""
+    """Return over_items() of the points of equal size, and the sizes in words. Raises NoPart as over_items() does."""
     found, sizes = over_items(at_same_sizes(ones, others), nothing)
     return found, in_sizes(sizes)
 

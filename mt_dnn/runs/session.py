@@ -109,7 +109,10 @@ class Session:
                 )
 
     def data(self, seed: int) -> list[TaskData]:
-        """Return the rows that a run with this seed is trained and evaluated on, one TaskData per task."""
+        """Return the rows that a run with this seed is trained and evaluated on, one TaskData per task.
+
+        Raises UserError if --holdout leaves no row to train on.
+        """
 
         def chosen(data: TaskData) -> TaskData:
             name, train = data.task.name, data.train
