@@ -60,8 +60,8 @@ def main() -> int:
         fractions = {task: data.fraction_of(task) for task in data.train_datasets}
         for path, task, part in chosen_by_more_rows(masks, tickets_of, fractions):
             print_line(
-                f"{path}: {100 * part:g} % of the training rows of {task} chose its ticket, which now trains on "
-                f"{100 * fractions[task]:g} % of them"
+                f"{path}: tickets.{task}: its scores were made with {100 * part:g} % of the training rows; it now "
+                f"trains on {100 * fractions[task]:g} %"
             )
         left, again = on_main_process(lambda: count_unfinished(runs))
         no_model = f", {again} finished without a model, to be repeated" if again else ""

@@ -32,17 +32,22 @@ def main() -> None:
         raise UserError(f"{options.single}: no dense model of {', '.join(missing)}, expected one of every task")
     if not rows:
         raise UserError(f"{options.shared}: no run of several tasks, expected some")
-    for task in tasks:
-        refuse_other_rows(dense[task].any_run, next(iter(rows[0].runs.values())))
+    for row in rows:
+        for task in tasks:
+            refuse_other_rows(task, dense[task].any_run, next(iter(row.runs.values())))
     print(to_markdown(rows, {task: dense[task] for task in tasks}))
 
 
-def refuse_other_rows(single: Record, shared: Record) -> None:
+def refuse_other_rows(task: str, single: Record, shared: Record) -> None:
     """Raise UserError if a run of one task and one of several have other rows of that task, or other encoders."""
-    data = shared.options.get("data", {})
-    of_task = {split: data.get(split) for split in single.options.get("data", {})}
-    same_task = replace(shared, options={**shared.options, "data": of_task})
-    refuse_difference(single, same_task, ["encoder_weights", "model", "data", "holdout"])
+
+    def of_task(run: Record) -> Record:
+        data = {split: run.options.get("data", {}).get(split) for split in single.options.get("data", {})}
+        return replace(run, options={**run.options, "data": data, "train_fraction": run.fraction_of(task)})
+
+    refuse_difference(
+        of_task(single), of_task(shared), ["encoder_weights", "model", "data", "train_fraction", "holdout"]
+    )
 
 
 def to_markdown(rows: Sequence[ModelRow], dense: Mapping[str, Point]) -> str:

@@ -242,7 +242,7 @@ class CollectOptions:
     )
     output: str = flag(
         None,
-        "folder for the records; those that are there stay, but for those of runs with the same name",
+        "folder for the records; new ones are added, and those of runs with the same name are replaced",
         type=path,
         required=True,
     )

@@ -65,7 +65,11 @@ RESULT = fields(
 OPTIONS = both(
     RUN_CONFIG,
     fields(
-        dict.fromkeys(("tickets", "kind", "seed", "criteria", "tickets_of"), ANYTHING),
+        {
+            **dict.fromkeys(("tickets", "kind", "seed"), ANYTHING),
+            "criteria": mapping_of(either(TEXT, NULL)),
+            "tickets_of": mapping_of(TEXT),
+        },
         {"train_fraction": either(FRACTION, list_of(FRACTION, at_least=1))},
         others=True,
     ),

@@ -55,11 +55,10 @@ class Record:
     def kind(self) -> str:
         return self.result["kind"]
 
-    @property
-    def train_fraction(self) -> float:
-        """The part of the training rows that it trained on; with several tasks, of the first."""
+    def fraction_of(self, task: str) -> float:
+        """The part of the training rows of one of its tasks that it trained on."""
         fraction = self.options.get("train_fraction", 1.0)
-        return fraction[0] if isinstance(fraction, list) else fraction
+        return fraction[self.tasks.index(task)] if isinstance(fraction, list) else fraction
 
     @property
     def score(self) -> float:

@@ -27,7 +27,7 @@ def to_markdown(records: Iterable[Record]) -> str:
     for record in records:
         task = ", ".join(record.tasks)
         row = task, record.name.partition(f"/{task}/")[0], record.result["model"]["name"]
-        cell = cells.setdefault(row, {}).setdefault(record.train_fraction, {})
+        cell = cells.setdefault(row, {}).setdefault(record.fraction_of(record.tasks[0]), {})
         refuse_difference(next(iter(cell.values()), record), record)
         refuse_difference(cell.setdefault(record.seed, record), record, ["tickets"])
     fractions = sorted({fraction for by_fraction in cells.values() for fraction in by_fraction})

@@ -33,7 +33,7 @@ def gather(records: Iterable[Record]) -> list[Transition]:
     first: dict[tuple[str, float], Record] = {}
     for record in records:
         ((task, entry),) = record.result["tasks"].items()
-        section = task, record.train_fraction
+        section = task, record.fraction_of(task)
         refuse_difference(first.setdefault(section, record), record)
         remaining = entry["remaining_weights"]["by_formula"]
         size = entry["heads_closed"], entry["ffns_closed"]

@@ -53,5 +53,6 @@ and else not distinguishable from noise. The scores of single tasks are correcte
 compares winning tickets in the same way with other kinds of the same mask that close as many heads and FFNs, and are
 shared in the same way. The average without a task is that of the other tasks. It shows how much one task decides, and
 is no test.
-{HELD_OUT_ROWS}If they chose the super tickets (`super_tickets_held_out.yml`), differences on them favour these tickets.
+{HELD_OUT_ROWS}If held-out rows chose the super tickets (`super_tickets_held_out.yml`), differences on these rows favour
+them.
 """

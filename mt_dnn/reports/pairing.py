@@ -70,8 +70,8 @@ def _means(pairs: Sequence[Pair], seeds: Iterable[int]) -> Pair:
 def complete(available: Mapping[int, Collection[Item]]) -> tuple[list[int], list[Item]]:
     """Return the seeds and the items to compare them on, from {seed: items that it has}.
 
-    Each of these seeds has each of these items. If runs are missing, (seeds - 1) x items decides, as a test has that
-    many degrees of freedom for each item; of equals, the choice that keeps most runs, then the one with more seeds.
+    Each of these seeds has each of these items. If runs are missing, the choice with the largest (seeds - 1) x items is
+    taken, as a test has seeds - 1 degrees of freedom; of equals, the one with more seeds.
     """
     in_common: dict[frozenset[Item], None] = {}  # what one or several of the seeds have in common
     for items in available.values():
@@ -86,9 +86,9 @@ def complete(available: Mapping[int, Collection[Item]]) -> tuple[list[int], list
         if items
     ]
 
-    def worth(choice: tuple[list[int], list[Item]]) -> tuple[int, int, int]:
-        seeds, chosen = map(len, choice)
-        return (seeds - 1) * chosen, seeds * chosen, seeds
+    def worth(choice: tuple[list[int], list[Item]]) -> tuple[int, int]:
+        n_seeds, n_items = map(len, choice)
+        return (n_seeds - 1) * n_items, n_seeds
 
     return max(choices, key=worth, default=([], []))
 

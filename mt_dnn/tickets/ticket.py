@@ -83,7 +83,7 @@ def parse_sparsity(sparsity: str | float) -> tuple[Fraction, Fraction]:
 def remaining_weights(counts: tuple[int, int], shape: Shape, *, biases: bool) -> float:
     """Return the part of the encoder's parameters that remains, from 0 to 1, if a ticket closes (heads, FFNs).
 
-    Without biases it is the formula that the paper's tables follow (docs/method.md, "Remaining weights"),
+    Without biases it is the formula that the paper's tables follow (docs/method.md#remaining-weights),
     1 - (2 I H n_ffns + 4 (H / heads) H n_heads) / parameters, with H = shape.hidden and I = shape.intermediate;
     with biases it is what a pruned encoder really has.
     """

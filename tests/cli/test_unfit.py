@@ -49,6 +49,15 @@ def test_a_mask_that_does_not_say_what_was_held_out_passes_with_a_line(workshop,
         assert ended.status == 0 and ended.out.count(line) == said
 
 
+def test_tickets_that_were_scored_with_more_rows_than_they_train_on_pass_with_a_line(
+    workshop, fine_tuned, tmp_path, cli
+):
+    call = ("--masks", fine_tuned / "masks/winning/heads_6_ffns_1.json", "--output_dir", tmp_path)
+    ended = cli("rewind.py", *options(workshop), *QUICK, *call)
+    assert ended.status == 0
+    assert "heads_6_ffns_1.json: tickets.sst: its scores were made with 100 % of the training rows; it now" in ended.out
+
+
 def test_an_encoder_of_the_same_name_with_other_weights_is_told_apart(workshop, fine_tuned, tmp_path, cli, refused):
     encoder = shutil.copytree(workshop.encoder, tmp_path / "other" / workshop.encoder.name)
     weights = load_file(encoder / "model.safetensors")

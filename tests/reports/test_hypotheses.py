@@ -137,7 +137,8 @@ def test_one_seed_is_no_test(tmp_path, cli):
 @pytest.mark.parametrize(
     "available, seeds, items",
     [
-        ({1: ["a", "b"], 2: ["a", "b"], 3: ["a"]}, [1, 2], ["a", "b"]),  # seed 3 has just begun
+        ({1: [*"abcd"], 2: [*"abcd"], 3: [*"abcd"], 4: ["a"]}, [1, 2, 3], [*"abcd"]),  # seed 4 has just begun
+        ({1: ["a", "b"], 2: ["a", "b"], 3: ["a"]}, [1, 2, 3], ["a"]),  # 2 x 1 and 1 x 2: more seeds
         ({1: ["a", "b", "c"], 2: ["a"], 3: ["a"], 4: ["a"]}, [1, 2, 3, 4], ["a"]),  # later seeds leave sizes out
         ({1: ["a", "b", "c"], 2: ["a", "b", "d"], 3: ["a", "b", "e"]}, [1, 2, 3], ["a", "b"]),  # each misses others
         ({1: ["a", "b"], 2: ["a"]}, [1, 2], ["a"]),  # no test without a second seed
@@ -147,7 +148,7 @@ def test_one_seed_is_no_test(tmp_path, cli):
         ({}, [], []),
     ],
 )
-def test_if_runs_are_missing_a_test_keeps_its_seeds_before_its_sizes(available, seeds, items):
+def test_if_runs_are_missing_the_most_seeds_less_one_times_sizes_are_kept(available, seeds, items):
     assert complete(available) == (seeds, items)
 
 
