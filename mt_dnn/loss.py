@@ -1,4 +1,4 @@
-"""The loss of every row, by kind of task (data_utils/task_kinds.py)."""
+"""The loss of every row, by kind of task (data_utils/task_kinds.py): of training and of importance scores."""
 
 from collections.abc import Callable
 

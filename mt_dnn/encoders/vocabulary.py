@@ -24,7 +24,7 @@ from mt_dnn.encoders.encoder import Encoder
 class UsedRows(nn.Module):
     """The rows of some tokens of an encoder's word embeddings, in their place; ids of tokens stay the same.
 
-    put_in() puts them there before a training, make_gradient_dense() comes before each update, take_out() after the
+    put_in() puts them there before a training, make_gradient_dense() comes before each update, put_back() after the
     last one.
     """
 
@@ -60,7 +60,7 @@ class UsedRows(nn.Module):
                 self.weight.grad[self.padding] = 0
 
     @torch.no_grad()
-    def take_out(self, encoder: Encoder, decay: float) -> None:
+    def put_back(self, encoder: Encoder, decay: float) -> None:
         """Put the nn.Embedding back, with these rows as they are now, and the others times `decay`."""
         (whole,) = self.whole
         whole.weight[~self.used] *= decay

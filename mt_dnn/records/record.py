@@ -228,7 +228,7 @@ def without_paths(options: dict[str, Any]) -> dict[str, Any]:
 def refuse_difference(record: Record, other: Record, keys: Iterable[str] | None = None) -> None:
     """Raise UserError if two runs that a table shows as alike were made with other options (`keys`: only these)."""
     one, two = comparable(record), comparable(other)
-    keys = one.keys() - MAY_DIFFER if keys is None else keys
+    keys = (one.keys() | two.keys()) - MAY_DIFFER if keys is None else keys
     pairs = {key: (one.get(key), two.get(key)) for key in sorted(keys)}
     differing = [f"{key} {values[0]!r} and {values[1]!r}" for key, values in pairs.items() if differs(key, *values)]
     if differing:

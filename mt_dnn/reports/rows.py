@@ -83,7 +83,8 @@ def gather_rows(records: Iterable[Record]) -> list[ModelRow]:
     first, first_of = None, {}
     for record in records:
         first = first or record
-        refuse_difference(first, record, comparable(first).keys() - MAY_DIFFER - OF_AN_ENCODER - {"exact_sharing"})
+        keys = comparable(first).keys() | comparable(record).keys()
+        refuse_difference(first, record, keys - MAY_DIFFER - OF_AN_ENCODER - {"exact_sharing"})
         encoder = record.result["model"]["name"]
         refuse_difference(first_of.setdefault(encoder, record), record, OF_AN_ENCODER)
         mask = "" if record.kind == "dense" else PurePosixPath(record.name).parent.name

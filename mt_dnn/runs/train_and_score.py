@@ -19,7 +19,8 @@ def what_is_left(run: Run, do_train: bool, scored_with: dict[str, Any]) -> tuple
 
     `scored_with`: what the scores are made from, from score_options(); {} if nothing is to be scored.
 
-    Raises UserError if the folder has a run of other options, or there is no fine-tuned model to score.
+    Raises UserError if the folder has a run of other options (without `do_train`, only of those that its scores depend
+    on: encoder, rows, seed), or there is no fine-tuned model to score.
     """
     files = run.files
     train = do_train and not run.is_finished()

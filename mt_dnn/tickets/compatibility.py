@@ -82,7 +82,7 @@ def _refuse_other_weights(mask: Mask, path: Path, weights: str | None, tasks: It
             raise UserError(
                 f"{path}: tickets.{task}: chosen in {mask.model['name']} with weights of the SHA-256 {made[:12]}..., "
                 f"those of {advice('--init_checkpoint')} have {weights[:12]}...; take the encoder of the mask, or, if "
-                "you want its tickets in another encoder, remove `encoder_weights` from it"
+                "you want its tickets in another encoder, remove `encoder_weights` from it (and correct `model.name`)"
             )
 
 

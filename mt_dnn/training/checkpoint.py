@@ -1,6 +1,8 @@
 """All that a stopped training needs to resume as if it had not stopped.
 
-    <run>/checkpoint/update_120/state.safetensors   weights, optimizer, random states; the rest as JSON in its header
+    <run>/checkpoint/update_120/state.safetensors   weights, optimizer, random states; the rest as JSON in its header.
+                                                    Of the embedding table only the rows that are trained
+                                                    (encoders/vocabulary.py), so it is no model to start from
                                /sha256              its fingerprint, as sha256sum writes it
 
 The two newest are kept: if one is damaged, the one before it is used.

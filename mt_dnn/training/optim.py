@@ -44,6 +44,7 @@ def make_optimizer(model: nn.Module, options: OptimizationOptions) -> torch.opti
     decaying, others = [], []
     for name, parameter in model.named_parameters():
         (others if name.endswith(".bias") or "LayerNorm" in name else decaying).append(parameter)
+    # The decaying group comes first: decay_of() and the log read the learning rate of the first one.
     groups = [{"params": decaying, "weight_decay": options.weight_decay}, {"params": others, "weight_decay": 0.0}]
     return optimizer_named(options.optimizer)(groups, lr=options.learning_rate, betas=(0.9, 0.999), eps=1e-6)
 

@@ -1,6 +1,9 @@
 """Fine-tuning: one task or many; dense, pruned, gated or shared, it is the same loop."""
 
+import itertools
 import json
+import math
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +29,7 @@ from mt_dnn.training.micro_batches import MicroBatches, choose_tokens_at_once
 from mt_dnn.training.optim import WEIGHT_BY_WEIGHT, decay_of, make_optimizer, make_scheduler
 from mt_dnn.training.pace import Pace
 from mt_dnn.training.task_data import TaskData
-from mt_dnn.training.updates import Update, updates_of_epoch, updates_per_epoch
+from mt_dnn.training.updates import Update, updates_of_epoch
 
 
 def fine_tune(
@@ -62,7 +65,7 @@ def fine_tune(
     cast_model = Bfloat16Copies(model, enabled=precision == "bfloat16" and not machine.plain)
     table = None if machine.plain else leave_out_unused_rows(model, data, optimization.optimizer)
     optimizer = make_optimizer(model, optimization)
-    n_updates = optimization.epochs * updates_per_epoch(data, optimization)
+    n_updates = optimization.epochs * len(updates_of_epoch(data, optimization, seed, epoch=1))
     scheduler = make_scheduler(optimizer, n_updates, optimization.warmup)
     checkpoints = Checkpoints(files.checkpoints, machine.checkpoint_minutes, model, optimizer, scheduler)
     progress = checkpoints.restore()
@@ -73,8 +76,9 @@ def fine_tune(
     for epoch in range(len(progress.epochs) + 1, optimization.epochs + 1):
         model.train()
         pace.start_epoch(epoch, progress)
-        updates = updates_of_epoch(data, optimization, seed, epoch, skip=progress.batches)
-        for update in progress_bar(updates, desc=f"epoch {epoch}", unit="update"):
+        updates = updates_of_epoch(data, optimization, seed, epoch)
+        done = math.ceil(progress.batches / optimization.grad_accumulation_step)  # the last update may have fewer
+        for update in progress_bar(updates[done:], desc=f"epoch {epoch}", unit="update"):
             with pace.clock:
                 losses = compute_gradients(update, cast_model, micro_batches, precision)
                 if table is not None:
@@ -99,13 +103,13 @@ def fine_tune(
             evaluated, outputs = evaluate(
                 model, data, machine.batch_size_eval, precision, tokens, when=f"epoch {epoch}"
             )
-        trained = describe_training(progress, data, f"epoch {epoch}")
+        trained = describe_training(progress, updates, f"epoch {epoch}")
         progress.end_epoch({"epoch": epoch, "step": scheduler.last_epoch, **trained, **evaluated})
         on_main_process(lambda: write_lines(files.metrics, progress.epochs))
         log_epoch(progress.epochs[-1], optimization.epochs, len(data))
 
     if table is not None:
-        table.take_out(model.encoder, decay=decay_of(scheduler, optimization, n_updates))
+        table.put_back(model.encoder, decay=decay_of(scheduler, optimization, n_updates))
     return progress.epochs, outputs
 
 
@@ -140,17 +144,19 @@ def compute_gradients(
     return losses
 
 
-def describe_training(progress: Progress, data: Sequence[TaskData], when: str) -> dict[str, Any]:
-    """Return what metrics.jsonl says of an epoch's training.
+def describe_training(progress: Progress, updates: Sequence[Update], when: str) -> dict[str, Any]:
+    """Return what metrics.jsonl says of the training of an epoch that had these `updates`.
 
     Raises Diverged if a loss is NaN or infinite. `when`: starts the message.
     """
-    rows = {task_data.task.name: len(task_data.train) for task_data in data}
-    tokens = sum(int(task_data.train.lengths.sum()) for task_data in data)
+    rows = Counter[str]()
+    for task_data, batch in itertools.chain.from_iterable(update.batches for update in updates):
+        rows[task_data.task.name] += len(batch)
+    tokens = sum(update.n_tokens for update in updates)
     losses = {name: finite_loss(loss / rows[name], f"{when}, {name}") for name, loss in progress.losses.items()}
     by_task = {"loss_by_task": {name: round(loss, 6) for name, loss in losses.items()}} if len(losses) > 1 else {}
     return {
-        "loss": round(sum(losses[name] * rows[name] for name in rows) / sum(rows.values()), 6),
+        "loss": round(sum(losses[name] * rows[name] for name in rows) / rows.total(), 6),
         **by_task,
         "seconds": round(progress.seconds, 3),
         "tokens_per_second": round(tokens / progress.seconds),

@@ -1,6 +1,5 @@
 """Which rows each update of the weights is computed from."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -37,9 +36,9 @@ class Update:
 
 
 def updates_of_epoch(
-    data: Sequence[TaskData], optimization: OptimizationOptions, seed: int, epoch: int, skip: int = 0
+    data: Sequence[TaskData], optimization: OptimizationOptions, seed: int, epoch: int
 ) -> list[Update]:
-    """Return the updates of an epoch (epochs count from 1), without its first `skip` batches, which are done already.
+    """Return the updates of an epoch; epochs count from 1, and all have as many updates.
 
     Every row comes up once. `seed` and `epoch` decide the order, and the batches of the tasks are mixed.
     """
@@ -47,10 +46,4 @@ def updates_of_epoch(
     lengths = {name: task_data.train.lengths for name, task_data in by_name.items()}
     batches = [(by_name[name], rows) for name, rows in mixed_batches(lengths, optimization.batch_size, seed, epoch)]
     step = optimization.grad_accumulation_step
-    return [Update(batches[start : start + step]) for start in range(skip, len(batches), step)]
-
-
-def updates_per_epoch(data: Sequence[TaskData], optimization: OptimizationOptions) -> int:
-    """Return the number of updates in an epoch."""
-    batches = sum(math.ceil(len(task_data.train) / optimization.batch_size) for task_data in data)
-    return math.ceil(batches / optimization.grad_accumulation_step)
+    return [Update(batches[start : start + step]) for start in range(0, len(batches), step)]

@@ -165,22 +165,6 @@ def test_with_exact_sharing_a_head_that_all_tasks_close_stays_pre_trained(worksh
     )
 
 
-def test_a_run_from_before_exact_sharing_was_an_option_counts_as_one_without(
-    workshop, fine_tuned, tmp_path, cli, refused
-):
-    mask = mask_for(tmp_path, fine_tuned, {"sst": DENSE, "rte": Ticket(frozenset({CLOSED_BY_BOTH}))})
-    rewind(cli, workshop, [mask], tmp_path / "out", *QUICK, task="sst,rte")
-    config = tmp_path / "out/winning/shared/seed_2018/config.json"
-    content = json.loads(config.read_text())
-    del content["exact_sharing"]
-    config.write_text(json.dumps(content))
-    rewind(cli, workshop, [mask], tmp_path / "out", "--seeds", 2018, 2019, *QUICK, task="sst,rte")
-    ended = cli("mt_dnn/reports/multi_task.py", tmp_path / "out")
-    assert ended.status == 0 and "| Seeds |" in ended.out, ended.err
-    call = ("rewind.py", *options(workshop, "sst,rte", *QUICK), "--masks", mask, "--output_dir", tmp_path / "out")
-    assert "made with exact_sharing False, now True" in refused(*call, "--exact_sharing")
-
-
 def test_exact_sharing_goes_on_to_the_same_bytes_after_a_stop(workshop, fine_tuned, tmp_path, cli, monkeypatch):
     tickets = {"sst": Ticket(frozenset({(0, 1), (1, 0)}), frozenset({2})), "rte": Ticket(frozenset({(0, 0), (1, 2)}))}
     mask = mask_for(tmp_path, fine_tuned, tickets)

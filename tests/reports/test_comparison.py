@@ -260,6 +260,14 @@ def test_seeds_may_have_their_own_tickets_but_twins_agree(tmp_path):
         transitions_of(tmp_path)
 
 
+@pytest.mark.parametrize("with_it", ["dense", "winning"])
+def test_runs_from_before_and_after_a_new_flag_are_not_mixed(tmp_path, with_it):
+    for kind, size in (("dense", (0, 0)), ("winning", (2, 0))):
+        write_run(tmp_path, kind, size, 1, 0.7, **({"label_smoothing": 0.1} if kind == with_it else {}))
+    with pytest.raises(UserError, match="label_smoothing (None and )?0.1( and None)?; expected the same"):
+        transitions_of(tmp_path)
+
+
 def test_runs_with_other_options_are_not_mixed(tmp_path):
     write_run(tmp_path, "dense", (0, 0), 1, 0.7, holdout=0.1)
     write_run(tmp_path, "winning", (2, 0), 1, 0.7, holdout=0.0)

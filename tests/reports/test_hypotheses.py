@@ -267,6 +267,14 @@ def test_runs_of_several_tasks_with_other_options_are_not_mixed(tmp_path, refuse
     assert f"{option} {values[0]} and {values[1]}; expected the same" in refused(MULTI_TASK, tmp_path)
 
 
+@pytest.mark.parametrize("with_it", ["dense", "winning"])
+def test_runs_of_several_tasks_from_before_and_after_a_new_flag_are_not_mixed(tmp_path, refused, with_it):
+    for kind in ("dense", "winning"):
+        more = {"label_smoothing": 0.1} if kind == with_it else {}
+        write_shared_run(tmp_path, kind, 1, {"rte": 0.7, "sst": 0.7}, **more)
+    assert "label_smoothing" in refused(MULTI_TASK, tmp_path)
+
+
 def test_rows_of_one_encoder_have_the_same_data(tmp_path, refused):
     for kind, fingerprint in (("dense", "0"), ("winning", "1")):
         write_shared_run(tmp_path, kind, 1, {"rte": 0.7, "sst": 0.7}, data={"rte_dev": fingerprint})

@@ -66,7 +66,7 @@ def test_training_the_used_rows_gives_the_table_of_training_them_all(optimizer):
             its_optimizer.zero_grad()
             schedule.step()
     assert some.weight.shape == (int(used.sum()), 16)
-    some.take_out(encoder, decay_of(schedules[1], options, 30))
+    some.put_back(encoder, decay_of(schedules[1], options, 30))
     table = encoder.embeddings.word_embeddings
     assert torch.equal(table.weight[used], whole.weight[used]) and table.padding_idx == 3
     torch.testing.assert_close(table.weight, whole.weight)
