@@ -143,10 +143,14 @@ def test_random_tickets_of_several_tasks_are_independent():
 
 
 def test_more_than_may_go_or_no_numbers_are_refused():
-    with pytest.raises(ValueError, match="at most 132 and 12"):
-        choose(*scores(12, 12), 133, 0)
-    with pytest.raises(ValueError, match="not finite"):
-        choose(np.full((2, 2), np.nan), np.ones(2), 1, 0)
+    for n_heads, n_ffns in ((133, 0), (0, 13)):
+        with pytest.raises(ValueError, match="at most 132 and 12"):
+            choose(*scores(12, 12), n_heads, n_ffns)
+    with pytest.raises(ValueError, match="at most 0 and 12"):
+        choose(*scores(12, 12), 1, 0, min_heads_per_layer=12)
+    for heads, ffns in ((np.full((2, 2), np.nan), np.ones(2)), (np.ones((2, 2)), np.array([1, np.inf]))):
+        with pytest.raises(ValueError, match="not finite"):
+            choose(heads, ffns, 1, 0)
 
 
 def test_remaining_weights_are_the_formula():
