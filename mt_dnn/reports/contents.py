@@ -70,11 +70,13 @@ def _overview(transitions: Sequence[Transition], failed: Sequence[Failure]) -> I
         OVERVIEW | held_out,
         transitions,
         "Numbers are means over seeds ± their standard deviation, in points: 100 times the metric. The baseline "
-        "gives every row the most frequent label, or the mean. A ticket is shown as its remaining weights, and how "
-        "many heads + FFNs it closes. The phase boundary is the sparsest winning ticket that is not below dense; means "
-        "decide, so noise can move it. A super ticket chosen on dev is the best of several, so its dev score is biased "
-        "upwards. Choosing on held-out rows avoids the luck of the dev rows, but not the luck of the chosen runs (H1 "
-        "avoids both)." + _about_criteria(transitions),
+        "gives every row the most frequent label of dev, or the mean of dev's labels. A ticket is shown as its "
+        "remaining weights (of the whole encoder with its embeddings, which no ticket closes), and how many heads + "
+        "FFNs it closes. The phase boundary is the sparsest winning ticket that is not below dense; means decide, "
+        "so noise can move it. A super ticket chosen on dev is the best of several, so its dev score is biased "
+        "upwards. Choosing on held-out rows avoids the luck of the dev rows, but not the luck of the chosen runs "
+        "(H1 avoids both). A super ticket may be the dense model; H1 chooses among winning tickets alone."
+        + _about_criteria(transitions),
     )
     if len(transitions) > 1:
         yield Picture(

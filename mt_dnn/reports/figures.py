@@ -135,20 +135,22 @@ def _draw(axis: Axes, transition: Transition, style_of: Mapping[str, Style]) -> 
         axis.axvline(
             100 * sparsest.remaining,
             color="black",
-            linestyle=":",
+            linestyle="-.",
             linewidth=0.9,
             label="phase boundary",
         )
     axis.invert_xaxis()
-    axis.set(title=transition.title, xlabel="remaining weights (%)", ylabel=f"dev {transition.score_name}")
+    axis.set(title=transition.title, xlabel="remaining weights (%)", ylabel=f"dev {transition.score_name} (points)")
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
 
 
 def _legend(figure: Figure, place: Literal["outside lower center", "outside right center"], columns: int) -> None:
-    """One legend for all panels."""
+    """One legend for all panels; its rows are as high as the largest markers."""
     handles = {label: handle for axis in figure.axes for handle, label in zip(*axis.get_legend_handles_labels())}
-    figure.legend(handles.values(), handles.keys(), loc=place, ncols=columns, frameon=False, fontsize=8)
+    figure.legend(
+        handles.values(), handles.keys(), loc=place, ncols=columns, frameon=False, fontsize=8, labelspacing=1.0
+    )
 
 
 def layers_that_survive(tickets: Tickets, task: str) -> Figure:

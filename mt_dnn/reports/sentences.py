@@ -16,14 +16,8 @@ from mt_dnn.reports.wording import comparison_in_words, difference, mean_std, p_
 def sentences(transition: Transition) -> Iterator[str]:
     """Yield what the runs of one task say, a line each."""
     dense, winning = transition.dense, transition.of_kind("winning")
-    accuracies = [(dev_set, metric) for dev_set, metric in transition.metrics.values() if metric == "accuracy"]
-    if max(len(point.runs) for point in transition.points) == 1 and accuracies:
-        accuracy, rows = mean(transition.points[0].values(*accuracies[0])) / 100, transition.dev_rows[accuracies[0][0]]
-        error = 100 * sampling_error("accuracy", accuracy, rows)
-        yield (
-            "one seed, so nothing here is distinguishable from noise; the standard error of one accuracy on "
-            f"{rows} rows is {error:.1f} points"
-        )
+    if max(len(point.runs) for point in transition.points) == 1:
+        yield "one seed, so nothing here is distinguishable from noise" + _error_of_one_accuracy(transition)
     yield (
         f"dense: {mean_std(dense.scores)}"
         if dense
@@ -70,12 +64,26 @@ def size_lines(transition: Transition) -> Iterator[str]:
         yield f"at {same[0].weights_in_words}: " + ", ".join(f"{point.name} {mean_std(point.scores)}" for point in same)
 
 
+def _error_of_one_accuracy(transition: Transition) -> str:
+    for dev_set, metric in transition.metrics.values():
+        if metric == "accuracy":
+            accuracy, rows = mean(transition.points[0].values(dev_set, metric)) / 100, transition.dev_rows[dev_set]
+            error = 100 * sampling_error("accuracy", accuracy, rows)
+            return f"; the standard error of one accuracy on {rows} rows is {error:.1f} points"
+    return ""
+
+
 def about(transition: Transition) -> str:
-    """What is measured, and on how many rows."""
-    return f"{transition.score_in_words}; " + ", ".join(
+    """What is measured, and on how many rows; how many rows the runs trained on, and how many they held out."""
+    rows = [
         f"{count} {'dev' if len(transition.dev_rows) == 1 else name} rows"
         for name, count in transition.dev_rows.items()
-    )
+    ]
+    of_task = transition.points[0].any_run.result["tasks"][transition.task]
+    for key, name in (("training_rows", "training rows"), ("held_out_rows", "held-out rows")):
+        if of_task.get(key):
+            rows.append(f"{of_task[key]} {name}")
+    return f"{transition.score_in_words}; {', '.join(rows)}"
 
 
 def baseline_line(transition: Transition, baseline: Baseline) -> str:

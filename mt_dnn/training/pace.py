@@ -37,7 +37,6 @@ class Pace:
         """`updates`: in all epochs. `every`: updates per line of the log. `done`: updates of an earlier process."""
         self.updates, self.epochs, self.every, self.tasks, self.device = updates, epochs, every, list(tasks), device
         self.done, self.done_before, self.clock = done, done, Clock()
-        self._start_line()
 
     def _start_line(self) -> None:
         self.line_start, self.line_tokens, self.line_losses = self.clock.seconds, 0, []
@@ -45,6 +44,7 @@ class Pace:
     def start_epoch(self, epoch: int, progress: Progress) -> None:
         """Continue from `progress` in this epoch."""
         self.epoch, self.epoch_start = epoch, self.clock.seconds - progress.seconds
+        self._start_line()
         # In float64: after a checkpoint several processes sum in another order, which must not show in metrics.jsonl.
         self.losses = {
             task: torch.tensor(

@@ -135,7 +135,8 @@ def test_the_score_of_several_dev_sets_is_their_average(tmp_path, cli):
         )
     ended = cli(REPORT, tmp_path)
     assert "mnli (score: mean of matched accuracy and mismatched accuracy; 200 matched rows" in ended.out, ended.err
-    assert "200 mismatched rows)\n" in ended.out and "\n  dense: 70.0\n" in ended.out
+    assert "200 mismatched rows, 90 training rows, 10 held-out rows)\n  one seed, so nothing here is" in ended.out
+    assert "\n  dense: 70.0\n" in ended.out
     lines = list(csv.DictReader(open(tmp_path / "report.csv")))
     assert [(line["dataset"], line["mean"], line["to_dense"]) for line in lines[3:]] == [
         ("matched", "0.7", ""),
