@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from mt_dnn.reports.baseline import baseline_of
 from mt_dnn.reports.comparison import Comparison
@@ -14,7 +15,7 @@ from mt_dnn.reports.pairing import OverTasks, compare_tasks, corrected_together
 from mt_dnn.reports.rows import ModelRow
 from mt_dnn.reports.score_table import AVERAGE, score_cells, show_cell
 from mt_dnn.reports.sentences import held_out_in_words, unlike_lines
-from mt_dnn.reports.wording import comparison_in_words, difference, mean_std
+from mt_dnn.reports.wording import comparison_in_words, difference, mean_std, size_in_words
 
 
 @dataclass(frozen=True)
@@ -99,10 +100,16 @@ def blocks(rows: Sequence[ModelRow], compared: Sequence[RowComparison], failed: 
     """Return the blocks of the page; `failed`: see read_failures."""
     page: list[Block] = [
         Heading("Multi-task benchmark", 1),
+        Paragraph(
+            "Dev scores in points (100 times the metric), means over seeds ± their standard deviation. With MT-DNN "
+            "every task trains the whole encoder; with Tickets-Share each task trains its ticket in it. Avg Weights is "
+            "the mean over tasks of the weights that a task uses. The encoder that they share has more."
+        ),
         benchmark_table(rows),
         Bullets(list(sentences(compared))),
     ]
     page += map(Paragraph, unlike_lines(run for row in rows for run in row.runs.values()))
+    page += [Heading("Tickets and rows"), table_of(TICKETS, [(row, task) for row in rows for task in row.tasks])]
     page.append(Heading("Differences"))
     lines = [(comparison, task) for comparison in compared for task in (None, *comparison.row.tasks)]
     if lines:
@@ -125,6 +132,12 @@ def _on_held_out(line: tuple[RowComparison, str | None]) -> Comparison | None:
     return comparison.held_out if task is None else comparison.held_out_by_task.get(task)
 
 
+def _entry(line: tuple[ModelRow, str]) -> dict[str, Any]:
+    """What the result of any run of a row says of a task: in all of them it is the same."""
+    row, task = line
+    return row.results[0]["tasks"][task]
+
+
 DIFFERENCES: Columns = {
     "model": lambda line: line[0].row.name,
     "to": lambda line: line[0].reference.name,
@@ -132,6 +145,15 @@ DIFFERENCES: Columns = {
     "score": lambda line: mean_std(line[0].row.scores_of(line[1]) if line[1] else line[0].row.scores),
     **comparison_columns(_of),
     "average without the task [95 %]": lambda line: difference(line[0].without.get(line[1])),
+}
+
+TICKETS: Columns = {
+    "model": lambda line: line[0].name,
+    "task": lambda line: line[1],
+    "heads + FFNs closed": lambda line: size_in_words((_entry(line)["heads_closed"], _entry(line)["ffns_closed"])),
+    "weights that it uses": lambda line: f"{100 * _entry(line)['remaining_weights']['by_formula']:.1f} %",
+    "training rows": lambda line: str(_entry(line).get("training_rows", "")),
+    "dev rows": lambda line: str(sum(_entry(line)["dev_sets"].values())),
 }
 
 RUNS: Columns = {
