@@ -1,5 +1,6 @@
 #!/bin/sh
-# Rewind winning, random and losing tickets of MNLI at several sparsities, and report.
+# Rewind winning, random and losing tickets of MNLI at several sparsities (fine-tunes first where that was not done),
+# and report.
 #
 #   ./scripts/rewind_mnli.sh GPUID
 TASK=mnli

@@ -28,14 +28,14 @@ def place(tmp_path_factory):
 
 @pytest.fixture
 def reader(workshop, place, cli, monkeypatch):
-    """Call a command of a page, a list of words, in a folder that has data/glue and an encoder `my-bert`."""
+    """Call a command of a page, a list of words, in a folder that has data/glue and data/encoders/my-bert."""
     for name, target in {
-        "my-bert": workshop.encoder,
+        "data/encoders/my-bert": workshop.encoder,
         "data/glue": workshop.raw,
         "experiments": ROOT / "experiments",
     }.items():
         if not (place / name).exists():
-            (place / name).parent.mkdir(exist_ok=True)
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
             (place / name).symlink_to(target)
     monkeypatch.chdir(place)
 
@@ -134,7 +134,7 @@ def keys(mask):
 
 
 def test_the_masks_on_the_page_and_in_the_code_look_as_those_that_are_written(walked):
-    (fence,) = (fence for fence in pages.fences(DOCS / "files.md") if '"kind"' in fence.text)
+    (fence,) = (fence for fence in pages.fences(DOCS / "files.md") if '"provenance"' in fence.text)
     docstring = re.search(r"(?ms)^ +\{$.*^ +\}$", masks.__doc__)
     written = json.loads(next(walked.glob("out/rte/masks/winning/*.json")).read_text())
     assert keys(json.loads(fence.text)) == keys(json.loads(docstring[0])) == keys(written)
@@ -158,6 +158,15 @@ def test_the_log_on_the_page_looks_as_one_that_is_written(walked):
     (excerpt,) = (fence.text for fence in pages.fences(DOCS / "files.md") if "versions: code" in fence.text)
     (log, *_) = walked.glob("out/rte/rewind/winning/*/*/log.txt")
     assert {form(line) for line in excerpt.splitlines()} <= {form(line) for line in log.read_text().splitlines()}
+
+
+def test_the_result_on_the_page_has_keys_of_one_that_is_written(walked):
+    (fence,) = (fence for fence in pages.fences(DOCS / "files.md") if '"average_score"' in fence.text)
+    (path, *_) = walked.glob("out/rte/rewind/winning/*/*/result.json")
+    shown, written = json.loads(fence.text), json.loads(path.read_text())
+    assert shown.keys() <= written.keys()
+    assert shown["tasks"]["mrpc"].keys() <= written["tasks"]["rte"].keys()
+    assert shown["dev"].keys() == shown["tasks"]["mrpc"]["dev_sets"].keys()
 
 
 def test_exports_and_predictions_run_as_the_page_says(walked, reader, monkeypatch):
