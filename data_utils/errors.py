@@ -11,6 +11,7 @@ FULL = (
     "CUBLAS_STATUS_NOT_INITIALIZED",
     "could not create a primitive",
     "could not create a memory",
+    "NVML_SUCCESS == r",  # a part of a GPU (MIG, vGPU), where torch fails to say how much is used
 )
 
 

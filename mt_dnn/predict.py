@@ -24,10 +24,10 @@ def main() -> None:
     if not options.output and sys.stdout is None:
         raise UserError("standard output is closed, expected it open, or --output FILE")
 
-    from mt_dnn.runtime.machine import avoid_cudnn_attention, save_time
+    from mt_dnn.runtime.machine import choose_gpu_kernels, save_time
     from mt_dnn.runtime.memory import memory_advice
 
-    avoid_cudnn_attention()
+    choose_gpu_kernels()
     save_time()
     with memory_advice("end other programs that use it, or take --device cpu"):
         if options.glue_format and options.output:

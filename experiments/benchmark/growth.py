@@ -62,12 +62,12 @@ def measure(device_name: str, precision_name: str, rows: int, repeats: int) -> G
     from mt_dnn.model import Model, place_tickets
     from mt_dnn.run_folder import RunFolder
     from mt_dnn.runtime.device import choose_device
-    from mt_dnn.runtime.machine import avoid_cudnn_attention, choose_precision, save_time
+    from mt_dnn.runtime.machine import choose_gpu_kernels, choose_precision, save_time
     from mt_dnn.tickets.ticket import DENSE
     from mt_dnn.training.task_data import TaskData
     from mt_dnn.training.trainer import fine_tune
 
-    avoid_cudnn_attention()
+    choose_gpu_kernels()
     save_time()
     device = choose_device(device_name)
     precision = choose_precision(precision_name, device)

@@ -30,7 +30,7 @@ from mt_dnn.runs.seen_rows import rows_seen
 from mt_dnn.runtime.device import choose_device
 from mt_dnn.runtime.distributed import on_main_process, rank
 from mt_dnn.runtime.log import log, log_command, logging_to
-from mt_dnn.runtime.machine import avoid_cudnn_attention, choose_precision, save_time
+from mt_dnn.runtime.machine import choose_gpu_kernels, choose_precision, save_time
 from mt_dnn.runtime.memory import memory_advice
 from mt_dnn.saved_tasks import SavedTasks
 from mt_dnn.tickets.gates import gated, ticket_gates
@@ -61,7 +61,7 @@ class Session:
         optimizer_named(optimization.optimizer)  # a wrong name is refused now, before anything is read
         self.optimization, self.machine = optimization, machine
         self.data_options, self.init_checkpoint = data_options, model_options.init_checkpoint
-        avoid_cudnn_attention()
+        choose_gpu_kernels()
         if not machine.plain:
             save_time(len(data_options.train_datasets))
         self.device = choose_device(machine.device)

@@ -25,11 +25,12 @@ def choose_device(name: str) -> torch.device:
         )
     if name == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
+    torch.cuda.init()  # before it, GPUs are counted that CUDA does not show, such as a second one in MIG mode
     named, gpus = os.environ.get("CUDA_VISIBLE_DEVICES", ""), torch.cuda.device_count()
     if len(list(filter(None, named.split(",")))) > gpus:
         raise UserError(
             f"CUDA_VISIBLE_DEVICES={named}: torch sees {gpus} of these GPUs, expected ids that nvidia-smi shows "
-            "(a script's GPU id)"
+            "(a script's GPU id), and one alone in MIG mode"
         )
     gpu = int(os.environ["LOCAL_RANK"]) % gpus if launched_by_torchrun() else 0  # the one that this process uses
     if not _has_kernels(torch.cuda.get_device_capability(gpu)):

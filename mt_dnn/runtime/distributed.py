@@ -160,8 +160,8 @@ def all_reduce_gradients(parameters: "Iterable[Parameter]") -> None:
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         summed = all_reduce_sum(torch.cat([gradient.flatten() for gradient in gradients]))
         parts = summed.split([gradient.numel() for gradient in gradients])
-        for gradient, part in zip(gradients, parts, strict=True):
-            gradient.copy_(part.view_as(gradient))
+        views = [part.view_as(gradient) for gradient, part in zip(gradients, parts, strict=True)]
+        torch._foreach_copy_(gradients, views)  # a GPU would start a kernel for each
 
 
 def on_main_process(function: Callable[[], T]) -> T:

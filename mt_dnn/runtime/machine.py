@@ -73,13 +73,16 @@ def to_device(batch: dict[str, torch.Tensor], device: torch.device) -> dict[str,
     return {name: tensor.pin_memory().to(device, non_blocking=True) for name, tensor in batch.items()}
 
 
-def avoid_cudnn_attention() -> None:
-    """Let torch's other fused kernels compute attention on a GPU.
+def choose_gpu_kernels() -> None:
+    """Choose among torch's kernels for a GPU, whatever the environment says.
 
-    They have the gradient of MPNet's position bias, which cuDNN's lacks. Also, cuDNN makes a plan for every shape, and
+    Attention: not cuDNN's. It lacks the gradient of MPNet's position bias. Also, it makes a plan for every shape, and
     here most batches have a length of their own.
+
+    float32: not TF32, which has 10 bits of the mantissa. Some containers switch it on by an environment variable.
     """
     torch.backends.cuda.enable_cudnn_sdp(False)
+    torch.set_float32_matmul_precision("highest")
 
 
 def save_time(tasks: int = 1) -> None:

@@ -137,6 +137,13 @@ def test_one_gpu_twice_is_refused(repository):
     assert "error: GPUID '1,0,1', expected each GPU once" in ended.err
 
 
+@pytest.mark.parametrize("gpuid", ["MIG-01,MIG-02", "0,MIG-01"])
+def test_several_mig_instances_are_refused(repository, gpuid):
+    ended = repository("rewind_mnli", gpuid)
+    assert ended.status == 2 and not ended.calls
+    assert f"error: GPUID '{gpuid}', expected one MIG instance" in ended.err
+
+
 @pytest.mark.parametrize(
     "gpuid, device, processes",
     [

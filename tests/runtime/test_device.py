@@ -19,6 +19,16 @@ def test_a_gpu_that_is_not_there_is_refused_as_two_processes_would_take_one_gpu(
             assert choose_device(name).type == "cuda"
 
 
+def test_gpus_are_counted_as_cuda_shows_them_not_as_the_driver_does(two_processes, monkeypatch):
+    counts = [2]
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: counts[-1])
+    monkeypatch.setattr("torch.cuda.init", lambda: counts.append(1))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    with pytest.raises(UserError, match="=0,1: torch sees 1 of these GPUs, expected .*, and one alone in MIG mode"):
+        choose_device("cuda")
+
+
 @pytest.mark.parametrize(
     "built_for, capability, has_kernels",
     [

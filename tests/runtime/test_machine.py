@@ -1,11 +1,16 @@
 """What --precision auto chooses, and what is set to save time."""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 
-from mt_dnn.runtime.machine import avoid_cudnn_attention, choose_precision, cpu_has_bfloat16, save_time
+from mt_dnn.runtime.machine import choose_gpu_kernels, choose_precision, cpu_has_bfloat16, save_time
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("native, chosen", [(True, "bfloat16"), (False, "float32")])
@@ -77,5 +82,14 @@ def test_a_precision_that_is_asked_for_is_taken(name):
 
 def test_attention_on_a_gpu_is_not_computed_by_cudnn():
     torch.backends.cuda.enable_cudnn_sdp(True)
-    avoid_cudnn_attention()
+    choose_gpu_kernels()
     assert not torch.backends.cuda.cudnn_sdp_enabled()
+
+
+def test_float32_is_whole_where_the_environment_asks_for_tf32(monkeypatch):
+    code = "import torch; from mt_dnn.runtime.machine import choose_gpu_kernels; "
+    code += "before = torch.get_float32_matmul_precision(); choose_gpu_kernels(); "
+    code += "print(before, torch.get_float32_matmul_precision(), torch.backends.cuda.matmul.allow_tf32)"
+    monkeypatch.setenv("TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "1")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.split() == ["high", "highest", "False"]
