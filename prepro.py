@@ -21,12 +21,12 @@ def main() -> None:
 
     from data_utils.hub import load_tokenizer
     from data_utils.tokenize_split import tokenize_split
-    from mt_dnn.runtime.memory import memory_advice
+    from mt_dnn.runtime.memory import memory_errors
 
     splits = [(task, split) for task in tasks for split in ("train", *task.dev_sets.values())]
     missing: dict[str, list[str]] = {}
     problems: list[str] = []
-    with memory_advice("end other programs that use it"):
+    with memory_errors():
         tokenizer = load_tokenizer(options.init_checkpoint)
         for task, split in splits:
             file = task.splits[split].file

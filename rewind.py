@@ -34,12 +34,7 @@ def main() -> int:
     from mt_dnn.runs.sweep import forget_failures, remove_checkpoints, summarize, sweep
     from mt_dnn.runtime.distributed import apart, first_start, on_main_process, process_group
     from mt_dnn.runtime.log import print_line
-    from mt_dnn.tickets.compatibility import (
-        chosen_by_more_rows,
-        masks_of_unknown_holdout,
-        refuse_other_model,
-        refuse_unfit,
-    )
+    from mt_dnn.tickets.compatibility import refuse_other_model, refuse_unfit, ticket_warnings
     from mt_dnn.tickets.find_masks import at_sparsities, find_masks
     from mt_dnn.tickets.masks import read_mask
 
@@ -52,17 +47,9 @@ def main() -> int:
     training_rows = {task: training_rows_fingerprint(data.data_dir, task) for task in data.train_datasets}
     refuse_unfit(masks, tickets_of, run_options["encoder_weights"], data.holdout, training_rows)
     with process_group(machine.device, options.parallel):
-        for path in masks_of_unknown_holdout(masks, tickets_of, data.holdout):
-            print_line(
-                f"{path}: does not say which rows were held out when its tickets were chosen; they may have seen rows "
-                f"that --holdout {data.holdout} holds out"
-            )
         fractions = {task: data.fraction_of(task) for task in data.train_datasets}
-        for path, task, part in chosen_by_more_rows(masks, tickets_of, fractions):
-            print_line(
-                f"{path}: tickets.{task}: its scores were made with {100 * part:g} % of the training rows; it now "
-                f"trains on {100 * fractions[task]:g} %"
-            )
+        for line in ticket_warnings(masks, tickets_of, data.holdout, fractions):
+            print_line(line)
         left, again = on_main_process(lambda: count_unfinished(runs))
         no_model = f", {again} finished without a model, to be repeated" if again else ""
         print_line(f"{options.output_dir}: {len(runs)} runs, {len(runs) - left} finished before{no_model}")

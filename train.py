@@ -3,6 +3,7 @@
 With several tasks it fine-tunes one shared encoder (MT-DNN)."""
 
 import functools
+import os
 from typing import TYPE_CHECKING
 
 from data_utils.cli import run_main
@@ -16,11 +17,8 @@ if TYPE_CHECKING:
     from mt_dnn.runs.session import Session
 
 
-LOCKED = 75  # the status that says that another process does the run: "temporary failure" of sysexits.h
-
-
 def main() -> int:
-    options, data, model, optimization, masks, machine = parse_options(
+    options, data, model, optimization, mask_options, machine = parse_options(
         __doc__, TrainOptions, DataOptions, ModelOptions, OptimizationOptions, MaskOptions, MachineOptions
     )
     if not (options.do_train or options.do_mask):
@@ -41,13 +39,13 @@ def main() -> int:
     from mt_dnn.tickets.make_masks import refuse_min_heads, write_masks
     from mt_dnn.tickets.ticket import DENSE, parse_sparsity
 
-    criterion_named(masks.criterion)  # what is wrong is refused now, not after the training
-    for sparsity in masks.sparsities:
+    criterion_named(mask_options.criterion)  # what is wrong is refused now, not after the training
+    for sparsity in mask_options.sparsities:
         parse_sparsity(sparsity)
     files = RunFolder(options.output_dir)
     run_options = outcome_options(data, model, optimization)
     run = Run(files, "dense", dict.fromkeys(data.train_datasets, DENSE), options.seed, run_options, keep_model=True)
-    scored_with = score_options(data, run_options, masks.criterion, options.seed) if options.do_mask else {}
+    scored_with = score_options(data, run_options, mask_options.criterion, options.seed) if options.do_mask else {}
 
     @functools.cache
     def open_session() -> "Session":
@@ -55,7 +53,7 @@ def main() -> int:
 
         session = Session(data, model, optimization, machine)
         if options.do_mask:
-            refuse_min_heads(masks.min_heads_per_layer, session.shape.heads)
+            refuse_min_heads(mask_options.min_heads_per_layer, session.shape.heads)
         return session
 
     with process_group(machine.device):
@@ -64,12 +62,12 @@ def main() -> int:
         with locked(files, wait=not options.skip_locked) as got:
             if not got:
                 print_line(f"{files.folder}: another process does this run; skipped")
-                return LOCKED
+                return os.EX_TEMPFAIL  # the scripts then take the next task or seed
             train_and_score(run, options.do_train, scored_with, open_session)
             if options.do_mask:
-                written = on_main_process(lambda: write_masks(files, masks, scored_with))
+                written = on_main_process(lambda: write_masks(files, mask_options, scored_with))
                 folders = ", ".join(dict.fromkeys(str(path.parent) for path in written))
-                print_line(f"{len(written)} masks, scores by {masks.criterion}: {folders}")
+                print_line(f"{len(written)} masks, scores by {mask_options.criterion}: {folders}")
     return 0
 
 

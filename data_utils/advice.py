@@ -1,5 +1,10 @@
 """What an error line advises: the flag to change, and where in a script it is set."""
 
+from collections.abc import Mapping
+from typing import TypeVar
+
+from data_utils.errors import UserError
+
 # Flags that the scripts set from a variable at their top.
 SCRIPT_VARIABLES = {
     "init_checkpoint": "ENCODER",
@@ -37,6 +42,18 @@ OF_ONE_COMMAND = {
     "max_seq_len": "PREPRO_FLAGS",
     "skip_bad_rows": "PREPRO_FLAGS",
 }
+
+Entry = TypeVar("Entry")
+
+
+def entry_named(table: Mapping[str, Entry], name: str, flag: str) -> Entry:
+    """Return table[name]; raise UserError, with the names there are, if there is none. `flag`: the one that chose it,
+    without its dashes."""
+    if name not in table:
+        raise UserError(
+            f"--{flag} {name}: no such {flag}, expected one of {', '.join(table)}; change {advice(f'--{flag}')}"
+        )
+    return table[name]
 
 
 def variable(name: str) -> str:

@@ -75,9 +75,9 @@ def is_number(value: object) -> bool:
 
 
 def _bounds(low: float, high: float) -> str:
-    if high == math.inf:
-        return "" if low == -math.inf else f" from {low}"
-    return f" up to {high}" if low == -math.inf else f" from {low} to {high}"
+    if high < math.inf:
+        return f" from {low} to {high}"
+    return f" from {low}" if low > -math.inf else ""
 
 
 def one_of(*values: str | int) -> Expectation:

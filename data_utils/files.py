@@ -30,25 +30,24 @@ def write_whole(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
     kind = _kind(Path(path))
     if kind == stat.S_IFDIR:
         raise UserError(f"{path}: a folder, expected the name of a file to write")
-    direct = kind not in (None, stat.S_IFREG)
-    place = Path(path) if direct else _place(path)  # a pipe that a link leads to may have no path, as /dev/stdout
-    beside = place if direct else _beside(place)
     encoding, newline = (None, None) if "b" in mode else ("utf-8", "\n")
+    if kind not in (None, stat.S_IFREG):
+        with _errors_name(path, Path(path)), open(path, mode, encoding=encoding, newline=newline) as file:
+            yield file
+        return
+    place = _place(path)
+    beside = _beside(place)
     with folder_for(place):
-        if not direct:
-            remove_left_overs(place.parent)
+        remove_left_overs(place.parent)
         try:
             with _errors_name(path, beside):
                 with open(beside, mode, encoding=encoding, newline=newline) as file:
                     yield file
                     file.flush()
-                    if not direct:
-                        os.fsync(file.fileno())
-                if not direct:
-                    os.replace(beside, place)
+                    os.fsync(file.fileno())
+                os.replace(beside, place)
         finally:
-            if not direct:
-                beside.unlink(missing_ok=True)
+            beside.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -264,7 +263,7 @@ def save_tensors(path: str | Path, tensors: dict[str, Any], metadata: dict[str, 
     from safetensors.torch import save_file
 
     try:
-        save_file(tensors, path, metadata)
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, metadata)
     except SafetensorError as error:
         raise _system_error(error, path) or error from None
 

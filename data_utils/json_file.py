@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,17 @@ def read_json_lines(path: str | Path, what: str) -> Iterator[tuple[str, dict[str
     Raises UserError as read_json does.
     """
     return parse_json_lines(read_text(path, f"{what} in every line, as JSON"), path, what)
+
+
+def write_json_lines(path: str | Path, entries: Iterable[Mapping[str, Any]]) -> None:
+    """Write a line of JSON per entry, whole or not at all; read_json_lines() reads them back."""
+    with write_whole(path) as file:
+        file.write(to_json_lines(entries))
+
+
+def to_json_lines(entries: Iterable[Mapping[str, Any]]) -> str:
+    """Return what write_json_lines() writes."""
+    return "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries)
 
 
 def parse_json_lines(text: str, path: str | Path, what: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -7,7 +7,8 @@ Each takes gold labels and predictions (class ids or values, arrays of shape (ro
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from statistics import fmean
 
 import numpy as np
 
@@ -63,9 +64,4 @@ def average_score(dev: Mapping[str, Mapping[str, Mapping[str, float]]]) -> float
 
     It is the "Avg Score" of the paper's tables: each of the four published ones follows from its row.
     """
-
-    def mean(values: Iterable[float]) -> float:
-        values = list(values)
-        return sum(values) / len(values)
-
-    return mean(mean(mean(metrics.values()) for metrics in dev_sets.values()) for dev_sets in dev.values())
+    return fmean(fmean(fmean(metrics.values()) for metrics in dev_sets.values()) for dev_sets in dev.values())

@@ -9,8 +9,8 @@
 The header holds the fingerprint (SHA-256) of each array, and one of itself, so that no damage goes unnoticed.
 """
 
-import copy
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -156,67 +156,41 @@ def read_array(folder: Path, header: dict[str, Any], name: str) -> np.ndarray:
         return np.memmap(path, array["type"], "r", shape=length)
 
 
+@dataclass(eq=False)
 class TokenizedSplit:
-    """A tokenized split, read from disk; arrays stay on disk until they are used.
+    """A tokenized split in memory, or on disk: read_split() maps `tokens` and `types`, which are read as they are used.
 
-    Attributes: `lengths` (rows,) tokens per row; `labels` (rows,) or None; `header`: what header.json holds; `folder`.
-    A split that from_arrays() made has no folder, and nothing but `pad_id` in its header.
+    `tokens`, `types`: token ids and token types of all rows, one row after another, (tokens,); `starts`, `lengths`:
+    where each row starts in them, and how many tokens it has, (rows,); `labels`: (rows,) or None; `header`: what
+    header.json holds, at least `pad_id`; `folder`: where it was read from.
     """
 
+    tokens: np.ndarray
+    types: np.ndarray
+    starts: np.ndarray
+    lengths: np.ndarray
     labels: np.ndarray | None
-
-    def __init__(self, data_dir: str | Path, task: Task, split: str, tokenizer: dict[str, str] | None = None) -> None:
-        """Open the split. `tokenizer`: that of the encoder, as describe_tokenizer gives it.
-
-        Raises UserError unless the split is just as prepro.py wrote it, and fits `task` and `tokenizer`.
-        """
-        self.folder = folder = split_folder(data_dir, task.name, split)
-        self.header = read_header(folder)
-        _refuse_other_split(self.header, folder, task, split)
-        if tokenizer is not None:
-            made = self.header["made_from"].get("tokenizer", {})
-            if made.get("fingerprint") != tokenizer["fingerprint"]:
-                raise UserError(
-                    f"{folder}: tokenized for '{made.get('name')}', expected the tokenizer of '{tokenizer['name']}'; "
-                    f"run prepro.py with that tokenizer, or take another {advice('--init_checkpoint')}"
-                )
-        arrays = {name: read_array(folder, self.header, name) for name in self.header["arrays"]}
-        self._tokens, self._types, ends = arrays["tokens"], arrays["types"], arrays["ends"]
-        self._starts = np.concatenate([[0], ends[:-1]])
-        self.lengths = ends - self._starts
-        self.labels = arrays.get("labels")
-
-    @classmethod
-    def from_arrays(
-        cls, tokens: np.ndarray, types: np.ndarray, lengths: np.ndarray, labels: np.ndarray
-    ) -> "TokenizedSplit":
-        """Return a split in memory, padded with 0. `tokens`, `types`: ids and token types of all rows, one after the
-        other, (tokens,); `lengths`, `labels`: (rows,)."""
-        split = cls.__new__(cls)
-        split._tokens, split._types, split.lengths, split.labels = tokens, types, lengths, labels
-        split._starts, split.header = np.cumsum(lengths) - lengths, {"pad_id": 0}
-        return split
+    header: dict[str, Any]
+    folder: Path | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def part(self, rows: np.ndarray) -> "TokenizedSplit":
         """Return a split of `rows` (indices) alone, in their order."""
-        part = copy.copy(self)
-        part._starts, part.lengths = self._starts[rows], self.lengths[rows]
-        part.labels = None if self.labels is None else self.labels[rows]
-        return part
+        labels = None if self.labels is None else self.labels[rows]
+        return replace(self, starts=self.starts[rows], lengths=self.lengths[rows], labels=labels)
 
     def rows(self) -> Iterator[bytes]:
         """Yield the token ids of every row as bytes, to find equal rows."""
-        tokens = np.asarray(self._tokens)
-        for start, length in zip(self._starts, self.lengths):
+        tokens = np.asarray(self.tokens)
+        for start, length in zip(self.starts, self.lengths):
             yield tokens[start : start + length].tobytes()
 
     def tokens_in_parts(self) -> Iterator[np.ndarray]:
         """Yield the token ids of the whole split, PART at a time; a part() of it yields all of them, too."""
-        for start in range(0, len(self._tokens), PART):
-            yield self._tokens[start : start + PART]
+        for start in range(0, len(self.tokens), PART):
+            yield self.tokens[start : start + PART]
 
     def batch(self, rows: np.ndarray, padded_length: int | None = None) -> dict[str, "torch.Tensor"]:
         """Return the batch of `rows` (indices) as torch tensors, padded to its longest row, or to `padded_length`.
@@ -229,12 +203,32 @@ class TokenizedSplit:
         lengths = self.lengths[rows]
         ids = np.full((len(rows), padded_length or lengths.max()), self.header["pad_id"], np.int64)
         types = np.zeros_like(ids)
-        for i, (start, length) in enumerate(zip(self._starts[rows], lengths)):
-            ids[i, :length] = self._tokens[start : start + length]
-            types[i, :length] = self._types[start : start + length]
+        for i, (start, length) in enumerate(zip(self.starts[rows], lengths)):
+            ids[i, :length] = self.tokens[start : start + length]
+            types[i, :length] = self.types[start : start + length]
         batch = {"input_ids": ids, "token_type_ids": types}
         if lengths.min() < ids.shape[1]:
             batch["attention_mask"] = (np.arange(ids.shape[1]) < lengths[:, None]).astype(np.int64)
         if self.labels is not None:
             batch["labels"] = self.labels[rows]
         return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in batch.items()}
+
+
+def read_split(data_dir: str | Path, task: Task, split: str, tokenizer: dict[str, str] | None = None) -> TokenizedSplit:
+    """Return a split that prepro.py wrote. `tokenizer`: that of the encoder, as describe_tokenizer gives it.
+
+    Raises UserError unless the split is just as prepro.py wrote it, and fits `task` and `tokenizer`.
+    """
+    folder = split_folder(data_dir, task.name, split)
+    header = read_header(folder)
+    _refuse_other_split(header, folder, task, split)
+    made = header["made_from"].get("tokenizer", {})
+    if tokenizer is not None and made.get("fingerprint") != tokenizer["fingerprint"]:
+        raise UserError(
+            f"{folder}: tokenized for '{made.get('name')}', expected the tokenizer of '{tokenizer['name']}'; "
+            f"run prepro.py with that tokenizer, or take another {advice('--init_checkpoint')}"
+        )
+    arrays = {name: read_array(folder, header, name) for name in header["arrays"]}
+    starts = np.concatenate([[0], arrays["ends"][:-1]])
+    lengths = arrays["ends"] - starts
+    return TokenizedSplit(arrays["tokens"], arrays["types"], starts, lengths, arrays.get("labels"), header, folder)

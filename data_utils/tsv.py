@@ -43,7 +43,7 @@ class _Columns(NamedTuple):
 
 
 def read_rows(
-    path: str | Path, task: Task, layout: Layout, dropped: dict[str, int], skip_bad_rows: bool = False
+    path: str | Path, task: Task, layout: Layout, dropped: dict[str, int], skip_bad_rows: bool
 ) -> Iterator[Row]:
     """Yield the Rows of the file `path`, laid out as `layout`, for `task`, one at a time.
 

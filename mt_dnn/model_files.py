@@ -38,7 +38,7 @@ def save_model(
 def write_weights(folder: Path, model: Model) -> None:
     """Write the weights of `model` as safetensors, and its encoder's config."""
     state = {
-        _rename(key, "encoder.", f"{model.encoder.base_model_prefix}."): value.contiguous()
+        _rename(key, "encoder.", f"{model.encoder.base_model_prefix}."): value
         for key, value in model.state_dict().items()
     }
     save_tensors(folder / "model.safetensors", state, {"format": "pt"})

@@ -25,11 +25,11 @@ def main() -> None:
         raise UserError("standard output is closed, expected it open, or --output FILE")
 
     from mt_dnn.runtime.machine import choose_gpu_kernels, save_time
-    from mt_dnn.runtime.memory import memory_advice
+    from mt_dnn.runtime.memory import memory_errors
 
     choose_gpu_kernels()
     save_time()
-    with memory_advice("end other programs that use it, or take --device cpu"):
+    with memory_errors("end other programs that use it, or take --device cpu"):
         if options.glue_format and options.output:
             predict_test_sets(options, options.output)
         else:

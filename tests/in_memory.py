@@ -36,7 +36,8 @@ def make_rows(pairs, kind, n=7, seed=0, first=5):
     seconds = [rng.integers(2, length) if pairs else length for length in lengths]  # where the second sentence starts
     types = [np.arange(length) >= second for length, second in zip(lengths, seconds)]
     labels = rng.integers(0, 3, n) if kind == "classification" else rng.normal(size=n)
-    return TokenizedSplit.from_arrays(np.concatenate(tokens), np.concatenate(types), lengths, labels)
+    starts = np.cumsum(lengths) - lengths
+    return TokenizedSplit(np.concatenate(tokens), np.concatenate(types), starts, lengths, labels, {"pad_id": 0})
 
 
 def make_split(n, seed, first=12):

@@ -20,7 +20,7 @@ from transformers.trainer_pt_utils import get_length_grouped_indices
 from data_utils.batches import POOL
 from data_utils.json_file import write_json
 from data_utils.tasks import read_tasks
-from data_utils.tokenized import TokenizedSplit
+from data_utils.tokenized import TokenizedSplit, read_split
 from experiments.benchmark.limit import wait
 
 BATCH_SIZE, BATCH_SIZE_EVAL = 32, 64  # train.py's defaults
@@ -74,7 +74,7 @@ def main() -> None:
     transformers.utils.logging.disable_progress_bar()
 
     task = read_tasks(options.task_def)[options.task]
-    train, dev = (TokenizedSplit(options.data_dir, task, split) for split in ("train", "dev"))
+    train, dev = (read_split(options.data_dir, task, split) for split in ("train", "dev"))
     model = transformers.BertForSequenceClassification.from_pretrained(options.init_checkpoint)
     with tempfile.TemporaryDirectory() as folder:
         arguments = transformers.TrainingArguments(

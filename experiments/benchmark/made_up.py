@@ -102,7 +102,8 @@ def make_split(lengths: np.ndarray) -> TokenizedSplit:
     """Return a split in memory: random words and labels; its rows have these `lengths` (in tokens)."""
     tokens = word_ids(int(lengths.sum()), seed=0)
     labels = np.random.default_rng(0).integers(0, 2, len(lengths))
-    return TokenizedSplit.from_arrays(tokens, np.zeros(len(tokens), np.uint8), lengths, labels)
+    types, starts = np.zeros(len(tokens), np.uint8), np.cumsum(lengths) - lengths
+    return TokenizedSplit(tokens, types, starts, lengths, labels, {"pad_id": 0})
 
 
 def make_tokenizer() -> transformers.PreTrainedTokenizerBase:

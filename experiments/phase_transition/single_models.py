@@ -14,7 +14,7 @@ from mt_dnn.reports.pairing import over_tasks
 from mt_dnn.reports.points import Point
 from mt_dnn.reports.rows import ModelRow, gather_rows
 from mt_dnn.reports.score_table import show_cell
-from mt_dnn.reports.wording import difference
+from mt_dnn.reports.wording import difference_in_words
 
 
 def main() -> None:
@@ -65,7 +65,7 @@ def to_markdown(rows: Sequence[ModelRow], dense: Mapping[str, Point]) -> str:
     for row in rows:
         dev = {task: (row.scores_of(task), point.scores) for task, point in dense.items()}
         held_out = {task: (row.held_out_of(task), point.held_out) for task, point in dense.items()}
-        compared = [difference(compare(*over_tasks(pairs))) for pairs in (dev, held_out)]
+        compared = [difference_in_words(compare(*over_tasks(pairs))) for pairs in (dev, held_out)]
         differences.append([f"{row.name} minus a model per task", *compared])
     return f"{table}\n\n{markdown_table(['average of the tasks', 'on dev', 'on held-out rows'], differences)}"
 

@@ -12,7 +12,7 @@ from mt_dnn.reports.comparison import compare
 from mt_dnn.reports.gather import gather, of_one_task
 from mt_dnn.reports.pairing import NoPart, Pair, by_size, over_items, over_tasks
 from mt_dnn.reports.points import Transition
-from mt_dnn.reports.wording import difference
+from mt_dnn.reports.wording import difference_in_words
 
 
 def main() -> None:
@@ -30,19 +30,18 @@ def main() -> None:
 def to_markdown(transitions: Sequence[Transition], group: Collection[str]) -> str:
     """Return a table for the tasks of the `group` and for the others: the mean over tasks of their dev score under
     winning tickets of either group, minus that under their own ones, and under random ones of equal size, with 95 %
-    intervals. These comparisons belong to no hypothesis, so they have no p-value.
+    intervals. A row names the tasks that have all these runs. These comparisons belong to no hypothesis, so they have
+    no p-value.
     """
     other = [transition.task for transition in transitions if transition.task not in group]
     rows = []
     for tasks in (group, other):
         for owners in (group, other):
-            compared = [
-                difference(compare(*over_tasks(_pairs(transitions, tasks, owners, kind))))
-                for kind in ("winning", "random")
-            ]
-            rows.append([", ".join(tasks), ", ".join(owners), *compared])
-    columns = ["tasks", "winning tickets of", "minus their own", "minus random ones"]
-    return markdown_table(columns, [row for row in rows if any(row[2:])])
+            own, random = (_pairs(transitions, tasks, owners, kind) for kind in ("winning", "random"))
+            if both := [task for task in own if task in random]:
+                compared = [compare(*over_tasks({task: pairs[task] for task in both})) for pairs in (own, random)]
+                rows.append([", ".join(both), ", ".join(owners), *map(difference_in_words, compared)])
+    return markdown_table(["tasks", "winning tickets of", "minus their own", "minus random ones"], rows)
 
 
 def _pairs(
@@ -60,7 +59,7 @@ def _pairs(
             for point in transition.foreign
             if point.owner in owners and point.kind == "winning" and point.size in reference
         }
-        if transition.task in tasks:
+        if transition.task in tasks and transition.has_learnt:
             try:
                 found[transition.title], _ = over_items(items, "no such tickets")
             except NoPart:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from data_utils.cli import run_main
 from data_utils.markdown import markdown_table
 from data_utils.tasks import Task, read_tasks, select_tasks
-from data_utils.tokenized import TokenizedSplit
+from data_utils.tokenized import read_split
 from mt_dnn.flags.parser import Parser
 
 BATCH_SIZE = 64
@@ -42,7 +42,7 @@ def compare(run: str, task: Task, data_dir: str, device: str) -> Iterator[list[s
     saved.task(task.name)
     model = load_saved(saved, choose_device(device))
     for name, split_name in task.dev_sets.items():
-        split = TokenizedSplit(data_dir, task, split_name)
+        split = read_split(data_dir, task, split_name)
         exact, rounded = (
             measure(task, split, predict(model, task, split, BATCH_SIZE, precision))
             for precision in ("float32", "bfloat16")

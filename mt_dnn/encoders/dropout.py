@@ -1,4 +1,4 @@
-"""Dropout for CPUs, where the library's spends up to a quarter of a training on drawing random numbers.
+"""Dropout for CPUs, where torch's own spends up to a quarter of a training on drawing random numbers.
 
 torch draws a whole number from a slow generator for every value. Here a fast generator draws 16 bits for every value,
 and a value is dropped and scaled in one pass or two. One thread takes 0.9 ms for 786,432 values in float32 where torch

@@ -17,7 +17,7 @@ def main() -> None:
 
     from mt_dnn.export.formats import export, refuse_to_replace
     from mt_dnn.export.saved_model import find_saved_model
-    from mt_dnn.runtime.memory import memory_advice
+    from mt_dnn.runtime.memory import memory_errors
 
     saved = find_saved_model(options.run)
     run = RunFolder(saved.folder.parent)
@@ -28,7 +28,7 @@ def main() -> None:
     for place in places.values():
         refuse_to_replace(place, saved)
     for name, place in places.items():
-        with memory_advice("end other programs that use it"):
+        with memory_errors():
             table = export(saved, name, options.file_format, place)
         print(f"{place}: {name}, {options.file_format}\n\n{table}", flush=True)
 

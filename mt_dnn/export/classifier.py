@@ -13,7 +13,7 @@ from data_utils.errors import UserError
 from data_utils.hub import load_tokenizer
 from data_utils.tasks import Layout, Task
 from data_utils.tokenize_split import write_split
-from data_utils.tokenized import TokenizedSplit
+from data_utils.tokenized import read_split
 from data_utils.tsv import Row
 from mt_dnn.encoders.encoder import TaskModel
 from mt_dnn.encoders.families import max_positions
@@ -81,7 +81,7 @@ class Classifier:
         tokenizer: transformers.PreTrainedTokenizerBase,
         max_seq_len: int,
         name: str,
-        precision: str = "float32",
+        precision: str,
     ) -> None:
         """`model`: from load_saved(); `max_seq_len`: the most tokens of a row, longer ones are cut; `name`: what an
         error calls it; `precision`: "float32" or "bfloat16"."""
@@ -121,7 +121,7 @@ class Classifier:
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder) / f"{self.task.name}_input"
             write_split(place, rows, self.task, "input", self.tokenizer, self.max_seq_len, made_from={}, dropped={})
-            split, device = TokenizedSplit(folder, self.task, "input"), self.model.device
+            split, device = read_split(folder, self.task, "input"), self.model.device
             tokens = choose_tokens_at_once(0, device)
             outputs = predict(self.model, self.task, split, BATCH_SIZE, self.precision, tokens)
         wrong = ~np.isfinite(outputs).all(1)

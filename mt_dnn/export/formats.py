@@ -34,7 +34,7 @@ def export(saved: SavedModel, name: str, file_format: str, output: Path) -> str:
     package is missing; RunFailed where the export gives other outputs than the model.
     """
     if file_format == "onnx":
-        refuse_missing_packages()
+        refuse_missing_packages("--format onnx", "onnx", "onnxscript", "onnxruntime")
     refuse_to_replace(output, saved)
     if saved.format != "tickets":
         raise UserError(f"{saved.folder}: a {saved.format} export, expected the folder of a run, or a compact export")

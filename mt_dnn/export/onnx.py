@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 ONE_FILE = 2**31 - 2**24  # bytes: more weights than that go into model.onnx.data, beside model.onnx
 
 
-def refuse_missing_packages() -> None:
-    """Raise UserError, naming them, where packages that ONNX needs are not installed."""
-    missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if importlib.util.find_spec(name) is None]
+def refuse_missing_packages(where: str | Path, *names: str) -> None:
+    """Raise UserError, naming them, if some of these packages are not installed. `where`: starts the message."""
+    missing = [name for name in names if importlib.util.find_spec(name) is None]
     if missing:
         raise UserError(
-            f"--format onnx: {', '.join(missing)} not installed, expected the packages of requirements-onnx.txt "
+            f"{where}: {', '.join(missing)} not installed, expected the packages of requirements-onnx.txt "
             "(pip install -r requirements-onnx.txt)"
         )
 
@@ -107,13 +107,9 @@ class OnnxClassifier(TaskModel):
 def load_onnx(saved: SavedModel) -> OnnxClassifier:
     """Load an `onnx` export; raise UserError if it is no whole model, or onnxruntime is not installed."""
     folder = saved.folder
-    try:
-        import onnxruntime  # pyright: ignore[reportMissingImports]
-    except ImportError:
-        raise UserError(
-            f"{folder}: onnxruntime not installed, expected the packages of requirements-onnx.txt "
-            "(pip install -r requirements-onnx.txt)"
-        ) from None
+    refuse_missing_packages(folder, "onnxruntime")
+    import onnxruntime  # pyright: ignore[reportMissingImports]
+
     refuse_damaged_files(folder)
     with hub_errors(folder, "model.onnx, as mt_dnn.export writes it", flag=""):
         path = folder / "model.onnx"

@@ -34,14 +34,12 @@ class MaskOptions:
         DEFAULT_CRITERION,
         "how heads and FFNs are scored: a name in mt_dnn/tickets/criteria.py, where each is explained; the default is "
         "the paper's equation",
-        type=str,
     )
     sparsities: list[str] = flag(
         [f"{percent / 100:.2f}" for percent in range(5, 101, 5)],
         "write masks at these sparsities, the fraction of the heads and of the FFNs that is closed. 0.30:0.25 closes "
         "30 %% of the heads and 25 %% of the FFNs",
         nargs="+",
-        type=str,
     )
     min_heads_per_layer: int = flag(
         1, "keep at least this many heads open in every layer, those that would be closed last", type=COUNT
@@ -84,7 +82,7 @@ class RewindOptions:
         required=True,
     )
     sparsities: list[str] | None = flag(
-        None, "rewind only the masks at these sparsities, and the dense one (default: all masks)", nargs="+", type=str
+        None, "rewind only the masks at these sparsities, and the dense one (default: all masks)", nargs="+"
     )
     tickets_of: str | None = flag(
         None,

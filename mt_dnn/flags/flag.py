@@ -60,10 +60,6 @@ def path(text: str) -> str:
     """An argparse type: a file or folder. An empty one would be the current folder."""
     if not text.strip():
         raise argparse.ArgumentTypeError(f"{text!r}, expected the name of a file or folder")
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        raise argparse.ArgumentTypeError(f"{text!r}, expected a name in UTF-8") from None
     return text
 
 

@@ -79,9 +79,7 @@ class OptimizationOptions:
         32, "rows per batch. A batch has rows of one task; several processes share its rows", type=COUNT
     )
     grad_accumulation_step: int = flag(1, "batches per update of the weights", type=COUNT)
-    optimizer: str = flag(
-        "adamax", "optimizer: a name in mt_dnn/training/optim.py; the weight decay is decoupled", type=str
-    )
+    optimizer: str = flag("adamax", "optimizer: a name in mt_dnn/training/optim.py; the weight decay is decoupled")
     learning_rate: float = flag(5e-5, "learning rate at its peak, after the warm-up", type=number(float, 0, above=True))
     weight_decay: float = flag(0.01, "weight decay; biases and LayerNorm weights do not decay", type=number(float, 0))
     warmup: float = flag(

@@ -13,7 +13,6 @@ packed.
 
 import gzip
 import io
-import json
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ import numpy as np
 from data_utils.check import ANYTHING, TEXT, check, either, fields, mapping_of, number
 from data_utils.errors import NoSuchFile, UserError
 from data_utils.files import write_whole
-from data_utils.json_file import fingerprint_of, parse_json_lines, read_json, read_json_lines, write_json
+from data_utils.json_file import fingerprint_of, parse_json_lines, read_json, read_json_lines, to_json_lines, write_json
 from data_utils.task_kinds import BadLabel
 from mt_dnn.records.predictions import Predictions
 from mt_dnn.run_config import MAY_BE_UNKNOWN, OF_A_RUN
@@ -147,10 +146,14 @@ def read_collection(folder: Path, whole: bool = False) -> Collection:
             check(LINE, line, place)
             if "options" in line and line["options"] not in collection.options:
                 raise UserError(f"{place}: options: {line['options']!r}, expected one that {folder / OPTIONS} has")
+            if line["run"] in collection.runs:
+                raise UserError(f"{place}: run: a second line of {line['run']!r}, expected one; remove the wrong one")
             collection.runs[line["run"]] = line
     if (folder / IMPORTANCE).exists():
         for place, line in read_json_lines(folder / IMPORTANCE, "importance scores"):
             check(fields({"file": TEXT}, others=True), line, place)
+            if line["file"] in collection.importance_files:
+                raise UserError(f"{place}: file: a second line of {line['file']!r}, expected one; remove the wrong one")
             collection.importance_files[line["file"]] = line
     if whole and collection.runs:
         for place, line in parse_json_lines(_unpack(folder / METRICS), folder / METRICS, "metrics of a collected run"):
@@ -171,7 +174,7 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 
 def _lines(lines: Mapping[str, RecordLine]) -> str:
-    return "".join(json.dumps(lines[name], ensure_ascii=False) + "\n" for name in in_order(lines))
+    return to_json_lines(lines[name] for name in in_order(lines))
 
 
 def _table(dev_set: DevSet) -> str:

@@ -8,7 +8,7 @@ import contextlib
 import os
 import statistics
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -21,7 +21,7 @@ from data_utils.task_kinds import TASK_KINDS
 from mt_dnn.records.checks import check_baseline, check_run
 from mt_dnn.records.collection import IMPORTANCE, RUNS, Collection, in_order, read_collection
 from mt_dnn.records.predictions import Predictions, kind_with, read_predictions
-from mt_dnn.run_config import OF_A_RUN, OF_THE_MACHINE, PATHS, differs, read_run_config
+from mt_dnn.run_config import MAY_BE_UNKNOWN, OF_A_RUN, OF_THE_MACHINE, PATHS, differs, read_run_config
 from mt_dnn.run_folder import RunFolder
 from mt_dnn.tickets.masks import ticket_from
 from mt_dnn.tickets.ticket import Ticket
@@ -64,6 +64,11 @@ class Record:
     def score(self) -> float:
         """Its average score on dev, in points."""
         return 100 * self.result["average_score"]
+
+    @property
+    def metrics(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """{dev set: {metric: value}}, and {task: {metric: value}} on held-out training rows."""
+        return self.result["dev"], self.result.get("held_out", {})
 
     def held_out(self, task: str) -> float | None:
         """The mean of a task's metrics on its held-out training rows, in points; None where none are held out."""
@@ -223,6 +228,19 @@ def removed_meanwhile(path: Path) -> Iterator[None]:
 def without_paths(options: dict[str, Any]) -> dict[str, Any]:
     """The options of a run without paths; what these lead to is among them by name and fingerprint."""
     return {key: value for key, value in options.items() if key not in PATHS}
+
+
+def refuse_unlike(records: Sequence[Record], keys: Iterable[str] | None = None) -> None:
+    """Raise UserError unless all runs, which a table shows as alike, were made with the same options.
+
+    `keys`: only these. An option that is not known of some runs is compared between the others.
+    """
+    for record in records[1:]:
+        refuse_difference(records[0], record, keys)
+    for key in MAY_BE_UNKNOWN if keys is None else set(MAY_BE_UNKNOWN).intersection(keys):
+        known = [record for record in records if record.options.get(key) is not None]
+        for record in known[1:]:
+            refuse_difference(known[0], record, [key])
 
 
 def refuse_difference(record: Record, other: Record, keys: Iterable[str] | None = None) -> None:

@@ -7,7 +7,7 @@ from mt_dnn.reports.decisions import ON_HELD_OUT, comparison_columns
 from mt_dnn.reports.page import Block, Columns, Heading, table_of
 from mt_dnn.reports.pairing import by_size, over_tasks
 from mt_dnn.reports.points import Point, Size, Transition
-from mt_dnn.reports.wording import difference
+from mt_dnn.reports.wording import difference_in_words
 
 
 def winning_to_dense(transitions: Sequence[Transition]) -> list[tuple[Point, Comparison]]:
@@ -37,7 +37,7 @@ def all_tasks_section(transitions: Sequence[Transition]) -> Iterator[Block]:
     """The table of winning_to_dense(), if there is any."""
     if rows := winning_to_dense(transitions):
         on_them = _on_held_out_rows(transitions)
-        held_out: Columns = {ON_HELD_OUT: lambda row: difference(on_them.get(row[0].size))}
+        held_out: Columns = {ON_HELD_OUT: lambda row: difference_in_words(on_them.get(row[0].size))}
         yield Heading("Winning tickets of each size, all tasks", 3)
         yield table_of(
             COLUMNS | held_out if on_them else COLUMNS,

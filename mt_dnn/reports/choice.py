@@ -27,14 +27,19 @@ DEV = Protocol("dev", lambda point: point.scores, "super_tickets.yml")
 HELD_OUT = Protocol("held-out training rows", lambda point: point.held_out, "super_tickets_held_out.yml")
 
 
-def candidates(transition: Transition) -> list[Point]:
+def candidates(transition: Transition, protocol: Protocol = DEV) -> list[Point]:
     """The points that may be the super ticket: the winning tickets and the dense model.
 
-    There are none where no winning ticket was trained, and where the dense model has not learnt the task: then its
-    differences to tickets say nothing about tickets.
+    There are none where no winning ticket was trained, or the dense model has no scores by which `protocol` chooses;
+    nor where the dense model has not learnt the task: then its differences to tickets say nothing about tickets.
     """
-    winning = transition.of_kind("winning")
-    return transition.of_kind("dense") + winning if winning and transition.has_learnt else []
+    dense, winning = transition.of_kind("dense"), [*filter(protocol.scores, transition.of_kind("winning"))]
+    return dense + winning if winning and transition.has_learnt and all(map(protocol.scores, dense)) else []
+
+
+def unlike_seeds(transition: Transition) -> bool:
+    """Whether the candidates' means are over different seeds, so that one lucky seed can make a super ticket."""
+    return len({frozenset(point.runs) for point in candidates(transition)}) > 1
 
 
 def best(points: Iterable[Point], scores: Callable[[Point], SeedScores] = DEV.scores) -> Point | None:
@@ -48,7 +53,7 @@ def super_ticket(transition: Transition, protocol: Protocol) -> Point | None:
     Choosing on dev is the paper's protocol: the dev score of the chosen ticket is the best of several, thus biased
     upwards. Chosen on held-out training rows, it is free of the luck of the dev rows, but not of that of the runs.
     """
-    return best([point for point in candidates(transition) if protocol.scores(point)], protocol.scores)
+    return best(candidates(transition, protocol), protocol.scores)
 
 
 def boundary(transition: Transition) -> tuple[Point | None, list[Point]]:
@@ -103,8 +108,9 @@ def _line(transition: Transition, protocol: Protocol) -> str:
         criterion = unless_default(point.criterion)
         by = f", criterion: {criterion}" if criterion else ""
         entry = f"{{heads: {point.heads}, ffns: {point.ffns}{by}}}"
-        seeds = len(point.runs)
-        of = f"best of {len(candidates(transition))} candidates, {seeds} seed{'s' * (seeds > 1)}"
+        seeds = len(protocol.scores(point))
+        of = f"best of {len(candidates(transition, protocol))} candidates, {seeds} seed{'s' * (seeds > 1)}"
+        of += " (others have other seeds)" if unlike_seeds(transition) else ""
         return f"{name}: {entry}   # {mean_std(protocol.scores(point))} with {point.weights_in_words}, {of}"
     if not transition.has_learnt and any(protocol.scores(point) for point in transition.of_kind("winning")):
         return f"{name}: null"

@@ -56,18 +56,20 @@ def _claim(criterion: str) -> Claim:
     words = f"its winning tickets are above those by `{DEFAULT_CRITERION}`"
     nothing = f"no tickets by {criterion} and {DEFAULT_CRITERION} that share size and seed"
     return Claim(
-        f"criterion {criterion}", words, lambda transition: over_sizes(*_and_default(transition, criterion), nothing)
+        f"criterion {criterion}",
+        words,
+        lambda transition: over_sizes(*_winning_of_both(transition, criterion), nothing),
     )
 
 
-def _and_default(transition: Transition, criterion: str) -> tuple[list[Point], list[Point]]:
+def _winning_of_both(transition: Transition, criterion: str) -> tuple[list[Point], list[Point]]:
     """The winning tickets by `criterion`, and those by the default one."""
     return transition.of_kind("winning", criterion), transition.of_kind("winning", DEFAULT_CRITERION)
 
 
 def _rows(transition: Transition, criteria: Sequence[str]) -> list[tuple[Transition, Point, Comparison]]:
     """The winning tickets of a task by each of `criteria`, compared with those by the default."""
-    pairs = [pair for name in criteria for pair in at_same_sizes(*_and_default(transition, name)).values()]
+    pairs = [pair for name in criteria for pair in at_same_sizes(*_winning_of_both(transition, name)).values()]
     compared = corrected({one: compare(one.scores, other.scores) for one, other in pairs})
     return [(transition, point, comparison) for point, comparison in compared.items()]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mt_dnn.reports import figures
 from mt_dnn.reports.all_tasks import all_tasks_section
-from mt_dnn.reports.choice import DEV, HELD_OUT, Protocol, best, boundary, super_ticket
+from mt_dnn.reports.choice import DEV, HELD_OUT, Protocol, best, boundary, super_ticket, unlike_seeds
 from mt_dnn.reports.compare_criteria import criteria_section
 from mt_dnn.reports.decisions import decisions
 from mt_dnn.reports.failures import Failure, failure_blocks
@@ -17,13 +17,17 @@ from mt_dnn.reports.importances import by_criterion
 from mt_dnn.reports.overlap import Tickets, overlaps, winning_tickets
 from mt_dnn.reports.page import Block, Bullets, Columns, Heading, Paragraph, Picture, Table, paragraphs, table_of
 from mt_dnn.reports.points import Point, Transition, criteria_of
-from mt_dnn.reports.sentences import about, sentences, unlike_lines
+from mt_dnn.reports.sentences import about, repeat_lines, sentences, unlike_lines
 from mt_dnn.reports.transfer import transfer_section
-from mt_dnn.reports.wording import difference, in_words, mean_std, p_or_why, size_in_words
+from mt_dnn.reports.wording import difference_in_words, in_words, mean_std, p_or_why, size_in_words
 from mt_dnn.tickets.ticket import TICKET_KINDS, Scores
 
 FIGURE = "report.png"  # the phase transition of all tasks
 BARS = "Bars and the band of the dense model: standard deviation over seeds, where there are several."
+WHAT_TICKETS_ARE = (
+    " A ticket closes attention heads and FFNs (their outputs count as 0): a winning one those with the lowest "
+    "importance scores, a losing one those with the highest, a random one random ones."
+)
 SECONDS_NOTE = "s/epoch: seconds per epoch, the median over runs; whatever else the machine did meanwhile is in them."
 
 
@@ -62,9 +66,10 @@ def _overview(transitions: Sequence[Transition], failed: Sequence[Failure]) -> I
         f"{len(runs)} runs of {', '.join(encoders)} on {tasks} task{'s' * (tasks > 1)}, seed{'s' * (len(seeds) > 1)} "
         f"{', '.join(map(str, seeds))}. Each task's "
         + (f"{in_words(kinds)} tickets, {rewound}." if kinds else "dense model.")
+        + (WHAT_TICKETS_ARE if kinds else "")
         + f" Runs that failed: {len(failed)}, listed below." * bool(failed)
     )
-    yield from map(Paragraph, unlike_lines(runs))
+    yield from map(Paragraph, [*unlike_lines(runs), *repeat_lines(points)])
     held_out = _chosen(HELD_OUT) if any(point.held_out for point in points) else {}
     yield table_of(
         OVERVIEW | held_out,
@@ -76,7 +81,8 @@ def _overview(transitions: Sequence[Transition], failed: Sequence[Failure]) -> I
         "so noise can move it. A super ticket chosen on dev is the best of several, so its dev score is biased "
         "upwards. Choosing on held-out rows avoids the luck of the dev rows, but not the luck of the chosen runs "
         "(H1 avoids both). A super ticket may be the dense model; H1 chooses among winning tickets alone."
-        + _about_criteria(transitions),
+        + _about_criteria(transitions)
+        + _about_seeds(transitions),
     )
     if len(transitions) > 1:
         yield Picture(
@@ -94,7 +100,13 @@ def _about_criteria(transitions: Sequence[Transition]) -> str:
     return f" Winning and super tickets here, and in the hypotheses, are those by {main}."
 
 
-def _level(point: Point | None) -> str:
+def _about_seeds(transitions: Sequence[Transition]) -> str:
+    """A sentence that warns of means over different seeds."""
+    unlike = [transition.title for transition in transitions if unlike_seeds(transition)]
+    return f" Winning tickets and dense model do not all have the same seeds: {in_words(unlike)}." if unlike else ""
+
+
+def _weights_and_size(point: Point | None) -> str:
     return f"{point.percent} ({size_in_words(point.size)})" if point else ""
 
 
@@ -104,7 +116,9 @@ def _score(point: Point | None) -> str:
 
 def _chosen(protocol: Protocol) -> Columns:
     return {
-        f"super ticket, chosen on {protocol.on}": lambda transition: _level(super_ticket(transition, protocol)),
+        f"super ticket, chosen on {protocol.on}": lambda transition: _weights_and_size(
+            super_ticket(transition, protocol)
+        ),
         f"dev score of the one chosen on {protocol.on}": lambda transition: _score(super_ticket(transition, protocol)),
     }
 
@@ -115,7 +129,7 @@ OVERVIEW: Columns = {
     "baseline": lambda transition: f"{transition.baseline.score:.1f}" if transition.baseline else "",
     "dense model": lambda transition: _score(transition.dense),
     "best winning ticket on dev": lambda transition: _score(best(transition.of_kind("winning"))),
-    "phase boundary": lambda transition: _level(boundary(transition)[0]) if transition.dense else "",
+    "phase boundary": lambda transition: _weights_and_size(boundary(transition)[0]) if transition.dense else "",
     **_chosen(DEV),
 }
 
@@ -158,7 +172,7 @@ def _point_columns(transition: Transition) -> Columns:
         columns["score"] = lambda point: mean_std(point.scores)
     if any(point.held_out for point in transition.points):
         columns[f"held-out {transition.score_name}"] = lambda point: mean_std(point.held_out) if point.held_out else ""
-    columns["to dense [95 %]" if tested else "to dense"] = lambda point: difference(compared.get(point))
+    columns["to dense [95 %]" if tested else "to dense"] = lambda point: difference_in_words(compared.get(point))
     if tested:
         columns["p (Holm)"] = lambda point: p_or_why(compared.get(point))
     if any(not_learnt.values()):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from data_utils.errors import UserError
-from mt_dnn.records.record import Record, refuse_difference
+from mt_dnn.records.record import Record, refuse_difference, refuse_unlike
 from mt_dnn.reports.points import Point, Transition, section_title
 from mt_dnn.run_folder import unless_default
 from mt_dnn.tickets.masks import KINDS
@@ -24,17 +24,18 @@ def gather(records: Iterable[Record]) -> list[Transition]:
     """Gather runs of one task each into Transitions, in the order of the tasks and of the parts of their training rows.
 
     The same ticket and seed found twice (the dense model, fine-tuned by train.py and rewound with an empty ticket)
-    counts once. Tickets of different seeds may close different units, as each seed may have masks of its own.
+    counts once; if its scores differ, the Point has the second run in `repeats`. Tickets of different seeds may close
+    different units, as each seed may have masks of its own.
 
     Raises UserError where runs that would stand in one section were trained with different options, and where one seed
     has different tickets at one point: a table would show them as if they were alike.
     """
     found: dict[tuple[str, float], dict[tuple, Point]] = {}
-    first: dict[tuple[str, float], Record] = {}
+    sections: dict[tuple[str, float], list[Record]] = {}
     for record in records:
         ((task, entry),) = record.result["tasks"].items()
         section = task, record.fraction_of(task)
-        refuse_difference(first.setdefault(section, record), record)
+        sections.setdefault(section, []).append(record)
         remaining = entry["remaining_weights"]["by_formula"]
         size = entry["heads_closed"], entry["ffns_closed"]
         owner, criterion, kind = record.owner(task), record.criterion(task), record.kind
@@ -42,7 +43,12 @@ def gather(records: Iterable[Record]) -> list[Transition]:
             owner, criterion, kind = task, None, "dense"
         key = owner, unless_default(criterion), kind, size
         point = found.setdefault(section, {}).setdefault(key, Point(task, owner, criterion, kind, *size, remaining, {}))
-        refuse_difference(point.runs.setdefault(record.seed, record), record, ["tickets"])
+        counted = point.runs.setdefault(record.seed, record)
+        refuse_difference(counted, record, ["tickets"])
+        if record.metrics != counted.metrics:
+            point.repeats.append(record)
+    for alike in sections.values():
+        refuse_unlike(alike)
     tasks = [task for task, _ in found]
     transitions = []
     for (task, fraction), points in sorted(found.items()):

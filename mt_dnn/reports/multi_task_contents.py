@@ -14,8 +14,8 @@ from mt_dnn.reports.page import Block, Bullets, Columns, Heading, Paragraph, Tab
 from mt_dnn.reports.pairing import OverTasks, compare_tasks, corrected_together
 from mt_dnn.reports.rows import ModelRow
 from mt_dnn.reports.score_table import AVERAGE, score_cells, show_cell
-from mt_dnn.reports.sentences import held_out_in_words, unlike_lines
-from mt_dnn.reports.wording import comparison_in_words, difference, mean_std, size_in_words
+from mt_dnn.reports.sentences import held_out_in_words, repeat_lines, unlike_lines
+from mt_dnn.reports.wording import comparison_in_words, difference_in_words, mean_std, size_in_words
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,7 @@ class RowComparison(OverTasks):
     @property
     def sentence(self) -> str:
         outcome = f"{self.row.name} minus {self.reference.name}, {AVERAGE} {comparison_in_words(self.overall)}"
-        if self.held_out:
-            outcome += f"; {held_out_in_words(self.held_out)}"
+        outcome += held_out_in_words(self)
         if self.row.kind != "winning":
             return outcome
         if self.reference.kind == "dense":
@@ -108,12 +107,12 @@ def blocks(rows: Sequence[ModelRow], compared: Sequence[RowComparison], failed: 
         benchmark_table(rows),
         Bullets(list(sentences(compared))),
     ]
-    page += map(Paragraph, unlike_lines(run for row in rows for run in row.runs.values()))
+    page += map(Paragraph, [*unlike_lines(run for row in rows for run in row.runs.values()), *repeat_lines(rows)])
     page += [Heading("Tickets and rows"), table_of(TICKETS, [(row, task) for row in rows for task in row.tasks])]
     page.append(Heading("Differences"))
     lines = [(comparison, task) for comparison in compared for task in (None, *comparison.row.tasks)]
     if lines:
-        held_out: Columns = {ON_HELD_OUT: lambda line: difference(_on_held_out(line))}
+        held_out: Columns = {ON_HELD_OUT: lambda line: difference_in_words(_on_held_out(line))}
         any_held_out = any(comparison.held_out for comparison in compared)
         page.append(table_of(DIFFERENCES | held_out if any_held_out else DIFFERENCES, lines))
     page += [Heading("Tests and their correction", 3), *paragraphs(MULTI_TASK), Heading("All runs")]
@@ -122,7 +121,7 @@ def blocks(rows: Sequence[ModelRow], compared: Sequence[RowComparison], failed: 
     return page
 
 
-def _of(line: tuple[RowComparison, str | None]) -> Comparison:
+def _comparison(line: tuple[RowComparison, str | None]) -> Comparison:
     comparison, task = line
     return comparison.overall if task is None else comparison.by_task[task]
 
@@ -143,8 +142,8 @@ DIFFERENCES: Columns = {
     "to": lambda line: line[0].reference.name,
     "task": lambda line: line[1] or AVERAGE,
     "score": lambda line: mean_std(line[0].row.scores_of(line[1]) if line[1] else line[0].row.scores),
-    **comparison_columns(_of),
-    "average without the task [95 %]": lambda line: difference(line[0].without.get(line[1])),
+    **comparison_columns(_comparison),
+    "average without the task [95 %]": lambda line: difference_in_words(line[0].without.get(line[1])),
 }
 
 TICKETS: Columns = {

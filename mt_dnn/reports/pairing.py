@@ -94,9 +94,10 @@ def complete(available: Mapping[int, Collection[Item]]) -> tuple[list[int], list
 
 
 def over_items(points: Mapping[Item, tuple[Point, Point]], nothing: str) -> tuple[Pair, list[Item]]:
-    """Return the Pair of means over items of two points each, and the items that the seeds have in common.
+    """Return (the Pair of {seed: mean score over the items}, of the first and of the second points; the items).
 
-    Raises NoPart with `nothing` where no seed has both points of an item.
+    The items are those that all seeds of the Pair have: see complete(). Raises NoPart(`nothing`) where no seed has both
+    points of an item.
     """
     available: dict[int, list[Item]] = {}
     for item, (one, other) in points.items():
@@ -112,7 +113,7 @@ def over_items(points: Mapping[Item, tuple[Point, Point]], nothing: str) -> tupl
 def over_sizes(ones: Iterable[Point], others: Iterable[Point], nothing: str) -> tuple[Pair, str]:
     """Return over_items() of the points of equal size, and the sizes in words. Raises NoPart as over_items() does."""
     found, sizes = over_items(at_same_sizes(ones, others), nothing)
-    return found, in_sizes(sizes)
+    return found, sizes_in_words(sizes)
 
 
 def at_same_sizes(ones: Iterable[Point], others: Iterable[Point]) -> dict[Size, tuple[Point, Point]]:
@@ -126,6 +127,6 @@ def by_size(points: Iterable[Point]) -> dict[Size, Point]:
     return {point.size: point for point in points}
 
 
-def in_sizes(sizes: Iterable[Size]) -> str:
+def sizes_in_words(sizes: Iterable[Size]) -> str:
     """Sizes of tickets in words."""
     return "sizes: " + ", ".join(map(size_in_words, sorted(set(sizes))))

@@ -3,7 +3,7 @@
 import os
 import statistics
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from mt_dnn.records.record import Record
@@ -21,8 +21,8 @@ class Point:
 
     `owner`: the task that the ticket was found for, as a rule the same; `criterion`: of the scores that ranked it,
     None where none did; `kind`: dense, winning, random, losing; `heads`, `ffns`: how many it closes; `remaining`: the
-    part of the weights that remains (0 to 1); `runs`: {seed: its Record}. All scores are in points, 100 times the
-    metric.
+    part of the weights that remains (0 to 1); `runs`: {seed: its Record}; `repeats`: runs that repeat a seed with other
+    scores, which count nowhere. All scores are in points, 100 times the metric.
     """
 
     task: str
@@ -33,6 +33,7 @@ class Point:
     ffns: int
     remaining: float
     runs: dict[int, Record]
+    repeats: list[Record] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -137,7 +138,7 @@ class Transition:
         return replace(self, points=[HeldOutPoint(**vars(point)) for point in self.points if point.held_out])
 
     def of_kind(self, kind: str, criterion: str | None = None) -> list[Point]:
-        """Its own tickets of a kind, by a criterion (the main one if left out), or of a kind that no scores rank."""
+        """Its own tickets of `kind`; of kinds that scores rank, those by `criterion` (by the main one if left out)."""
         wanted = (None, criterion or next(iter(self.criteria), None))
         return [point for point in self.own if point.kind == kind and point.criterion in wanted]
 

@@ -1,12 +1,12 @@
 """Finished runs of several tasks, gathered into rows of the multi-task table: one encoder and mask, over its seeds."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from data_utils.errors import UserError
 from data_utils.metrics import average_score
-from mt_dnn.records.record import MAY_DIFFER, Record, comparable, refuse_difference
+from mt_dnn.records.record import MAY_DIFFER, Record, comparable, refuse_difference, refuse_unlike
 from mt_dnn.reports.comparison import SeedScores
 from mt_dnn.reports.points import Size
 from mt_dnn.run_folder import DEFAULT_CRITERION
@@ -21,7 +21,8 @@ class ModelRow:
     """A model of the table.
 
     `encoder`; `kind` of tickets; `mask`: name of the mask, which is that of the folder above the seeds, "" for MT-DNN;
-    `variant`: what else is not as usual, such as a criterion, in words; `runs`: {seed: Record}.
+    `variant`: what else is not as usual, such as a criterion, in words; `runs`: {seed: Record}; `repeats`: runs that
+    repeat a seed with other scores, which count nowhere.
     """
 
     encoder: str
@@ -29,6 +30,7 @@ class ModelRow:
     mask: str
     variant: str
     runs: dict[int, Record]
+    repeats: list[Record] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -72,7 +74,7 @@ class ModelRow:
 
 
 def gather_rows(records: Iterable[Record]) -> list[ModelRow]:
-    """Return the rows of the table, MT-DNN first for each encoder; the same run found twice counts once.
+    """Return the rows of the table, MT-DNN first for each encoder; the same ticket and seed found twice counts once.
 
     Each seed may have a mask of its own, whose tickets close as many heads and FFNs as those of the other seeds.
 
@@ -80,13 +82,10 @@ def gather_rows(records: Iterable[Record]) -> list[ModelRow]:
     weights or in their data; or runs of a row in more than which units their tickets close.
     """
     rows: dict[tuple[str, int, str, str], ModelRow] = {}
-    first, first_of = None, {}
+    of_encoder: dict[str, list[Record]] = {}
     for record in records:
-        first = first or record
-        keys = comparable(first).keys() | comparable(record).keys()
-        refuse_difference(first, record, keys - MAY_DIFFER - OF_AN_ENCODER - {"exact_sharing"})
         encoder = record.result["model"]["name"]
-        refuse_difference(first_of.setdefault(encoder, record), record, OF_AN_ENCODER)
+        of_encoder.setdefault(encoder, []).append(record)
         mask = "" if record.kind == "dense" else PurePosixPath(record.name).parent.name
         variant = _variant(record)
         key = encoder, KINDS.index(record.kind), variant, mask
@@ -96,7 +95,15 @@ def gather_rows(records: Iterable[Record]) -> list[ModelRow]:
                 raise UserError(
                     f"{other.place} and {record.place}: tickets of other sizes, expected the same; report them apart"
                 )
-        refuse_difference(row.runs.setdefault(record.seed, record), record, ["tickets"])
+        counted = row.runs.setdefault(record.seed, record)
+        refuse_difference(counted, record, ["tickets"])
+        if record.metrics != counted.metrics:
+            row.repeats.append(record)
+    everything = [record for alike in of_encoder.values() for record in alike]
+    keys = {key for record in everything for key in comparable(record)}
+    refuse_unlike(everything, keys - MAY_DIFFER - OF_AN_ENCODER - {"exact_sharing"})
+    for alike in of_encoder.values():
+        refuse_unlike(alike, OF_AN_ENCODER)
     for row in rows.values():
         row.runs = dict(sorted(row.runs.items()))
     return [row for _, row in sorted(rows.items())]

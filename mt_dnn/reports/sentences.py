@@ -6,11 +6,13 @@ from collections.abc import Iterable, Iterator
 from data_utils.advice import advice
 from mt_dnn.records.record import Record
 from mt_dnn.reports.baseline import Baseline, sampling_error
-from mt_dnn.reports.choice import DEV, HELD_OUT, best, boundary, candidates, super_ticket
-from mt_dnn.reports.comparison import ALIKE, Comparison, mean
+from mt_dnn.reports.choice import DEV, HELD_OUT, best, boundary, super_ticket, unlike_seeds
+from mt_dnn.reports.comparison import ALIKE, mean
 from mt_dnn.reports.hypotheses import Finding
+from mt_dnn.reports.pairing import OverTasks
 from mt_dnn.reports.points import Point, Transition
-from mt_dnn.reports.wording import comparison_in_words, difference, mean_std, p_in_words
+from mt_dnn.reports.rows import ModelRow
+from mt_dnn.reports.wording import comparison_in_words, difference_in_words, mean_std, p_in_words
 
 
 def sentences(transition: Transition) -> Iterator[str]:
@@ -54,6 +56,17 @@ def unlike_lines(records: Iterable[Record]) -> Iterator[str]:
         if len(counts) > 1:
             each = ", ".join(f"{name}: {count}" for name, count in sorted(counts.items()))
             yield f"Runs were computed {several} ({each}), so differences between runs can come from that."
+
+
+def repeat_lines(shown: Iterable[Point | ModelRow]) -> Iterator[str]:
+    """Yield a line if runs repeat a ticket and seed of another run with other scores: they are left out."""
+    pairs = [(record, one.runs[record.seed]) for one in shown for record in one.repeats]
+    if pairs:
+        record, counted = pairs[0]
+        yield (
+            f"Runs that repeat a ticket and seed of another run with other scores, and are left out: {len(pairs)}, "
+            f"such as {record.name} beside {counted.name}."
+        )
 
 
 def size_lines(transition: Transition) -> Iterator[str]:
@@ -126,7 +139,7 @@ def boundary_line(transition: Transition) -> str:
 
 def super_ticket_lines(transition: Transition) -> Iterator[str]:
     """The super ticket by both protocols."""
-    if len({frozenset(point.runs) for point in candidates(transition)}) > 1:
+    if unlike_seeds(transition):
         yield (
             "warning: the dense model and the winning tickets do not all have the same seeds, so their means are over "
             "different seeds"
@@ -158,15 +171,15 @@ def noise_lines(transition: Transition) -> Iterator[str]:
         )
     elif not any(comparison.corrected is not None for comparison in compared.values()):
         why = "; ".join(dict.fromkeys(comparison.why for comparison in compared.values()))
-        yield (
-            f"largest gain and largest fall: no test ({why}); a second seed, of the tickets and of the dense model, "
-            'gives one (SEEDS="2018 2019" in the scripts)'
-        )
+        one_seed = any(comparison.seeds == 1 for comparison in compared.values())
+        more = "; a second seed, of the tickets and of the dense model, gives one"
+        more += ' (SEEDS="2018 2019" in the scripts)'
+        yield f"largest gain and largest fall: no test ({why}){more if one_seed else ''}"
     else:
         for name, pick, sign, side in (("largest gain", max, 1, "above"), ("largest fall", min, -1, "below")):
             point = pick(compared, key=lambda point: compared[point].difference or 0)
             comparison = compared[point]
-            found = f"{name}: {difference(comparison)} at {point.weights_in_words}"
+            found = f"{name}: {difference_in_words(comparison)} at {point.weights_in_words}"
             if sign * (comparison.difference or 0) <= ALIKE:
                 yield f"{name}: none, no winning ticket is {side} the dense model"
             elif comparison.corrected is None:
@@ -189,14 +202,17 @@ def hypothesis_line(found: Finding) -> str:
         why = "; ".join(f"{task}: {why}" for task, why in found.left_out.items())
         return f"{claim}: not tested ({why})"
     tasks = f"mean of {len(found.by_task)} tasks " if len(found.by_task) > 1 else ""
-    held_out = f"; {held_out_in_words(found.held_out)}" if found.held_out else ""
-    outcome = f"{tasks}{comparison_in_words(found.overall)}{held_out}"
+    outcome = f"{tasks}{comparison_in_words(found.overall)}{held_out_in_words(found)}"
     return f"{claim}: {found.overall.verdict} ({outcome})"
 
 
-def held_out_in_words(held_out: Comparison) -> str:
-    """The difference on held-out training rows in words."""
-    return f"on {HELD_OUT.on} {difference(held_out)}"
+def held_out_in_words(found: OverTasks) -> str:
+    """The end of a sentence: the difference on held-out training rows, if there is one; its seeds, if others."""
+    on_them = found.held_out
+    if on_them is None or on_them.difference is None:
+        return ""
+    seeds = f", {on_them.seeds} of the seeds" if on_them.seeds != found.overall.seeds else ""
+    return f"; on {HELD_OUT.on} {difference_in_words(on_them)}{seeds}"
 
 
 def named(point: Point) -> str:

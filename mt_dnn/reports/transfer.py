@@ -6,9 +6,10 @@ from mt_dnn.reports.comparison import Comparison, compare, corrected
 from mt_dnn.reports.decisions import decisions
 from mt_dnn.reports.hypotheses import Claim, Finding, decide
 from mt_dnn.reports.page import Block, Heading, Table
-from mt_dnn.reports.pairing import Pair, by_size, in_sizes, over_items
+from mt_dnn.reports.pairing import Pair, by_size, over_items, sizes_in_words
 from mt_dnn.reports.points import Point, Size, Transition
-from mt_dnn.reports.wording import difference, mean_std, p_value
+from mt_dnn.reports.wording import difference_in_words, mean_std, p_value
+from mt_dnn.run_folder import unless_default
 
 KindAndSize = tuple[str, str | None, Size]  # kind, criterion, (heads, FFNs closed)
 
@@ -49,7 +50,7 @@ def _matrices(transitions: Sequence[Transition], kind: KindAndSize) -> Iterator[
         if _kind_and_size(point) == kind
     }
     owners = sorted({owner for _, owner in points})
-    by = f" by {criterion}" if criterion else ""
+    by = f" by {criterion}" if unless_default(criterion) else ""
     yield Heading(f"{name} tickets{by} of {heads} heads and {ffns} FFNs closed", 3)
 
     def score(transition: Transition, point: Point | None) -> str:
@@ -89,14 +90,14 @@ def _cell(comparison: Comparison | None) -> str:
     if not comparison:
         return ""
     p = f", p {p_value(comparison.corrected)}" if comparison.corrected is not None else ""
-    return difference(comparison) + p
+    return difference_in_words(comparison) + p
 
 
 def _own_and_foreign(transition: Transition) -> tuple[Pair, str]:
     """T1: for each seed the mean score of its own tickets, and of other tasks' tickets of the same kinds and sizes."""
     own = {_kind_and_size(point): point for point in transition.own}
     nothing = "no winning tickets of its own and of other tasks that share size and seed"
-    (foreign, its_own), tickets = _foreign_and(lambda point: own.get(_kind_and_size(point)), transition, nothing)
+    (foreign, its_own), tickets = _foreign_against(lambda point: own.get(_kind_and_size(point)), transition, nothing)
     return (its_own, foreign), tickets
 
 
@@ -104,10 +105,12 @@ def _foreign_and_random(transition: Transition) -> tuple[Pair, str]:
     """T2: for each seed the mean score of other tasks' winning tickets, and of random ones of the same sizes."""
     random = by_size(transition.of_kind("random"))
     nothing = "no winning tickets of other tasks and random ones that share size and seed"
-    return _foreign_and(lambda point: random.get(point.size), transition, nothing)
+    return _foreign_against(lambda point: random.get(point.size), transition, nothing)
 
 
-def _foreign_and(partner: Callable[[Point], Point | None], transition: Transition, nothing: str) -> tuple[Pair, str]:
+def _foreign_against(
+    partner: Callable[[Point], Point | None], transition: Transition, nothing: str
+) -> tuple[Pair, str]:
     """Return over_items() of other tasks' winning tickets and the `partner` of each, and in words which these are."""
     both = {
         (point.owner, *_kind_and_size(point)): (point, other)
@@ -116,7 +119,7 @@ def _foreign_and(partner: Callable[[Point], Point | None], transition: Transitio
     }
     found, items = over_items(both, nothing)
     owners = dict.fromkeys(owner for owner, *_ in items)
-    return found, f"tickets of {', '.join(owners)}; {in_sizes(size for *_, size in items)}"
+    return found, f"tickets of {', '.join(owners)}; {sizes_in_words(size for *_, size in items)}"
 
 
 CLAIMS = [

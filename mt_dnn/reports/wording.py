@@ -22,7 +22,7 @@ def in_words(names: Iterable[str]) -> str:
     return f"{', '.join(before)} and {last}" if before else last
 
 
-def difference(comparison: Comparison | None) -> str:
+def difference_in_words(comparison: Comparison | None) -> str:
     """A Comparison's difference in words, with its interval where there is one; "" for None or no shared seed."""
     if comparison is None or comparison.difference is None:
         return ""
@@ -50,4 +50,4 @@ def p_in_words(comparison: Comparison) -> str:
 def comparison_in_words(comparison: Comparison) -> str:
     """A Comparison in words: difference, interval, corrected p-value and number of seeds."""
     seeds = f"{comparison.seeds} seeds" if comparison.corrected is not None else ""
-    return ", ".join(part for part in (difference(comparison), p_in_words(comparison), seeds) if part)
+    return ", ".join(part for part in (difference_in_words(comparison), p_in_words(comparison), seeds) if part)

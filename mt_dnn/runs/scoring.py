@@ -7,10 +7,10 @@ from mt_dnn.checksums import weights_fingerprint
 from mt_dnn.model import Model
 from mt_dnn.model_files import load_model, refuse_closed_units
 from mt_dnn.run_folder import RunFolder
-from mt_dnn.runs.session import MEMORY_ADVICE, Session
+from mt_dnn.runs.session import FEWER_TOKENS, Session
 from mt_dnn.runtime.distributed import on_main_process
 from mt_dnn.runtime.log import log, log_command, logging_to
-from mt_dnn.runtime.memory import memory_advice
+from mt_dnn.runtime.memory import memory_errors
 from mt_dnn.tickets.criteria import TaskRows, criterion_named, score
 from mt_dnn.tickets.heat_map import draw_heat_map
 from mt_dnn.tickets.scores import normalise, refuse_useless, write_importance
@@ -25,7 +25,7 @@ def score_model(session: Session, files: RunFolder, model: Model | None, scored_
     criterion = scored_with["criterion"]
     (data,) = session.data(scored_with["seed"])
     path, picture = files.importance(criterion), files.heat_map(criterion)
-    with logging_to(files.log), memory_advice(MEMORY_ADVICE):
+    with logging_to(files.log), memory_errors(FEWER_TOKENS):
         if model is None:
             log_command()
             refuse_closed_units(files.model)

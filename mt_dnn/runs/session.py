@@ -15,7 +15,7 @@ from data_utils.json_file import write_json
 from data_utils.rows import choose_rows, split_rows
 from data_utils.tasks import Task
 from data_utils.tokenize_split import describe_tokenizer
-from data_utils.tokenized import TokenizedSplit, training_rows_fingerprint
+from data_utils.tokenized import TokenizedSplit, read_split, training_rows_fingerprint
 from mt_dnn.encoders.families import max_positions, refuse_other_padding
 from mt_dnn.encoders.pretrained import lacks_pooler, load_encoder
 from mt_dnn.flags.training import DataOptions, MachineOptions, ModelOptions, OptimizationOptions
@@ -31,7 +31,7 @@ from mt_dnn.runtime.device import choose_device
 from mt_dnn.runtime.distributed import on_main_process, rank
 from mt_dnn.runtime.log import log, log_command, logging_to
 from mt_dnn.runtime.machine import choose_gpu_kernels, choose_precision, save_time
-from mt_dnn.runtime.memory import memory_advice
+from mt_dnn.runtime.memory import memory_errors
 from mt_dnn.saved_tasks import SavedTasks
 from mt_dnn.tickets.gates import gated, ticket_gates
 from mt_dnn.tickets.prune import prune
@@ -41,7 +41,7 @@ from mt_dnn.training.optim import optimizer_named
 from mt_dnn.training.task_data import TaskData, shared_rows
 from mt_dnn.training.trainer import fine_tune
 
-MEMORY_ADVICE = (
+FEWER_TOKENS = (
     f"take {advice('--tokens_at_once 1024')}, or still less; the result stays the same, except for rounding and "
     "dropout's random numbers"
 )
@@ -67,13 +67,13 @@ class Session:
         self.device = choose_device(machine.device)
         self.precision_name = choose_precision(machine.precision, self.device)
 
-        with memory_advice("end other programs that use it"):
+        with memory_errors():
             self.tokenizer = load_tokenizer(self.init_checkpoint)
             self.pretrained = load_encoder(self.init_checkpoint, model_options.encoder_dropout)
         made_with = describe_tokenizer(self.tokenizer)
 
         def read(task: Task, split: str) -> TokenizedSplit:
-            return TokenizedSplit(data_options.data_dir, task, split, made_with)
+            return read_split(data_options.data_dir, task, split, made_with)
 
         self.all_data = [
             TaskData(task, read(task, "train"), {name: read(task, split) for name, split in dev_sets.items()})
@@ -138,7 +138,7 @@ class Session:
         or infinite, or the run was begun in another precision or has a checkpoint that does not fit.
         """
         files, data = run.files, self.data(run.seed)
-        with logging_to(files.log), failure_written(run), memory_advice(MEMORY_ADVICE):
+        with logging_to(files.log), failure_written(run), memory_errors(FEWER_TOKENS):
             on_main_process(lambda: self._begin(run))
             self._log_start(run, data)
             model = self._new_model(run)

@@ -73,5 +73,4 @@ def _remove_scores(files: RunFolder) -> None:
 
     for criterion in CRITERIA:
         for path in (files.importance(criterion), files.heat_map(criterion)):
-            if path.exists():
-                path.unlink()
+            path.unlink(missing_ok=True)

@@ -7,7 +7,7 @@ from data_utils.errors import RunFailed, is_memory_full
 
 
 @contextlib.contextmanager
-def memory_advice(advice: str) -> Iterator[None]:
+def memory_errors(advice: str = "end other programs that use it") -> Iterator[None]:
     """Within the block, turn the error of a full memory into a RunFailed that gives `advice`."""
     try:
         yield

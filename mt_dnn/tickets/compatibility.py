@@ -28,27 +28,28 @@ def refuse_unfit(
             _refuse_seen_rows(mask, path, holdout, training_rows, _own(tickets_of))
 
 
-def masks_of_unknown_holdout(masks: Mapping[Path, Mask], tickets_of: Mapping[str, str], holdout: float) -> list[Path]:
-    """Return the files that do not say which rows were held out when their tickets were chosen; [] if `holdout` is 0.
-
-    Arguments: as in refuse_unfit().
-    """
-    return [path for path, mask in masks.items() if holdout and unknown_holdout(mask, _own(tickets_of))]
-
-
-def chosen_by_more_rows(
-    masks: Mapping[Path, Mask], tickets_of: Mapping[str, str], train_fractions: Mapping[str, float]
-) -> Iterator[tuple[Path, str, float]]:
-    """Yield (file, task, part) where a task's ticket was chosen by a larger part of its training rows than now train.
+def ticket_warnings(
+    masks: Mapping[Path, Mask], tickets_of: Mapping[str, str], holdout: float, train_fractions: Mapping[str, float]
+) -> Iterator[str]:
+    """Yield a line for each ticket that may have been chosen by rows that now are held out or do not train.
 
     `train_fractions`: {task: the part, 0 to 1, of its training rows that the runs train on}; the others: as in
     refuse_unfit(). A report shows such runs as if their tickets had known no other rows.
     """
+    own = _own(tickets_of)
     for path, mask in masks.items():
-        for task in filter(mask.criterion_of, _own(tickets_of)):
+        if holdout and unknown_holdout(mask, own):
+            yield (
+                f"{path}: does not say which rows were held out when its tickets were chosen; they may have seen rows "
+                f"that --holdout {holdout} holds out"
+            )
+        for task in filter(mask.criterion_of, own):
             now = train_fractions[task]
             if (made := mask.provenance_of(task).get("train_fraction", now)) > now:
-                yield path, task, made
+                yield (
+                    f"{path}: tickets.{task}: its scores were made with {100 * made:g} % of the training rows; it now "
+                    f"trains on {100 * now:g} %"
+                )
 
 
 def _own(tickets_of: Mapping[str, str]) -> list[str]:

@@ -13,9 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data_utils.advice import advice
+from data_utils.advice import entry_named
 from data_utils.batches import sorted_batches
-from data_utils.errors import UserError
 from data_utils.tasks import Task
 from data_utils.tokenized import TokenizedSplit
 from mt_dnn.encoders.encoder import TaskModel
@@ -191,12 +190,7 @@ CRITERIA = {
 
 def criterion_named(name: str) -> Criterion:
     """Return the criterion; raise UserError, with the names there are, for another name."""
-    if name not in CRITERIA:
-        raise UserError(
-            f"--criterion {name}: no such criterion, expected one of {', '.join(CRITERIA)}; "
-            f"change {advice('--criterion')}"
-        )
-    return CRITERIA[name]
+    return entry_named(CRITERIA, name, "criterion")
 
 
 def score(model: TaskModel, data: TaskRows, name: str) -> Scores:

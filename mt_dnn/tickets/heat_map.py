@@ -11,9 +11,9 @@ def draw_heat_map(path: Path, heads: np.ndarray, ffns: np.ndarray, title: str) -
     """Draw the normalised head scores, (layers, heads), and the FFN scores, (layers,), side by side as a picture."""
     from matplotlib.figure import Figure
 
-    layers, n_heads = heads.shape
-    figure = Figure(figsize=(2.6 + 0.45 * n_heads, 1.6 + 0.34 * layers), layout="constrained")
-    axes = figure.subplots(1, 2, width_ratios=[n_heads, 1.4])
+    layers, heads_per_layer = heads.shape
+    figure = Figure(figsize=(2.6 + 0.45 * heads_per_layer, 1.6 + 0.34 * layers), layout="constrained")
+    axes = figure.subplots(1, 2, width_ratios=[heads_per_layer, 1.4])
     for axis, scores, name in ((axes[0], heads, "heads (L2-normalised per layer)"), (axes[1], ffns[:, None], "FFNs")):
         picture = axis.imshow(scores, cmap="viridis", aspect="auto", origin="lower", vmin=min(0, scores.min()))
         axis.set(title=name, xticks=range(scores.shape[1]), yticks=range(layers))

@@ -28,8 +28,8 @@ def write_masks(files: RunFolder, options: MaskOptions, scored_with: dict[str, A
     Raises UserError, and writes nothing, where the scores are not those or min_heads_per_layer leaves no head to close.
     """
     heads, ffns, importance = _read_scores(files, options.criterion, scored_with)
-    layers, n_heads = heads.shape
-    refuse_min_heads(options.min_heads_per_layer, n_heads)
+    layers, heads_per_layer = heads.shape
+    refuse_min_heads(options.min_heads_per_layer, heads_per_layer)
     task, seed, model = scored_with["task"], scored_with["seed"], importance["model"]
     scores = files.importance(options.criterion)
     kept = options.min_heads_per_layer
@@ -47,15 +47,15 @@ def write_masks(files: RunFolder, options: MaskOptions, scored_with: dict[str, A
     }
     by_scores = {"criterion": options.criterion, "scores": f"{scores.name}, scores sha256 {importance['sha256']}"}
     at_random = {"drawn_from": f"the seed {seed} and the task's name, {task}"}
-    sizes = sorted({counts_at(sparsity, layers, n_heads, kept) for sparsity in options.sparsities})
+    all_counts = sorted({counts_at(sparsity, layers, heads_per_layer, kept) for sparsity in options.sparsities})
     written = [files.mask("dense", 0, 0)]
     write_mask(written[0], Mask("dense", model, {task: DENSE}, common))
     for kind, ranking in rankings(heads, ffns, seed, task).items():
         source, criterion = (by_scores, options.criterion) if TICKET_KINDS[kind].by_scores else (at_random, None)
         _remove_others(files.mask_folder(kind, criterion), set(source.values()), kept)
-        for closed in sizes:
-            ticket = choose(*ranking, *closed, min_heads_per_layer=kept)
-            path = files.mask(kind, *closed, criterion=criterion)
+        for counts in all_counts:
+            ticket = choose(*ranking, *counts, min_heads_per_layer=kept)
+            path = files.mask(kind, *counts, criterion=criterion)
             write_mask(path, Mask(kind, model, {task: ticket}, {**source, **common}))
             written.append(path)
     return written

@@ -54,10 +54,10 @@ def closed_slices(encoder: Encoder, ticket: Ticket) -> Slices:
 
 
 def _slices(encoder: Encoder, ticket: Ticket, closed: bool) -> Slices:
-    n_heads, family = encoder.config.num_attention_heads, family_of(encoder.config)
-    head_size, slices = encoder.config.hidden_size // n_heads, {}
+    heads_per_layer, family = encoder.config.num_attention_heads, family_of(encoder.config)
+    head_size, slices = encoder.config.hidden_size // heads_per_layer, {}
     for layer in sorted({layer for layer, _ in ticket.heads}):
-        heads = [head for head in range(n_heads) if ((layer, head) in ticket.heads) == closed]
+        heads = [head for head in range(heads_per_layer) if ((layer, head) in ticket.heads) == closed]
         # Made on the device: a GPU would have to wait for indices that are copied to it.
         of_heads = [torch.arange(head * head_size, (head + 1) * head_size, device=encoder.device) for head in heads]
         index = torch.cat(of_heads)

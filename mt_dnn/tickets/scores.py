@@ -98,10 +98,11 @@ def check_importance(content: dict[str, Any], path: str) -> tuple[np.ndarray, np
     return heads, ffns
 
 
-def _expected(layers: int, n_heads: int) -> Expectation:
+def _expected(layers: int, heads_per_layer: int) -> Expectation:
     """What an importance.json for a model of this size holds."""
     score = number(name="a score")
-    heads = _exactly(layers, _exactly(n_heads, score, f"a score for each of the {n_heads} heads"), f"{layers} layers")
+    of_layer = _exactly(heads_per_layer, score, f"a score for each of the {heads_per_layer} heads")
+    heads = _exactly(layers, of_layer, f"{layers} layers")
     return fields(
         {
             "task": TEXT,

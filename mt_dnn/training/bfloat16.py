@@ -19,7 +19,7 @@ class Bfloat16Copies:
     Where it is not `enabled`, there are no copies: it computes as the model does, and has nothing to cast.
     """
 
-    def __init__(self, model: Model, enabled: bool = True, dtype: torch.dtype = torch.bfloat16) -> None:
+    def __init__(self, model: Model, enabled: bool, dtype: torch.dtype = torch.bfloat16) -> None:
         self.model = model
         layers = {f"encoder.encoder.{name}": module for name, module in model.encoder.encoder.named_modules()}
         self.weights = {

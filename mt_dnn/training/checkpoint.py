@@ -97,9 +97,7 @@ class Checkpoints:
             "optimizer_numbers": numbers,
             "schedule": self.scheduler.state_dict(),
         }
-        on_main_process(
-            lambda: self._write(update, {name: value.contiguous() for name, value in tensors.items()}, rest)
-        )
+        on_main_process(lambda: self._write(update, tensors, rest))
         self.saved = time.monotonic()
         self.took = self.saved - started
 
@@ -149,25 +147,25 @@ class Checkpoints:
         """Put the state in `folder` back; return its Progress. Whatever does not fit raises its own exception."""
         with safe_open(folder / "state.safetensors", "pt") as file:
             rest, tensors = json.loads(file.metadata()["rest"]), {name: file.get_tensor(name) for name in file.keys()}
-        self.model.load_state_dict(
-            {name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")}
-        )
+        self.model.load_state_dict(_below("model.", tensors))
         states: dict[int, dict[str, Any]] = {}
-        for name, value in tensors.items():
-            if name.startswith("optimizer."):
-                _, number, key = name.split(".", 2)
-                states.setdefault(int(number), {})[key] = value
+        for name, value in _below("optimizer.", tensors).items():
+            number, key = name.split(".", 1)
+            states.setdefault(int(number), {})[key] = value
         for number, key, value in rest["optimizer_numbers"]:
             states.setdefault(number, {})[key] = value
         if rest["optimizer_class"] != type(self.optimizer).__name__:  # torch would take its state
             raise ValueError
         self.optimizer.load_state_dict({"state": states, "param_groups": rest["optimizer"]})
         self.scheduler.load_state_dict(rest["schedule"])
-        mine = f"random.{rank()}."
-        states_of = {name.removeprefix(mine): value for name, value in tensors.items() if name.startswith(mine)}
-        if states_of:
-            _set_random_states(states_of, self.model.device)
+        if random_states := _below(f"random.{rank()}.", tensors):
+            _set_random_states(random_states, self.model.device)
         return Progress(**rest["progress"])
+
+
+def _below(prefix: str, tensors: Tensors) -> Tensors:
+    """Return the tensors whose names start with `prefix`, by the rest of their names."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def _is_whole(folder: Path) -> bool:

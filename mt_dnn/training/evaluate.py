@@ -38,14 +38,12 @@ def predict(
     """
     device = model.device
     outputs = torch.zeros(len(split), task.n_outputs, dtype=torch.float32, device=device)
-    was_training = model.training
     model.eval()
     micro_batches = MicroBatches.for_model(model, precision, tokens).of_split(split, batch_size)
     with autocast(device, precision):  # around all of them, so that every weight is cast once
         for rows, batch in micro_batches:
             places = to_device({"rows": torch.from_numpy(rows)}, device)  # so that nothing waits for the GPU
             outputs[places["rows"]] = model(task, batch).float()
-    model.train(was_training)
     return all_reduce_sum(outputs).cpu().numpy()
 
 
@@ -91,7 +89,7 @@ def evaluate(
     return evaluated, outputs
 
 
-def show_metrics(epoch: dict[str, Any], tasks: int = 1) -> str:
+def show_metrics(epoch: dict[str, Any], tasks: int) -> str:
     """{"dev": {"rte": {"accuracy": 0.61}}, ...} -> "rte accuracy 61.00", and the average score of several tasks."""
 
     def in_words(by_name: dict[str, dict[str, float]]) -> list[str]:

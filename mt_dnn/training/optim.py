@@ -12,8 +12,7 @@ import torch
 import transformers
 from torch import nn
 
-from data_utils.advice import advice
-from data_utils.errors import UserError
+from data_utils.advice import entry_named
 from mt_dnn.flags.training import OptimizationOptions
 from mt_dnn.training.adamax import AdamaxW
 
@@ -31,12 +30,7 @@ WEIGHT_BY_WEIGHT = {"adamax", "adamw"}
 
 def optimizer_named(name: str) -> MakeOptimizer:
     """Return the entry of the table; raise UserError, with the names there are, for another name."""
-    if name not in OPTIMIZERS:
-        raise UserError(
-            f"--optimizer {name}: no such optimizer, expected one of {', '.join(OPTIMIZERS)}; "
-            f"change {advice('--optimizer')}"
-        )
-    return OPTIMIZERS[name]
+    return entry_named(OPTIMIZERS, name, "optimizer")
 
 
 def make_optimizer(model: nn.Module, options: OptimizationOptions) -> torch.optim.Optimizer:

@@ -22,7 +22,7 @@ class TaskData:
 
     @property
     def splits(self) -> list[TokenizedSplit]:
-        """All splits that the model sees; `held_out` is of the same split as `train`."""
+        """All splits that the model sees; `held_out` is a part of the training split, so it is not listed."""
         return [self.train, *self.dev.values()]
 
 

@@ -1,18 +1,16 @@
 """Fine-tuning: one task or many; dense, pruned, gated or shared, it is the same loop."""
 
 import itertools
-import json
 import math
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import sklearn.metrics  # noqa: F401  evaluation needs it; loaded here, it does not count as time of the first one
 import torch
 
-from data_utils.files import write_whole
+from data_utils.json_file import write_json_lines
 from mt_dnn.encoders.vocabulary import UsedRows, used_tokens
 from mt_dnn.flags.training import MachineOptions, OptimizationOptions
 from mt_dnn.loss import loss_per_row
@@ -105,7 +103,7 @@ def fine_tune(
             )
         trained = describe_training(progress, updates, f"epoch {epoch}")
         progress.end_epoch({"epoch": epoch, "step": scheduler.last_epoch, **trained, **evaluated})
-        on_main_process(lambda: write_lines(files.metrics, progress.epochs))
+        on_main_process(lambda: write_json_lines(files.metrics, progress.epochs))
         log_epoch(progress.epochs[-1], optimization.epochs, len(data))
 
     if table is not None:
@@ -168,9 +166,3 @@ def log_epoch(entry: dict[str, Any], epochs: int, n_tasks: int) -> None:
     evaluated = f"dev: {show_metrics(entry, n_tasks)}" if "dev" in entry else "not evaluated"
     progress = f"epoch {entry['epoch']}/{epochs}  loss {entry['loss']:.4f}"
     log.info(f"{progress}  {evaluated}  ({entry['seconds']:.1f} s)")
-
-
-def write_lines(path: Path, entries: Sequence[dict[str, Any]]) -> None:
-    """Write a line of JSON per entry."""
-    with write_whole(path) as file:
-        file.writelines(json.dumps(entry) + "\n" for entry in entries)

@@ -9,7 +9,7 @@ from calls import QUICK, options, result_of, rewind
 from safetensors.torch import load_file, save_file
 
 from data_utils.errors import UserError
-from data_utils.tokenized import TokenizedSplit
+from data_utils.tokenized import read_split
 from mt_dnn.encoders.pretrained import load_encoder
 from mt_dnn.model import count_parameters
 from mt_dnn.model_files import load_model
@@ -115,7 +115,7 @@ def test_a_saved_model_carries_its_ticket(workshop, fine_tuned, tmp_path, cli):
     assert result["tasks"]["sst"]["remaining_weights"]["by_formula"] == pytest.approx(
         1 - (6 * head + 1 * ffn) / dense, abs=1e-6
     )
-    split = TokenizedSplit(workshop.data, task, "dev")
+    split = read_split(workshop.data, task, "dev")
     assert measure(task, split, predict(model, task, split, 64)) == result["dev"]["sst"]
     (run / "model/SHA256SUMS").unlink()
     shutil.copy(fine_tuned / "model/mask.json", run / "model/mask.json")  # the dense one's

@@ -9,7 +9,7 @@ from calls import QUICK, options, rewind
 from fake_runs import REPORT
 
 from data_utils.rows import choose_rows
-from data_utils.tokenized import TokenizedSplit
+from data_utils.tokenized import read_split
 from mt_dnn.model_files import load_model
 from mt_dnn.run_folder import DEFAULT_CRITERION, RunFolder
 from mt_dnn.tickets.criteria import CRITERIA, TaskRows, score
@@ -123,7 +123,7 @@ def test_a_run_in_bfloat16_is_scored_in_float32(workshop, tmp_path, cli):
     more = ("--precision", "bfloat16", "--do_train", "--do_mask", "--sparsities", 0.5, "--output_dir", tmp_path)
     assert cli("train.py", *options(workshop), *QUICK, *more).status == 0
     task = workshop.tasks["sst"]
-    rows = TokenizedSplit(workshop.data, task, "train").part(choose_rows(960, 0.2, seed=2018))
+    rows = read_split(workshop.data, task, "train").part(choose_rows(960, 0.2, seed=2018))
     heads, ffns = score(load_model(tmp_path / "model", [task]), TaskRows(task, rows, 32, 2048), DEFAULT_CRITERION)
     written = json.loads((tmp_path / "importance.json").read_text())
     np.testing.assert_allclose(written["heads"]["raw"], heads, rtol=1e-4)

@@ -8,7 +8,7 @@ import torch
 from calls import QUICK, TOGETHER, options, result_of, rewind
 from safetensors.torch import load_file
 
-from data_utils.tokenized import TokenizedSplit
+from data_utils.tokenized import read_split
 from mt_dnn.model_files import load_model
 from mt_dnn.tickets.masks import Mask, read_mask, write_mask
 from mt_dnn.tickets.ticket import DENSE, Ticket
@@ -56,7 +56,7 @@ def test_tickets_sharing_learns_and_its_model_is_saved_with_every_ticket(
         "rte": tickets["rte"],
     }
     for task in tasks[:3]:
-        split = TokenizedSplit(workshop.data, task, "dev")
+        split = read_split(workshop.data, task, "dev")
         assert measure(task, split, predict(model, task, split, 64)) == result["dev"][task.name]
 
     ended = cli("mt_dnn/reports/multi_task.py", tmp_path / "out", mt_dnn_run)

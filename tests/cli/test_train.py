@@ -13,7 +13,7 @@ from calls import QUICK, options, result_of
 from toy_tasks import TASK_DEF
 
 from data_utils.rows import split_rows
-from data_utils.tokenized import TokenizedSplit
+from data_utils.tokenized import TokenizedSplit, read_split
 from mt_dnn.model_files import load_model
 from mt_dnn.records.predictions import read_predictions
 from mt_dnn.run_folder import RunFolder
@@ -69,7 +69,7 @@ def test_evaluating_less_often_changes_nothing_else(workshop, tmp_path, cli):
 
 def test_predictions_and_metrics_are_those_of_the_saved_model(workshop, fine_tuned):
     task = workshop.tasks["sst"]
-    split = TokenizedSplit(workshop.data, task, "dev")
+    split = read_split(workshop.data, task, "dev")
     outputs = predict(load_model(fine_tuned / "model", [task]), task, split, 16)
     assert measure(task, split, outputs) == result_of(fine_tuned)["dev"]["sst"]
     rows = list(csv.DictReader(open(fine_tuned / "dev_predictions.tsv"), delimiter="\t"))
@@ -123,7 +123,7 @@ def test_held_out_rows_are_evaluated_and_neither_trained_on_nor_scored_with(work
         TokenizedSplit,
         "batch",
         lambda self, rows, *more: (
-            torch.is_grad_enabled() and trained.append((self.folder.name, *self._starts[rows].tolist())),
+            torch.is_grad_enabled() and trained.append((self.folder.name, *self.starts[rows].tolist())),
             whole(self, rows, *more),
         )[1],
     )
@@ -146,10 +146,10 @@ def test_held_out_rows_are_evaluated_and_neither_trained_on_nor_scored_with(work
         )
         assert ended.status == 0, ended.err
     _, out = split_rows(240, 0.25)
-    held_out = TokenizedSplit(workshop.data, workshop.tasks["rte"], "train").part(out)
+    held_out = read_split(workshop.data, workshop.tasks["rte"], "train").part(out)
     starts = {start for _, *starts in trained for start in starts}  # of rows, in the file of tokens
     assert {folder for folder, *_ in trained} == {"rte_train"}
-    assert len(starts) > 90 and not starts & set(held_out._starts.tolist())
+    assert len(starts) > 90 and not starts & set(held_out.starts.tolist())
     result = result_of(tmp_path / "2")
     assert result["tasks"]["rte"]["training_rows"] == 90 and result["tasks"]["rte"]["held_out_rows"] == 60
     assert json.loads((tmp_path / "2/importance.json").read_text())["rows"] == 90

@@ -12,7 +12,7 @@ from calls import tokenize
 from data_utils.errors import UserError
 from data_utils.task_kinds import TASK_KINDS
 from data_utils.tasks import read_tasks
-from data_utils.tokenized import TokenizedSplit
+from data_utils.tokenized import read_split
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def damaged(workshop, tmp_path):
     """A copy of the dev split of RTE to damage: (its folder, a function that opens it)."""
     folder = tmp_path / "rte_dev"
     shutil.copytree(workshop.data / "rte_dev", folder)
-    return folder, lambda split="dev": TokenizedSplit(tmp_path, workshop.tasks["rte"], split)
+    return folder, lambda split="dev": read_split(tmp_path, workshop.tasks["rte"], split)
 
 
 def refused_and_written_again(damaged, workshop, cli, complaint, folder=None):
@@ -133,9 +133,9 @@ def test_a_split_that_does_not_fit_the_task_file_is_refused(damaged, workshop):
     folder, _ = damaged
     task = dataclasses.replace(workshop.tasks["rte"], labels=("entailment", "not_entailment"))
     with pytest.raises(UserError, match=r"header.json: labels: \['not_entailment', 'entailment'\], expected"):
-        TokenizedSplit(folder.parent, task, "dev")
+        read_split(folder.parent, task, "dev")
     with pytest.raises(UserError, match="rte_train: no such tokenized split, expected one; make it with prepro.py"):
-        TokenizedSplit(folder.parent, task, "train")
+        read_split(folder.parent, task, "train")
 
 
 def test_prepro_writes_a_split_again_whose_kind_of_task_has_changed(workshop, tmp_path, cli):
@@ -150,7 +150,7 @@ def test_prepro_writes_a_split_again_whose_kind_of_task_has_changed(workshop, tm
             task_def.write_text(f"a: {entry.replace('KIND', kind)}\n")
             ended = cli("prepro.py", *command, "--init_checkpoint", workshop.encoder)
             assert ended.status == 0 and ended.out.count("; written") == 2, ended.err
-            assert len(TokenizedSplit(tmp_path / "out", read_tasks(task_def)["a"], "train")) == 2
+            assert len(read_split(tmp_path / "out", read_tasks(task_def)["a"], "train")) == 2
 
 
 def test_a_file_in_the_place_of_a_split_is_refused(damaged, workshop, refused):

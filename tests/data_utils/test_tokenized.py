@@ -14,13 +14,13 @@ from calls import files_up_to, tokenize
 from data_utils.errors import UserError
 from data_utils.tasks import read_task, read_tasks
 from data_utils.tokenize_split import describe_tokenizer, tokenize_split
-from data_utils.tokenized import TokenizedSplit, data_fingerprints, read_header, training_rows_fingerprint
+from data_utils.tokenized import data_fingerprints, read_header, read_split, training_rows_fingerprint
 from data_utils.tsv import read_rows
 
 
 def test_tokenized_rows_are_the_tokenizers(workshop):
     for name in ("rte", "stsb"):
-        task, split = workshop.tasks[name], TokenizedSplit(workshop.data, workshop.tasks[name], "dev")
+        task, split = workshop.tasks[name], read_split(workshop.data, workshop.tasks[name], "dev")
         rows = list(read_rows(workshop.raw / task.splits["dev"].file, task, task.splits["dev"], {}, False))
         batch = split.batch(np.arange(len(split)))
         expected = workshop.tokenizer(*map(list, zip(*(row.texts for row in rows))), padding=True, return_tensors="pt")
@@ -42,7 +42,7 @@ def test_a_split_does_not_depend_on_how_many_rows_are_tokenized_at_once(workshop
 
 def test_all_tokens_come_in_parts(workshop, monkeypatch):
     monkeypatch.setattr("data_utils.tokenized.PART", 7)
-    split = TokenizedSplit(workshop.data, workshop.tasks["rte"], "dev")
+    split = read_split(workshop.data, workshop.tasks["rte"], "dev")
     rows = [split.batch(np.array([row]))["input_ids"][0].numpy() for row in range(len(split))]
     assert np.array_equal(np.concatenate(list(split.tokens_in_parts())), np.concatenate(rows))
 
@@ -61,7 +61,7 @@ def test_long_pairs_are_cut_to_max_seq_len(workshop, tmp_path, cli):
         "--max_seq_len",
         12,
     )
-    split = TokenizedSplit(tmp_path, workshop.tasks["rte"], "train")
+    split = read_split(tmp_path, workshop.tasks["rte"], "train")
     assert (
         split.header["longest_row"] == split.lengths.max() == 12
         and split.header["rows_as_long_as_max_seq_len"] == (split.lengths == 12).sum() > 0
@@ -74,7 +74,7 @@ def test_long_pairs_are_cut_to_max_seq_len(workshop, tmp_path, cli):
 def test_the_fingerprint_of_what_a_split_was_made_from_is_the_one_that_recorded_runs_have(workshop):
     """Runs hold it in their config.json; it must not change, or they would be refused."""
     task = workshop.tasks["rte"]
-    made_from = TokenizedSplit(workshop.data, task, "dev").header["made_from"]
+    made_from = read_split(workshop.data, task, "dev").header["made_from"]
     earlier = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:16]
     assert data_fingerprints(workshop.data, task, ["dev"]) == {"rte_dev": earlier}
 
@@ -120,7 +120,7 @@ def test_another_tokenizer_is_refused(workshop):
     vocabulary, kind = workshop.tokenizer.get_vocab(), workshop.tokenizer.__class__
     for other in (kind(vocab={**vocabulary, "sequel": len(vocabulary)}), kind(vocab=vocabulary, do_lower_case=False)):
         with pytest.raises(UserError, match="tokenized for 'tiny-bert', expected the tokenizer of"):
-            TokenizedSplit(workshop.data, workshop.tasks["rte"], "dev", describe_tokenizer(other))
+            read_split(workshop.data, workshop.tasks["rte"], "dev", describe_tokenizer(other))
 
 
 def test_a_tokenizer_that_can_not_pad_is_refused(workshop, tmp_path, refused):

@@ -5,7 +5,7 @@ import json
 import pytest
 import toy_tasks
 
-from data_utils.tokenized import TokenizedSplit
+from data_utils.tokenized import read_split
 from mt_dnn.model_files import load_model
 from mt_dnn.training.evaluate import measure, predict
 
@@ -24,7 +24,7 @@ def test_the_score_in_float32_is_that_of_the_run_and_the_difference_that_of_bflo
     assert (dev_set.strip(), metric.strip()) == ("sst", "accuracy")
     assert score.strip() == f"{100 * result['dev']['sst']['accuracy']:.2f}"
     task = workshop.tasks["sst"]
-    split = TokenizedSplit(workshop.data, task, "dev")
+    split = read_split(workshop.data, task, "dev")
     rounded = measure(task, split, predict(load_model(fine_tuned / "model", [task]), task, split, 64, "bfloat16"))
     assert float(moved) == pytest.approx(100 * rounded["accuracy"] - float(score), abs=0.011)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from data_utils.errors import UserError
-from mt_dnn.tickets.compatibility import chosen_by_more_rows, refuse_other_model, refuse_unfit, unknown_holdout
+from mt_dnn.tickets.compatibility import refuse_other_model, refuse_unfit, ticket_warnings, unknown_holdout
 from mt_dnn.tickets.masks import Mask
 from mt_dnn.tickets.ticket import DENSE, Ticket
 
@@ -61,9 +61,11 @@ def test_tickets_that_other_training_rows_chose_are_refused_where_rows_are_held_
 
 def test_tickets_that_more_rows_chose_than_train_are_named():
     def named(mask, owner="rte"):
-        return list(chosen_by_more_rows({PATH: mask}, {"rte": owner}, {"rte": 0.1}))
+        return list(ticket_warnings({PATH: mask}, {"rte": owner}, 0.0, {"rte": 0.1}))
 
-    assert named(mask(train_fraction=1.0)) == [(PATH, "rte", 1.0)]
+    assert named(mask(train_fraction=1.0)) == [
+        f"{PATH}: tickets.rte: its scores were made with 100 % of the training rows; it now trains on 10 %"
+    ]
     for other in (mask(), mask(train_fraction=0.1), mask("random", train_fraction=1.0)):
         assert not named(other)
     assert not named(mask(task="mnli", train_fraction=1.0), owner="mnli")

@@ -7,14 +7,14 @@ import yaml
 from calls import QUICK, ROOT, options
 from toy_tasks import TASK_DEF
 
-from data_utils.tokenized import TokenizedSplit
+from data_utils.tokenized import read_split
 from mt_dnn.training.task_data import TaskData, shared_rows
 
 
 def test_rows_that_another_task_trains_on_are_counted(workshop):
     sst, rte = workshop.tasks["sst"], workshop.tasks["rte"]
     train, dev, pairs = (
-        TokenizedSplit(workshop.data, task, split) for task, split in ((sst, "train"), (sst, "dev"), (rte, "dev"))
+        read_split(workshop.data, task, split) for task, split in ((sst, "train"), (sst, "dev"), (rte, "dev"))
     )
     texts = [*dev.rows()]
     other = TaskData(rte, dev.part(np.array([5, 2, 9])), {"rte": pairs})
