@@ -12,7 +12,7 @@ def main() -> None:
     (options,) = parse_options(__doc__, MergeOptions)
 
     from mt_dnn.tickets.criteria import criterion_named
-    from mt_dnn.tickets.masks import write_mask
+    from mt_dnn.tickets.masks import refuse_to_replace, write_mask
     from mt_dnn.tickets.super_tickets import merge_masks, read_super_tickets, weights_table
     from mt_dnn.tickets.ticket import TICKET_KINDS
 
@@ -31,6 +31,7 @@ def main() -> None:
         raise UserError(f"no super ticket for {missing or 'any task'} (see the report), expected one at least")
     mask = merge_masks(checkpoints, super_tickets, options.kind)
     output = Path(options.output or checkpoints / "mtdnn" / "masks" / mask.folder(mask.tickets) / "super_tickets.json")
+    refuse_to_replace(output)
     write_mask(output, mask)
 
     print(weights_table(mask))

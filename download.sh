@@ -25,7 +25,8 @@ usage() {
         "NAME: some of $TASKS, or an encoder's hub name" >&2
     exit 2
 }
-case " $TASKS -h --help " in *" $DIR "*) usage ;; esac
+case " $TASKS " in *" $DIR "*) usage ;; esac
+case $DIR in -*) usage ;; esac
 case ${1:-} in   # an encoder's name where DIR was forgotten
     "" | [./]*) ;;
     *[Bb][Ee][Rr][Tt]* | *electra* | *mpnet* | *MiniLM*)
@@ -58,7 +59,10 @@ main() {
 # in one step; it names the computer and the process.
 lock() {
     LOCK=$DIR/.download_lock
-    mkdir -p "$DIR"
+    mkdir -p "$DIR" 2>/dev/null || {
+        echo "download.sh: error: $DIR: no folder can be made there (a file, or a link to a disk that is not mounted?)" >&2
+        exit 2
+    }
     ln -s "$(uname -n):$$" "$LOCK" 2>/dev/null || {
         if [ -L "$LOCK" ]; then
             echo "download.sh: error: $DIR: another call downloads into it ($(readlink "$LOCK"), computer and process);" \

@@ -5,7 +5,7 @@ Test splits are left out: predictions for them are made from the raw files.
 
 from pathlib import Path
 
-from data_utils.cli import run_main
+from data_utils.cli import one_line, run_main
 from data_utils.errors import UserError
 from mt_dnn.flags.commands import PreproOptions
 from mt_dnn.flags.parser import parse_options
@@ -54,7 +54,7 @@ def main() -> None:
     if problems:
         *others, last = dict.fromkeys(problems)  # a tokenizer that can't pad is the same problem for every split
         for problem in others:
-            print(f"also: {problem}")
+            print(f"also: {one_line(problem)}")
         raise UserError(last + (f" ({len(others)} more above)" if others else ""))
 
 

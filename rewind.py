@@ -35,9 +35,10 @@ def main() -> int:
     from mt_dnn.runtime.distributed import apart, first_start, on_main_process, process_group
     from mt_dnn.runtime.log import print_line
     from mt_dnn.tickets.compatibility import refuse_other_model, refuse_unfit, ticket_warnings
-    from mt_dnn.tickets.find_masks import at_sparsities, find_masks
+    from mt_dnn.tickets.find_masks import at_sparsities, find_masks, refuse_output_among_masks
     from mt_dnn.tickets.masks import read_mask
 
+    refuse_output_among_masks(options.masks, options.output_dir)
     run_options = outcome_options(data, model, optimization)
     masks = {path: read_mask(path) for path in find_masks(options.masks)}
     if options.sparsities:

@@ -98,8 +98,9 @@ def list_of(item: Expectation, at_least: int = 0, distinct: bool = False, expect
             yield key, as_text(value), expected
             return
         for i, element in enumerate(value):
-            yield from item.misfits(f"{key}[{i}]", element)
-            if distinct and element in value[:i]:
+            if misfits_of_element := list(item.misfits(f"{key}[{i}]", element)):
+                yield from misfits_of_element
+            elif distinct and element in value[:i]:
                 yield f"{key}[{i}]", f"{as_text(element)} a second time", "every value once"
 
     return Expectation(expected, misfits)

@@ -4,6 +4,7 @@ import contextlib
 import gc
 import io
 import os
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -87,8 +88,14 @@ def _complain(message: str, status: int) -> NoReturn:
     if launched_by_torchrun() and os.environ["LOCAL_RANK"] != "0":
         time.sleep(5)  # the first of torchrun's processes here mostly says the same, and torchrun ends the others
     with contextlib.suppress(OSError):
-        print(f"{command_name()}: error: {' '.join(message.split())}", file=sys.stderr, flush=True)
+        print(f"{command_name()}: error: {one_line(message)}", file=sys.stderr, flush=True)
     _end(status)
+
+
+def one_line(message: str) -> str:
+    """Return `message` on one line; what can't be seen, such as a no-break space, is written as an escape."""
+    line = re.sub(r"\s*[\n\r\v\f]\s*", " ", message.strip())
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)
 
 
 def _end(status: int | None) -> NoReturn:

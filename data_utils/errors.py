@@ -42,6 +42,11 @@ class Diverged(FailedInAllProcesses):
     """A run whose loss or outputs are NaN or infinite, and would be so again from any of its checkpoints."""
 
 
+def cut(text: str) -> str:
+    """Return at most 200 characters of `text`, for an error line."""
+    return text if len(text) <= 200 else f"{text[:200]} ..."
+
+
 def is_memory_full(error: Exception) -> bool:
     """Whether an exception says that memory, of the machine or of the GPU, is full."""
     return isinstance(error, MemoryError) or any(words in str(error) for words in FULL)

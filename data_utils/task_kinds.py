@@ -11,11 +11,14 @@ from typing import ClassVar, Generic, Literal, TypeVar
 import numpy as np
 
 from data_utils.check import Expectation, both, list_of, one_of, value_that
+from data_utils.errors import cut
 from data_utils.metrics import Metric, accuracy, compute, f1, matthews, pearson, spearman
 
 LABEL = value_that(
-    "a label as the files write it (in quotes if it is a word like yes or no)",
-    lambda label: type(label) in (str, int),
+    "a label as the files write it (in quotes if it is a word like yes or no; no tabs, line breaks or outer spaces)",
+    lambda label: (
+        type(label) is int or (type(label) is str and label.strip() == label != "" and not set(label) & set("\t\n\r"))
+    ),
 )
 
 
@@ -43,7 +46,7 @@ class TaskKind(ABC, Generic[Label, AnswerType]):
 
     def expected_metrics(self, labels: tuple[str, ...]) -> Expectation:
         """What `metrics` of a task's entry should be."""
-        return list_of(one_of(*self.metrics), at_least=1)
+        return list_of(one_of(*self.metrics), at_least=1, distinct=True)
 
     @abstractmethod
     def output_names(self, labels: tuple[str, ...]) -> tuple[str, ...]:
@@ -113,7 +116,7 @@ class Classification(TaskKind[int, tuple[str, float]]):
 
     def parse(self, field: str, labels: tuple[str, ...]) -> int:
         if field not in labels:
-            raise BadLabel("unknown label", f"one of: {', '.join(labels)}")
+            raise BadLabel("unknown label", f"one of: {cut(', '.join(labels))}")
         return labels.index(field)
 
     def decide(self, outputs: np.ndarray) -> np.ndarray:

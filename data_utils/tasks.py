@@ -47,7 +47,11 @@ SPLIT = fields(
     expected="a file name, or `file` and some of text, label, columns",
 )
 TEXT_COLUMNS = both(
-    list_of(ANYTHING, distinct=True, expected="a list of one or two columns"),
+    list_of(
+        either(TEXT, integer(0), expected="a column by name, or by number from 0"),
+        distinct=True,
+        expected="a list of one or two columns",
+    ),
     value_that(
         "one or two columns, all by name or all by number from 0",
         lambda columns: (

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from data_utils.advice import advice
-from data_utils.errors import UserError
+from data_utils.errors import UserError, cut
 from data_utils.files import reading
 from data_utils.task_kinds import BadLabel
 from data_utils.tasks import Layout, Task
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+CR_ALONE = "lines end with CR alone, as on old Macs, expected LF or CRLF"
 
 
 class Row(NamedTuple):
@@ -72,11 +73,14 @@ def read_texts(path: str | Path | None, task: Task) -> Iterator[Row]:
     with reading(where), _open(path) if path else contextlib.nullcontext(sys.stdin.buffer) as file:
         first = next(file, b"")
         layout = Layout(str(where), names, None, None)
+        if b"\r" in first.rstrip(b"\r\n"):
+            raise UserError(f"{where}:1: {CR_ALONE}")
         found = first.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "replace").rstrip("\r\n").split("\t")
         if not set(names) <= set(found):
             if {name.strip().lower() for name in names} & {name.strip().lower() for name in found}:
                 raise UserError(
-                    f"{where}:1: {', '.join(found)} looks like a header, expected the exact names {' and '.join(names)}"
+                    f"{where}:1: {cut(', '.join(found))} looks like a header, expected the exact names "
+                    f"{' and '.join(names)}"
                 )
             if len(found) > len(names):
                 raise UserError(
@@ -155,10 +159,12 @@ def _split(line: bytes) -> list[str]:
 
 def _read_header(line: bytes, layout: Layout) -> _Columns:
     names = _split(line)
+    if any("\r" in name for name in names):
+        raise _BadRow("header", CR_ALONE)
 
     def find(wanted: str | int) -> int:
         if wanted not in names:
-            raise _BadRow("header", f"no column '{wanted}' in the header, expected it among: {', '.join(names)}")
+            raise _BadRow("header", f"no column '{wanted}' in the header, expected it among: {cut(', '.join(names))}")
         if names.count(str(wanted)) > 1:
             raise _BadRow("header", f"column '{wanted}' stands in the header twice, expected it once")
         return names.index(str(wanted))
@@ -183,7 +189,7 @@ def _read_row(line: bytes, task: Task, columns: _Columns, every_row: bool) -> Ro
         raise _BadRow(f"label {label}", "a label to drop", to_drop=True)
     texts = tuple(fields[column] for column in columns.text)
     for column, text in zip(columns.text, texts):
-        if not text.strip():
+        if not any(map(str.isprintable, text.strip())):  # such as spaces of no width, or control characters
             raise _BadRow("empty text", f"column {column + 1} is empty, expected a sentence", task.drop_incomplete)
     return Row(texts, None if label is None else _read_label(label, task))
 

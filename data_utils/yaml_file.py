@@ -24,8 +24,9 @@ def read_yaml(path: str | Path, expected: str) -> dict[str, Any]:
     except RecursionError:
         raise UserError(Unusable(*TOO_DEEP).line(path)) from None
     except (yaml.YAMLError, ValueError, TypeError) as error:  # the last two for dates and tags that make no sense
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        mark, at = getattr(error, "problem_mark", None), getattr(error, "position", None)
+        line = mark.line if mark else None if at is None else text.count("\n", 0, at)
+        where = str(path) if line is None else f"{path}:{line + 1}"
         raise UserError(f"{where}: not readable as YAML: {getattr(error, 'problem', None) or error}") from None
     if not isinstance(entries, dict) or not entries:
         raise UserError(f"{path}: no entries, expected {expected}")

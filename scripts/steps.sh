@@ -23,10 +23,12 @@ command -v use_gpu > /dev/null || . "$(dirname "$0")/common.sh"   # unless a scr
 : "${TOKENIZED:=data/tokenized/$(basename "$ENCODER")}"   # tokenized splits
 : "${CHECKPOINTS:=checkpoints/$(basename "$ENCODER")}"
 
-case " $FLAGS $TRAIN_FLAGS" in
-    *" --criterion"*)
-        fail "--criterion in FLAGS or TRAIN_FLAGS, expected CRITERION=NAME: the folders of masks depend on it" ;;
-esac
+# Folders are named by these, or the steps after each other depend on them.
+for pair in --criterion:CRITERION --seed:SEEDS --seeds:SEEDS --train_datasets:TASK --output_dir:CHECKPOINTS; do
+    case " $FLAGS $TRAIN_FLAGS $REWIND_FLAGS " in *" ${pair%:*} "* | *" ${pair%:*}="*)
+        fail "${pair%:*} in FLAGS, TRAIN_FLAGS or REWIND_FLAGS, expected ${pair#*:}: folders depend on it"
+    esac
+done
 
 # yes_or_no NAME VALUE: refuse another value than yes or no.
 yes_or_no() { case $2 in yes | no) ;; *) fail "$1=$2, expected yes or no" ;; esac; }
@@ -99,6 +101,7 @@ train() { take_turns train_seed $SEEDS; }
 train_all() {
     items=""
     for entry in "$@"; do
+        case $entry in ?*=?*) ;; *) fail "EPOCHS_BY_TASK: '$entry', expected TASK=EPOCHS" ;; esac
         for seed in $SEEDS; do items="$items $entry=$seed"; done
     done
     take_turns train_item $items

@@ -20,6 +20,9 @@ fi
 if ! .venv/bin/python -c "import pip; $RECENT" 2> /dev/null; then
     command -v python3 > /dev/null || fail "no python3 found, expected Python 3.11 or newer"
     python3 -c "$RECENT" || fail "$(python3 --version 2>&1), expected Python 3.11 or newer as python3"
+    if [ -L .venv ] || { [ -e .venv ] && [ ! -f .venv/pyvenv.cfg ]; }; then
+        fail ".venv is a link or no virtual environment, and has no Python 3.11 or newer with pip; mend or remove it"
+    fi
     [ ! -e .venv ] || echo ".venv has no pip, or no Python 3.11 or newer that runs; it is made anew"
     python3 -m venv --clear .venv
 fi

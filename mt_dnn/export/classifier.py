@@ -36,7 +36,8 @@ def load_classifier(
     """Load the model that a run (train.py; rewind.py with --save_model) or an export (mt_dnn.export) left in `folder`.
 
     `task`: the name of one of its tasks; may be left out where it has one. `device`: as --device. `precision`: float32,
-    bfloat16, or auto, in which a run was evaluated, so that its dev rows get its dev predictions (an export: float32).
+    bfloat16, or auto, in which a run was evaluated, so that its dev rows get its dev predictions (an export:
+    float32). In bfloat16 they may differ by rounding, if the run had other --batch_size_eval or --tokens_at_once.
 
     Raises UserError for a file that is missing, damaged, or does not fit the others, for a task that the model lacks,
     and for bfloat16 with an ONNX export.

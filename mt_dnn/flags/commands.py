@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from mt_dnn.flags.flag import COUNT, SEED, flag, names, number, path
+from mt_dnn.flags.flag import COUNT, SEED, flag, name, names, number, path
 from mt_dnn.run_folder import DEFAULT_CRITERION
 
 
@@ -87,6 +87,7 @@ class RewindOptions:
     tickets_of: str | None = flag(
         None,
         "train the task under the tickets that the masks have for this other task (default: under its own tickets)",
+        type=name,
     )
     output_dir: str = flag(
         None, "folder to write to; each ticket and seed gets a folder of its own below it", type=path, required=True
@@ -140,6 +141,7 @@ class MergeOptions:
         None,
         "criterion of importance that chose the tickets, for all tasks (default: what the super tickets' file says); "
         "the numbers of heads and FFNs stay those of the file",
+        type=name,
     )
     output: str | None = flag(
         None,

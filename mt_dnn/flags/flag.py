@@ -56,6 +56,13 @@ def names(text: str) -> list[str]:
     return found
 
 
+def name(text: str) -> str:
+    """An argparse type: a name. An empty one, as from an unset variable of a shell, would count as none."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a name")
+    return text
+
+
 def path(text: str) -> str:
     """An argparse type: a file or folder. An empty one would be the current folder."""
     if not text.strip():

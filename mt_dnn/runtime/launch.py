@@ -6,12 +6,13 @@ python -m mt_dnn.runtime.launch --standalone --nproc-per-node 4 train.py ...
 import logging
 import sys
 
-from torch.distributed import run
-from torch.distributed.elastic.multiprocessing.api import SignalException
-from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-from torch.distributed.elastic.rendezvous import RendezvousError
 
-if __name__ == "__main__":
+def main() -> None:
+    from torch.distributed import run
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.elastic.rendezvous import RendezvousError
+
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     try:
         run.main()
@@ -32,3 +33,13 @@ if __name__ == "__main__":
         sys.exit(2)
     except SignalException as error:  # Ctrl-C, or the end of a job
         sys.exit(128 + error.sigval)
+    except ValueError as error:  # of a flag
+        print(f"launch: error: {error}; change TORCHRUN, or torchrun's flags", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:  # before torchrun handles signals
+        sys.exit(130)

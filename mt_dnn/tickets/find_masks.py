@@ -33,6 +33,14 @@ def find_masks(patterns: Iterable[str | Path]) -> list[Path]:
     return sorted(found)
 
 
+def refuse_output_among_masks(patterns: Iterable[str | Path], output_dir: str | Path) -> None:
+    """Raise UserError if runs would go into a folder of masks: the next call would take their files for masks."""
+    output = Path(output_dir).resolve()
+    for folder in filter(Path.is_dir, map(Path, patterns)):
+        if output.is_relative_to(folder.resolve()):
+            raise UserError(f"--output_dir {output_dir}: in --masks {folder}, expected a folder outside of it")
+
+
 def at_sparsities(masks: dict[Path, Mask], sparsities: Iterable[str], task: str) -> dict[Path, Mask]:
     """Return those of `masks` whose ticket for `task` closes as much as one of `sparsities` does, and the dense ones.
 

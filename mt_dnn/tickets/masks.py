@@ -113,11 +113,21 @@ def write_mask(path: Path, mask: Mask) -> None:
     """
     content = {"kind": mask.kind, "model": mask.model, "tickets": describe_tickets(mask.tickets)}
     text = to_json({**content, "provenance": mask.provenance})
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        if path.read_text(encoding="utf-8") == text:
-            return
+    if path.is_file():  # no pipe or device, from which reading might never end
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            if path.read_text(encoding="utf-8") == text:
+                return
     with write_whole(path) as file:
         file.write(text)
+
+
+def refuse_to_replace(path: Path) -> None:
+    """Raise UserError if `path` is a file, but no mask: it may be somebody's work."""
+    try:
+        if path.is_file():
+            read_mask(path)
+    except UserError:
+        raise UserError(f"--output {path}: a file that is no mask, expected a mask to replace, or no file") from None
 
 
 def describe_tickets(tickets: dict[str, Ticket]) -> dict[str, dict]:

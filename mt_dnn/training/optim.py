@@ -7,6 +7,7 @@ do not decay.
 import functools
 import math
 from collections.abc import Callable
+from fractions import Fraction
 
 import torch
 import transformers
@@ -49,7 +50,8 @@ def make_scheduler(optimizer: torch.optim.Optimizer, updates: int, warmup: float
     It is stepped once per update, so its `last_epoch`, as torch calls it, is the number of updates done. Another
     schedule must be a LambdaLR too, as those of transformers are: decay_of() reads its rates.
     """
-    return transformers.get_linear_schedule_with_warmup(optimizer, int(warmup * updates), updates)
+    growing = math.floor(Fraction(str(warmup)) * updates)  # as a float, 0.29 of 100 is 28.999...
+    return transformers.get_linear_schedule_with_warmup(optimizer, growing, updates)
 
 
 def decay_of(scheduler: torch.optim.lr_scheduler.LambdaLR, options: OptimizationOptions, updates: int) -> float:

@@ -27,18 +27,16 @@ class TaskData:
 
 
 def shared_rows(data: Sequence[TaskData]) -> Iterator[str]:
-    """Yield one line per dev set, or set of held-out rows, that contains training rows of another task.
+    """Yield one line per dev set, or set of held-out rows, that contains training rows: of its own or another task.
 
-    In one encoder, such rows are not unseen. MRPC and STS-B share rows in GLUE. Labels may differ.
+    Such rows are not unseen. MRPC and STS-B share rows in GLUE. Labels may differ.
     """
-    if len(data) == 1:
-        return
-    evaluated = [(own, f"dev rows of {name}", dev_set) for own in data for name, dev_set in own.dev.items()]
-    evaluated += [(own, f"held-out rows of {own.task.name}", own.held_out) for own in data if own.held_out]
-    rows_of = [(own, name, [*split.rows()]) for own, name, split in evaluated]
-    wanted = {row for _, _, rows in rows_of for row in rows}
+    evaluated = [(f"dev rows of {name}", dev_set) for own in data for name, dev_set in own.dev.items()]
+    evaluated += [(f"held-out rows of {own.task.name}", own.held_out) for own in data if own.held_out]
+    rows_of = [(name, [*split.rows()]) for name, split in evaluated]
+    wanted = {row for _, rows in rows_of for row in rows}
     for other in data:
         trained = {row for row in other.train.rows() if row in wanted}
-        for own, name, rows in rows_of:
-            if own is not other and (count := sum(row in trained for row in rows)):
+        for name, rows in rows_of:
+            if count := sum(row in trained for row in rows):
                 yield f"{count} of {len(rows)} {name} are training rows of {other.task.name}"

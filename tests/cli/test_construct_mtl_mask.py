@@ -91,6 +91,19 @@ def test_random_tickets_and_the_dense_one_are_the_same_by_any_criterion(tmp_path
         assert read_mask(tmp_path / "mtdnn/masks/random/super_tickets.json").tickets == tickets
 
 
+def test_a_merged_mask_replaces_masks_alone_and_may_go_to_a_device(tmp_path, cli, refused):
+    write_published_masks(tmp_path, "base")
+    own = tmp_path / "own.yml"
+    own.write_text("rte: {heads: 14, ffns: 1}\n")
+    merge = ("construct_mtl_mask.py", "--checkpoints", tmp_path, "--super_tickets", own, "--output")
+    assert f"--output {own}: a file that is no mask, expected a mask to replace, or no file" in refused(*merge, own)
+    assert own.read_text() == "rte: {heads: 14, ffns: 1}\n"
+    for _ in range(2):
+        assert cli(*merge, tmp_path / "merged.json").status == 0
+    assert read_mask(tmp_path / "merged.json").tickets.keys() == {"rte"}
+    assert "No space left" in refused(*merge, "/dev/full")  # reading from it would never end
+
+
 def test_masks_that_can_not_be_merged_are_one_line(tmp_path, refused):
     def merge(*more):
         return refused("construct_mtl_mask.py", "--checkpoints", tmp_path, *more)

@@ -27,6 +27,8 @@ from mt_dnn.flags.parser import ALONE
         ("train.py", ["--keep_gates"], "--keep_gates is a flag of rewind.py (REWIND_FLAGS in the scripts)"),
         ("train.py", ["--skip_bad_rows=1"], "--skip_bad_rows is a flag of prepro.py (PREPRO_FLAGS in the scripts)"),
         ("rewind.py", ["--parallel", "x"], 'change --parallel (REWIND_FLAGS="--parallel" in the scripts)'),
+        ("rewind.py", ["--tickets_of", ""], "--tickets_of: '', expected a name"),
+        ("construct_mtl_mask.py", ["--criterion", " "], "--criterion: ' ', expected a name"),
         ("train.py", ["--warm_up", "0.1"], "unrecognized arguments: --warm_up 0.1; --help lists the flags"),
         (
             "train.py",

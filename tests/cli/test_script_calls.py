@@ -40,10 +40,27 @@ def test_another_criterion_scores_and_its_masks_are_rewound(repository, tmp_path
     assert {path.split("/masks/")[1] for path in masks if "dense" not in path} >= {"token/winning", "random"}
 
 
-def test_a_criterion_in_the_flags_is_refused_as_its_masks_would_not_be_found(repository):
-    ended = repository("rewind_mnli", "cpu", TRAIN_FLAGS="--criterion token")
+@pytest.mark.parametrize(
+    "variable, flags, setting",
+    [
+        ("TRAIN_FLAGS", "--criterion token", "CRITERION"),
+        ("TRAIN_FLAGS", "--warmup 0.1 --seed=5", "SEEDS"),
+        ("REWIND_FLAGS", "--seeds 5 6", "SEEDS"),
+        ("FLAGS", "--train_datasets rte", "TASK"),
+        ("FLAGS", "--output_dir elsewhere", "CHECKPOINTS"),
+    ],
+)
+def test_flags_that_folders_depend_on_are_refused_in_favour_of_their_settings(repository, variable, flags, setting):
+    ended = repository("rewind_mnli", "cpu", **{variable: flags})
     assert ended.status == 2 and not ended.calls
-    assert len(ended.err.splitlines()) == 1 and "expected CRITERION=NAME" in ended.err
+    assert len(ended.err.splitlines()) == 1 and f"expected {setting}: folders depend on it" in ended.err
+
+
+@pytest.mark.parametrize("entry", ["mnli", "mnli=", "=3"])
+def test_a_task_without_epochs_is_refused(repository, entry):
+    ended = repository("prepare_mtdnn_base", "cpu", EPOCHS_BY_TASK=f"{entry} rte=6")
+    assert ended.status == 2 and not ended.calls
+    assert f"EPOCHS_BY_TASK: '{entry}', expected TASK=EPOCHS" in ended.err
 
 
 @pytest.mark.parametrize("criterion, folder", [("example", "winning"), ("token", "token/winning")])

@@ -85,6 +85,7 @@ def test_an_encoder_that_was_downloaded_is_taken_by_its_whole_name(repository, t
 def test_an_environment_that_can_not_be_used_is_made_anew(repository, tmp_path, monkeypatch, left):
     python = tmp_path / ".venv/bin/python"
     python.unlink()
+    (tmp_path / ".venv/pyvenv.cfg").touch()
     if left == "dangling link":
         python.symlink_to(tmp_path / "python3.11-that-was-removed")
     elif left == "no pip":  # of a Python that was upgraded
@@ -106,6 +107,20 @@ if sys.argv[1:4] == ["-m", "venv", "--clear"]:
     assert (ended.status, ended.err) == (0, "")
     install, tests = ended.calls
     assert install[-2:] == ["-r", "requirements.txt"] and tests[:2] == ["-m", "pytest"]
+
+
+@pytest.mark.parametrize("what", ["a link", "a folder of something else", "a dangling link"])
+def test_what_is_no_environment_of_this_repository_is_not_cleared(repository, tmp_path, what):
+    (tmp_path / ".venv/bin/python").unlink()
+    (tmp_path / ".venv/precious").touch()
+    shared = tmp_path / ".venv"
+    if what != "a folder of something else":
+        shared = (tmp_path / ".venv").rename(tmp_path / "shared")
+        (shared / "pyvenv.cfg").touch()
+        (tmp_path / ".venv").symlink_to(shared if what == "a link" else "nowhere")
+    ended = repository("test")
+    assert ended.status == 2 and not ended.calls and len(ended.err.splitlines()) == 1
+    assert "error: .venv is a link or no virtual environment" in ended.err and (shared / "precious").exists()
 
 
 def test_an_environment_without_pip_that_another_tool_made_is_kept(repository, tmp_path):

@@ -19,8 +19,13 @@ def test_dropout_before_the_task_head_is_the_one_that_method_md_says():
     [
         ("kind: ranking", "new.kind: 'ranking', expected one of classification, regression"),
         ("labels: [yes, no]", "new.labels.0.: True, expected a label .*in quotes if it is a word like yes or no"),
+        (r'labels: [a, "b\tc"]', r"new.labels.1.: .b.*tc', expected a label .*no tabs, line breaks or outer spaces"),
+        ("labels: [a, ' b']", "new.labels.1.: ' b', expected a label"),
+        ("labels: [a, '']", "new.labels.1.: '', expected a label"),
         ("labels: ['1']", "new.labels: .*expected two or more different labels"),
         ("metrics: [bleu]", "new.metrics.0.: .bleu., expected one of accuracy, f1, matthews"),
+        ("metrics: [accuracy, accuracy]", "new.metrics.1.: 'accuracy' a second time, expected every value once"),
+        ("text: [&a [*a], &b [*b]]", "new.splits.train.text"),
         ("metrics: [f1]\n  labels: [a, b, c]", "new.metrics: .*f1 for two labels only"),
         ("head_dropout: 1.5", "new.head_dropout: 1.5, expected a number from 0 to below 1"),
         ("text: [0, sentence]", "new.splits.train.text: .*all by name or all by number"),
@@ -40,7 +45,7 @@ def test_dropout_before_the_task_head_is_the_one_that_method_md_says():
         ("kind: [x]", "new.kind: .*expected one of"),
         ("metrics: [[accuracy]]", "new.metrics.0.: .*expected one of accuracy"),
         ("label: null", "new.splits.train.label: none, expected the column"),
-        ("text: [-1]\n  columns: 4\n  label: 1", "new.splits.train.text: .*by number from 0"),
+        ("text: [-1]\n  columns: 4\n  label: 1", "new.splits.train.text.0.: -1, expected .*by number from 0"),
         ("splits: {train: {file: null}}", "new.splits.train.file: None, expected a file name"),
         ("splits: {train: a.tsv, B_dev: b.tsv}", "new.splits: 'B_dev', expected .* of lower-case letters"),
         (

@@ -61,6 +61,7 @@ BAD = [
     ("sst", b"sentence\tlabel\na film\t1\nmore\t1\t1\n", ":3: 3 columns, expected 2"),
     ("sst", b"sentence\tlabel\na film\t1\na day\t2\n", ":3: label '2', expected one of: 0, 1"),
     ("sst", b"sentence\tlabel\na film\t1\n   \t1\n", ":3: column 1 is empty, expected a sentence"),
+    ("sst", "sentence\tlabel\na film\t1\n\0\u200b\u00ad\t1\n".encode(), ":3: column 1 is empty, expected a sentence"),
     ("sst", b"sentence\tlabel\na film\t1\na \xff day\t1\n", ":3: byte 3 of the line is not UTF-8"),
     (
         "stsb",
@@ -87,6 +88,8 @@ def test_bad_rows_are_named_by_file_and_line_or_skipped_and_counted(tmp_path, ta
     [
         (b"", ": no usable row, expected a header and at least one row"),
         (b"sentence\tlabel\n", ": no usable row"),
+        (b"sentence\tlabel\ra film\t1\r", ":1: lines end with CR alone, as on old Macs, expected LF or CRLF"),
+        (b"text" * 999, ":1: no column 'sentence' in the header, expected it among: (text){50} [.]{3}$"),
         (b"text\tlabel\na film\t1\n", ":1: no column 'sentence' in the header, expected it among: text, label"),
         (None, ": no such file"),
     ],

@@ -26,6 +26,7 @@ from data_utils.yaml_file import read_yaml
         ('a: ["\\ud800"]', r": '\ud800', expected text that UTF-8 can encode"),
         ("a: [", ":1: not readable as YAML: "),
         ("a: !!python/object:os.system x", ":1: not readable as YAML: could not determine a constructor"),
+        ("a: 1\nb: \a\n", ":2: not readable as YAML: unacceptable character #x0007"),
         ("- a", ": no entries, expected `name: {}`"),
         ("", ": no entries, expected `name: {}`"),
     ],

@@ -1,5 +1,7 @@
 """Comparisons of five_tasks that no report makes: models of one task and shared ones, transfer between groups."""
 
+import shutil
+
 import numpy as np
 import pytest
 from fake_runs import write_line, write_shared_run
@@ -57,6 +59,9 @@ def test_transfer_is_averaged_within_a_group_of_tasks_and_between_groups(tmp_pat
     assert rows["| mrpc, stsb", "cola"][0].startswith(mean([("mrpc", "cola"), ("stsb", "cola")]))
     assert rows["| cola", "mrpc, stsb"][0].startswith(mean([("cola", "mrpc"), ("cola", "stsb")]))
     assert len(rows) == 3  # no other task gives cola its tickets within its group
+    shutil.rmtree(tmp_path / "stsb/tickets_of_cola")
+    ended = cli(BY_GROUP, tmp_path, "mrpc,stsb")
+    assert "\n| mrpc | cola | " in ended.out and "| mrpc, stsb | cola" not in ended.out  # those that have all runs
     assert "no runs of rte, expected some of: cola, mrpc, stsb" in refused(BY_GROUP, tmp_path, "rte")
 
 

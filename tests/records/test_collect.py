@@ -205,6 +205,9 @@ def test_what_can_not_be_collected_is_one_line(tmp_path, cli, refused):
         assert broken != lines[0]
         (tmp_path / "runs/runs.jsonl").write_text("\n".join([broken, *lines[1:]]) + "\n")
         assert complaint in refused(REPORT, tmp_path / "runs", "--output_dir", tmp_path / "no")
+    (tmp_path / "runs/runs.jsonl").write_text("\n".join([*lines, lines[0]]) + "\n")  # as git merges two machines' lines
+    again = f"runs.jsonl:{len(lines) + 1}: run: a second line of '{json.loads(lines[0])['run']}', expected one"
+    assert again in refused(REPORT, tmp_path / "runs", "--output_dir", tmp_path / "no")
     assert not (tmp_path / "no").exists()
 
 

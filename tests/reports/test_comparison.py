@@ -117,6 +117,25 @@ def test_equal_means_go_to_the_sparser_ticket_and_are_not_below(tmp_path):
     assert found is sparser and [point.size for point in below] == [(6, 1)]
 
 
+def test_held_out_rows_choose_only_if_the_dense_model_has_them(tmp_path):
+    write_line(tmp_path, "dense", {(0, 0): [0.9]})
+    write_line(tmp_path, "winning", {(2, 0): [0.8], (4, 1): [0.7]}, {(2, 0): [0.5], (4, 1): [0.6]})
+    (transition,) = transitions_of(tmp_path)
+    assert super_ticket(transition, HELD_OUT) is None and super_ticket(transition, DEV) is transition.dense
+
+
+def test_pages_and_super_tickets_warn_if_candidates_have_other_seeds(tmp_path, cli):
+    write_line(tmp_path, "dense", {(0, 0): [0.7, 0.7]})
+    write_line(tmp_path, "winning", {(2, 0): [0.8, 0.6]})
+    assert cli(REPORT, tmp_path).status == 0
+    assert "other seeds" not in (tmp_path / "super_tickets.yml").read_text()
+    assert "same seeds" not in (tmp_path / "report.md").read_text()
+    write_line(tmp_path, "winning", {(4, 1): [0.9]})  # a lucky one
+    assert cli(REPORT, tmp_path).status == 0
+    assert "best of 3 candidates, 1 seed (others have other seeds)" in (tmp_path / "super_tickets.yml").read_text()
+    assert "dense model do not all have the same seeds: rte." in (tmp_path / "report.md").read_text()
+
+
 def test_super_tickets_of_tasks_whose_names_yaml_reads_as_something_else_are_read_back(tmp_path, cli):
     for task in ("yes", "2024"):
         write_line(tmp_path, "dense", {(0, 0): [0.7]}, task=task)

@@ -1,10 +1,11 @@
 """The hypotheses: what is compared, on which seeds and sizes, and what is concluded."""
 
+import re
 import shutil
 
 import numpy as np
 import pytest
-from fake_runs import MULTI_TASK, REPORT, transitions_of, write_line, write_shared_run
+from fake_runs import MULTI_TASK, REPORT, transitions_of, write_line, write_run, write_shared_run
 from scipy import stats
 
 from mt_dnn.reports.comparison import holm
@@ -17,6 +18,10 @@ SEEDS = (1, 2, 3, 4, 5)
 
 def found(*folders):
     return {finding.claim.name: finding for finding in decide(CLAIMS, transitions_of(*folders))}
+
+
+def line_of(name, *folders):
+    return hypothesis_line(found(*folders)[name])
 
 
 def test_a_seed_does_not_choose_its_own_ticket(tmp_path):
@@ -100,6 +105,14 @@ def test_differences_on_held_out_rows_are_shown_and_decide_nothing(tmp_path, cli
     page = (tmp_path / "report.md").read_text()
     lines = [line for line in page.splitlines() if line.startswith(("| H2 | rte |", "| 9")) and second in line]
     assert len(lines) == 2  # the hypothesis, and the size over all tasks
+
+    shutil.copytree(tmp_path / "cola", tmp_path / "fewer/cola")
+    write_run(tmp_path / "fewer", "random", size, 3, seen[2], task="cola")  # it holds nothing out
+    assert re.search(r"; on held-out training rows \S+ \[.*\], 2 of the seeds\)", line_of("H2", tmp_path / "fewer"))
+    write_run(tmp_path / "fewer", "random", size, 2, seen[2], task="cola")
+    write_run(tmp_path / "fewer", "winning", size, 1, seen[2], task="cola")
+    assert "held-out" not in line_of("H2", tmp_path / "fewer")  # no seed has both
+    shutil.rmtree(tmp_path / "fewer")
 
     for kind in ("winning", "random"):  # a size whose runs hold nothing out: dev has two sizes, held-out rows one
         write_line(tmp_path, kind, {(4, 1): seen}, task="sst")

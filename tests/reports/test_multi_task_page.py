@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from fake_runs import MULTI_TASK, write_shared_run
+from fake_runs import MULTI_TASK, REPORT, write_run, write_shared_run
 from scipy import stats
 
 from mt_dnn.records.record import read_records
@@ -105,6 +105,28 @@ def test_rows_of_one_encoder_have_the_same_data(tmp_path, refused):
     for kind, fingerprint in (("dense", "0"), ("winning", "1")):
         write_shared_run(tmp_path, kind, 1, {"rte": 0.7, "sst": 0.7}, data={"rte_dev": fingerprint})
     assert "data {'rte_dev': '0'} and {'rte_dev': '1'}; expected the same" in refused(MULTI_TASK, tmp_path)
+
+
+def test_weights_are_compared_also_if_those_of_the_first_run_are_not_known(tmp_path, refused):
+    for seed, weights in ((1, None), (2, "a"), (3, "b")):
+        write_shared_run(tmp_path / "shared", "dense", seed, {"rte": 0.7, "sst": 0.7}, encoder_weights=weights)
+        write_run(tmp_path / "single", "dense", (0, 0), seed, 0.7, encoder_weights=weights)
+    for report, folder in ((MULTI_TASK, "shared"), (REPORT, "single")):
+        assert "encoder_weights 'a' and 'b'; expected the same" in refused(report, tmp_path / folder)
+
+
+def test_runs_that_repeat_a_ticket_and_seed_with_other_scores_are_told(tmp_path, cli):
+    for place, score in (("a", 0.7), ("b", 0.7), ("c", 0.6)):
+        write_shared_run(tmp_path / "shared" / place, "dense", 1, {"rte": score, "sst": 0.7})
+        write_run(tmp_path / "single" / place, "dense", (0, 0), 1, score)
+    for report, page, name in (
+        (MULTI_TASK, "shared/multi_task.md", "dense"),
+        (REPORT, "single/report.md", "rte/dense"),
+    ):
+        assert cli(report, (tmp_path / page).parent).status == 0
+        text, folder = (tmp_path / page).read_text(), page.partition("/")[0]
+        assert "repeat a ticket and seed of another run with other scores, and are left out: 1, such as" in text
+        assert f"{folder}/c/{name}" in text.partition("left out: 1, such as")[2].partition(" beside ")[0]
 
 
 def test_tickets_of_other_sizes_are_no_row(tmp_path, refused):

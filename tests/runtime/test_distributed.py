@@ -244,6 +244,16 @@ def test_a_first_machine_that_is_not_there_is_one_line(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("flags", [("--nnodes", "two"), ("--nnodes", "2", "--rdzv-endpoint", "127.0.0.1:http")])
+def test_a_wrong_flag_of_torchrun_is_one_line(tmp_path, flags):
+    (tmp_path / "train.py").write_text("")
+    command = [sys.executable, "-m", "mt_dnn.runtime.launch", "--rdzv-backend", "c10d", *flags, tmp_path / "train.py"]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 2 and "Traceback" not in ended.stderr
+    assert ended.stderr.splitlines()[-1].endswith("; change TORCHRUN, or torchrun's flags")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("failing", [0, 1])
 def test_an_error_in_one_process_alone_is_told(tmp_path, failing):
     (tmp_path / "fail.py").write_text(f"""

@@ -83,6 +83,14 @@ def test_rate_grows_over_the_first_tenth_then_falls_to_zero():
     assert schedule.get_last_lr()[0] == 0
 
 
+@pytest.mark.parametrize("warmup, grows", [(0.29, 29), (0.57, 57), (0.005, 0), (0.0, 0), (1.0, 100)])
+def test_the_warm_up_is_an_exact_part_of_the_updates(warmup, grows):
+    optimizer = torch.optim.SGD(Small().parameters(), lr=2.0)
+    factor = make_scheduler(optimizer, 100, warmup).lr_lambdas[0]
+    assert [factor(update) for update in range(grows)] == [update / grows for update in range(grows)]
+    assert factor(grows) == (1 if grows < 100 else 0)
+
+
 def test_an_optimizer_that_is_not_in_the_table_is_refused_with_the_names_that_are():
     with pytest.raises(UserError, match="--optimizer sgd: no such optimizer, expected one of adamax, adamw"):
         make_optimizer(Small(), OptimizationOptions(optimizer="sgd"))

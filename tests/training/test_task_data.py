@@ -11,7 +11,7 @@ from data_utils.tokenized import read_split
 from mt_dnn.training.task_data import TaskData, shared_rows
 
 
-def test_rows_that_another_task_trains_on_are_counted(workshop):
+def test_evaluated_rows_that_a_task_trains_on_are_counted(workshop):
     sst, rte = workshop.tasks["sst"], workshop.tasks["rte"]
     train, dev, pairs = (
         read_split(workshop.data, task, split) for task, split in ((sst, "train"), (sst, "dev"), (rte, "dev"))
@@ -24,7 +24,9 @@ def test_rows_that_another_task_trains_on_are_counted(workshop):
         f"{wanted} of {len(dev)} dev rows of sst are training rows of rte",
         "2 of 2 held-out rows of sst are training rows of rte",
     ]
-    assert list(shared_rows([own])) == []  # a task's own rows are no matter of sharing an encoder
+    assert list(shared_rows([own])) == []
+    of_one_file = TaskData(sst, dev, {"sst": dev})
+    assert list(shared_rows([of_one_file])) == [f"{len(dev)} of {len(dev)} dev rows of sst are training rows of sst"]
 
 
 def test_the_log_of_tasks_that_share_rows_says_so(workshop, tmp_path, cli):
@@ -40,4 +42,5 @@ def test_the_log_of_tasks_that_share_rows_says_so(workshop, tmp_path, cli):
     assert ended.status == 0, ended.err
     log = (tmp_path / "out/log.txt").read_text()
     assert re.search("[1-9][0-9]* of [0-9]+ dev rows of sst are training rows of again\n", log)
+    assert re.search("[1-9][0-9]* of [0-9]+ dev rows of again are training rows of again\n", log)
     assert "training rows of sst" not in log
