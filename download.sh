@@ -59,8 +59,9 @@ main() {
 # in one step; it names the computer and the process.
 lock() {
     LOCK=$DIR/.download_lock
-    mkdir -p "$DIR" 2>/dev/null || {
-        echo "download.sh: error: $DIR: no folder can be made there (a file, or a link to a disk that is not mounted?)" >&2
+    why=$(mkdir -p "$DIR" 2>&1) || {
+        if [ -L "$DIR" ]; then why="a link to $(readlink "$DIR"), which is not there"; fi
+        echo "download.sh: error: $DIR: no folder can be made: $why" >&2
         exit 2
     }
     ln -s "$(uname -n):$$" "$LOCK" 2>/dev/null || {

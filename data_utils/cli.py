@@ -4,7 +4,6 @@ import contextlib
 import gc
 import io
 import os
-import re
 import sys
 import time
 from collections.abc import Callable
@@ -94,7 +93,7 @@ def _complain(message: str, status: int) -> NoReturn:
 
 def one_line(message: str) -> str:
     """Return `message` on one line; what can't be seen, such as a no-break space, is written as an escape."""
-    line = re.sub(r"\s*[\n\r\v\f]\s*", " ", message.strip())
+    line = " ".join(filter(None, map(str.strip, message.splitlines())))
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)
 
 

@@ -203,7 +203,7 @@ def _expected_entry() -> Expectation:
         optional={
             "labels": ANYTHING,
             "head_dropout": value_that("a number from 0 to below 1", lambda value: is_number(value) and 0 <= value < 1),
-            "drop_labels": either(NULL, list_of(LABEL), expected="a list of labels"),
+            "drop_labels": either(NULL, list_of(either(LABEL, one_of(""))), expected="a list of labels"),
             "drop_incomplete": BOOLEAN,
             **dict.fromkeys(("text", "label", "columns"), ANYTHING),
         },

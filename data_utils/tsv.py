@@ -7,6 +7,7 @@ There is no quoting: in GLUE's files a quote character is plain data. Rows end a
 import contextlib
 import itertools
 import sys
+import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -18,6 +19,7 @@ from data_utils.task_kinds import BadLabel
 from data_utils.tasks import Layout, Task
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+UNSEEN = "Cc", "Cf"  # Unicode's control and format characters, such as a space of no width
 CR_ALONE = "lines end with CR alone, as on old Macs, expected LF or CRLF"
 
 
@@ -73,7 +75,7 @@ def read_texts(path: str | Path | None, task: Task) -> Iterator[Row]:
     with reading(where), _open(path) if path else contextlib.nullcontext(sys.stdin.buffer) as file:
         first = next(file, b"")
         layout = Layout(str(where), names, None, None)
-        if b"\r" in first.rstrip(b"\r\n"):
+        if has_cr_alone(first):
             raise UserError(f"{where}:1: {CR_ALONE}")
         found = first.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "replace").rstrip("\r\n").split("\t")
         if not set(names) <= set(found):
@@ -134,6 +136,11 @@ def _rows(
         raise UserError(f"{where}: no usable row, expected {'a header and ' * layout.header}at least one row")
 
 
+def has_cr_alone(line: bytes) -> bool:
+    """Whether the first line of a file is all of it, as its lines end with CR alone."""
+    return not line.endswith(b"\n") and b"\r" in line.rstrip(b"\r")
+
+
 def _open(path: str | Path) -> BinaryIO:
     try:
         return open(path, "rb")
@@ -159,7 +166,7 @@ def _split(line: bytes) -> list[str]:
 
 def _read_header(line: bytes, layout: Layout) -> _Columns:
     names = _split(line)
-    if any("\r" in name for name in names):
+    if has_cr_alone(line):
         raise _BadRow("header", CR_ALONE)
 
     def find(wanted: str | int) -> int:
@@ -189,7 +196,7 @@ def _read_row(line: bytes, task: Task, columns: _Columns, every_row: bool) -> Ro
         raise _BadRow(f"label {label}", "a label to drop", to_drop=True)
     texts = tuple(fields[column] for column in columns.text)
     for column, text in zip(columns.text, texts):
-        if not any(map(str.isprintable, text.strip())):  # such as spaces of no width, or control characters
+        if all(sign.isspace() or unicodedata.category(sign) in UNSEEN for sign in text):
             raise _BadRow("empty text", f"column {column + 1} is empty, expected a sentence", task.drop_incomplete)
     return Row(texts, None if label is None else _read_label(label, task))
 

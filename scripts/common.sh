@@ -54,7 +54,7 @@ use_gpu() {
     fi
     PROCESSES=$(($(echo "$1" | tr ',' '\n' | wc -l)))   # as a number: on macOS wc pads it
     case $1 in MIG-*,* | *,MIG-*)
-        fail "GPUID '$1', expected one MIG instance, as CUDA shows a process no more; start the script once for each"
+        fail "GPUID '$1', expected one MIG instance, because CUDA shows only one to a process; start the script once for each"
     esac
     if [ "$DEVICE" = cuda ] && [ -n "$(echo "$1" | tr ',' '\n' | sort | uniq -d)" ]; then
         fail "GPUID '$1', expected each GPU once; to put several runs on one GPU, start the script several times"

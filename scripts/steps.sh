@@ -24,10 +24,15 @@ command -v use_gpu > /dev/null || . "$(dirname "$0")/common.sh"   # unless a scr
 : "${CHECKPOINTS:=checkpoints/$(basename "$ENCODER")}"
 
 # Folders are named by these, or the steps after each other depend on them.
-for pair in --criterion:CRITERION --seed:SEEDS --seeds:SEEDS --train_datasets:TASK --output_dir:CHECKPOINTS; do
-    case " $FLAGS $TRAIN_FLAGS $REWIND_FLAGS " in *" ${pair%:*} "* | *" ${pair%:*}="*)
-        fail "${pair%:*} in FLAGS, TRAIN_FLAGS or REWIND_FLAGS, expected ${pair#*:}: folders depend on it"
+for flag in $FLAGS $TRAIN_FLAGS $REWIND_FLAGS; do
+    case ${flag%%=*} in
+        --criterion) setting=CRITERION ;;
+        --seed) setting=SEEDS ;;
+        --train_datasets) setting=TASK ;;
+        --output_dir) setting=CHECKPOINTS ;;
+        *) continue ;;
     esac
+    fail "${flag%%=*} in FLAGS, TRAIN_FLAGS or REWIND_FLAGS, expected $setting: folders depend on it"
 done
 
 # yes_or_no NAME VALUE: refuse another value than yes or no.

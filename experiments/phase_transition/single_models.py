@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("single", metavar="SINGLE", help="folder of runs of one task, or of their records")
     parser.add_argument("shared", metavar="SHARED", help="folder of runs of several tasks, or of their records")
     options = parser.parse_args()
-    rows = gather_rows(record for record in read_records([options.shared]) if len(record.tasks) > 1)
+    rows = gather_rows([record for record in read_records([options.shared]) if len(record.tasks) > 1])
     transitions = gather(of_one_task(read_records([options.single])))
     dense = {transition.task: transition.dense for transition in transitions if transition.dense}
     if len(dense) < sum(bool(transition.dense) for transition in transitions):

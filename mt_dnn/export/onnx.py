@@ -108,8 +108,10 @@ def load_onnx(saved: SavedModel) -> OnnxClassifier:
     """Load an `onnx` export; raise UserError if it is no whole model, or onnxruntime is not installed."""
     folder = saved.folder
     refuse_missing_packages(folder, "onnxruntime")
-    import onnxruntime  # pyright: ignore[reportMissingImports]
-
+    try:
+        import onnxruntime  # pyright: ignore[reportMissingImports]
+    except ImportError as error:
+        raise UserError(f"{folder}: onnxruntime can't be loaded ({error}), expected one that runs here") from None
     refuse_damaged_files(folder)
     with hub_errors(folder, "model.onnx, as mt_dnn.export writes it", flag=""):
         path = folder / "model.onnx"

@@ -230,7 +230,7 @@ def without_paths(options: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in options.items() if key not in PATHS}
 
 
-def refuse_unlike(records: Sequence[Record], keys: Iterable[str] | None = None) -> None:
+def refuse_unlike(records: Sequence[Record], keys: set[str] | None = None) -> None:
     """Raise UserError unless all runs, which a table shows as alike, were made with the same options.
 
     `keys`: only these. An option that is not known of some runs is compared between the others.

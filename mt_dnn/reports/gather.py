@@ -30,34 +30,38 @@ def gather(records: Iterable[Record]) -> list[Transition]:
     Raises UserError where runs that would stand in one section were trained with different options, and where one seed
     has different tickets at one point: a table would show them as if they were alike.
     """
-    found: dict[tuple[str, float], dict[tuple, Point]] = {}
     sections: dict[tuple[str, float], list[Record]] = {}
     for record in records:
-        ((task, entry),) = record.result["tasks"].items()
-        section = task, record.fraction_of(task)
-        sections.setdefault(section, []).append(record)
+        (task,) = record.tasks
+        sections.setdefault((task, record.fraction_of(task)), []).append(record)
+    tasks = [task for task, _ in sections]
+    transitions = []
+    for (task, fraction), alike in sorted(sections.items()):
+        refuse_unlike(alike)
+        title = section_title(task, fraction, several=tasks.count(task) > 1)
+        transitions.append(Transition(task, title, fraction, _points(task, alike)))
+    return transitions
+
+
+def _points(task: str, records: Iterable[Record]) -> list[Point]:
+    """Return the Points of the runs of one task and one part of its rows, in the order in which the report has them."""
+    points: dict[tuple, Point] = {}
+    for record in records:
+        entry = record.result["tasks"][task]
         remaining = entry["remaining_weights"]["by_formula"]
         size = entry["heads_closed"], entry["ffns_closed"]
         owner, criterion, kind = record.owner(task), record.criterion(task), record.kind
         if size == (0, 0):  # at a sparsity so low that it closes nothing, every ticket is the dense model
             owner, criterion, kind = task, None, "dense"
         key = owner, unless_default(criterion), kind, size
-        point = found.setdefault(section, {}).setdefault(key, Point(task, owner, criterion, kind, *size, remaining, {}))
+        point = points.setdefault(key, Point(task, owner, criterion, kind, *size, remaining, {}))
         counted = point.runs.setdefault(record.seed, record)
         refuse_difference(counted, record, ["tickets"])
         if record.metrics != counted.metrics:
             point.repeats.append(record)
-    for alike in sections.values():
-        refuse_unlike(alike)
-    tasks = [task for task, _ in found]
-    transitions = []
-    for (task, fraction), points in sorted(found.items()):
-        title = section_title(task, fraction, several=tasks.count(task) > 1)
-        in_order = sorted(points.values(), key=_place)
-        for point in in_order:
-            point.runs = dict(sorted(point.runs.items()))
-        transitions.append(Transition(task, title, fraction, in_order))
-    return transitions
+    for point in points.values():
+        point.runs = dict(sorted(point.runs.items()))
+    return sorted(points.values(), key=_place)
 
 
 def _place(point: Point) -> tuple:

@@ -1,6 +1,6 @@
 """Finished runs of several tasks, gathered into rows of the multi-task table: one encoder and mask, over its seeds."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -73,7 +73,7 @@ class ModelRow:
         return {seed: score for seed, run in self.runs.items() if (score := run.held_out(task)) is not None}
 
 
-def gather_rows(records: Iterable[Record]) -> list[ModelRow]:
+def gather_rows(records: Sequence[Record]) -> list[ModelRow]:
     """Return the rows of the table, MT-DNN first for each encoder; the same ticket and seed found twice counts once.
 
     Each seed may have a mask of its own, whose tickets close as many heads and FFNs as those of the other seeds.
@@ -82,10 +82,12 @@ def gather_rows(records: Iterable[Record]) -> list[ModelRow]:
     weights or in their data; or runs of a row in more than which units their tickets close.
     """
     rows: dict[tuple[str, int, str, str], ModelRow] = {}
-    of_encoder: dict[str, list[Record]] = {}
-    for record in records:
-        encoder = record.result["model"]["name"]
-        of_encoder.setdefault(encoder, []).append(record)
+    keys = {key for record in records for key in comparable(record)}
+    refuse_unlike(records, keys - MAY_DIFFER - OF_AN_ENCODER - {"exact_sharing"})
+    encoders = [record.result["model"]["name"] for record in records]
+    for encoder in dict.fromkeys(encoders):
+        refuse_unlike([record for record, its in zip(records, encoders) if its == encoder], OF_AN_ENCODER)
+    for record, encoder in zip(records, encoders):
         mask = "" if record.kind == "dense" else PurePosixPath(record.name).parent.name
         variant = _variant(record)
         key = encoder, KINDS.index(record.kind), variant, mask
@@ -99,11 +101,6 @@ def gather_rows(records: Iterable[Record]) -> list[ModelRow]:
         refuse_difference(counted, record, ["tickets"])
         if record.metrics != counted.metrics:
             row.repeats.append(record)
-    everything = [record for alike in of_encoder.values() for record in alike]
-    keys = {key for record in everything for key in comparable(record)}
-    refuse_unlike(everything, keys - MAY_DIFFER - OF_AN_ENCODER - {"exact_sharing"})
-    for alike in of_encoder.values():
-        refuse_unlike(alike, OF_AN_ENCODER)
     for row in rows.values():
         row.runs = dict(sorted(row.runs.items()))
     return [row for _, row in sorted(rows.items())]

@@ -122,12 +122,12 @@ def write_mask(path: Path, mask: Mask) -> None:
 
 
 def refuse_to_replace(path: Path) -> None:
-    """Raise UserError if `path` is a file, but no mask: it may be somebody's work."""
+    """Raise UserError if `path` is a file that holds something, but no mask: it may be somebody's work."""
     try:
-        if path.is_file():
+        if path.is_file() and path.stat().st_size:
             read_mask(path)
-    except UserError:
-        raise UserError(f"--output {path}: a file that is no mask, expected a mask to replace, or no file") from None
+    except UserError as error:
+        raise UserError(f"{error}; only masks are replaced: take another --output, or remove the file") from None
 
 
 def describe_tickets(tickets: dict[str, Ticket]) -> dict[str, dict]:

@@ -1,5 +1,6 @@
 """construct_mtl_mask.py: the super tickets of several tasks merged into one mask."""
 
+import os
 import re
 import shutil
 
@@ -96,12 +97,14 @@ def test_a_merged_mask_replaces_masks_alone_and_may_go_to_a_device(tmp_path, cli
     own = tmp_path / "own.yml"
     own.write_text("rte: {heads: 14, ffns: 1}\n")
     merge = ("construct_mtl_mask.py", "--checkpoints", tmp_path, "--super_tickets", own, "--output")
-    assert f"--output {own}: a file that is no mask, expected a mask to replace, or no file" in refused(*merge, own)
+    told = refused(*merge, own)
+    assert f"{own}:1: not JSON" in told and "only masks are replaced: take another --output" in told
     assert own.read_text() == "rte: {heads: 14, ffns: 1}\n"
     for _ in range(2):
         assert cli(*merge, tmp_path / "merged.json").status == 0
     assert read_mask(tmp_path / "merged.json").tickets.keys() == {"rte"}
-    assert "No space left" in refused(*merge, "/dev/full")  # reading from it would never end
+    if os.path.exists("/dev/full"):
+        assert "No space left" in refused(*merge, "/dev/full")  # reading from it would never end
 
 
 def test_masks_that_can_not_be_merged_are_one_line(tmp_path, refused):

@@ -45,7 +45,7 @@ def test_another_criterion_scores_and_its_masks_are_rewound(repository, tmp_path
     [
         ("TRAIN_FLAGS", "--criterion token", "CRITERION"),
         ("TRAIN_FLAGS", "--warmup 0.1 --seed=5", "SEEDS"),
-        ("REWIND_FLAGS", "--seeds 5 6", "SEEDS"),
+        ("REWIND_FLAGS", "--keep_gates\n--seed 5", "SEEDS"),
         ("FLAGS", "--train_datasets rte", "TASK"),
         ("FLAGS", "--output_dir elsewhere", "CHECKPOINTS"),
     ],

@@ -56,6 +56,7 @@ def test_dropout_before_the_task_head_is_the_one_that_method_md_says():
         ("when: 2021-99-99", "not readable as YAML"),
         ("lables: [a, b]", "new.lables: unknown key"),
         ("metrics: null", "new.metrics: None, expected a list of metrics"),
+        ("drop_labels: [' x']", "new.drop_labels: .*expected a list of labels"),
         ("drop_labels: 3", "new.drop_labels: 3, expected a list of labels"),
         ("head_dropout: .inf", "inf, expected a finite number"),
         ("text: [a, b, c]", "new.splits.train.text: .*expected one or two columns"),

@@ -52,8 +52,9 @@ def test_texts_keep_their_order(tmp_path):
 
 def test_quotes_and_unicode_separators_are_plain_data(tmp_path):
     path = tmp_path / "train.tsv"
-    path.write_bytes('sentence\tlabel\r\n" it \'s\t1\nold\x85film\u2028here ""\t0\r\n'.encode())
-    assert rows_of(path, "sst")[0] == [Row(("\" it 's",), 1), Row(('old\x85film\u2028here ""',), 0)]
+    path.write_bytes('sentence\tlabel\r\n" it \'s\t1\nold\x85film\u2028here ""\t0\r\n!\r?\t1\n\U0001fae8\t1\n'.encode())
+    expected = [("\" it 's", 1), ('old\x85film\u2028here ""', 0), ("!\r?", 1), ("\U0001fae8", 1)]
+    assert rows_of(path, "sst")[0] == [Row((text,), label) for text, label in expected]
 
 
 BAD = [
@@ -61,7 +62,7 @@ BAD = [
     ("sst", b"sentence\tlabel\na film\t1\nmore\t1\t1\n", ":3: 3 columns, expected 2"),
     ("sst", b"sentence\tlabel\na film\t1\na day\t2\n", ":3: label '2', expected one of: 0, 1"),
     ("sst", b"sentence\tlabel\na film\t1\n   \t1\n", ":3: column 1 is empty, expected a sentence"),
-    ("sst", "sentence\tlabel\na film\t1\n\0\u200b\u00ad\t1\n".encode(), ":3: column 1 is empty, expected a sentence"),
+    ("sst", "sentence\tlabel\na film\t1\n\0\u200b \u00ad\t1\n".encode(), ":3: column 1 is empty, expected a sentence"),
     ("sst", b"sentence\tlabel\na film\t1\na \xff day\t1\n", ":3: byte 3 of the line is not UTF-8"),
     (
         "stsb",

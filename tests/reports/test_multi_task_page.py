@@ -107,6 +107,14 @@ def test_rows_of_one_encoder_have_the_same_data(tmp_path, refused):
     assert "data {'rte_dev': '0'} and {'rte_dev': '1'}; expected the same" in refused(MULTI_TASK, tmp_path)
 
 
+def test_options_that_differ_are_named_before_the_tickets_that_differ_by_them(tmp_path, refused):
+    for place, rate, shift, level in (("a", 5e-5, 0, (2, 1)), ("b", 1e-4, 1, (3, 1))):
+        write_shared_run(tmp_path / "shared" / place, "winning", 1, {"rte": 0.7, "sst": 0.7}, level, learning_rate=rate)
+        write_run(tmp_path / "single" / place, "winning", (2, 0), 1, 0.7, shift=shift, learning_rate=rate)
+    for report, folder in ((MULTI_TASK, "shared"), (REPORT, "single")):
+        assert "learning_rate 5e-05 and 0.0001; expected the same" in refused(report, tmp_path / folder)
+
+
 def test_weights_are_compared_also_if_those_of_the_first_run_are_not_known(tmp_path, refused):
     for seed, weights in ((1, None), (2, "a"), (3, "b")):
         write_shared_run(tmp_path / "shared", "dense", seed, {"rte": 0.7, "sst": 0.7}, encoder_weights=weights)
