@@ -17,9 +17,9 @@ distributed; a test without this supposition (flipping signs) cannot give a p be
 rewound the same masks (`rewind.py --seeds`) do not vary the choice of tickets. Intervals are 95 % and not corrected;
 p-values are corrected by Holm's method, as follows. A comparison without a test counts as p = 1 there.
 
-A ticket to the dense model: corrected for the sizes of one kind of ticket on one task. (The tickets of each other task,
-and those by each criterion, are a kind of their own. So where such a kind has one size, p is not corrected.) Winning
-tickets over all tasks: corrected for the sizes.
+A ticket to the dense model: corrected for the sizes of one kind of ticket on one task; there, all tickets by other
+criteria than the main one count as one kind, and all tickets of other tasks. Winning tickets over all tasks: corrected
+for the sizes.
 
 A hypothesis on one task has one difference per seed. H1: the winning ticket of the size that the other seeds choose on
 their held-out rows, minus the dense model. (If a seed chose by its own rows, the luck of its best run would count as a

@@ -157,14 +157,20 @@ class Transition:
 
     @cached_property
     def to_dense(self) -> dict[Point, Comparison]:
-        """{Point: its scores compared with the dense model's}, corrected for the sparsities of its line.
+        """{Point: its scores compared with the dense model's}, corrected for all Points of its family.
 
-        {} without a dense model.
+        A family is a kind of its own tickets; all its tickets by other criteria; all tickets of other tasks. {} without
+        a dense model.
         """
-        compared: dict[Point, Comparison] = {}
-        for line in self.lines.values():
-            if self.dense and self.dense not in line:
-                compared |= corrected({point: compare(point.scores, self.dense.scores) for point in line})
+        dense, compared = self.dense, {}
+        families: dict[str, list[Point]] = {}
+        for point in self.points:
+            main = point.criterion in (None, *self.criteria[:1])
+            family = "of other tasks" if point.owner != self.task else point.kind if main else "by other criteria"
+            families.setdefault(family, []).append(point)
+        for family in families.values():
+            if dense and dense not in family:
+                compared |= corrected({point: compare(point.scores, dense.scores) for point in family})
         return compared
 
     @cached_property

@@ -73,4 +73,5 @@ def _remove_scores(files: RunFolder) -> None:
 
     for criterion in CRITERIA:
         for path in (files.importance(criterion), files.heat_map(criterion)):
-            path.unlink(missing_ok=True)
+            if path.exists():
+                path.unlink()
