@@ -255,6 +255,17 @@ def refuse_difference(record: Record, other: Record, keys: Iterable[str] | None 
         )
 
 
+def add_run(runs: dict[int, Record], repeats: list[Record], record: Record) -> None:
+    """Put a run into the `runs` of a ticket, {seed: Record}, or into `repeats` if its seed is there with other scores.
+
+    Raises UserError if its seed is there with another ticket.
+    """
+    counted = runs.setdefault(record.seed, record)
+    refuse_difference(counted, record, ["tickets"])
+    if record.metrics != counted.metrics:
+        repeats.append(record)
+
+
 def comparable(record: Record) -> dict[str, Any]:
     """What decides whether two runs can stand in one table: their options, the encoder, and what was measured."""
     measured = {dev_set: list(values) for dev_set, values in record.result["dev"].items()}

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from data_utils.errors import UserError
-from mt_dnn.records.record import Record, refuse_difference, refuse_unlike
+from mt_dnn.records.record import Record, add_run, refuse_unlike
 from mt_dnn.reports.points import Point, Transition, section_title
 from mt_dnn.run_folder import unless_default
 from mt_dnn.tickets.masks import KINDS
@@ -55,10 +55,7 @@ def _points(task: str, records: Iterable[Record]) -> list[Point]:
             owner, criterion, kind = task, None, "dense"
         key = owner, unless_default(criterion), kind, size
         point = points.setdefault(key, Point(task, owner, criterion, kind, *size, remaining, {}))
-        counted = point.runs.setdefault(record.seed, record)
-        refuse_difference(counted, record, ["tickets"])
-        if record.metrics != counted.metrics:
-            point.repeats.append(record)
+        add_run(point.runs, point.repeats, record)
     for point in points.values():
         point.runs = dict(sorted(point.runs.items()))
     return sorted(points.values(), key=_place)

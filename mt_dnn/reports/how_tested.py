@@ -9,13 +9,13 @@ runs on other rows; they decide nothing.
 PHASE_TRANSITION = f"""
 Every test is a paired t-test over seeds, two-sided: is the mean of the differences zero? The runs of a seed are pairs,
 as they share the training rows (drawn by the seed, if a task trains on a part of them) and the first weights of the
-task head. With fewer than two shared
-seeds, or the same difference with every seed, there is no test. If runs are missing, the test takes seeds and sizes
-that leave no gap, those for which (seeds - 1) x sizes is largest. Tests and intervals cover what varies with the seed,
-not which rows happen to be in dev, nor which tasks were taken. They suppose that the differences of seeds are normally
-distributed; a test without this supposition (flipping signs) cannot give a p below 0.0625 with five seeds. Seeds that
-rewound the same masks (`rewind.py --seeds`) do not vary the choice of tickets. Intervals are 95 % and not corrected;
-p-values are corrected by Holm's method, as follows. A comparison without a test counts as p = 1 there.
+task head. With fewer than two shared seeds, or the same difference with every seed, there is no test. If runs are
+missing, the test takes seeds and sizes that leave no gap, those for which (seeds - 1) x sizes is largest. Tests and
+intervals cover what varies with the seed, not which rows happen to be in dev, nor which tasks were taken. They suppose
+that the differences of seeds are normally distributed; a test without this supposition (flipping signs) cannot give a p
+below 0.0625 with five seeds. Seeds that rewound the same masks (`rewind.py --seeds`) do not vary the choice of tickets.
+Intervals are 95 % and not corrected; p-values are corrected by Holm's method, as follows. A comparison without a test
+counts as p = 1 there.
 
 A ticket to the dense model: corrected for the sizes of one kind of ticket on one task; there, all tickets by other
 criteria than the main one count as one kind, and all tickets of other tasks. Winning tickets over all tasks: corrected

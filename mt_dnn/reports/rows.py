@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from data_utils.errors import UserError
 from data_utils.metrics import average_score
-from mt_dnn.records.record import MAY_DIFFER, Record, comparable, refuse_difference, refuse_unlike
+from mt_dnn.records.record import MAY_DIFFER, Record, add_run, comparable, refuse_unlike
 from mt_dnn.reports.comparison import SeedScores
 from mt_dnn.reports.points import Size
 from mt_dnn.run_folder import DEFAULT_CRITERION
@@ -97,10 +97,7 @@ def gather_rows(records: Sequence[Record]) -> list[ModelRow]:
                 raise UserError(
                     f"{other.place} and {record.place}: tickets of other sizes, expected the same; report them apart"
                 )
-        counted = row.runs.setdefault(record.seed, record)
-        refuse_difference(counted, record, ["tickets"])
-        if record.metrics != counted.metrics:
-            row.repeats.append(record)
+        add_run(row.runs, row.repeats, record)
     for row in rows.values():
         row.runs = dict(sorted(row.runs.items()))
     return [row for _, row in sorted(rows.items())]
