@@ -35,9 +35,8 @@ def main() -> None:
     parser.add_argument(
         "--precisions",
         nargs="+",
-        default=["float32", "bfloat16"],
         choices=["float32", "bfloat16"],
-        help="what to compute in (default: both)",
+        help="what to compute in (default: both, or float32 if the machine has no instruction for bfloat16)",
     )
     parser.add_argument(
         "--on",
@@ -60,7 +59,7 @@ def main() -> None:
     )
     options = parser.parse_args()
 
-    from experiments.benchmark.compare import compare, machine
+    from experiments.benchmark.compare import compare, machine, precisions_of
     from experiments.benchmark.made_up import TEXTS
     from experiments.benchmark.table import to_markdown
     from mt_dnn.runtime.device import choose_device
@@ -71,12 +70,13 @@ def main() -> None:
         if options.rows and options.rows + -(-options.rows // 2) > available:
             raise UserError(f"--rows {options.rows}: expected at most {available * 2 // 3} for {name}")
     found, output = {"machine": machine(device), "compared": {}}, Path(options.output_dir)
+    precisions = options.precisions or precisions_of(device)
     make_folder(output)
     for name in options.on:
         rows, dev_rows = (options.rows, -(-options.rows // 2)) if options.rows else ROWS[name]
         shape, texts = name.split(":")
         checkout = Path(options.checkout).resolve()
-        found["compared"][name] = compare(shape, texts, rows, dev_rows, device, options.precisions, checkout)
+        found["compared"][name] = compare(shape, texts, rows, dev_rows, device, precisions, checkout)
         write_json(output / "benchmark.json", found)  # now, as the next shape may not fit into memory
         with write_whole(output / "benchmark.md") as file:
             file.write(to_markdown(found))

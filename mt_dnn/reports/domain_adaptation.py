@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping
 
 from data_utils.cli import run_main
+from data_utils.errors import UserError
 from data_utils.markdown import markdown_table
 from mt_dnn.flags.parser import Parser
-from mt_dnn.records.record import Record, read_records, refuse_difference
+from mt_dnn.records.record import Record, add_run, read_records, refuse_difference
 from mt_dnn.reports.wording import mean_std
 
 
@@ -21,7 +22,8 @@ def to_markdown(records: Iterable[Record]) -> str:
     The start is named by its encoder and what that was trained on. A cell is the mean score on dev ± its standard
     deviation over seeds, in points.
 
-    Raises UserError if runs of one cell were made with different options, or tickets.
+    Raises UserError if runs of one cell were made with different options, or tickets, or if two runs of one seed have
+    other scores.
     """
     cells: dict[tuple[str, str, str], dict[float, dict[int, Record]]] = {}
     for record in records:
@@ -29,7 +31,13 @@ def to_markdown(records: Iterable[Record]) -> str:
         row = task, record.name.partition(f"/{task}/")[0], record.result["model"]["name"]
         cell = cells.setdefault(row, {}).setdefault(record.fraction_of(record.tasks[0]), {})
         refuse_difference(next(iter(cell.values()), record), record)
-        refuse_difference(cell.setdefault(record.seed, record), record, ["tickets"])
+        repeats: list[Record] = []
+        add_run(cell, repeats, record)
+        if repeats:
+            raise UserError(
+                f"{cell[record.seed].place} and {record.place}: other scores for one seed, expected one run of a seed; "
+                "report them separately"
+            )
     fractions = sorted({fraction for by_fraction in cells.values() for fraction in by_fraction})
     rows = [[*row, *(_score(cells[row].get(fraction, {})) for fraction in fractions)] for row in sorted(cells)]
     columns = ["task", "folder", "start", *(f"{100 * fraction:g} % of the rows" for fraction in fractions)]

@@ -51,6 +51,7 @@ def plan(
                 exact_sharing=options.exact_sharing,
                 criteria={task: mask.criterion_of(other) for task, other in tickets_of.items()},
                 tickets_of=tickets_of,
+                mask_file=str(path),
             )
             for seed in dict.fromkeys(options.seeds)
         ]

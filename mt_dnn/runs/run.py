@@ -32,6 +32,7 @@ class Run:
     `keep_model`: whether the trained model is saved.
     `criteria`: by task name, the criterion of importance that chose its ticket, or None.
     `tickets_of`: by task name, the task whose ticket it trains; a task that is left out trains its own.
+    `mask_file`: the mask that its tickets come from, for the log.
     """
 
     files: RunFolder
@@ -44,6 +45,7 @@ class Run:
     exact_sharing: bool = False
     criteria: dict[str, str | None] = field(default_factory=dict)
     tickets_of: dict[str, str] = field(default_factory=dict)
+    mask_file: str = ""
 
     def source_of(self, task: str) -> dict[str, str | None]:
         """Where the ticket of a task comes from: the criterion that chose it, and whose it is."""

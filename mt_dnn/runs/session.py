@@ -186,6 +186,8 @@ class Session:
         cuda, threads = self.device.type == "cuda", torch.get_num_threads()
         machine = torch.cuda.get_device_name() if cuda else f"CPU, {threads} threads"
         log.info(f"machine: {machine}, {self.precision_name}; seed {run.seed}")
+        if run.mask_file:
+            log.info(f"mask: {run.mask_file}")
         if lacks_pooler(self.pretrained):
             log.info("pooler: none in the checkpoint, drawn from the seed")
         for task_data in data:

@@ -47,7 +47,9 @@ def test_keeping_gates_trains_the_same_ticket(workshop, fine_tuned, tmp_path, cl
     for name, more in (("pruned", ()), ("gated", ("--keep_gates",))):
         rewind(cli, workshop, [mask], tmp_path / name, "--encoder_dropout", 0, "--save_model", *QUICK, *more)
         run = tmp_path / name / "losing/heads_6_ffns_1/seed_2018"
-        assert ("closed by gates" in (run / "log.txt").read_text()) == (name == "gated")
+        log = (run / "log.txt").read_text()
+        assert ("closed by gates" in log) == (name == "gated")
+        assert f"mask: {mask}\n" in log
         assert json.loads((run / "config.json").read_text())["keep_gates"] == (name == "gated")
     task = workshop.tasks["sst"]
     pruned, gated = (

@@ -64,6 +64,14 @@ def test_the_benchmark_measures_every_work_in_both_precisions_and_its_tables_sho
     assert f"| {adamw} | bfloat16 | {speed} | {speed} | 1.00 x |" in table.side_by_side(found, found)
 
 
+@pytest.mark.parametrize("has_bfloat16", [True, False])
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_bfloat16_is_measured_if_the_machine_has_instructions_for_it(monkeypatch, device, has_bfloat16):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: has_bfloat16)
+    monkeypatch.setattr(compare, "cpu_has_bfloat16", lambda: has_bfloat16)
+    assert ("bfloat16" in compare.precisions_of(torch.device(device))) == has_bfloat16
+
+
 def test_two_measurements_side_by_side_show_what_both_have():
     def measurement(*works):
         machine = {"device": "CPU", "has": ["avx512_bf16"], "lacks": ["amx_bf16"], "torch": "2", "transformers": "5"}

@@ -28,6 +28,13 @@ def test_runs_of_two_tickets_do_not_share_a_cell(tmp_path):
         to_markdown(read_records([tmp_path]))
 
 
+def test_two_scores_of_one_seed_do_not_share_a_cell(tmp_path):
+    for folder, score in (("snli/first", 0.5), ("snli/again", 0.6)):
+        write_run(tmp_path / "da" / folder, "dense", (0, 0), 1, score, task="snli")
+    with pytest.raises(UserError, match="other scores for one seed"):
+        to_markdown(read_records([tmp_path / "da"]))
+
+
 def test_runs_of_other_options_do_not_share_a_cell(tmp_path):
     for seed, epochs in ((1, 3), (2, 4)):
         write_run(tmp_path, "dense", (0, 0), seed, 0.5, task="snli", epochs=epochs)
