@@ -117,11 +117,13 @@ def test_equal_means_go_to_the_sparser_ticket_and_are_not_below(tmp_path):
     assert found is sparser and [point.size for point in below] == [(6, 1)]
 
 
-def test_held_out_rows_choose_only_if_the_dense_model_has_them(tmp_path):
+def test_held_out_rows_choose_only_if_the_dense_model_has_them(tmp_path, cli):
     write_line(tmp_path, "dense", {(0, 0): [0.9]})
     write_line(tmp_path, "winning", {(2, 0): [0.8], (4, 1): [0.7]}, {(2, 0): [0.5], (4, 1): [0.6]})
     (transition,) = transitions_of(tmp_path)
     assert super_ticket(transition, HELD_OUT) is None and super_ticket(transition, DEV) is transition.dense
+    assert cli(REPORT, tmp_path).status == 0
+    assert not (tmp_path / "super_tickets_held_out.yml").exists()
 
 
 def test_pages_and_super_tickets_warn_if_candidates_have_other_seeds(tmp_path, cli):

@@ -154,6 +154,7 @@ def test_one_seed_is_no_test(tmp_path, cli):
         ({1: ["a", "b"], 2: ["a"]}, [1, 2], ["a"]),  # no test without a second seed
         ({1: [*"abcdefgh"], 2: ["a", "b"], 3: ["a", "b"]}, [1, 2, 3], ["a", "b"]),
         ({1: [*"abcdefgh"], 2: [*"abcdefgh"], 3: [*"abc"], 4: [*"abc"], 5: [*"abc"]}, [1, 2, 3, 4, 5], [*"abc"]),
+        ({1: [*"abc"], 2: [*"abc"], 3: [*"abc"], 4: ["a"], 5: ["a"]}, [1, 2, 3], [*"abc"]),  # 2 x 3 and 4 x 1
         ({1: []}, [], []),
         ({}, [], []),
     ],
