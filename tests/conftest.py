@@ -1,5 +1,6 @@
 import importlib.util
 import os
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,8 +12,10 @@ os.chdir(ROOT)  # the commands' default paths are relative to the repository
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the tests are about CPUs, also on a machine that has GPUs
 
-for active in ("VIRTUAL_ENV", "CONDA_PREFIX"):  # scripts would take its Python, where tests give them another
-    os.environ.pop(active, None)
+# Variables that scripts read, as the environment that is active in the shell. Tests give them others.
+for script in (ROOT / "scripts").glob("*.sh"):
+    for name in re.findall(r"\$\{([A-Z_]+):[=-]", script.read_text()):
+        os.environ.pop(name, None)
 
 import torch
 

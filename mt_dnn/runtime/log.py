@@ -69,7 +69,7 @@ class Screen(logging.Handler):
 def print_line(line: str) -> None:
     """Print a line, in the first process, or in each of those that work apart."""
     if is_main_process():
-        print(f"{rank_label()}{line}", flush=True)
+        print(f"{rank_label()}{line}\n", end="", flush=True)  # in one piece: under torchrun others print too
 
 
 def progress_bar(items: Iterable[T], desc: str, unit: str) -> Iterable[T]:

@@ -81,8 +81,8 @@ def test_an_edited_file_is_one_line(files, command, file, also, then, change, pi
     refused(files, files.call(command), before, piece, made=OTHER_SPLITS.get(command, ""))
 
 
-def keys(files, group):
-    """(key, name of the edit, edit) for each key of a file and each edit of it that is bad."""
+def keys(files, group, right=False):
+    """(key, name of the edit, edit) for each key of a file and each edit of it that is bad, or those that are right."""
     content, taken = read(files.folder / group["file"]), group.get("taken", {})
     for key in every_key(content):
         if any(fnmatch.fnmatch(key, pattern) for pattern in group.get("but", ())):
@@ -90,7 +90,7 @@ def keys(files, group):
         *above, last = steps(content, key)
         for name, value in {**TABLE["every_key"]["values"], "removed": REMOVED}.items():
             is_taken = any(fnmatch.fnmatch(key, pattern) and name in taken[pattern] for pattern in taken)
-            if not is_taken and parent(content, above)[last] != value:
+            if is_taken == right and parent(content, above)[last] != value:
                 yield key, name, ("remove", key) if value is REMOVED else ("set", key, value)
 
 
@@ -116,6 +116,28 @@ def test_every_key_of_a_file_is_checked(files, group):
         tried += 1
         files.restore()
     assert not faults and tried, "\n".join(faults)
+
+
+@pytest.mark.parametrize(
+    "group",
+    [group for group in TABLE["every_key"]["files"] if "taken" in group],
+    ids=lambda group: f"{group['command']}: {group['file']}",
+)
+def test_what_is_right_all_the_same_is_taken(files, group):
+    changes, taken = list(keys(files, group, right=True)), group["taken"]
+    for pattern, names in taken.items():
+        tried = {name for key, name, _ in changes if fnmatch.fnmatch(key, pattern)}
+        assert set(names) <= tried, f"{pattern}: of {names} only {tried} are edits"
+    refusals = []
+    for key, name, change in changes:
+        edit(files.folder, group["file"], *change)
+        if "then" in group:
+            edit(files.folder, *group["then"])
+        ended = files.call(group["command"])
+        if ended.status:
+            refusals.append(f"{key}, {name}: {ended.err}")
+        files.restore()
+    assert not refusals, "\n".join(refusals)
 
 
 def naming(key, change, line):

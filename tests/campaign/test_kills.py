@@ -107,28 +107,31 @@ def test_killed_under_torchrun(prepared, tmp_path):
     if not Path("/proc/self/task").exists():
         pytest.skip("no /proc, to find the processes that torchrun started")
     start, command, whole, _ = prepared("longer training", 2)
-    rng, killed, kills = random.Random(1), 0, 15
+    rng, killed, kills, screen = random.Random(1), 0, 15, tmp_path / "screen.txt"
     torchrun = [sys.executable, "-m", "mt_dnn.runtime.launch", "--standalone", "--nproc-per-node", "2"]
     for attempt in itertools.count():
         folder = shutil.copytree(start, tmp_path / str(attempt))
         while True:
             known = set(folder.glob("out/checkpoint/update_*"))
-            started = subprocess.Popen(
-                [*torchrun, ROOT / command[0], *map(str, command[1:])],
-                cwd=folder,
-                env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
+            with open(screen, "w") as output:
+                started = subprocess.Popen(
+                    [*torchrun, ROOT / command[0], *map(str, command[1:])],
+                    cwd=folder,
+                    env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+                    stdout=output,
+                    stderr=output,
+                )
             while not set(folder.glob("out/checkpoint/update_*")) - known and started.poll() is None:
                 time.sleep(0.01)
             time.sleep(rng.uniform(0, 0.05))
-            if killed < kills and started.poll() is None:
+            hit = killed < kills and started.poll() is None
+            if hit:
                 children = Path(f"/proc/{started.pid}/task/{started.pid}/children").read_text().split()
                 for process in children[:1] if killed % 3 == 1 else [started.pid, *children]:
                     os.kill(int(process), signal.SIGKILL)
             if started.wait() == 0:
                 break
+            assert hit, screen.read_text()  # it failed by itself
             killed += 1
         end_as_if_not_killed(folder, whole)
         if killed >= kills:

@@ -119,6 +119,7 @@ def test_run_folder_has_the_files_of_the_page(walked):
     table = (DOCS / "files.md").read_text().partition("## Run folder")[2].partition("## Log")[0]
     named = {name.rstrip("/") for name in re.findall(r"(?m)^\| `([\w./]+)`", table)}
     found = {path.name for path in (walked / "out/rte").iterdir()}
+    assert {"result.json", "log.txt", "model"} < named
     assert named - {"checkpoint", "failed.txt", "export"} <= found
     assert {path.name for path in (walked / "out/rte/model").iterdir()} >= {
         "model.safetensors",

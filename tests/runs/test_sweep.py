@@ -39,7 +39,8 @@ def test_processes_that_share_the_runs_do_each_once(workshop, fine_tuned, tmp_pa
     assert "6 runs: 6 finished, 0 failed" in ended.stdout and ended.stdout.count(" runs, 0 finished before") == 1
     logs = [path.read_text() for path in (tmp_path / "two").rglob("log.txt")]
     assert len(logs) == 6 and all(log.count("command: ") == 1 for log in logs)
-    assert set(re.findall(r"(?m)^\[(\d)\] run \d of 6", ended.stdout)) <= {"0", "1"}
+    lines = re.findall(r"(?m)^\[[01]\] run (\d) of 6: ", ended.stdout)
+    assert sorted(lines) == list("123456")
     rewind(cli, workshop, [fine_tuned / "masks/winning"], tmp_path / "one", "--seeds", 1, 2, "--save_model", *QUICK)
     for model in (tmp_path / "one").rglob("model.safetensors"):
         assert (tmp_path / "two" / model.relative_to(tmp_path / "one")).read_bytes() == model.read_bytes()

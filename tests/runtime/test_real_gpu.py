@@ -31,6 +31,7 @@ pytestmark = pytest.mark.skipif(not GPUID, reason="no GPUID is set: nothing runs
 @pytest.fixture(autouse=True)
 def visible(monkeypatch):
     if DEVICE == "cuda":
+        monkeypatch.setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # as scripts/common.sh does
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", GPUID)  # of the commands; for this process it is too late
 
 
