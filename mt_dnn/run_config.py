@@ -1,5 +1,6 @@
 """A run's config.json: its options, read back and compared with those asked for now."""
 
+import contextlib
 import re
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,25 @@ def refuse_other_precision(files: RunFolder, precision: str) -> None:
         raise FailedInAllProcesses(
             f"this run was begun in {begun}, now {precision}, expected the same; "
             f"give {advice(f'--precision {begun}')}, or remove its checkpoint/ to run anew"
+        )
+
+
+def config_as_it_is(files: RunFolder) -> bytes | None:
+    """Return what the run's config.json holds; None where there is none."""
+    with contextlib.suppress(FileNotFoundError):
+        return files.config.read_bytes()
+    return None
+
+
+def refuse_begun_anew(files: RunFolder, config: bytes | None) -> None:
+    """Raise UserError if the run's folder was removed, or begun anew with other options, while the run goes on.
+
+    `config`: config_as_it_is() when the run began.
+    """
+    if config_as_it_is(files) != config:
+        raise UserError(
+            f"{files.folder}: removed, or begun anew with other options, while this process trained the run; "
+            "expected its config.json as it was; this process ends and writes nothing more"
         )
 
 

@@ -117,8 +117,12 @@ class Classifier:
 
         Tokens lie on the disk meanwhile, so that memory grows with the outputs alone.
 
-        Raises UserError where an output is NaN or infinite.
+        Raises UserError where an output is NaN or infinite, and where no folder takes temporary files.
         """
+        try:
+            tempfile.gettempdir()
+        except FileNotFoundError:
+            raise UserError("no folder for temporary files, expected one in TMPDIR that can be written") from None
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder) / f"{self.task.name}_input"
             write_split(place, rows, self.task, "input", self.tokenizer, self.max_seq_len, made_from={}, dropped={})

@@ -47,17 +47,17 @@ def write_submission(
     """
     rules, files = read_rules(), {}
     plan = _plan(models, rules, raw_dir, task_def)
-    for saved in models:
-        for file, predicted in _predictions(saved, plan, rules, device, precision):
-            lines = [HEADER, *(f"{index}\t{as_text(answer, rules[file])}" for index, answer in enumerate(predicted))]
-            files[file] = "".join(f"{line}\n" for line in lines)
-            say(f"{file}: {len(predicted)} rows")
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file, text in files.items():
-            archive.writestr(file, text)
-    check_submission(content, rules, path)
-    with write_whole(path, "wb") as out:
+    with write_whole(path, "wb") as out:  # opened now: what can't be written is refused before hours of predictions
+        for saved in models:
+            for file, predicted in _predictions(saved, plan, rules, device, precision):
+                answers = [f"{index}\t{as_text(answer, rules[file])}" for index, answer in enumerate(predicted)]
+                files[file] = "".join(f"{line}\n" for line in [HEADER, *answers])
+                say(f"{file}: {len(predicted)} rows")
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file, text in files.items():
+                archive.writestr(file, text)
+        check_submission(content, rules, path)
         out.write(content.getvalue())
     return [file for file in rules if file not in files]
 

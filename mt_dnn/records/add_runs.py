@@ -45,11 +45,11 @@ def add_runs(collection: Collection, folders: list[str]) -> int:
             found = True
     if not found:
         raise UserError(f"{', '.join(map(str, names))}: no finished run (result.json), expected folders of runs")
-    for name, place, why in read_failures(names):
+    for name, place, why in read_failures(names, collected=False):
         if "result" in collection.runs.get(name, {}):
             print(f"{place}: failed, but the collection has its result from before, which is kept")
         else:
             collection.runs[name] = {"run": name, "failed": why}
-    for name, (_, content) in read_importance_files(names).items():
+    for name, (_, content) in read_importance_files(names, collected=False).items():
         collection.importance_files[name] = {"file": name, **content}
     return left_out

@@ -162,25 +162,32 @@ def collected_records(collection: Collection) -> Iterator[Record]:
             yield Record(name, place, options, line["result"], line["baseline"])
 
 
-def read_failures(folders: Iterable[str | Path]) -> list[tuple[str, str, str]]:
-    """Return [(name, place, its line)] of the runs below `folders` that ended with failed.txt and without a result."""
+def read_failures(folders: Iterable[str | Path], collected: bool = True) -> list[tuple[str, str, str]]:
+    """Return [(name, place, its line)] of the runs below `folders` that ended with failed.txt and without a result.
+
+    `collected`: also those of collections below `folders`.
+    """
     found: dict[str, tuple[str, str]] = {}
     for folder, name in names_of(folders).items():
         for path in find(folder, "failed.txt"):
             files = RunFolder(path.parent)
             if (line := files.why_failed()) and not files.result.exists():
                 found.setdefault(_name_below(name, folder, path.parent), (str(path.parent), line))
-        for path in find(folder, RUNS):
+        for path in find(folder, RUNS) if collected else ():
             for run_name, line in read_collection(path.parent).runs.items():
                 if "failed" in line:
                     found.setdefault(run_name, (str(path), line["failed"]))
     return [(name, *found[name]) for name in in_order(found)]
 
 
-def read_importance_files(folders: Iterable[str | Path]) -> dict[str, tuple[str, dict[str, Any]]]:
+def read_importance_files(
+    folders: Iterable[str | Path], collected: bool = True
+) -> dict[str, tuple[str, dict[str, Any]]]:
     """Return {name of the file: (its place, its content)} of all importance scores below `folders`.
 
-    The content is without `checkpoint`, which is a path. Raises UserError for two different files of one name.
+    The content is without `checkpoint`, which is a path. `collected`: also those of collections below `folders`.
+
+    Raises UserError for two different files of one name.
     """
     found: dict[str, tuple[str, dict[str, Any]]] = {}
 
@@ -194,7 +201,7 @@ def read_importance_files(folders: Iterable[str | Path]) -> dict[str, tuple[str,
                 content = read_json(path, "importance scores")
                 content.pop("checkpoint", None)
                 add(_name_below(name, folder, path), path, content)
-        for path in find(folder, IMPORTANCE):
+        for path in find(folder, IMPORTANCE) if collected else ():
             for file_name, line in read_collection(path.parent).importance_files.items():
                 add(file_name, path, {key: value for key, value in line.items() if key != "file"})
     return {name: found[name] for name in in_order(found)}
@@ -209,8 +216,14 @@ def _refuse_another(name: str, place: str, content: dict[str, Any], other_place:
 
 
 def _name_below(name: str, folder: Path, path: Path) -> str:
-    """What reports call the file or folder `path` below `folder`, which is called `name`."""
-    return str(PurePosixPath(name, path.relative_to(folder).as_posix()))
+    """What reports call the file or folder `path` below `folder`, which is called `name`.
+
+    Raises UserError for a name that a line of a table can't hold.
+    """
+    found = str(PurePosixPath(name, path.relative_to(folder).as_posix()))
+    if "\t" in found or found.splitlines() != [found] or any("\ud800" <= sign <= "\udfff" for sign in found):
+        raise UserError(f"{found!a}: expected a name in UTF-8 without tabs and line breaks; rename it")
+    return found
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,7 +33,7 @@ from mt_dnn.runtime.distributed import on_main_process, rank
 from mt_dnn.runtime.log import log, log_command, logging_to
 from mt_dnn.runtime.machine import choose_gpu_kernels, choose_precision, save_time
 from mt_dnn.runtime.memory import memory_errors
-from mt_dnn.saved_tasks import SavedTasks
+from mt_dnn.saved_tasks import SavedTasks, has_saved_tasks
 from mt_dnn.tickets.gates import gated, ticket_gates
 from mt_dnn.tickets.prune import prune
 from mt_dnn.tickets.ticket import remaining_weights
@@ -221,6 +222,9 @@ class Session:
             for name, split in task_data.dev.items():
                 path = files.predictions(name if len(outputs) > 1 else None)
                 write_predictions(path, task_data.task, split, outputs[name])
+        if not run.keep_model and has_saved_tasks(files.model):
+            log.info(f"removed: {files.model}, of an earlier run in this folder")
+            shutil.rmtree(files.model)
         if run.keep_model:
             save_model(files.model, model, self.tokenizer, mask, self.saved_tasks)
         result = result_of(run, data, epochs, mask)

@@ -68,10 +68,12 @@ def train_and_score(
 
 
 def _remove_scores(files: RunFolder) -> None:
-    """Remove the scores of a model that was there before, with their pictures."""
+    """Remove the scores of a model that was there before, with their pictures and the masks that they chose."""
     from mt_dnn.tickets.criteria import CRITERIA
+    from mt_dnn.tickets.make_masks import remove_masks_by_scores
 
     for criterion in CRITERIA:
         for path in (files.importance(criterion), files.heat_map(criterion)):
             if path.exists():
                 path.unlink()
+    remove_masks_by_scores(files)

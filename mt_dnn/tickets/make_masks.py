@@ -11,7 +11,7 @@ from mt_dnn.checksums import weights_fingerprint
 from mt_dnn.flags.commands import MaskOptions
 from mt_dnn.run_config import differs
 from mt_dnn.run_folder import RunFolder
-from mt_dnn.tickets.criteria import criterion_named
+from mt_dnn.tickets.criteria import CRITERIA, criterion_named
 from mt_dnn.tickets.masks import Mask, read_mask, write_mask
 from mt_dnn.tickets.scores import SCORE_ANEW, read_importance
 from mt_dnn.tickets.ticket import DENSE, TICKET_KINDS, choose, counts_at, rankings
@@ -59,6 +59,13 @@ def write_masks(files: RunFolder, options: MaskOptions, scored_with: dict[str, A
             write_mask(path, Mask(kind, model, {task: ticket}, {**source, **common}))
             written.append(path)
     return written
+
+
+def remove_masks_by_scores(files: RunFolder) -> None:
+    """Remove the masks that write_masks() chose by importance scores, of all criteria."""
+    for criterion in CRITERIA:
+        for kind in (kind for kind, its in TICKET_KINDS.items() if its.by_scores):
+            _remove_others(files.mask_folder(kind, criterion), set(), 0)
 
 
 def refuse_min_heads(min_heads_per_layer: int, heads: int) -> None:

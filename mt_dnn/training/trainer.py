@@ -15,6 +15,7 @@ from mt_dnn.encoders.vocabulary import UsedRows, used_tokens
 from mt_dnn.flags.training import MachineOptions, OptimizationOptions
 from mt_dnn.loss import loss_per_row
 from mt_dnn.model import Model
+from mt_dnn.run_config import config_as_it_is, refuse_begun_anew
 from mt_dnn.run_folder import RunFolder
 from mt_dnn.runtime.distributed import all_reduce_gradients, on_main_process
 from mt_dnn.runtime.log import log, progress_bar
@@ -55,8 +56,8 @@ def fine_tune(
     numbers, which decide dropout, are to be seeded before.
 
     Returns (epochs, as they are in `files.metrics`; {dev set: outputs after the last epoch, (rows, outputs) float32}).
-    Raises Diverged when the loss, or an output for a dev row, is no longer a number, and FailedInAllProcesses where the
-    checkpoint is not one of such a training.
+    Raises Diverged when the loss, or an output for a dev row, is no longer a number, FailedInAllProcesses where the
+    checkpoint is not one of such a training, and UserError if the run was begun anew meanwhile.
     """
     tokens = choose_tokens_at_once(machine.tokens_at_once, model.device, machine.plain)
     micro_batches = MicroBatches.for_model(model, precision, tokens)
@@ -66,6 +67,7 @@ def fine_tune(
     n_updates = optimization.epochs * len(updates_of_epoch(data, optimization, seed, epoch=1))
     scheduler = make_scheduler(optimizer, n_updates, optimization.warmup)
     checkpoints = Checkpoints(files.checkpoints, machine.checkpoint_minutes, model, optimizer, scheduler)
+    config = on_main_process(lambda: config_as_it_is(files))
     progress = checkpoints.restore()
     tasks = [task_data.task.name for task_data in data]
     pace = Pace(n_updates, optimization.epochs, machine.log_per_updates, scheduler.last_epoch, tasks, model.device)
@@ -94,6 +96,7 @@ def fine_tune(
             if logged or at_end:
                 pace.put_into(progress)  # before due(), where processes wait: that time does not count
                 if checkpoints.due(at_end):
+                    on_main_process(lambda: refuse_begun_anew(files, config))
                     checkpoints.save(scheduler.last_epoch, progress)
 
         evaluated = {}
@@ -103,6 +106,7 @@ def fine_tune(
             )
         trained = describe_training(progress, updates, f"epoch {epoch}")
         progress.end_epoch({"epoch": epoch, "step": scheduler.last_epoch, **trained, **evaluated})
+        on_main_process(lambda: refuse_begun_anew(files, config))
         on_main_process(lambda: write_json_lines(files.metrics, progress.epochs))
         log_epoch(progress.epochs[-1], optimization.epochs, len(data))
 

@@ -3,8 +3,11 @@
 import json
 import shutil
 
+import pytest
 import toy_tasks
 from calls import QUICK, files_up_to, options, rewind
+
+from mt_dnn.training import trainer
 
 
 def test_finished_runs_are_skipped_and_unfinished_ones_done(workshop, fine_tuned, tmp_path, cli, refused):
@@ -43,6 +46,38 @@ def test_a_model_asked_for_later_is_made(workshop, fine_tuned, tmp_path, cli):
     ended = rewind(cli, workshop, masks, tmp_path, "--save_model", *QUICK)
     assert "1 runs, 0 finished before, 1 finished without a model, to be repeated\n" in ended.out
     assert (tmp_path / "winning/heads_6_ffns_1/seed_2018/model/model.safetensors").exists()
+
+
+def test_a_model_of_an_earlier_run_does_not_count_as_that_of_a_later_one(workshop, fine_tuned, tmp_path, cli):
+    masks = [fine_tuned / "masks/winning/heads_6_ffns_1.json"]
+    run = tmp_path / "winning/heads_6_ffns_1/seed_2018"
+    rewind(cli, workshop, masks, tmp_path, "--save_model", *QUICK)
+    (run / "result.json").unlink()
+    (run / "model/note.txt").write_text("mine")
+    other = (*QUICK, "--learning_rate", 1e-3)
+    assert f"removed: {run / 'model'}, of an earlier run" in rewind(cli, workshop, masks, tmp_path, *other).out
+    assert not (run / "model").exists()
+
+
+@pytest.mark.parametrize("begun_anew", [False, True])
+def test_a_run_whose_folder_is_removed_or_begun_anew_meanwhile_ends_and_writes_nothing(
+    workshop, tmp_path, refused, monkeypatch, begun_anew
+):
+    run = tmp_path / "run"
+
+    def evaluate(*arguments, **more):
+        shutil.rmtree(run)
+        if begun_anew:
+            run.mkdir()
+            (run / "config.json").write_text("{}")
+        return evaluate_(*arguments, **more)
+
+    evaluate_ = trainer.evaluate
+    monkeypatch.setattr(trainer, "evaluate", evaluate)
+    line = refused("train.py", *options(workshop), *QUICK, "--do_train", "--output_dir", run)
+    assert f"{run}: removed, or begun anew with other options, while this process trained the run" in line
+    left = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert left == ([run / "config.json"] if begun_anew else [])
 
 
 def test_a_run_that_is_done_once_more_is_not_finished_until_its_end(workshop, fine_tuned, tmp_path, cli, monkeypatch):

@@ -51,6 +51,26 @@ def test_masks_of_other_scores_go_and_foreign_ones_stay(workshop, fine_tuned, tm
     assert (tmp_path / "out/losing/heads_6_ffns_2").is_dir()  # the level as it was when two heads per layer stayed
 
 
+def test_a_new_model_removes_the_masks_of_the_old_one_by_every_criterion(workshop, fine_tuned, tmp_path, cli):
+    run = tmp_path / "run"
+    shutil.copytree(fine_tuned, run)
+    call = ("train.py", *options(workshop), "--output_dir", run, "--do_mask", "--sparsities", 0.5)
+    assert cli(*call, "--criterion", "magnitude").status == 0
+    assert (run / "masks/magnitude/winning/heads_6_ffns_1.json").exists()
+    (run / "result.json").unlink()
+    shutil.rmtree(run / "model")
+    assert cli(*call, *QUICK, "--do_train").status == 0
+    assert not [*(run / "masks/magnitude").rglob("*.json")]
+    assert [path.name for path in (run / "masks/winning").iterdir()] == ["heads_6_ffns_1.json"]
+
+
+def test_runs_do_not_go_into_a_folder_of_masks(workshop, fine_tuned, refused):
+    masks = fine_tuned / "masks"
+    line = refused("rewind.py", *options(workshop), "--masks", masks, "--output_dir", masks / "winning/rewind")
+    assert f"--output_dir {masks / 'winning/rewind'}: in --masks {masks}, expected a folder outside of it" in line
+    assert not (masks / "winning/rewind").exists()
+
+
 def test_sparsities_choose_among_masks(workshop, fine_tuned, tmp_path, cli, refused):
     rewind(cli, workshop, [fine_tuned / "masks/winning"], tmp_path, "--sparsities", "0.5", *QUICK)
     assert [path.name for path in (tmp_path / "winning").iterdir()] == ["heads_6_ffns_1"]

@@ -8,7 +8,9 @@ import pytest
 from calls import ROOT
 
 from data_utils.errors import UserError
-from data_utils.hub import load_tokenizer
+from data_utils.hub import load_tokenizer, weight_types
+from mt_dnn.checksums import weights_fingerprint
+from mt_dnn.encoders.pretrained import load_encoder
 
 
 def test_the_folder_of_an_encoder_that_download_sh_fetched_is_named(tmp_path, monkeypatch):
@@ -16,6 +18,19 @@ def test_the_folder_of_an_encoder_that_download_sh_fetched_is_named(tmp_path, mo
     (tmp_path / "data/encoders/my-bert").mkdir(parents=True)
     with pytest.raises(UserError, match="can't be reached; expected data/encoders/my-bert, where download.sh put it$"):
         load_tokenizer("my-bert")
+
+
+def test_weights_in_several_files_are_those_in_one(workshop, tmp_path):
+    whole, parts = workshop.encoder, tmp_path / "parts"
+    load_encoder(whole).save_pretrained(parts, max_shard_size="20KB")
+    assert len(list(parts.glob("model-*.safetensors"))) > 1
+    assert weight_types(parts) == weight_types(whole)
+    for name, weights in load_encoder(whole).state_dict().items():
+        assert load_encoder(parts).state_dict()[name].equal(weights)
+    before = weights_fingerprint(parts)
+    last = max(parts.glob("model-*.safetensors"))
+    last.write_bytes(last.read_bytes()[:-1] + b"\1")
+    assert None not in (before, weights_fingerprint(whole)) and before != weights_fingerprint(parts)
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ import pytest
 from calls import files_up_to, tokenize
 
 from data_utils.errors import UserError
+from data_utils.hub import load_tokenizer
 from data_utils.tasks import read_task, read_tasks
 from data_utils.tokenize_split import describe_tokenizer, tokenize_split
 from data_utils.tokenized import data_fingerprints, read_header, read_split, training_rows_fingerprint
@@ -28,6 +29,17 @@ def test_tokenized_rows_are_the_tokenizers(workshop):
             assert batch[key].equal(expected[key]), key
         assert batch["labels"].tolist() == [row.label for row in rows]
         assert split.lengths.tolist() == expected["attention_mask"].sum(1).tolist()
+
+
+def test_tokens_beyond_65535_are_kept(workshop, tmp_path):
+    """As in the vocabularies of multilingual encoders."""
+    tokenizer = load_tokenizer(workshop.encoder)
+    tokenizer.add_tokens([f"word{number}" for number in range(2**16)])
+    (tmp_path / "rows.tsv").write_text("sentence\tlabel\nword65535 film\t1\n")
+    task = workshop.tasks["sst"]
+    tokenize_split(tmp_path / "rows.tsv", tmp_path, task, "train", tokenizer, max_seq_len=64, skip_bad_rows=False)
+    ids = read_split(tmp_path, task, "train").batch(np.array([0]))["input_ids"][0].tolist()
+    assert ids == tokenizer("word65535 film")["input_ids"] and max(ids) == len(tokenizer) - 1 > 2**16
 
 
 def test_a_split_does_not_depend_on_how_many_rows_are_tokenized_at_once(workshop, tmp_path, cli, monkeypatch):

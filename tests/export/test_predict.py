@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -26,6 +27,16 @@ def predict(cli, monkeypatch):
         return table(ended.out)
 
     return call
+
+
+def test_without_a_folder_for_temporary_files_the_line_names_tmpdir(fine_tuned, tmp_path, refused, monkeypatch):
+    def none_is_usable():
+        raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
+
+    (tmp_path / "rows.tsv").write_text("the film\n")
+    monkeypatch.setattr("mt_dnn.export.classifier.tempfile", SimpleNamespace(gettempdir=none_is_usable))
+    line = refused("mt_dnn/predict.py", fine_tuned, "--input", tmp_path / "rows.tsv")
+    assert "no folder for temporary files, expected one in TMPDIR that can be written" in line
 
 
 def test_a_runs_dev_file_gets_the_runs_dev_predictions(workshop, runs, predict):

@@ -81,6 +81,14 @@ def test_a_model_of_several_tasks_is_loaded_once_and_dropped_before_the_next(
     assert [folder for folder, _ in loaded] == [mt_dnn_run / "model", cola]
 
 
+def test_a_zip_that_can_not_be_written_is_refused_before_anything_is_predicted(
+    runs, raw, tmp_path, refused, monkeypatch
+):
+    monkeypatch.setattr("mt_dnn.export.submission.classifier_of", None)
+    call = ("mt_dnn/predict.py", runs["sst"], "--glue_format", "--raw_dir", raw, "--output", tmp_path)
+    assert f"{tmp_path}: a folder, expected the name of a file to write" in refused(*call)
+
+
 def test_what_the_benchmark_would_not_take_is_refused(workshop, runs, raw, tmp_path, refused):
     def complaint(*args, raw_dir=raw):
         line = refused(

@@ -161,6 +161,33 @@ def test_a_result_is_kept_where_the_same_run_has_failed_elsewhere(tmp_path, cli)
     assert files_in(tmp_path / "runs") == kept
 
 
+def test_records_below_the_runs_are_not_collected_again(tmp_path, cli):
+    write_line(tmp_path / "sweep", "dense", {(0, 0): [0.7]})
+    failed = tmp_path / "sweep/rte/losing/heads_2_ffns_0/seed_1/failed.txt"
+    failed.parent.mkdir(parents=True)
+    failed.write_text("memory is full\n")
+    scores = tmp_path / "sweep/rte/importance.json"
+    made_from = {"task": "rte", "criterion": "example", "seed": 1, "model": MODEL}
+    collect = (COLLECT, tmp_path / "sweep", "--output", tmp_path / "sweep/records")
+    for first in (1.0, 2.0):  # a failed run, and scores; then it has finished, and the scores were made anew
+        write_importance(scores, np.full((3, 4), first), np.ones(3), made_from)
+        ended = cli(*collect)
+        assert ended.status == 0, ended.err
+        write_run(tmp_path / "sweep", "losing", (2, 0), 1, 0.5)
+        failed.unlink(missing_ok=True)
+    ended = cli(*collect)
+    assert " 0 failed" in ended.out and "which is kept" not in ended.out
+    ((_, (_, content)),) = read_importance_files([tmp_path / "sweep/records"]).items()
+    assert content["heads"]["raw"][0][0] == 2.0
+
+
+@pytest.mark.parametrize("name", ["a\tb", "a\nb", "a\udcffb"])
+def test_a_folder_whose_name_no_table_holds_is_refused(tmp_path, refused, name):
+    write_run(tmp_path / "sweep" / name, "dense", (0, 0), 1, 0.7)
+    line = refused(COLLECT, tmp_path / "sweep", "--output", tmp_path / "records")
+    assert "expected a name in UTF-8 without tabs and line breaks" in line and not (tmp_path / "records").exists()
+
+
 def test_runs_of_two_experiments_that_have_one_name_are_not_mixed(tmp_path, cli, refused):
     for experiment, score in (("first", 0.7), ("second", 0.8)):
         write_line(tmp_path / experiment / "single", "dense", {(0, 0): [score]})
@@ -296,8 +323,8 @@ def test_committed_pages_are_made_anew_from_committed_records(report, tmp_path, 
     assert committed == made
 
 
-@pytest.mark.parametrize("experiment", sorted(path.parent for path in EXPERIMENTS.glob("*/README.md")), ids=lambda path: path.name)
-def test_records_and_pages_of_an_experiment_stay_small(experiment):
-    kept = [content for name, content in files_in(experiment).items() if not name.endswith(".html")]
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in EXPERIMENTS.glob("*/README.md")))
+def test_records_and_pages_of_an_experiment_stay_small(name):
+    kept = [content for name, content in files_in(EXPERIMENTS / name).items() if not name.endswith(".html")]
     size = sum(map(len, kept))
     assert size < 5e6, f"{size / 1e6:.1f} MB, expected less than 5 MB"

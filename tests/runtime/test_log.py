@@ -8,6 +8,8 @@ import textwrap
 import pytest
 from calls import ROOT
 
+from data_utils.cli import one_line, run_main
+
 TALK = """
     import sys
     sys.path.insert(0, {root!r})
@@ -39,6 +41,20 @@ def talk(folder, stdout=subprocess.PIPE, close=False, **environment):
         text=True,
         encoding="latin-1",
     )
+
+
+def test_an_error_line_shows_what_can_not_be_seen_as_escapes():
+    assert one_line("a\n  b\r\nc") == "a b c"
+    assert one_line("no\u00a0break\x1b[0m \u200b") == r"no\xa0break\x1b[0m \u200b"
+    assert one_line("na\u00efve \u5b57") == "na\u00efve \u5b57"
+
+
+def test_a_fault_of_ours_keeps_its_traceback():
+    def fault():
+        raise KeyError("ours")
+
+    with pytest.raises(KeyError):
+        run_main(fault)
 
 
 def test_a_full_standard_output_is_one_line(tmp_path):
