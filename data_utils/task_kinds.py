@@ -187,14 +187,14 @@ class Regression(TaskKind[float, float]):
         return ("prediction",)
 
     def prediction_fields(self, outputs: np.ndarray, labels: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-        return ((f"{value:.4f}",) for value in self.decide(outputs))
+        return (self.answer_fields(value) for value in self.decide(outputs))
 
     def answers(self, outputs: np.ndarray, labels: tuple[str, ...]) -> list[float]:
         """Return [value]."""
         return self.decide(outputs).tolist()
 
     def answer_fields(self, answer: float) -> tuple[str, ...]:
-        return (f"{answer:.4f}",)
+        return (f"{answer:.7g}",)  # a float32 has 7 reliable digits
 
 
 TASK_KINDS: dict[str, TaskKind] = {kind.name: kind for kind in (Classification(), Regression())}

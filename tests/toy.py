@@ -29,6 +29,8 @@ PLAIN = [
 ]
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *GOOD, *BAD, *PLAIN, "quoted", '"', "'", "s"]
 VOCABULARY_SIZE = len(VOCABULARY)
+# What a mask says about such an encoder, where a test needs no real one.
+MODEL = {"name": "tiny", "layers": 3, "heads": 4, "hidden": 32, "intermediate": 48, "parameters": 20000}
 PADDING = {family: 0 if family in ("bert", "electra") else 1 for family in FAMILIES}  # the padding token's id
 NO_POOLER = "roberta", "electra"  # whose toy checkpoints lack one, as the hub's do
 

@@ -68,26 +68,13 @@ def test_test_datasets_choose_among_the_dev_sets_of_all_tasks(workshop, tmp_path
 
 
 def test_a_shared_encoder_is_a_starting_point_for_another_task(workshop, mt_dnn_run, tmp_path, cli, refused):
-    def train(seed, *more):
-        return (
-            "train.py",
-            *options(workshop, "rte", *QUICK),
-            "--init_checkpoint",
-            mt_dnn_run / "model",
-            "--do_train",
-            "--do_mask",
-            "--sparsities",
-            0.5,
-            "--seed",
-            seed,
-            *more,
-        )
-
-    ended = cli(*train(2018), "--output_dir", tmp_path / "out")
+    start = ("--init_checkpoint", mt_dnn_run / "model", "--output_dir", tmp_path / "out")
+    train = ("train.py", *options(workshop, "rte", *QUICK), *start, "--do_train", "--do_mask", "--sparsities", 0.5)
+    ended = cli(*train)
     assert ended.status == 0, ended.err
     mask = tmp_path / "out/masks/winning/heads_6_ffns_1.json"
     assert read_mask(mask).model["name"] == "tiny-bert trained on sst,rte,stsb,mnli (dense)"
-    assert "fine-tuned and scored before" in cli(*train(2018), "--output_dir", tmp_path / "out").out
+    assert "fine-tuned and scored before" in cli(*train).out
     assert "tickets.rte: chosen in tiny-bert trained on" in refused(
         "rewind.py", *options(workshop, "rte"), "--masks", mask, "--output_dir", tmp_path / "no"
     )

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from toy import MODEL
 
 from data_utils.errors import UserError
 from mt_dnn.flags.commands import RewindOptions
@@ -11,7 +12,6 @@ from mt_dnn.runs.plan import plan
 from mt_dnn.tickets.masks import Mask
 from mt_dnn.tickets.ticket import DENSE, Ticket
 
-MODEL = {"name": "tiny", "layers": 3, "heads": 4, "hidden": 32, "intermediate": 48, "parameters": 20000}
 TICKET = Ticket(frozenset({(0, 3), (2, 1)}), frozenset({1}))
 
 

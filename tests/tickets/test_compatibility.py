@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
+from toy import MODEL
 
 from data_utils.errors import UserError
 from mt_dnn.tickets.compatibility import refuse_other_model, refuse_unfit, ticket_warnings, unknown_holdout
 from mt_dnn.tickets.masks import Mask
 from mt_dnn.tickets.ticket import DENSE, Ticket
 
-MODEL = {"name": "tiny", "layers": 3, "heads": 4, "hidden": 32, "intermediate": 48, "parameters": 20000}
 PATH = Path("m.json")
 
 

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from toy import MODEL
 
 from data_utils.errors import UserError
 from mt_dnn.checksums import weights_fingerprint
@@ -13,8 +14,6 @@ from mt_dnn.tickets.make_masks import refuse_min_heads, write_masks
 from mt_dnn.tickets.masks import read_mask
 from mt_dnn.tickets.scores import fingerprint, normalise, write_importance
 from mt_dnn.tickets.ticket import TICKET_KINDS, choose, counts_at, rankings
-
-MODEL = {"name": "tiny", "layers": 3, "heads": 4, "hidden": 32, "intermediate": 48, "parameters": 20000}
 
 
 def made_from(criterion="example"):

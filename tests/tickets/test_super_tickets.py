@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from toy import MODEL
 
 from data_utils.errors import UserError
 from mt_dnn.run_folder import RunFolder
@@ -11,7 +12,6 @@ from mt_dnn.tickets.masks import Mask, write_mask
 from mt_dnn.tickets.super_tickets import SuperTicket, merge_masks, read_super_tickets
 from mt_dnn.tickets.ticket import Ticket
 
-MODEL = {"name": "tiny", "layers": 3, "heads": 4, "hidden": 32, "intermediate": 48, "parameters": 20000}
 TICKET = Ticket(frozenset({(0, 3), (2, 1)}), frozenset({1}))
 WANTED = {"rte": SuperTicket(2, 1), "sst": SuperTicket(2, 1, "loss")}
 
