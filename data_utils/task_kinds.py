@@ -194,7 +194,7 @@ class Regression(TaskKind[float, float]):
         return self.decide(outputs).tolist()
 
     def answer_fields(self, answer: float) -> tuple[str, ...]:
-        return (f"{answer:.7g}",)  # a float32 has 7 reliable digits
+        return (f"{answer:.7g}",)  # a float32 has about 7 digits
 
 
 TASK_KINDS: dict[str, TaskKind] = {kind.name: kind for kind in (Classification(), Regression())}

@@ -1,4 +1,4 @@
-"""A run's config.json: its options, read back and compared with those asked for now."""
+"""A run's config.json: its options, read back and compared with those asked for now, or when the run began."""
 
 import contextlib
 import re
@@ -105,8 +105,8 @@ def refuse_begun_anew(files: RunFolder, config: bytes | None) -> None:
     """
     if config_as_it_is(files) != config:
         raise UserError(
-            f"{files.folder}: removed, or begun anew with other options, while this process trained the run; "
-            "expected its config.json as it was; this process ends and writes nothing more"
+            f"{files.folder}: removed, or begun anew with other options, while this command trained the run; "
+            "expected its config.json as it was; this command ends here"
         )
 
 

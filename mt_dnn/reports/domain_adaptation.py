@@ -6,7 +6,7 @@ from data_utils.cli import run_main
 from data_utils.errors import UserError
 from data_utils.markdown import markdown_table
 from mt_dnn.flags.parser import Parser
-from mt_dnn.records.record import Record, add_run, read_records, refuse_difference
+from mt_dnn.records.record import Record, read_records, refuse_difference
 from mt_dnn.reports.wording import mean_std
 
 
@@ -31,11 +31,11 @@ def to_markdown(records: Iterable[Record]) -> str:
         row = task, record.name.partition(f"/{task}/")[0], record.result["model"]["name"]
         cell = cells.setdefault(row, {}).setdefault(record.fraction_of(record.tasks[0]), {})
         refuse_difference(next(iter(cell.values()), record), record)
-        repeats: list[Record] = []
-        add_run(cell, repeats, record)
-        if repeats:
+        counted = cell.setdefault(record.seed, record)
+        refuse_difference(counted, record, ["tickets"])
+        if counted.metrics != record.metrics:
             raise UserError(
-                f"{cell[record.seed].place} and {record.place}: other scores for one seed, expected one run of a seed; "
+                f"{counted.place} and {record.place}: other scores for one seed, expected one run of a seed; "
                 "report them separately"
             )
     fractions = sorted({fraction for by_fraction in cells.values() for fraction in by_fraction})

@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,7 +22,7 @@ from mt_dnn.flags.training import DataOptions, MachineOptions, ModelOptions, Opt
 from mt_dnn.model import Model, count_parameters, model_entry, place_tickets, shape_of
 from mt_dnn.model_files import refuse_to_save_over, save_model
 from mt_dnn.reports.score_table import score_table
-from mt_dnn.run_config import refuse_other_precision
+from mt_dnn.run_config import config_as_it_is, refuse_begun_anew, refuse_other_precision
 from mt_dnn.run_folder import unless_default
 from mt_dnn.runs.result import failure_written, mask_of, result_of
 from mt_dnn.runs.run import Run, tasks_and_dev_sets
@@ -33,7 +32,7 @@ from mt_dnn.runtime.distributed import on_main_process, rank
 from mt_dnn.runtime.log import log, log_command, logging_to
 from mt_dnn.runtime.machine import choose_gpu_kernels, choose_precision, save_time
 from mt_dnn.runtime.memory import memory_errors
-from mt_dnn.saved_tasks import SavedTasks, has_saved_tasks
+from mt_dnn.saved_tasks import SavedTasks
 from mt_dnn.tickets.gates import gated, ticket_gates
 from mt_dnn.tickets.prune import prune
 from mt_dnn.tickets.ticket import remaining_weights
@@ -136,11 +135,13 @@ class Session:
         Several processes do a run together; the first of them writes.
 
         Raises RunFailed, and writes its line into the run's folder, if memory is full, the loss or an output is NaN
-        or infinite, or the run was begun in another precision or has a checkpoint that does not fit.
+        or infinite, or the run was begun in another precision or has a checkpoint that does not fit. Raises UserError
+        if the run's folder holds another model, or was removed or begun anew meanwhile.
         """
         files, data = run.files, self.data(run.seed)
         with logging_to(files.log), failure_written(run), memory_errors(FEWER_TOKENS):
             on_main_process(lambda: self._begin(run))
+            config = on_main_process(lambda: config_as_it_is(files))
             self._log_start(run, data)
             model = self._new_model(run)
             log.info(f"parameters: {count_parameters(model.encoder):,} in the encoder, of {self.shape.parameters:,}")
@@ -151,7 +152,7 @@ class Session:
                 )
             if run.keep_gates:  # what is saved has no closed units
                 prune(model.encoder, *run.tickets.values())
-            on_main_process(lambda: self._write(run, data, model, epochs, outputs))
+            on_main_process(lambda: self._write(run, data, model, epochs, outputs, config))
         return model
 
     def _begin(self, run: Run) -> None:
@@ -161,6 +162,8 @@ class Session:
             refuse_other_precision(files, self.precision_name)
         if run.keep_model:
             refuse_to_save_over(files.model, self.init_checkpoint)
+        elif files.model.exists():  # it would count as the model of this run
+            raise UserError(f"{files.model}: of an earlier run, expected none; remove it, or give --save_model")
         files.failure.unlink(missing_ok=True)
         files.result.unlink(missing_ok=True)
         write_json(files.config, {**run.config, "device": self.device.type, "precision": self.precision_name})
@@ -215,19 +218,21 @@ class Session:
         model: Model,
         epochs: Sequence[dict[str, Any]],
         outputs: Mapping[str, np.ndarray],
+        config: bytes | None,
     ) -> None:
-        """Write what a finished run leaves, its result last. `outputs`: {dev set: outputs after the last epoch}."""
+        """Write what a finished run leaves, its result last.
+
+        `outputs`: {dev set: outputs after the last epoch}; `config`: config_as_it_is() when the run began.
+        """
         files, mask = run.files, mask_of(run, self.model_entry)
         for task_data in data:
             for name, split in task_data.dev.items():
                 path = files.predictions(name if len(outputs) > 1 else None)
                 write_predictions(path, task_data.task, split, outputs[name])
-        if not run.keep_model and has_saved_tasks(files.model):
-            log.info(f"removed: {files.model}, of an earlier run in this folder")
-            shutil.rmtree(files.model)
         if run.keep_model:
             save_model(files.model, model, self.tokenizer, mask, self.saved_tasks)
         result = result_of(run, data, epochs, mask)
+        refuse_begun_anew(files, config)  # once more: to save a large model takes long
         write_json(files.result, result)
         run.remove_checkpoints()
         if len(data) > 1:

@@ -19,7 +19,7 @@ def sweep(runs: list[Run], do: Callable[[Run], Any]) -> None:
     again at the runs that others were doing, so that a run is taken over if its process died.
 
     Raises RunFailed only if several processes do a run together and the memory of one is full: that process can't tell
-    whether the memory of the others is.
+    whether the memory of the others is. A UserError, as of a folder removed meanwhile, ends the sweep.
     """
     left, did_some = list(enumerate(runs, 1)), True
     while did_some:

@@ -68,12 +68,17 @@ def train_and_score(
 
 
 def _remove_scores(files: RunFolder) -> None:
-    """Remove the scores of a model that was there before, with their pictures and the masks that they chose."""
+    """Remove the scores of a model that was there before, with their pictures and the masks that they chose.
+
+    Masks stay if the run is finished: then only its model is gone, and the same training makes it again.
+    """
     from mt_dnn.tickets.criteria import CRITERIA
     from mt_dnn.tickets.make_masks import remove_masks_by_scores
+
+    if not files.result.exists():
+        remove_masks_by_scores(files)
 
     for criterion in CRITERIA:
         for path in (files.importance(criterion), files.heat_map(criterion)):
             if path.exists():
                 path.unlink()
-    remove_masks_by_scores(files)

@@ -62,7 +62,7 @@ class Screen(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if sys.stdout:
-            tqdm.write(self.format(record), file=sys.stdout)
+            tqdm.write(f"{self.format(record)}\n", file=sys.stdout, end="")  # in one piece, as in print_line()
             sys.stdout.flush()
 
 

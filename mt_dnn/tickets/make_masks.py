@@ -1,4 +1,7 @@
-"""From importance scores to mask files: every kind of ticket at every sparsity, in the folder of the scored model."""
+"""From importance scores to mask files: every kind of ticket at every sparsity, in the folder of the scored model.
+
+Masks of scores that are no longer there are removed.
+"""
 
 from pathlib import Path
 from typing import Any

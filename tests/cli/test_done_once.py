@@ -7,6 +7,7 @@ import pytest
 import toy_tasks
 from calls import QUICK, files_up_to, options, rewind
 
+from mt_dnn.runs import session
 from mt_dnn.training import trainer
 
 
@@ -48,34 +49,40 @@ def test_a_model_asked_for_later_is_made(workshop, fine_tuned, tmp_path, cli):
     assert (tmp_path / "winning/heads_6_ffns_1/seed_2018/model/model.safetensors").exists()
 
 
-def test_a_model_of_an_earlier_run_does_not_count_as_that_of_a_later_one(workshop, fine_tuned, tmp_path, cli):
+def test_a_model_of_an_earlier_run_does_not_count_as_that_of_a_later_one(workshop, fine_tuned, tmp_path, cli, refused):
     masks = [fine_tuned / "masks/winning/heads_6_ffns_1.json"]
     run = tmp_path / "winning/heads_6_ffns_1/seed_2018"
     rewind(cli, workshop, masks, tmp_path, "--save_model", *QUICK)
     (run / "result.json").unlink()
-    (run / "model/note.txt").write_text("mine")
     other = (*QUICK, "--learning_rate", 1e-3)
-    assert f"removed: {run / 'model'}, of an earlier run" in rewind(cli, workshop, masks, tmp_path, *other).out
-    assert not (run / "model").exists()
+    call = ("rewind.py", *options(workshop), *other, "--masks", *masks, "--output_dir", tmp_path)
+    assert f"{run / 'model'}: of an earlier run, expected none; remove it, or give --save_model" in refused(*call)
+    shutil.rmtree(run / "model")
+    rewind(cli, workshop, masks, tmp_path, *other)
+    assert "1 finished without a model" in rewind(cli, workshop, masks, tmp_path, "--save_model", *other).out
 
 
 @pytest.mark.parametrize("begun_anew", [False, True])
+@pytest.mark.parametrize(
+    "module, then", [(trainer, "compute_gradients"), (trainer, "evaluate"), (session, "save_model")]
+)
 def test_a_run_whose_folder_is_removed_or_begun_anew_meanwhile_ends_and_writes_nothing(
-    workshop, tmp_path, refused, monkeypatch, begun_anew
+    workshop, tmp_path, refused, monkeypatch, begun_anew, module, then
 ):
-    run = tmp_path / "run"
+    run, function = tmp_path / "run", getattr(module, then)
 
-    def evaluate(*arguments, **more):
+    def removed_then(*arguments, **more):
+        found = function(*arguments, **more)
         shutil.rmtree(run)
         if begun_anew:
             run.mkdir()
             (run / "config.json").write_text("{}")
-        return evaluate_(*arguments, **more)
+        return found
 
-    evaluate_ = trainer.evaluate
-    monkeypatch.setattr(trainer, "evaluate", evaluate)
-    line = refused("train.py", *options(workshop), *QUICK, "--do_train", "--output_dir", run)
-    assert f"{run}: removed, or begun anew with other options, while this process trained the run" in line
+    monkeypatch.setattr(module, then, removed_then)
+    flags = (*QUICK, "--checkpoint_minutes", 0, "--log_per_updates", 1)
+    line = refused("train.py", *options(workshop), *flags, "--do_train", "--output_dir", run)
+    assert f"{run}: removed, or begun anew with other options, while this command trained the run" in line
     left = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert left == ([run / "config.json"] if begun_anew else [])
 
