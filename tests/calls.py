@@ -123,3 +123,7 @@ def renamed(run, folder, name):
             )
         (folder / file.name).write_bytes(content)
     return folder
+
+
+def files_in(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -57,8 +57,7 @@ def fine_tune(
 
     Returns (epochs, as they are in `files.metrics`; {dev set: outputs after the last epoch, (rows, outputs) float32}).
     Raises Diverged when the loss, or an output for a dev row, is no longer a number, FailedInAllProcesses where the
-    checkpoint is not one of such a training, and UserError if the run's folder was
-    removed or begun anew meanwhile.
+    checkpoint is not one of such a training, and UserError if the run's folder was removed or begun anew meanwhile.
     """
     tokens = choose_tokens_at_once(machine.tokens_at_once, model.device, machine.plain)
     micro_batches = MicroBatches.for_model(model, precision, tokens)

@@ -1,6 +1,5 @@
 """Records of runs, collected into one small folder, from which reports are made without the runs."""
 
-import io
 import json
 import os
 import shutil
@@ -10,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from calls import QUICK, ROOT, result_of, rewind
+from calls import QUICK, ROOT, files_in, result_of, rewind
 from fake_runs import COLLECT, MODEL, MULTI_TASK, REPORT, write_dev_predictions, write_line, write_run, write_shared_run
-from matplotlib.image import imread
 
 from data_utils.errors import UserError
 from data_utils.json_file import write_json
@@ -45,10 +43,6 @@ def write_runs(folder):
     failed = folder / "rte/losing/heads_2_ffns_0/seed_1"
     failed.mkdir(parents=True)
     (failed / "failed.txt").write_text("the loss is not a number\n")
-
-
-def files_in(folder):
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def make_reports(cli, source, output):
@@ -301,30 +295,3 @@ def test_runs_with_other_labels_of_a_dev_set_are_refused_and_other_digits_are_no
     ]:
         with pytest.raises(UserError, match=f"c: other labels of {name} than in "):
             collection.add_predictions(name, "c", predictions)
-
-
-EXPERIMENTS = ROOT / "experiments/phase_transition"
-RECORDS = {"report": "runs", "report_criteria": "criteria_records", "report_sharing": "sharing_records"}
-COMMITTED = [report for name in RECORDS for report in sorted(EXPERIMENTS.glob(f"*/{name}"))]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("report", COMMITTED, ids=lambda path: str(path.relative_to(EXPERIMENTS)))
-def test_committed_pages_are_made_anew_from_committed_records(report, tmp_path, cli):
-    module = MULTI_TASK if report.name == "report_sharing" else REPORT
-    ended = cli(module, report.with_name(RECORDS[report.name]), "--output_dir", tmp_path)
-    assert ended.status == 0, ended.err
-    committed, made = (
-        {name: content for name, content in files_in(folder).items() if not name.endswith(".html")}  # not committed
-        for folder in (report, tmp_path)
-    )
-    for name in [name for name in committed if name.endswith(".png")]:  # of equal pixels Pillow may make other bytes
-        committed[name], made[name] = (imread(io.BytesIO(of[name])).tobytes() for of in (committed, made))
-    assert committed == made
-
-
-@pytest.mark.parametrize("name", sorted(path.parent.name for path in EXPERIMENTS.glob("*/README.md")))
-def test_records_and_pages_of_an_experiment_stay_small(name):
-    kept = [content for name, content in files_in(EXPERIMENTS / name).items() if not name.endswith(".html")]
-    size = sum(map(len, kept))
-    assert size < 5e6, f"{size / 1e6:.1f} MB, expected less than 5 MB"
