@@ -18,7 +18,8 @@ class RelativeEncoder(MPNetEncoder):
 
     def compute_position_bias(self, x: torch.Tensor, *others: Any, **more: Any) -> torch.Tensor:
         """Return the biases, (1, heads, length, length)."""
-        return super().compute_position_bias(x[:1], *others, **more)
+        with x.device:  # transformers 5.17 makes the distances on the CPU, and waits for the GPU to fetch them
+            return super().compute_position_bias(x[:1], *others, **more)
 
 
 class RelativeLayer(nn.Module):

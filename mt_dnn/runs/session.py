@@ -141,6 +141,8 @@ class Session:
         files, data = run.files, self.data(run.seed)
         with logging_to(files.log), failure_written(run), memory_errors(FEWER_TOKENS):
             on_main_process(lambda: self._begin(run))
+            if self.device.type == "cuda":
+                torch.cuda.reset_peak_memory_stats()
             config = on_main_process(lambda: config_as_it_is(files))
             self._log_start(run, data)
             model = self._new_model(run)
@@ -237,6 +239,8 @@ class Session:
         run.remove_checkpoints()
         if len(data) > 1:
             log.info(f"\n{score_table({run.kind: [result]})}")
+        if self.device.type == "cuda":
+            log.info(f"GPU memory: {torch.cuda.max_memory_reserved() / 1e9:.1f} GB at its peak")
         log.info(f"finished: {show_metrics(epochs[-1], len(data))}; see {files.folder}")
 
 

@@ -93,8 +93,12 @@ def test_a_gpu_gives_the_scores_of_a_cpu(on_gpu, criterion):
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize(
     "case",
-    [{"tickets": {"one": TICKET}}, {"tickets": TWO}, {"tickets": TWO, "exact": True}],
-    ids=["one task", "tickets sharing", "exact sharing"],
+    [
+        *({"tickets": {"one": TICKET}, "family": family} for family in FAMILIES),
+        {"tickets": TWO},
+        {"tickets": TWO, "exact": True},
+    ],
+    ids=[*FAMILIES, "tickets sharing", "exact sharing"],
 )
 def test_the_cpu_does_not_wait_for_the_gpu_within_an_epoch_or_an_evaluation(tmp_path, on_gpu, case, precision):
     _, waits = on_gpu(trained, tmp_path / "few", n_rows=8, precision=precision, **case)

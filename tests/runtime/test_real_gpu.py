@@ -1,6 +1,6 @@
-"""The commands on a real GPU: GPUID=0 bash scripts/test.sh tests/runtime/test_real_gpu.py
+"""The commands on a real GPU: GPUID=0 bash scripts/test.sh -n 8 --dist load tests/runtime/test_real_gpu.py
 
-GPUID=0,1 trains in two processes, too. GPUID=cpu tries these tests themselves.
+-n 8 runs eight tests at once. GPUID=0,1 trains in two processes, too. GPUID=cpu tries these tests themselves.
 """
 
 import json
@@ -80,6 +80,7 @@ def test_every_family_goes_from_fine_tuning_to_a_prediction(workshop, tmp_path, 
     run("rewind.py", *flags(workshop, **more), *rewind)
     done = tmp_path / "rewind/winning/heads_6_ffns_1/seed_2018"
     assert result_of(done)["dev"]["sst"]["accuracy"] >= 0.8
+    assert ("GPU memory: 0." in (done / "log.txt").read_text()) == (DEVICE == "cuda")
 
     dev = workshop.raw / "SST-2/dev.tsv"
     by = {}
