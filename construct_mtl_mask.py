@@ -37,7 +37,10 @@ def main() -> None:
     print(weights_table(mask))
     print(f"mask: {output}")
     if missing:
-        print(f"left out, as there is no super ticket for it (see the report): {missing}")
+        print(
+            f"left out, as there is no super ticket for it (see the report): {missing}; "
+            "take it out of TASK in scripts/train_mtdnn.sh, too"
+        )
 
 
 if __name__ == "__main__":

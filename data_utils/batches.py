@@ -97,4 +97,4 @@ def padded_length(length: int) -> int:
     They are 1 to 16, the even ones to 32, then four in every doubling: 40, 48, 56, 64, 80, 96, 112, 128, 160, ...
     """
     step = max(1, (1 << (int(length) - 1).bit_length()) // (16 if length <= 32 else 8))
-    return -(-int(length) // step) * step
+    return math.ceil(length / step) * step

@@ -144,6 +144,11 @@ def read_text(path: str | Path, what: str) -> str:
         raise UserError(f"{path}: not UTF-8 text, expected {what}") from None
 
 
+def is_utf8(text: str) -> bool:
+    """Whether UTF-8 can encode `text`: not half of a surrogate pair, as which Python shows bytes that are not UTF-8."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
 def fingerprint_of(content: dict[str, Any], digits: int = 16) -> str:
     """Return the first hexadecimal `digits` (at most 64) of the SHA-256 of `content`, which JSON can hold."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:digits]
@@ -158,7 +163,7 @@ def refuse_unusable(content: object) -> None:
         if depth > DEEPEST:
             raise Unusable(*TOO_DEEP)
         if isinstance(value, str):
-            if any("\ud800" <= letter <= "\udfff" for letter in value):
+            if not is_utf8(value):
                 raise Unusable(repr(value[:80]), "text that UTF-8 can encode (half of a surrogate pair can't be)")
         elif isinstance(value, float):
             _finite(str(value))

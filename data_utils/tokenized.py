@@ -211,7 +211,7 @@ class TokenizedSplit:
             batch["attention_mask"] = (np.arange(ids.shape[1]) < lengths[:, None]).astype(np.int64)
         if self.labels is not None:
             batch["labels"] = self.labels[rows]
-        return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in batch.items()}
+        return {name: torch.from_numpy(array) for name, array in batch.items()}
 
 
 def read_split(data_dir: str | Path, task: Task, split: str, tokenizer: dict[str, str] | None = None) -> TokenizedSplit:

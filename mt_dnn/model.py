@@ -53,12 +53,12 @@ class Model(TaskModel):
             nn.init.normal_(layer.get_parameter("weight"), 0, 0.02, generator=generator)
             nn.init.zeros_(layer.get_parameter("bias"))
 
-    def set_tickets(self, tickets: dict[str, Ticket], exact: bool = False) -> None:
+    def set_tickets(self, tickets: dict[str, Ticket], exact_sharing: bool = False) -> None:
         """From now on, run a task's batches through its ticket, {task name: Ticket}, in the shared encoder.
 
-        Call it when the encoder is on its device. `exact`: see updating().
+        Call it when the encoder is on its device. `exact_sharing`: see updating().
         """
-        self.exact_sharing = exact
+        self.exact_sharing = exact_sharing
         self.shared = {name: SharedTicket(self.encoder, ticket) for name, ticket in tickets.items() if ticket != DENSE}
 
     def updating(self, tasks: Iterable[str], optimizer: torch.optim.Optimizer) -> contextlib.AbstractContextManager:

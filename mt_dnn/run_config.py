@@ -14,6 +14,7 @@ from mt_dnn.run_folder import RunFolder
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")  # of an organization and its model
 PATHS = {"data_dir", "task_def", "init_checkpoint"}  # not compared: what they lead to is, by name and fingerprint
 OF_A_RUN = {"kind", "seed", "criteria", "tickets_of", "tickets"}  # differ from run to run of a sweep
+BY_TASK = {"task_kinds", "metrics", "head_dropout", "criteria", "tickets_of", "tickets"}
 OF_THE_MACHINE = {"device", "precision"}  # change outcomes by rounding and dropout's random numbers alone
 MAY_BE_UNKNOWN = "encoder_weights", "task_kinds", "metrics"  # missing in older runs; weights of a hub name: None
 RUN_CONFIG = fields(  # other options are not checked here: refuse_other_config() compares them
@@ -52,14 +53,15 @@ def refuse_other_config(folder: str | Path, saved: dict[str, Any], wanted: dict[
     """Raise UserError, naming the keys, if the run in `folder` was made with other options than asked for now.
 
     Where data and encoder lie may differ; what they are is compared by name and fingerprint. Of `data`, the splits that
-    `wanted` names are compared.
+    `wanted` names are compared. If the tasks differ, what belongs to each of them is not listed, too.
     """
+    tasks_differ = saved.get("train_datasets") != wanted.get("train_datasets")
     if isinstance(saved.get("data"), dict) and "data" in wanted:
         saved = {**saved, "data": {name: saved["data"].get(name) for name in wanted["data"]}}
     differing = [
         _difference(key, saved.get(key), value)
         for key, value in wanted.items()
-        if key not in PATHS and differs(key, saved.get(key), value)
+        if key not in PATHS and not (tasks_differ and key in BY_TASK) and differs(key, saved.get(key), value)
     ]
     if _other_hub_name(saved, wanted):
         differing.append(_difference("init_checkpoint", saved["init_checkpoint"], wanted["init_checkpoint"]))
@@ -111,9 +113,14 @@ def refuse_begun_anew(files: RunFolder, config: bytes | None) -> None:
 
 
 def _difference(key: str, saved: object, wanted: object) -> str:
-    """Say how an option differs. Splits that differ are named, as fingerprints tell a reader nothing."""
-    if key == "data" and isinstance(saved, dict) and isinstance(wanted, dict):
-        splits = sorted(name for name in wanted if saved.get(name) != wanted[name])
-        return f"other rows, or another tokenization, of {', '.join(splits) or 'other splits'}"
+    """Say how an option differs. Splits and tickets that differ are named: what is in them is too long for a line."""
+    if isinstance(saved, dict) and isinstance(wanted, dict):
+        names = sorted(name for name in wanted if saved.get(name) != wanted[name])
+        if key == "data":
+            return f"other rows, or another tokenization, of {', '.join(names) or 'other splits'}"
+        if key == "tickets":
+            return f"other tickets of {', '.join(names)}"
+        if key in BY_TASK:
+            saved, wanted = ({name: values.get(name) for name in names} for values in (saved, wanted))
     more = " (in the scripts, further seeds stand at the end of SEEDS)" if key == "seed" else ""
     return f"{key} {saved!r}, now {wanted!r}{more}"

@@ -18,7 +18,8 @@ NAME=tickets_sharing             # of the folder for the results; the table at t
 
 use_gpu "$@"
 case $START in
-    "$CHECKPOINTS"/*) [ -d "$START" ] || fail "$START: no such model, expected that of train_mtdnn.sh; run it before" ;;
+    "$CHECKPOINTS"/*) [ -d "$START" ] || fail "$START: no such model, expected that of train_mtdnn.sh; run it before, \
+or set START to the model that you trained" ;;
 esac
 items=""
 for seed in $SEEDS; do

@@ -2,7 +2,7 @@
 # A script sets TASK, ENCODER, EPOCHS, LEARNING_RATE, BATCH_SIZE and SEEDS. Tasks separated by commas share one encoder.
 # Several SEEDS are "2018 2019 2020"; for each of them a model is fine-tuned, and its own masks are made and rewound.
 # A variable that a script sets above the line that sources this file keeps its value, and so does one that your shell
-# exports. The others get the defaults.
+# exports. The others get the defaults, and so do empty ones.
 command -v use_gpu > /dev/null || . "$(dirname "$0")/common.sh"   # unless a script outside of scripts/ did so before
 
 : "${OPTIMIZER:=adamax}"

@@ -18,10 +18,12 @@ if [ "$CRITERION" = example ]; then KIND=winning; BY=""; else KIND=$CRITERION/wi
 : "${MASK:=$OUTPUT/masks/$KIND/super_tickets.json}"   # by construct_mtl_mask.py
 
 use_gpu "$@"
+case $TASK in *,*) ;; *) fail "TASK=$TASK, expected several tasks, separated by commas" ;; esac
 yes_or_no TICKETS_SHARING "$TICKETS_SHARING"
 if [ "$TICKETS_SHARING" = yes ]; then
     [ -f "$MASK" ] || fail "$MASK: no such mask, expected the merged super tickets; make them with \
-python construct_mtl_mask.py --model $MODEL --checkpoints $CHECKPOINTS --output $MASK$BY (another encoder: docs/encoders.md)"
+python construct_mtl_mask.py --model $MODEL --checkpoints $CHECKPOINTS --output $MASK$BY \
+(your own super tickets: with --super_tickets FILE...; another encoder: docs/encoders.md)"
     with_options rewind.py --masks "$MASK" --seeds $SEEDS --output_dir "$OUTPUT" || go_on_after_failure
 else
     mtdnn() { with_options train.py --do_train --seed "$1" --output_dir "$OUTPUT/dense/seed_$1" $IF_LOCKED; }

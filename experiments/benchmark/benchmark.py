@@ -4,12 +4,14 @@ Every number is that of a whole epoch, in a process that has seen none of its ba
 it as benchmark.md, and all numbers as benchmark.json. Texts and weights are made up, with the shapes of real ones.
 """
 
+import math
 from pathlib import Path
 
 from data_utils.cli import run_main
 from data_utils.errors import UserError
 from data_utils.files import make_folder, write_whole
 from data_utils.json_file import write_json
+from experiments.benchmark.commands import ROOT
 from mt_dnn.flags.flag import COUNT
 from mt_dnn.flags.parser import Parser
 
@@ -49,7 +51,7 @@ def main() -> None:
     parser.add_argument("--rows", type=COUNT, help="rows to train on, and half as many dev rows (default: by shape)")
     parser.add_argument(
         "--checkout",
-        default=str(Path(__file__).resolve().parents[2]),
+        default=str(ROOT),
         help="measure the commands of another checkout of this repository, such as one of an earlier commit",
     )
     parser.add_argument(
@@ -65,15 +67,16 @@ def main() -> None:
     from mt_dnn.runtime.device import choose_device
 
     device = choose_device(options.device)
-    for name in options.on:  # before anything is measured
+    own = (options.rows, math.ceil(options.rows / 2)) if options.rows else None
+    planned = {name: own or ROWS[name] for name in options.on}
+    for name, (rows, dev_rows) in planned.items():  # before anything is measured
         available, _ = TEXTS[name.split(":")[1]]
-        if options.rows and options.rows + -(-options.rows // 2) > available:
-            raise UserError(f"--rows {options.rows}: expected at most {available * 2 // 3} for {name}")
+        if rows + dev_rows > available:
+            raise UserError(f"--rows {rows}: expected at most {available * 2 // 3} for {name}")
     found, output = {"machine": machine(device), "compared": {}}, Path(options.output_dir)
     precisions = options.precisions or precisions_of(device)
     make_folder(output)
-    for name in options.on:
-        rows, dev_rows = (options.rows, -(-options.rows // 2)) if options.rows else ROWS[name]
+    for name, (rows, dev_rows) in planned.items():
         shape, texts = name.split(":")
         checkout = Path(options.checkout).resolve()
         found["compared"][name] = compare(shape, texts, rows, dev_rows, device, precisions, checkout)

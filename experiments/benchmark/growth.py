@@ -3,6 +3,7 @@
 Writes growth.json and growth.png. The weights have the shape of MiniLM; weights and texts are made up.
 """
 
+import math
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,7 +93,7 @@ def measure(device_name: str, precision_name: str, rows: int, repeats: int) -> G
 
     works = {
         **{("tokens per row", length): (rows, length) for length in (16, 32, 64, 128, 256)},
-        **{("rows", n): (n, 64) for n in (-(-rows // 2), rows, 2 * rows, 4 * rows)},
+        **{("rows", n): (n, 64) for n in (math.ceil(rows / 2), rows, 2 * rows, 4 * rows)},
         **{("sparsity", sparsity): (rows, 64, sparsity) for sparsity in (0.0, 0.2, 0.4, 0.6, 0.8)},
         **{("tasks", n_tasks): (2 * rows, 64, 0.2, n_tasks) for n_tasks in (1, 2, 4)},
     }

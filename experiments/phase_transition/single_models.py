@@ -34,7 +34,7 @@ def main() -> None:
         raise UserError(f"{options.shared}: no run of several tasks, expected some")
     for row in rows:
         for task in tasks:
-            refuse_other_rows(task, dense[task].any_run, next(iter(row.runs.values())))
+            refuse_other_rows(task, dense[task].any_run, row.any_run)
     print(to_markdown(rows, {task: dense[task] for task in tasks}))
 
 

@@ -1,5 +1,6 @@
 """Print how tickets transfer within a group of tasks, such as those on pairs, and between this group and the others."""
 
+import contextlib
 from collections.abc import Collection, Sequence
 
 from data_utils.cli import run_main
@@ -53,17 +54,15 @@ def _pairs(
     """
     found = {}
     for transition in transitions:
-        reference = by_size(transition.of_kind(kind))
-        items = {
-            (point.owner, point.size): (point, reference[point.size])
-            for point in transition.foreign
-            if point.owner in owners and point.kind == "winning" and point.size in reference
-        }
         if transition.task in tasks and transition.has_learnt:
-            try:
+            reference = by_size(transition.of_kind(kind))
+            items = {
+                (point.owner, point.size): (point, reference[point.size])
+                for point in transition.foreign
+                if point.owner in owners and point.kind == "winning" and point.size in reference
+            }
+            with contextlib.suppress(NoPart):
                 found[transition.title], _ = over_items(items, "no such tickets")
-            except NoPart:
-                pass
     return found
 
 

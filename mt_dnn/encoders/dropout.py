@@ -5,6 +5,7 @@ and a value is dropped and scaled in one pass or two. One thread takes 0.9 ms fo
 takes 5 to 10 ms (an AVX512 CPU without AMX).
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,6 @@ def _keep(values: torch.Tensor, kept: torch.Tensor, scale: float) -> torch.Tenso
 def _draw(shape: torch.Size, dropped: int) -> torch.Tensor:
     """Return an int16 tensor of `shape`: 0 with probability `dropped` / LEVELS, else 1."""
     seed = int(torch.randint(2**63 - 1, ()))
-    words = np.random.SFC64(seed).random_raw(-(-shape.numel() // 4))  # 64 bits each
+    words = np.random.SFC64(seed).random_raw(math.ceil(shape.numel() / 4))  # 64 bits each
     bits = torch.from_numpy(words.view(np.int16))[: shape.numel()].view(shape)
     return bits.ge_(dropped - LEVELS // 2)  # in place: four times as fast as a comparison that makes truth values

@@ -28,10 +28,9 @@ def apply_speedups(encoder: Encoder) -> None:
         last.__class__ = FirstPositionLayer
     if encoder.config._attn_implementation == "sdpa":
         encoder.config._attn_implementation = attend.__name__
-    for module in list(encoder.modules()):
-        for name, child in module.named_children():
-            if type(child) is nn.Dropout:
-                setattr(module, name, Dropout(child.p))
+    for module in encoder.modules():
+        if type(module) is nn.Dropout:
+            module.__class__ = Dropout
     for module in encoder.encoder.modules():
         if type(module) is nn.Linear:
             module.__class__ = Linear

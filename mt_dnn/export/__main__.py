@@ -20,10 +20,10 @@ def main() -> None:
     from mt_dnn.runtime.memory import memory_errors
 
     saved = find_saved_model(options.run)
-    run = RunFolder(saved.folder.parent)
-    if not options.output and saved.folder != run.model:
+    files = RunFolder(saved.folder.parent)
+    if not options.output and saved.folder != files.model:
         raise UserError(f"{saved.folder}: not the folder of a run, expected --output, to say where the export goes")
-    output = Path(options.output or run.exports / options.file_format)
+    output = Path(options.output or files.exports / options.file_format)
     places = {name: output / name if len(saved.tasks) > 1 else output for name in saved.tasks}
     for place in places.values():
         refuse_to_replace(place, saved)

@@ -54,12 +54,11 @@ def classifier_of(
         raise UserError(f"{folder}: an ONNX export computes in float32, expected --precision float32 or auto")
     model, tokenizer = load_saved(saved, choose_device(device)), load_tokenizer(folder, flag="")
     if not isinstance(model, OnnxClassifier):
-        tokens, longest = model.encoder.config.vocab_size, max_positions(model.encoder)
-        if len(tokenizer) > tokens or max(saved.max_seq_len.values()) > longest:
+        vocabulary, longest = model.encoder.config.vocab_size, max_positions(model.encoder)
+        if len(tokenizer) > vocabulary or max(saved.max_seq_len.values()) > longest:
             raise UserError(
                 f"{folder}: a tokenizer of {len(tokenizer)} tokens and rows of up to "
-                f"{max(saved.max_seq_len.values())}, expected at "
-                f"most the encoder's {tokens} and {longest}"
+                f"{max(saved.max_seq_len.values())}, expected at most the encoder's {vocabulary} and {longest}"
             )
     precision = saved.precision if precision == "auto" else precision
     return Classifier(model, chosen, tokenizer, saved.max_seq_len[chosen.name], str(folder), precision)

@@ -31,11 +31,11 @@ class SavedModel(SavedTasks):
 
 def find_saved_model(folder: str | Path) -> SavedModel:
     """Return the model in `folder`, a run with its model, or an export; raise UserError if there is none."""
-    run = RunFolder(folder)
-    for place in (Path(folder), run.model):
+    files = RunFolder(folder)
+    for place in (Path(folder), files.model):
         if has_saved_tasks(place):
             return SavedModel(**vars(read_saved_tasks(place)), folder=place)
-    if run.result.is_file():
+    if files.result.is_file():
         raise UserError(
             f"{folder}: a run without a model, expected a run of train.py, or of rewind.py --save_model "
             "(SAVE_MODEL=yes in the scripts), which repeats finished runs"

@@ -56,20 +56,19 @@ def names(text: str) -> list[str]:
     return found
 
 
-def name(text: str) -> str:
-    """An argparse type: a name. An empty one, as from an unset variable of a shell, would count as none."""
-    if not text.strip():
-        raise argparse.ArgumentTypeError(f"{text!r}, expected a name")
-    return text
+def not_empty(expected: str) -> Callable[[str], str]:
+    """Return an argparse type: text that is not empty, as that of an unset variable of a shell is."""
+
+    def convert(text: str) -> str:
+        if not text.strip():
+            raise argparse.ArgumentTypeError(f"{text!r}, expected {expected}")
+        return text
+
+    return convert
 
 
-def path(text: str) -> str:
-    """An argparse type: a file or folder. An empty one would be the current folder."""
-    if not text.strip():
-        raise argparse.ArgumentTypeError(f"{text!r}, expected the name of a file or folder")
-    return text
-
-
+name = not_empty("a name")  # an empty one would count as none
+path = not_empty("the name of a file or folder")  # an empty one would be the current folder
 COUNT = number(int, 1)
 SEED = number(int, 0, 2**63 - 1)
 FRACTION = number(float, 0, 1, above=True)

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from data_utils.advice import advice, variable
 from data_utils.cli import command_name
 from data_utils.errors import UserError
+from data_utils.json_file import is_utf8
 from mt_dnn.flags.commands import MaskOptions, PreproOptions, RewindOptions, TrainOptions
 
 # Groups of flags that one command alone has.
@@ -38,7 +39,7 @@ def parse_options(description: str | None, *groups: type) -> list[Any]:
             else:
                 section.add_argument(f"--{name}", dest=field.name, default=default, **more)
     for argument in sys.argv[1:]:
-        if any("\ud800" <= letter <= "\udfff" for letter in argument):  # how Python shows bytes that are not UTF-8
+        if not is_utf8(argument):
             raise UserError(f"{argument!r}: not UTF-8, expected names that can be written into JSON and reports")
     given = vars(parser.parse_args())
     return [group(**{field.name: given[field.name] for field in fields(group)}) for group in groups]

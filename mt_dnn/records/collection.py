@@ -12,7 +12,6 @@ packed.
 """
 
 import gzip
-import io
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from data_utils.check import ANYTHING, TEXT, check, either, fields, mapping_of, number
+from data_utils.check import ANYTHING, TEXT, Expectation, check, either, fields, mapping_of, number
 from data_utils.errors import NoSuchFile, UserError
 from data_utils.files import write_whole
 from data_utils.json_file import fingerprint_of, parse_json_lines, read_json, read_json_lines, to_json_lines, write_json
@@ -142,23 +141,18 @@ def read_collection(folder: Path, whole: bool = False) -> Collection:
         for key, options in collection.options.items():
             if not isinstance(options, dict) or fingerprint_of(options, DIGITS) != key:
                 raise UserError(f"{folder / OPTIONS}: {key}: not the options with this fingerprint; collect them again")
-        for place, line in read_json_lines(folder / RUNS, "a collected run"):
-            check(LINE, line, place)
+        collection.runs = _by_name(read_json_lines(folder / RUNS, "a collected run"), "run", LINE)
+        for number, line in enumerate(collection.runs.values(), 1):
             if "options" in line and line["options"] not in collection.options:
-                raise UserError(f"{place}: options: {line['options']!r}, expected one that {folder / OPTIONS} has")
-            if line["run"] in collection.runs:
-                raise UserError(f"{place}: run: a second line of {line['run']!r}, expected one; remove the wrong one")
-            collection.runs[line["run"]] = line
+                raise UserError(
+                    f"{folder / RUNS}:{number}: options: {line['options']!r}, expected one that {folder / OPTIONS} has"
+                )
     if (folder / IMPORTANCE).exists():
-        for place, line in read_json_lines(folder / IMPORTANCE, "importance scores"):
-            check(fields({"file": TEXT}, others=True), line, place)
-            if line["file"] in collection.importance_files:
-                raise UserError(f"{place}: file: a second line of {line['file']!r}, expected one; remove the wrong one")
-            collection.importance_files[line["file"]] = line
+        lines = read_json_lines(folder / IMPORTANCE, "importance scores")
+        collection.importance_files = _by_name(lines, "file", fields({"file": TEXT}, others=True))
     if whole and collection.runs:
-        for place, line in parse_json_lines(_unpack(folder / METRICS), folder / METRICS, "metrics of a collected run"):
-            check(fields({"run": TEXT, "metrics": ANYTHING}), line, place)
-            collection.metrics[line["run"]] = line
+        lines = parse_json_lines(_unpack(folder / METRICS), folder / METRICS, "metrics of a collected run")
+        collection.metrics = _by_name(lines, "run", fields({"run": TEXT, "metrics": ANYTHING}))
         for name, line in collection.runs.items():
             if name not in collection.metrics and "failed" not in line:
                 raise UserError(f"{folder / METRICS}: no line of run {name!r}, expected one of every run in {RUNS}")
@@ -166,6 +160,20 @@ def read_collection(folder: Path, whole: bool = False) -> Collection:
         for path in sorted(folder.glob(f"{PREDICTIONS}/*.tsv.gz")):
             collection.dev_sets[path.name.removesuffix(".tsv.gz")] = _dev_set(path)
     return collection
+
+
+def _by_name(lines: Iterable[tuple[str, RecordLine]], key: str, expected: Expectation) -> dict[str, RecordLine]:
+    """Return {the name under `key`: line} for [(place, line)].
+
+    Raises UserError for a line that is not as `expected`, and for a second one of the same name.
+    """
+    found: dict[str, RecordLine] = {}
+    for place, line in lines:
+        check(expected, line, place)
+        if line[key] in found:
+            raise UserError(f"{place}: {key}: a second line of {line[key]!r}, expected one; remove the wrong one")
+        found[line[key]] = line
+    return found
 
 
 def in_order(names: Iterable[str]) -> list[str]:
@@ -208,10 +216,7 @@ def _write(path: Path, text: str) -> None:
     if path.suffix == ".gz":
         if path.exists() and _unpack(path) == text:
             return
-        packed = io.BytesIO()
-        with gzip.GzipFile("", "wb", 9, packed, mtime=0) as file:
-            file.write(content)
-        content = packed.getvalue()
+        content = gzip.compress(content, mtime=0)
     with write_whole(path, "wb") as file:
         file.write(content)
 

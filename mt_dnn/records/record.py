@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from data_utils.errors import NoSuchFile, UserError
 from data_utils.files import find
-from data_utils.json_file import read_json
+from data_utils.json_file import is_utf8, read_json
 from data_utils.task_kinds import TASK_KINDS
 from mt_dnn.records.checks import check_baseline, check_run
 from mt_dnn.records.collection import IMPORTANCE, RUNS, Collection, in_order, read_collection
@@ -109,6 +109,14 @@ class Record:
         return RunFolder(self.place).predictions(dev_set if len(self.result["dev"]) > 1 else None)
 
 
+class Failure(NamedTuple):
+    """A run that ended with failed.txt: its name, where it was read, and the line that says why."""
+
+    name: str
+    place: str
+    why: str
+
+
 def read_records(folders: Iterable[str | Path]) -> list[Record]:
     """Return a Record of every finished run below `folders`, in the order of their names.
 
@@ -162,8 +170,8 @@ def collected_records(collection: Collection) -> Iterator[Record]:
             yield Record(name, place, options, line["result"], line["baseline"])
 
 
-def read_failures(folders: Iterable[str | Path], collected: bool = True) -> list[tuple[str, str, str]]:
-    """Return [(name, place, its line)] of the runs below `folders` that ended with failed.txt and without a result.
+def read_failures(folders: Iterable[str | Path], collected: bool = True) -> list[Failure]:
+    """Return the runs below `folders` that ended with failed.txt and without a result.
 
     `collected`: also those of collections below `folders`.
     """
@@ -177,7 +185,7 @@ def read_failures(folders: Iterable[str | Path], collected: bool = True) -> list
             for run_name, line in read_collection(path.parent).runs.items():
                 if "failed" in line:
                     found.setdefault(run_name, (str(path), line["failed"]))
-    return [(name, *found[name]) for name in in_order(found)]
+    return [Failure(name, *found[name]) for name in in_order(found)]
 
 
 def read_importance_files(
@@ -221,7 +229,7 @@ def _name_below(name: str, folder: Path, path: Path) -> str:
     Raises UserError for a name that a line of a table can't hold.
     """
     found = str(PurePosixPath(name, path.relative_to(folder).as_posix()))
-    if "\t" in found or found.splitlines() != [found] or any("\ud800" <= sign <= "\udfff" for sign in found):
+    if "\t" in found or found.splitlines() != [found] or not is_utf8(found):
         raise UserError(f"{found!a}: expected a name in UTF-8 without tabs and line breaks; rename it")
     return found
 

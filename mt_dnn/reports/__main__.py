@@ -29,16 +29,18 @@ def main() -> None:
     transitions, failed = gather(single), read_failures(options.folders)
     tested = decide(CLAIMS, transitions)
     page = blocks(transitions, tested, read_importance_files(options.folders), failed)
+    super_tickets = {protocol: super_tickets_files(transitions, protocol) for protocol in (DEV, HELD_OUT)}
     written: dict[str, str | bytes] = {
         "report.csv": to_csv(transitions),
         "report.md": to_markdown(page),
         "report.html": to_html("Phase transition", page),
         FIGURE: as_png(phase_transitions(transitions)),
+        **super_tickets[DEV],
+        **super_tickets[HELD_OUT],
     }
-    super_tickets = {protocol: super_tickets_files(transitions, protocol) for protocol in (DEV, HELD_OUT)}
-    write_files(options.output, {**written, **super_tickets[DEV], **super_tickets[HELD_OUT]})
+    write_files(options.output, written)
     for path in options.output.glob("super_tickets*.yml"):
-        if is_super_tickets_file(path.name) and not any(path.name in files for files in super_tickets.values()):
+        if is_super_tickets_file(path.name) and path.name not in written:
             path.unlink(missing_ok=True)  # that of other runs
 
     for transition in transitions:
@@ -50,7 +52,7 @@ def main() -> None:
     if more := len(records) - len(single):
         print(f"{more} runs of several tasks are left out; python -m mt_dnn.reports.multi_task shows them")
     if failed:
-        print(f"runs that failed: {len(failed)}, the first in {failed[0][1]}: {failed[0][2]}")
+        print(f"runs that failed: {len(failed)}, the first in {failed[0].place}: {failed[0].why}")
     print(f"report: {options.output / 'report.html'}, report.md, report.csv\nfigure: {options.output / FIGURE}")
     for protocol, files in super_tickets.items():
         for name in files:

@@ -30,7 +30,7 @@ class Comparison:
     """A score minus a reference, such as a ticket's minus the dense model's, over the seeds that both have.
 
     `seeds`: how many; `difference`: the mean, in points (None without a shared seed); `low`, `high`: its 95 % interval;
-    `p`: that of the paired t-test; `corrected`: p by Holm's method. The last four are None where there is no test; then
+    `p`: that of the paired t-test; `p_holm`: p by Holm's method. The last four are None where there is no test; then
     `why` says why.
     """
 
@@ -39,18 +39,18 @@ class Comparison:
     low: float | None = None
     high: float | None = None
     p: float | None = None
-    corrected: float | None = None
+    p_holm: float | None = None
     why: str = ""
 
     @property
     def distinguishable(self) -> bool:
         """Whether the corrected test tells the difference from noise."""
-        return self.corrected is not None and self.corrected < 1 - CONFIDENCE
+        return self.p_holm is not None and self.p_holm < 1 - CONFIDENCE
 
     @property
     def verdict(self) -> str:
         """What it decides about the claim that the difference is above zero."""
-        if self.corrected is None:
+        if self.p_holm is None:
             return "not tested"
         if not self.distinguishable:
             return "not distinguishable from noise"
@@ -85,7 +85,7 @@ def corrected(family: Mapping[Key, Comparison]) -> dict[Key, Comparison]:
     """
     p_values = holm([1.0 if comparison.p is None else comparison.p for comparison in family.values()])
     return {
-        key: comparison if comparison.p is None else replace(comparison, corrected=p)
+        key: comparison if comparison.p is None else replace(comparison, p_holm=p)
         for (key, comparison), p in zip(family.items(), p_values)
     }
 

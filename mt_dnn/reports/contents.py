@@ -5,12 +5,13 @@ Another column in a table is one more entry in the dictionary of its columns.
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from mt_dnn.records.record import Failure
 from mt_dnn.reports import figures
 from mt_dnn.reports.all_tasks import all_tasks_section
 from mt_dnn.reports.choice import DEV, HELD_OUT, Protocol, best, boundary, super_ticket, unlike_seeds
 from mt_dnn.reports.compare_criteria import criteria_section
 from mt_dnn.reports.decisions import decisions
-from mt_dnn.reports.failures import Failure, failure_blocks
+from mt_dnn.reports.failures import failure_blocks
 from mt_dnn.reports.how_tested import PHASE_TRANSITION
 from mt_dnn.reports.hypotheses import Finding
 from mt_dnn.reports.importances import by_criterion
@@ -152,7 +153,7 @@ def _task(transition: Transition, file: str) -> Iterator[Block]:
 def _point_columns(transition: Transition) -> Columns:
     """The columns of a task's table, which has a row for each of its points."""
     compared = transition.to_dense
-    tested = any(comparison.corrected is not None for comparison in compared.values())
+    tested = any(comparison.p_holm is not None for comparison in compared.values())
     not_learnt = {point: transition.not_learnt(point) for point in transition.points}
 
     def seeds(point: Point) -> str:

@@ -6,8 +6,19 @@ from data_utils.cli import run_main
 from data_utils.errors import UserError
 from data_utils.markdown import markdown_table
 from mt_dnn.flags.parser import Parser
-from mt_dnn.records.record import Record, read_records, refuse_difference
+from mt_dnn.records.record import (
+    MAY_DIFFER,
+    Record,
+    add_run,
+    comparable,
+    read_records,
+    refuse_difference,
+    refuse_unlike,
+)
+from mt_dnn.reports.rows import OF_AN_ENCODER
 from mt_dnn.reports.wording import mean_std
+
+OF_A_CELL = OF_AN_ENCODER | {"train_fraction"}  # differ between the starts, and between the columns
 
 
 def main() -> None:
@@ -22,20 +33,24 @@ def to_markdown(records: Iterable[Record]) -> str:
     The start is named by its encoder and what that was trained on. A cell is the mean score on dev ± its standard
     deviation over seeds, in points.
 
-    Raises UserError if runs of one cell were made with different options, or tickets, or if two runs of one seed have
-    other scores.
+    Raises UserError if runs of a task differ in more than start, part of the rows and seed; runs of a cell in their
+    encoder or data; or two runs of one seed in their tickets or scores.
     """
+    records = list(records)
+    keys = {key for record in records for key in comparable(record)}
+    for tasks in dict.fromkeys(tuple(record.tasks) for record in records):
+        refuse_unlike([each for each in records if tuple(each.tasks) == tasks], keys - MAY_DIFFER - OF_A_CELL)
     cells: dict[tuple[str, str, str], dict[float, dict[int, Record]]] = {}
     for record in records:
         task = ", ".join(record.tasks)
         row = task, record.name.partition(f"/{task}/")[0], record.result["model"]["name"]
         cell = cells.setdefault(row, {}).setdefault(record.fraction_of(record.tasks[0]), {})
         refuse_difference(next(iter(cell.values()), record), record)
-        counted = cell.setdefault(record.seed, record)
-        refuse_difference(counted, record, ["tickets"])
-        if counted.metrics != record.metrics:
+        repeats: list[Record] = []
+        add_run(cell, repeats, record)
+        if repeats:
             raise UserError(
-                f"{counted.place} and {record.place}: other scores for one seed, expected one run of a seed; "
+                f"{cell[record.seed].place} and {record.place}: other scores for one seed, expected one run of a seed; "
                 "report them separately"
             )
     fractions = sorted({fraction for by_fraction in cells.values() for fraction in by_fraction})

@@ -1,6 +1,7 @@
 """The figures of the report, each a matplotlib Figure."""
 
 import io
+import math
 import re
 from collections.abc import Mapping, Sequence
 from itertools import cycle
@@ -65,7 +66,7 @@ def styles(transitions: Sequence[Transition]) -> dict[str, Style]:
 def phase_transitions(transitions: Sequence[Transition]) -> Figure:
     """The score against remaining weights, a panel per task."""
     columns = min(PANELS_PER_ROW, len(transitions))
-    rows = -(-len(transitions) // columns)
+    rows = math.ceil(len(transitions) / columns)
     figure = Figure(figsize=(max(6.4, 4.8 * columns), 3.8 * rows + 0.4), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).flat
     style_of = styles(transitions)
@@ -185,7 +186,7 @@ def importance_maps(importances: Mapping[tuple[str, int], Scores]) -> Figure:
         rows, columns = len(tasks), len(seeds)
         places = {(task, seed): (tasks.index(task), seeds.index(seed)) for task, seed in importances}
     else:
-        rows, columns = -(-len(tasks) // 4), min(len(tasks), 4)
+        rows, columns = math.ceil(len(tasks) / 4), min(len(tasks), 4)
         places = {key: divmod(at, 4) for at, key in enumerate(importances)}
     layers, heads = next(iter(importances.values()))[0].shape
     figure = Figure(

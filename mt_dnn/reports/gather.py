@@ -47,9 +47,7 @@ def _points(task: str, records: Iterable[Record]) -> list[Point]:
     """Return the Points of the runs of one task and one part of its rows, in the order in which the report has them."""
     points: dict[tuple, Point] = {}
     for record in records:
-        entry = record.result["tasks"][task]
-        remaining = entry["remaining_weights"]["by_formula"]
-        size = entry["heads_closed"], entry["ffns_closed"]
+        remaining, size = record.result["tasks"][task]["remaining_weights"]["by_formula"], record.ticket(task).counts
         owner, criterion, kind = record.owner(task), record.criterion(task), record.kind
         if size == (0, 0):  # at a sparsity so low that it closes nothing, every ticket is the dense model
             owner, criterion, kind = task, None, "dense"

@@ -5,10 +5,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mt_dnn.records.record import Failure
 from mt_dnn.reports.baseline import baseline_of
 from mt_dnn.reports.comparison import Comparison
 from mt_dnn.reports.decisions import ON_HELD_OUT, comparison_columns
-from mt_dnn.reports.failures import Failure, failure_blocks
+from mt_dnn.reports.failures import failure_blocks
 from mt_dnn.reports.how_tested import MULTI_TASK
 from mt_dnn.reports.page import Block, Bullets, Columns, Heading, Paragraph, Table, paragraphs, table_of
 from mt_dnn.reports.pairing import OverTasks, compare_tasks, corrected_together
@@ -79,11 +80,11 @@ def benchmark_table(rows: Sequence[ModelRow]) -> Table:
 def _baseline(rows: Sequence[ModelRow]) -> list[str]:
     """What the most frequent label, or the mean, gives; [] where a dev set's predictions are gone."""
     for record in (run for row in rows for run in row.runs.values()):
-        found = {task: baseline_of([record], task) for task in record.tasks}
-        scores = [baseline.score for baseline in found.values() if baseline]
-        if len(scores) == len(found):
-            cells = [show_cell(list(baseline.values.values())) for baseline in found.values() if baseline]
-            return ["Most frequent label, or mean", *cells, f"{statistics.mean(scores):.1f}", ""]
+        found = [baseline for task in record.tasks if (baseline := baseline_of([record], task))]
+        if len(found) == len(record.tasks):
+            cells = [show_cell([*baseline.values.values()]) for baseline in found]
+            score = statistics.mean(baseline.score for baseline in found)
+            return ["Most frequent label, or mean", *cells, f"{score:.1f}", ""]
     return []
 
 
@@ -134,7 +135,7 @@ def _on_held_out(line: tuple[RowComparison, str | None]) -> Comparison | None:
 def _entry(line: tuple[ModelRow, str]) -> dict[str, Any]:
     """What the result of any run of a row says of a task: in all of them it is the same."""
     row, task = line
-    return row.results[0]["tasks"][task]
+    return row.any_run.result["tasks"][task]
 
 
 DIFFERENCES: Columns = {
@@ -149,7 +150,7 @@ DIFFERENCES: Columns = {
 TICKETS: Columns = {
     "model": lambda line: line[0].name,
     "task": lambda line: line[1],
-    "heads + FFNs closed": lambda line: size_in_words((_entry(line)["heads_closed"], _entry(line)["ffns_closed"])),
+    "heads + FFNs closed": lambda line: size_in_words(line[0].any_run.ticket(line[1]).counts),
     "weights that it uses": lambda line: f"{100 * _entry(line)['remaining_weights']['by_formula']:.1f} %",
     "training rows": lambda line: str(_entry(line).get("training_rows", "")),
     "dev rows": lambda line: str(sum(_entry(line)["dev_sets"].values())),

@@ -75,11 +75,9 @@ def jaccard(one: Set, other: Set) -> float:
 def chance(units: int, one: int, other: int) -> float:
     """Expected Jaccard index of two independent, uniformly random sets of `one` and `other` out of `units`.
 
-    k, what they share, is hypergeometric, so it is the sum over k of P(k) k / (one + other - k). At least one of the
-    sets is not empty.
+    How many they share is hypergeometric. At least one of the sets is not empty.
     """
-    shared = np.arange(min(one, other) + 1)
-    return float(np.sum(stats.hypergeom.pmf(shared, units, one, other) * shared / (one + other - shared)))
+    return float(stats.hypergeom(units, one, other).expect(lambda shared: shared / (one + other - shared)))
 
 
 def overlaps(tickets: Tickets, unit: str) -> dict[str, dict[Size, float]]:

@@ -42,10 +42,14 @@ class ModelRow:
         """Whether it has the same mask, but for which units are closed, and shares tickets in the same way."""
 
         def setup(row: ModelRow) -> tuple:
-            run = next(iter(row.runs.values()))
-            return row.mask, _sizes(run), bool(run.options.get("exact_sharing"))
+            return row.mask, _sizes(row.any_run), bool(row.any_run.options.get("exact_sharing"))
 
         return setup(self) == setup(other)
+
+    @property
+    def any_run(self) -> Record:
+        """Any of its runs: for what is the same in all."""
+        return next(iter(self.runs.values()))
 
     @property
     def results(self) -> list[dict]:
@@ -53,7 +57,7 @@ class ModelRow:
 
     @property
     def tasks(self) -> list[str]:
-        return list(self.results[0]["tasks"])
+        return self.any_run.tasks
 
     @property
     def scores(self) -> SeedScores:
@@ -115,4 +119,4 @@ def _variant(record: Record) -> str:
 
 def _sizes(record: Record) -> dict[str, Size]:
     """{task: (heads, FFNs closed)}."""
-    return {task: (entry["heads_closed"], entry["ffns_closed"]) for task, entry in record.result["tasks"].items()}
+    return {task: record.ticket(task).counts for task in record.tasks}

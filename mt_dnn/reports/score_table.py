@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from data_utils.markdown import markdown_table
+from mt_dnn.reports.wording import mean_std
 
 SHORT = {"accuracy": "Acc", "f1": "F1", "matthews": "Mcc", "pearson": "P", "spearman": "S"}
 
@@ -34,11 +35,10 @@ def score_cells(results_by_row: Mapping[str, Sequence[Result]]) -> tuple[list[st
     rows = {}
     for name, results in results_by_row.items():
         tasks = [show_cell([_mean(results, *cell) for cell in cells]) for cells in columns.values()]
-        scores = [100 * result["average_score"] for result in results]
-        spread = f" ± {statistics.stdev(scores):.1f}" if len(scores) > 1 else ""
+        scores = {result["seed"]: 100 * result["average_score"] for result in results}
         entries = [entry for result in results for entry in result["tasks"].values()]
         weights = statistics.mean(entry["remaining_weights"]["by_formula"] for entry in entries)
-        rows[name] = [*tasks, f"{statistics.mean(scores):.1f}{spread}", f"{100 * weights:.1f} %"]
+        rows[name] = [*tasks, mean_std(scores), f"{100 * weights:.1f} %"]
     return [*headings, AVERAGE, "Avg Weights"], rows
 
 

@@ -169,7 +169,7 @@ def noise_lines(transition: Transition) -> Iterator[str]:
             "largest gain and largest fall: winning tickets and the dense model have no seed in common; "
             f"rewind masks/dense with the same {advice('--seeds')}"
         )
-    elif not any(comparison.corrected is not None for comparison in compared.values()):
+    elif not any(comparison.p_holm is not None for comparison in compared.values()):
         why = "; ".join(dict.fromkeys(comparison.why for comparison in compared.values()))
         one_seed = any(comparison.seeds == 1 for comparison in compared.values())
         more = "; a second seed, of the tickets and of the dense model, gives one"
@@ -182,7 +182,7 @@ def noise_lines(transition: Transition) -> Iterator[str]:
             found = f"{name}: {difference_in_words(comparison)} at {point.weights_in_words}"
             if sign * (comparison.difference or 0) <= ALIKE:
                 yield f"{name}: none, no winning ticket is {side} the dense model"
-            elif comparison.corrected is None:
+            elif comparison.p_holm is None:
                 yield f"{found}; no test, as {comparison.why}"
             else:
                 verdict = f"{'' if comparison.distinguishable else 'not '}distinguishable from noise"

@@ -48,7 +48,7 @@ COLUMNS: Columns = {
     "low": _compared("low"),
     "high": _compared("high"),
     "p": _compared("p", 1),
-    "p_holm": _compared("corrected", 1),
+    "p_holm": _compared("p_holm", 1),
     "paired_seeds": lambda line: line.to_dense.seeds if line.to_dense else "",
     "seconds_per_epoch": lambda line: round(line.point.seconds, 2),
     "folders": lambda line: " ".join(run.name for run in line.point.runs.values()),

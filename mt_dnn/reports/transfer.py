@@ -40,9 +40,11 @@ def _kind_and_size(point: Point) -> KindAndSize:
 def _matrices(transitions: Sequence[Transition], kind: KindAndSize) -> Iterator[Block]:
     """Two tables of tasks and whose tickets they were trained under: scores, and differences to their own tickets."""
     name, criterion, (heads, ffns) = kind
-    rows = [
-        transition for transition in transitions if any(_kind_and_size(point) == kind for point in transition.foreign)
-    ]
+    seeds_of = {
+        transition: {seed for point in transition.foreign if _kind_and_size(point) == kind for seed in point.scores}
+        for transition in transitions
+    }
+    rows = [transition for transition, seeds in seeds_of.items() if seeds]
     points = {
         (transition, point.owner): point
         for transition in rows
@@ -54,8 +56,7 @@ def _matrices(transitions: Sequence[Transition], kind: KindAndSize) -> Iterator[
     yield Heading(f"{name} tickets{by} of {heads} heads and {ffns} FFNs closed", 3)
 
     def score(transition: Transition, point: Point | None) -> str:
-        others = [other for (row, owner), other in points.items() if row is transition and owner != row.task]
-        seeds = {seed for other in others for seed in other.scores}
+        seeds = seeds_of[transition]
         scores = {seed: value for seed, value in point.scores.items() if seed in seeds} if point else {}
         return mean_std(scores) if scores else ""
 
@@ -89,7 +90,7 @@ def _matrices(transitions: Sequence[Transition], kind: KindAndSize) -> Iterator[
 def _cell(comparison: Comparison | None) -> str:
     if not comparison:
         return ""
-    p = f", p {p_value(comparison.corrected)}" if comparison.corrected is not None else ""
+    p = f", p {p_value(comparison.p_holm)}" if comparison.p_holm is not None else ""
     return difference_in_words(comparison) + p
 
 

@@ -34,7 +34,7 @@ def p_or_why(comparison: Comparison | None) -> str:
     """A Comparison's corrected p-value for a table, or why there is none; "" for None."""
     if comparison is None:
         return ""
-    return p_value(comparison.corrected) or f"no test: {comparison.why}"
+    return p_value(comparison.p_holm) or f"no test: {comparison.why}"
 
 
 def p_value(p: float | None) -> str:
@@ -44,10 +44,10 @@ def p_value(p: float | None) -> str:
 
 def p_in_words(comparison: Comparison) -> str:
     """A Comparison's corrected p-value for a sentence, or why there is none."""
-    return f"p {p_value(comparison.corrected)}" if comparison.corrected is not None else p_or_why(comparison)
+    return f"p {p_value(comparison.p_holm)}" if comparison.p_holm is not None else p_or_why(comparison)
 
 
 def comparison_in_words(comparison: Comparison) -> str:
     """A Comparison in words: difference, interval, corrected p-value and number of seeds."""
-    seeds = f"{comparison.seeds} seeds" if comparison.corrected is not None else ""
+    seeds = f"{comparison.seeds} seeds" if comparison.p_holm is not None else ""
     return ", ".join(part for part in (difference_in_words(comparison), p_in_words(comparison), seeds) if part)

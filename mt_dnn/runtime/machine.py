@@ -85,22 +85,22 @@ def choose_gpu_kernels() -> None:
     torch.set_float32_matmul_precision("highest")
 
 
-def save_time(tasks: int = 1) -> None:
+def save_time(n_tasks: int = 1) -> None:
     """Make the process faster without changing what it computes. Call it before the first computation.
 
     Memory: C's allocator hands large blocks back to the system as soon as they are free, and every batch has to get
     them anew, page by page. Here it keeps them.
 
     Kernels: oneDNN, which multiplies in bfloat16, makes a kernel for every shape, and keeps 1,024. A ticket of MiniLM
-    needs up to 1,300, and each of several `tasks` has its own ticket. Here oneDNN keeps more, unless the environment
-    says how many; else it would make them again in every epoch.
+    needs up to 1,300, and each of several tasks has its own ticket. Here oneDNN keeps more, unless the environment says
+    how many; else it would make them again in every epoch.
 
     Numbers below 1e-38 become 0: processors take a hundred times as long with them. Without gradients the momentum
     of a rare word's embedding becomes that small within 900 updates, and the threads that update it would slow down to
     a crawl.
     """
     torch.set_flush_denormal(True)
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(min(KERNELS_OF_A_TASK * tasks, KERNELS)))
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(min(KERNELS_OF_A_TASK * n_tasks, KERNELS)))
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", lambda setting, value: None)  # glibc has it
         for setting, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1), (M_TOP_PAD, 64 * 2**20)):

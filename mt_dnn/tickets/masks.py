@@ -43,7 +43,7 @@ from data_utils.files import write_whole
 from data_utils.json_file import read_json, to_json
 from data_utils.tasks import NAME
 from mt_dnn.run_folder import DEFAULT_CRITERION, unless_default
-from mt_dnn.tickets.ticket import DENSE, TICKET_KINDS, Shape, Ticket
+from mt_dnn.tickets.ticket import DENSE, TICKET_KINDS, Shape, Ticket, by_scores
 
 KINDS = ("dense", *TICKET_KINDS)
 SHAPE_KEYS = [field.name for field in dataclasses.fields(Shape)]
@@ -96,7 +96,7 @@ class Mask:
 
         A mask made by hand need not name it; then it is the default one.
         """
-        if self.kind not in TICKET_KINDS or not TICKET_KINDS[self.kind].by_scores or self.tickets[task] == DENSE:
+        if not by_scores(self.kind) or self.tickets[task] == DENSE:
             return None
         return self.provenance_of(task).get("criterion") or DEFAULT_CRITERION
 
@@ -201,11 +201,13 @@ def _provenance(tickets: Iterable[str]) -> Expectation:
 
 def tickets_for(mask: Mask, path: Path, tasks: Iterable[str]) -> dict[str, Ticket]:
     """Return {task name: Ticket} for the names `tasks`; raise UserError if `mask` (read from `path`) lacks one."""
+    tasks = list(tasks)
     for task in tasks:
         if task not in mask.tickets:
+            under_another = ", or --tickets_of, which trains a task under another task's ticket"
             raise UserError(
                 f"{path}: tickets for {', '.join(mask.tickets)}, expected one for '{task}'; take another --masks or "
-                f"{advice('--train_datasets')}, or --tickets_of, which trains a task under another task's ticket"
+                f"{advice('--train_datasets')}{under_another if len(tasks) == 1 else ''}"
             )
     return {task: mask.tickets[task] for task in tasks}
 

@@ -18,7 +18,7 @@ from data_utils.tasks import NAME
 from data_utils.yaml_file import read_yaml
 from mt_dnn.run_folder import DEFAULT_CRITERION, RunFolder, unless_default
 from mt_dnn.tickets.masks import Mask, read_mask
-from mt_dnn.tickets.ticket import TICKET_KINDS, average_counts, remaining_weights
+from mt_dnn.tickets.ticket import average_counts, by_scores, remaining_weights
 
 ENTRY = either(
     fields({"heads": integer(0), "ffns": integer(0)}, optional={"criterion": TEXT}),
@@ -63,7 +63,7 @@ def merge_masks(checkpoints: Path, super_tickets: dict[str, SuperTicket], kind: 
     masks, paths = {}, {}
     for task, wanted in super_tickets.items():
         kind_here = kind if wanted.heads or wanted.ffns else "dense"
-        criterion = wanted.criterion if kind_here in TICKET_KINDS and TICKET_KINDS[kind_here].by_scores else None
+        criterion = wanted.criterion if by_scores(kind_here) else None
         path = paths[task] = RunFolder(checkpoints / task).mask(kind_here, wanted.heads, wanted.ffns, criterion)
         if not path.is_file():
             by = f" {advice(f'--criterion {criterion}')}" if unless_default(criterion) else ""

@@ -182,6 +182,11 @@ TICKET_KINDS = {
 }
 
 
+def by_scores(kind: str) -> bool:
+    """Whether tickets of this kind are chosen by importance scores; those of the kind "dense" are not."""
+    return kind in TICKET_KINDS and TICKET_KINDS[kind].by_scores
+
+
 def rankings(head_scores: np.ndarray, ffn_scores: np.ndarray, seed: int, task: str) -> dict[str, Scores]:
     """Return {kind: (head scores, FFN scores)}; a ticket of the kind closes the lowest units of these.
 

@@ -89,7 +89,7 @@ def evaluate(
     return evaluated, outputs
 
 
-def show_metrics(epoch: dict[str, Any], tasks: int) -> str:
+def show_metrics(epoch: dict[str, Any], n_tasks: int) -> str:
     """{"dev": {"rte": {"accuracy": 0.61}}, ...} -> "rte accuracy 61.00", and the average score of several tasks."""
 
     def in_words(by_name: dict[str, dict[str, float]]) -> list[str]:
@@ -99,7 +99,7 @@ def show_metrics(epoch: dict[str, Any], tasks: int) -> str:
         ]
 
     held_out = [f"held out: {'; '.join(in_words(epoch['held_out']))}"] if "held_out" in epoch else []
-    average = [f"average score {100 * epoch['average_score']:.2f}"] if tasks > 1 else []
+    average = [f"average score {100 * epoch['average_score']:.2f}"] if n_tasks > 1 else []
     return "; ".join(in_words(epoch["dev"]) + average + held_out)
 
 

@@ -44,17 +44,19 @@ def make_optimizer(model: nn.Module, options: OptimizationOptions) -> torch.opti
     return optimizer_named(options.optimizer)(groups, lr=options.learning_rate, betas=(0.9, 0.999), eps=1e-6)
 
 
-def make_scheduler(optimizer: torch.optim.Optimizer, updates: int, warmup: float) -> torch.optim.lr_scheduler.LambdaLR:
-    """Return a scheduler: linear growth over the part `warmup` (0 to 1) of `updates`, then linear decay to 0.
+def make_scheduler(
+    optimizer: torch.optim.Optimizer, n_updates: int, warmup: float
+) -> torch.optim.lr_scheduler.LambdaLR:
+    """Return a scheduler: linear growth over the part `warmup` (0 to 1) of `n_updates`, then linear decay to 0.
 
     It is stepped once per update, so its `last_epoch`, as torch calls it, is the number of updates done. Another
     schedule must be a LambdaLR too, as those of transformers are: decay_of() reads its rates.
     """
-    growing = math.floor(Fraction(str(warmup)) * updates)  # as a float, 0.29 of 100 is 28.999...
-    return transformers.get_linear_schedule_with_warmup(optimizer, growing, updates)
+    growing = math.floor(Fraction(str(warmup)) * n_updates)  # as a float, 0.29 of 100 is 28.999...
+    return transformers.get_linear_schedule_with_warmup(optimizer, growing, n_updates)
 
 
-def decay_of(scheduler: torch.optim.lr_scheduler.LambdaLR, options: OptimizationOptions, updates: int) -> float:
+def decay_of(scheduler: torch.optim.lr_scheduler.LambdaLR, options: OptimizationOptions, n_updates: int) -> float:
     """Return the factor by which this many updates multiply a decaying weight whose gradients are all 0."""
     rate, schedule = float(scheduler.base_lrs[0]), scheduler.lr_lambdas[0]
-    return math.prod(1 - rate * schedule(update) * options.weight_decay for update in range(updates))
+    return math.prod(1 - rate * schedule(update) * options.weight_decay for update in range(n_updates))

@@ -32,10 +32,10 @@ class Pace:
     """
 
     def __init__(
-        self, updates: int, epochs: int, every: int, done: int, tasks: Iterable[str], device: torch.device
+        self, n_updates: int, epochs: int, every: int, done: int, tasks: Iterable[str], device: torch.device
     ) -> None:
-        """`updates`: in all epochs. `every`: updates per line of the log. `done`: updates of an earlier process."""
-        self.updates, self.epochs, self.every, self.tasks, self.device = updates, epochs, every, list(tasks), device
+        """`n_updates`: in all epochs. `every`: updates per line of the log. `done`: updates of an earlier process."""
+        self.n_updates, self.epochs, self.every, self.tasks, self.device = n_updates, epochs, every, list(tasks), device
         self.done, self.done_before, self.clock = done, done, Clock()
 
     def _start_line(self) -> None:
@@ -68,14 +68,14 @@ class Pace:
             self.losses[task] += loss * update.n_rows
             mean = mean + loss
         self.line_losses.append(mean)
-        if self.done % self.every and self.done != self.updates:
+        if self.done % self.every and self.done != self.n_updates:
             return False
         with self.clock:  # while the loss is read, a GPU computes what it still has to do
             loss = finite_loss(all_reduce_sum(torch.stack(self.line_losses).mean()), f"update {self.done}")
         speed = self.line_tokens / (self.clock.seconds - self.line_start)
-        left = round(self.clock.seconds / (self.done - self.done_before) * (self.updates - self.done))
+        left = round(self.clock.seconds / (self.done - self.done_before) * (self.n_updates - self.done))
         log.info(
-            f"epoch {self.epoch}/{self.epochs}  update {self.done}/{self.updates}  loss {loss:.4f}  rate {rate:.2e}  "
+            f"epoch {self.epoch}/{self.epochs}  update {self.done}/{self.n_updates}  loss {loss:.4f}  rate {rate:.2e}  "
             f"{speed:,.0f} tokens/s  {left // 60}:{left % 60:02d} left"
         )
         self._start_line()

@@ -73,7 +73,7 @@ def test_the_super_tickets_of_a_criterion_are_shared_or_it_says_how_to_merge_the
     assert ended.status == 2 and not ended.calls and len(ended.err.splitlines()) == 1
     assert f"{mask}: no such mask" in ended.err
     by = "" if criterion == "example" else f" --criterion {criterion}"
-    assert f"construct_mtl_mask.py --model base --checkpoints checkpoints/my runs --output {mask}{by} (" in ended.err
+    assert f"construct_mtl_mask.py --model base --checkpoints checkpoints/my runs --output {mask}{by} (your own" in ended.err
     (tmp_path / mask).parent.mkdir(parents=True)
     (tmp_path / mask).touch()
     rewind, _ = repository("train_mtdnn", "cpu", **settings).calls
@@ -85,6 +85,12 @@ def test_another_word_than_yes_or_no_is_one_line(repository, name, setting):
     ended = repository(name, "cpu", **{setting: "true"})
     assert (ended.status, ended.calls) == (2, [])
     assert ended.err == f"{ended.err.split(': ')[0]}: error: {setting}=true, expected yes or no\n"
+
+
+def test_one_task_alone_is_no_multi_task_learning(repository):
+    ended = repository("train_mtdnn", "cpu", TASK="rte")
+    assert (ended.status, ended.calls) == (2, [])
+    assert ended.err.endswith(": error: TASK=rte, expected several tasks, separated by commas\n")
 
 
 def test_the_quickstart_keeps_all_rewound_models_where_asked(repository):
@@ -103,7 +109,7 @@ def test_a_start_that_train_mtdnn_has_not_written_is_one_line(repository, tmp_pa
     shutil.rmtree(tmp_path / "checkpoints/bert-base-uncased/mtdnn/winning")
     ended = repository("domain_adaptation", "cpu")
     assert (ended.status, ended.calls) == (2, []) and len(ended.err.splitlines()) == 1
-    assert "seed_2018/model: no such model, expected that of train_mtdnn.sh" in ended.err
+    assert "seed_2018/model: no such model, expected that of train_mtdnn.sh; run it before, or set START" in ended.err
 
 
 def test_scripts_with_parts_of_the_rows_pass_each_part_and_keep_it_in_a_folder_of_its_own(repository):

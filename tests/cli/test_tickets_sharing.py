@@ -95,7 +95,10 @@ def test_tickets_sharing_learns_and_its_model_is_saved_with_every_ticket(
     )
     assert "1 runs, 1 finished before" in cli(*again).out
     mask_for(tmp_path, fine_tuned, {**tickets, "stsb": Ticket(frozenset({(0, 0)}))})
-    assert "tickets {" in refused(*again)
+    line = refused(*again)
+    assert "made with criteria {'stsb': None}, now {'stsb': 'example'}; other tickets of stsb; give the old" in line
+    fewer = "rewind.py", *options(workshop, "sst,rte"), *again[-5:]
+    assert f"made with train_datasets {TOGETHER.split(',')}, now ['sst', 'rte']; give the old" in refused(*fewer)
 
 
 def test_calls_that_need_one_task_are_one_line(workshop, fine_tuned, tmp_path, refused):
@@ -109,7 +112,8 @@ def test_calls_that_need_one_task_are_one_line(workshop, fine_tuned, tmp_path, r
     )
     assert "--sparsities with --train_datasets sst,rte: expected one task" in refused(*call, "--sparsities", 0.5)
     assert "--keep_gates with --train_datasets sst,rte: expected one task" in refused(*call, "--keep_gates")
-    assert "tickets for sst, expected one for 'rte'" in refused(*call)
+    line = refused(*call)
+    assert "tickets for sst, expected one for 'rte'" in line and "--tickets_of" not in line
 
 
 def test_a_merged_mask_whose_tickets_saw_the_held_out_rows_is_refused(workshop, fine_tuned, tmp_path, cli, refused):

@@ -246,6 +246,7 @@ def test_flags_and_variables_that_are_named_exist(page, parse):
         "--all",
         "--check",
         "--wrap",  # sbatch's
+        "--dist",  # pytest-xdist's
         *(option for action in get_args_parser()._actions for option in action.option_strings),
     }
     for script in (*COMMANDS, *map(script_of, MODULES)):

@@ -32,7 +32,7 @@ def test_winning_minus_dense_is_averaged_over_the_tasks_that_have_learnt(tmp_pat
     for (point, comparison), p in zip(rows, corrected):
         assert comparison.difference == pytest.approx(gains[point.size].mean())
         assert comparison.low == pytest.approx(tests[point.size].confidence_interval().low)
-        assert comparison.corrected == pytest.approx(p)
+        assert comparison.p_holm == pytest.approx(p)
 
 
 def test_a_task_without_winning_tickets_takes_no_part(tmp_path):

@@ -73,7 +73,7 @@ def test_without_a_test_it_says_why(ticket, seeds, difference, why):
         difference if difference is None else pytest.approx(difference),
         why,
     )
-    assert found.p is found.low is found.high is found.corrected is None and not found.distinguishable
+    assert found.p is found.low is found.high is found.p_holm is None and not found.distinguishable
 
 
 def test_holms_correction():
@@ -93,16 +93,16 @@ def test_holms_correction():
     ],
 )
 def test_the_corrected_p_and_the_sign_decide(difference, corrected, verdict):
-    assert Comparison(4, difference, p=0.03, corrected=corrected).verdict == verdict
+    assert Comparison(4, difference, p=0.03, p_holm=corrected).verdict == verdict
 
 
 def test_a_comparison_without_a_test_counts_as_p_1():
     dense = {1: 90.0, 2: 91.0, 3: 92.0}
     scores = {"a": {1: 91.0, 2: 92.1, 3: 92.9}, "b": {1: 80.0, 2: 85.0, 3: 80.0}, "c": {1: 1.0}}
     found = corrected({name: compare(values, dense) for name, values in scores.items()})
-    assert found["a"].corrected == pytest.approx(3 * found["a"].p)
-    assert found["b"].corrected == pytest.approx(2 * found["b"].p)
-    assert found["c"].corrected is None and found["a"].distinguishable
+    assert found["a"].p_holm == pytest.approx(3 * found["a"].p)
+    assert found["b"].p_holm == pytest.approx(2 * found["b"].p)
+    assert found["c"].p_holm is None and found["a"].distinguishable
 
 
 # ---- super tickets and the phase boundary ----
@@ -215,8 +215,8 @@ def test_every_kind_of_ticket_is_a_family_of_its_own(tmp_path):
     by_kind = {
         kind: [transition.to_dense[point] for point in transition.of_kind(kind)] for kind in ("winning", "random")
     }
-    assert by_kind["random"][0].corrected == by_kind["random"][0].p
-    assert by_kind["winning"][0].corrected == pytest.approx(2 * by_kind["winning"][0].p)
+    assert by_kind["random"][0].p_holm == by_kind["random"][0].p
+    assert by_kind["winning"][0].p_holm == pytest.approx(2 * by_kind["winning"][0].p)
     assert transition.dense not in transition.to_dense
 
 

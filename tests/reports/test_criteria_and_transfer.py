@@ -38,7 +38,7 @@ def test_criteria_lie_beside_each_other_and_the_default_is_the_main_one(tmp_path
     assert super_ticket(transition, DEV).criterion == "example" and boundary(transition)[0].size == (2, 0)
     for names in (["winning"], ["random"], ["winning by loss", "losing by loss"]):  # each is a family
         own = [transition.to_dense[point] for name in names for point in transition.lines[name]]
-        assert [comparison.corrected for comparison in own] == pytest.approx(holm([comparison.p for comparison in own]))
+        assert [comparison.p_holm for comparison in own] == pytest.approx(holm([comparison.p for comparison in own]))
     assert cli(REPORT, tmp_path).status == 0
     lines = list(csv.DictReader(open(tmp_path / "report.csv")))
     assert {(line["ticket"], line["criterion"]) for line in lines} == {
@@ -242,7 +242,7 @@ def test_tickets_of_other_tasks_are_no_candidates_and_no_line(tmp_path):
     assert {point.owner for point in transition.foreign} == {"mrpc", "sst"} and len(transition.foreign) == 3
     assert super_ticket(transition, DEV).size == (4, 1) and len(transition.of_kind("winning")) == 1
     compared = [transition.to_dense[point] for point in transition.foreign]  # one family, whoever owns them
-    assert [one.corrected for one in compared] == pytest.approx(holm([one.p or 1 for one in compared]), nan_ok=True)
+    assert [one.p_holm for one in compared] == pytest.approx(holm([one.p or 1 for one in compared]), nan_ok=True)
     assert "winning of sst" in transition.lines and "winning of sst" not in styles([transition])
 
 

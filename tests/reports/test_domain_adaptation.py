@@ -35,8 +35,9 @@ def test_two_scores_of_one_seed_do_not_share_a_cell(tmp_path):
         to_markdown(read_records([tmp_path / "da"]))
 
 
-def test_runs_of_other_options_do_not_share_a_cell(tmp_path):
-    for seed, epochs in ((1, 3), (2, 4)):
-        write_run(tmp_path, "dense", (0, 0), seed, 0.5, task="snli", epochs=epochs)
-    with pytest.raises(UserError, match="epochs"):
-        to_markdown(read_records([tmp_path]))
+@pytest.mark.parametrize("folder, more", [("one", {}), ("one", {"train_fraction": 0.1}), ("other", {})], ids=str)
+def test_runs_of_a_task_with_other_options_do_not_share_a_table(tmp_path, folder, more):
+    write_run(tmp_path / "da/one", "dense", (0, 0), 1, 0.5, task="snli", epochs=3)
+    write_run(tmp_path / "da" / folder, "dense", (0, 0), 2, 0.5, task="snli", epochs=4, **more)
+    with pytest.raises(UserError, match="epochs 3 and 4"):
+        to_markdown(read_records([tmp_path / "da"]))

@@ -59,12 +59,12 @@ def test_kinds_are_compared_at_equal_sizes_and_over_tasks(tmp_path):
     p_values = [stats.ttest_1samp(gains[task], 0).pvalue for task in gains]
     for task, corrected in zip(gains, holm(p_values)):
         assert finding.by_task[task].difference == pytest.approx(gains[task].mean())
-        assert finding.by_task[task].corrected == pytest.approx(corrected)
+        assert finding.by_task[task].p_holm == pytest.approx(corrected)
     overall = (gains["rte"] + gains["sst"]) / 2
     assert finding.overall.difference == pytest.approx(overall.mean())
     assert finding.overall.p == pytest.approx(stats.ttest_1samp(overall, 0).pvalue)
     assert finding.without["rte"].difference == finding.by_task["sst"].difference
-    assert finding.overall.corrected == pytest.approx(finding.overall.p)  # H1 and H3 have no test here
+    assert finding.overall.p_holm == pytest.approx(finding.overall.p)  # H1 and H3 have no test here
     assert found(tmp_path)["H3"].left_out["rte"] == "no random and losing tickets that share size and seed"
 
 
@@ -118,7 +118,9 @@ def test_differences_on_held_out_rows_are_shown_and_decide_nothing(tmp_path, cli
         write_line(tmp_path, kind, {(4, 1): seen}, task="sst")
     assert found(tmp_path)["H2"].held_out is None
     shutil.rmtree(tmp_path / "sst/winning/heads_4_ffns_1")
+    write_line(tmp_path, "dense", {(0, 0): seen}, task="mrpc")  # it takes no part, as it has no tickets
     assert found(tmp_path)["H2"].held_out
+    shutil.rmtree(tmp_path / "mrpc")
     write_line(tmp_path, "random", {size: seen}, task="sst")  # one task without held-out rows
     assert found(tmp_path)["H2"].held_out is None
     write_line(tmp_path, "dense", {(0, 0): seen}, task="sst")
@@ -130,7 +132,7 @@ def test_p_values_are_corrected_for_the_hypotheses(tmp_path):
     for kind, shift in (("winning", 0.02), ("random", 0.0), ("losing", -0.03)):
         write_line(tmp_path, kind, {(2, 0): [0.7 + shift, 0.72 + shift / 2, 0.69, 0.71 + shift]})
     findings = found(tmp_path)
-    assert [findings[name].overall.corrected for name in ("H2", "H3")] == pytest.approx(
+    assert [findings[name].overall.p_holm for name in ("H2", "H3")] == pytest.approx(
         holm([findings[name].overall.p for name in ("H2", "H3")])
     )
 

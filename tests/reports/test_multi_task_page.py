@@ -158,4 +158,4 @@ def test_rows_of_one_encoder_are_corrected_together_and_so_are_its_controls_and_
             families.append([each.overall for each in of_row if (each.reference.kind == "dense") == with_mt_dnn])
     assert [len(family) for family in families] == [2] * 10 + [3, 2, 3, 2]
     for family in families:
-        assert [each.corrected for each in family] == pytest.approx(holm([each.p for each in family]))
+        assert [each.p_holm for each in family] == pytest.approx(holm([each.p for each in family]))

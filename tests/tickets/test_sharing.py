@@ -162,7 +162,7 @@ def trained_entries(name, parameter, tasks):
 @pytest.mark.parametrize("optimizer", ["adamax", "adamw"])
 def test_exact_sharing_trains_the_entries_that_a_tasks_ticket_leaves_open_and_no_others(optimizer):
     model, expected = make_shared(), make_shared(dict.fromkeys(TICKETS, DENSE))
-    model.set_tickets(TICKETS, exact=True)
+    model.set_tickets(TICKETS, exact_sharing=True)
     ours = make_optimizer(model, OptimizationOptions(optimizer=optimizer, **OPTIONS))
     references = {name: Reference(name, optimizer) for name, _ in model.named_parameters()}
     for step, numbers in enumerate(UPDATES):
