@@ -71,7 +71,8 @@ def complete(available: Mapping[int, Collection[Item]]) -> tuple[list[int], list
     """Return the seeds and the items to compare them on, from {seed: items that it has}.
 
     Each of these seeds has each of these items. If runs are missing, the choice with the largest (seeds - 1) x items is
-    taken, as a test has seeds - 1 degrees of freedom; of equals, the one with more seeds.
+    taken, as a test has seeds - 1 degrees of freedom; of equals, the one with more seeds. (All choices are tried. That
+    is slow for more than 15 seeds, each of which lacks another item.)
     """
     in_common: dict[frozenset[Item], None] = {}  # what one or several of the seeds have in common
     for items in available.values():

@@ -73,7 +73,8 @@ def test_the_super_tickets_of_a_criterion_are_shared_or_it_says_how_to_merge_the
     assert ended.status == 2 and not ended.calls and len(ended.err.splitlines()) == 1
     assert f"{mask}: no such mask" in ended.err
     by = "" if criterion == "example" else f" --criterion {criterion}"
-    assert f"construct_mtl_mask.py --model base --checkpoints checkpoints/my runs --output {mask}{by} (your own" in ended.err
+    command = f"construct_mtl_mask.py --model base --checkpoints checkpoints/my runs --output {mask}{by} "
+    assert f"{command}(your own super tickets: with --super_tickets" in ended.err
     (tmp_path / mask).parent.mkdir(parents=True)
     (tmp_path / mask).touch()
     rewind, _ = repository("train_mtdnn", "cpu", **settings).calls
