@@ -38,7 +38,7 @@ def main() -> None:
     print(f"mask: {output}")
     if missing:
         print(
-            f"left out, as there is no super ticket for it (see the report): {missing}; "
+            f"left out, without a super ticket (see the report): {missing}; "
             "take it out of TASK in scripts/train_mtdnn.sh, too"
         )
 

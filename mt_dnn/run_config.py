@@ -14,7 +14,15 @@ from mt_dnn.run_folder import RunFolder
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")  # of an organization and its model
 PATHS = {"data_dir", "task_def", "init_checkpoint"}  # not compared: what they lead to is, by name and fingerprint
 OF_A_RUN = {"kind", "seed", "criteria", "tickets_of", "tickets"}  # differ from run to run of a sweep
-BY_TASK = {"task_kinds", "metrics", "head_dropout", "criteria", "tickets_of", "tickets"}
+BY_TASK = {
+    "data",
+    "task_kinds",
+    "metrics",
+    "head_dropout",
+    "criteria",
+    "tickets_of",
+    "tickets",
+}  # a value for each task
 OF_THE_MACHINE = {"device", "precision"}  # change outcomes by rounding and dropout's random numbers alone
 MAY_BE_UNKNOWN = "encoder_weights", "task_kinds", "metrics"  # missing in older runs; weights of a hub name: None
 RUN_CONFIG = fields(  # other options are not checked here: refuse_other_config() compares them
@@ -53,9 +61,9 @@ def refuse_other_config(folder: str | Path, saved: dict[str, Any], wanted: dict[
     """Raise UserError, naming the keys, if the run in `folder` was made with other options than asked for now.
 
     Where data and encoder lie may differ; what they are is compared by name and fingerprint. Of `data`, the splits that
-    `wanted` names are compared. If the tasks differ, what belongs to each of them is not listed, too.
+    `wanted` names are compared. If the tasks differ, options that have a value for each task are not listed.
     """
-    tasks_differ = saved.get("train_datasets") != wanted.get("train_datasets")
+    tasks_differ = "train_datasets" in wanted and saved.get("train_datasets") != wanted["train_datasets"]
     if isinstance(saved.get("data"), dict) and "data" in wanted:
         saved = {**saved, "data": {name: saved["data"].get(name) for name in wanted["data"]}}
     differing = [
@@ -115,9 +123,9 @@ def refuse_begun_anew(files: RunFolder, config: bytes | None) -> None:
 def _difference(key: str, saved: object, wanted: object) -> str:
     """Say how an option differs. Splits and tickets that differ are named: what is in them is too long for a line."""
     if isinstance(saved, dict) and isinstance(wanted, dict):
-        names = sorted(name for name in wanted if saved.get(name) != wanted[name])
+        names = sorted(name for name in {**saved, **wanted} if saved.get(name) != wanted.get(name))
         if key == "data":
-            return f"other rows, or another tokenization, of {', '.join(names) or 'other splits'}"
+            return f"other rows, or another tokenization, of {', '.join(names)}"
         if key == "tickets":
             return f"other tickets of {', '.join(names)}"
         if key in BY_TASK:

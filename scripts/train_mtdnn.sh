@@ -18,7 +18,7 @@ if [ "$CRITERION" = example ]; then KIND=winning; BY=""; else KIND=$CRITERION/wi
 : "${MASK:=$OUTPUT/masks/$KIND/super_tickets.json}"   # by construct_mtl_mask.py
 
 use_gpu "$@"
-case $TASK in *,*) ;; *) fail "TASK=$TASK, expected several tasks, separated by commas" ;; esac
+case $TASK in ?*,?*) ;; *) fail "TASK=$TASK, expected several tasks, separated by commas" ;; esac
 yes_or_no TICKETS_SHARING "$TICKETS_SHARING"
 if [ "$TICKETS_SHARING" = yes ]; then
     [ -f "$MASK" ] || fail "$MASK: no such mask, expected the merged super tickets; make them with \

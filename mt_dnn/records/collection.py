@@ -142,10 +142,10 @@ def read_collection(folder: Path, whole: bool = False) -> Collection:
             if not isinstance(options, dict) or fingerprint_of(options, DIGITS) != key:
                 raise UserError(f"{folder / OPTIONS}: {key}: not the options with this fingerprint; collect them again")
         collection.runs = _by_name(read_json_lines(folder / RUNS, "a collected run"), "run", LINE)
-        for number, line in enumerate(collection.runs.values(), 1):
+        for at, line in enumerate(collection.runs.values(), 1):
             if "options" in line and line["options"] not in collection.options:
                 raise UserError(
-                    f"{folder / RUNS}:{number}: options: {line['options']!r}, expected one that {folder / OPTIONS} has"
+                    f"{folder / RUNS}:{at}: options: {line['options']!r}, expected one that {folder / OPTIONS} has"
                 )
     if (folder / IMPORTANCE).exists():
         lines = read_json_lines(folder / IMPORTANCE, "importance scores")

@@ -88,10 +88,11 @@ def test_another_word_than_yes_or_no_is_one_line(repository, name, setting):
     assert ended.err == f"{ended.err.split(': ')[0]}: error: {setting}=true, expected yes or no\n"
 
 
-def test_one_task_alone_is_no_multi_task_learning(repository):
-    ended = repository("train_mtdnn", "cpu", TASK="rte")
+@pytest.mark.parametrize("task", ["rte", "rte,"])
+def test_one_task_alone_is_no_multi_task_learning(repository, task):
+    ended = repository("train_mtdnn", "cpu", TASK=task)
     assert (ended.status, ended.calls) == (2, [])
-    assert ended.err.endswith(": error: TASK=rte, expected several tasks, separated by commas\n")
+    assert ended.err.endswith(f": error: TASK={task}, expected several tasks, separated by commas\n")
 
 
 def test_the_quickstart_keeps_all_rewound_models_where_asked(repository):

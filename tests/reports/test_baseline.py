@@ -106,7 +106,7 @@ def test_merging_super_tickets_says_what_is_missing(fine_tuned, tmp_path, cli):
         *("--output", tmp_path / "merged.json"),
     )
     assert ended.status == 0, ended.err
-    assert "left out, as there is no super ticket for it (see the report): rte" in ended.out
+    assert "left out, without a super ticket (see the report): rte; take it out" in ended.out
 
 
 def test_runs_without_predictions_have_no_baseline_and_are_believed(tmp_path, cli):

@@ -39,5 +39,6 @@ def test_two_scores_of_one_seed_do_not_share_a_cell(tmp_path):
 def test_runs_of_a_task_with_other_options_do_not_share_a_table(tmp_path, folder, more):
     write_run(tmp_path / "da/one", "dense", (0, 0), 1, 0.5, task="snli", epochs=3)
     write_run(tmp_path / "da" / folder, "dense", (0, 0), 2, 0.5, task="snli", epochs=4, **more)
+    write_run(tmp_path / "da/one", "dense", (0, 0), 1, 0.5, task="scitail", epochs=5)  # another task may have others
     with pytest.raises(UserError, match="epochs 3 and 4"):
         to_markdown(read_records([tmp_path / "da"]))
