@@ -14,15 +14,8 @@ from mt_dnn.run_folder import RunFolder
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")  # of an organization and its model
 PATHS = {"data_dir", "task_def", "init_checkpoint"}  # not compared: what they lead to is, by name and fingerprint
 OF_A_RUN = {"kind", "seed", "criteria", "tickets_of", "tickets"}  # differ from run to run of a sweep
-BY_TASK = {
-    "data",
-    "task_kinds",
-    "metrics",
-    "head_dropout",
-    "criteria",
-    "tickets_of",
-    "tickets",
-}  # a value for each task
+# They have a value for each task.
+BY_TASK = {"data", "task_kinds", "metrics", "head_dropout", "criteria", "tickets_of", "tickets"}
 OF_THE_MACHINE = {"device", "precision"}  # change outcomes by rounding and dropout's random numbers alone
 MAY_BE_UNKNOWN = "encoder_weights", "task_kinds", "metrics"  # missing in older runs; weights of a hub name: None
 RUN_CONFIG = fields(  # other options are not checked here: refuse_other_config() compares them

@@ -267,7 +267,7 @@ def refuse_unlike(records: Sequence[Record], keys: set[str] | None = None) -> No
 def refuse_difference(record: Record, other: Record, keys: Iterable[str] | None = None) -> None:
     """Raise UserError if two runs that a table shows as alike were made with other options (`keys`: only these)."""
     one, two = comparable(record), comparable(other)
-    keys = (one.keys() | two.keys()) - MAY_DIFFER if keys is None else keys
+    keys = compared([record, other]) if keys is None else keys
     pairs = {key: (one.get(key), two.get(key)) for key in sorted(keys)}
     differing = [f"{key} {values[0]!r} and {values[1]!r}" for key, values in pairs.items() if differs(key, *values)]
     if differing:
@@ -285,6 +285,11 @@ def add_run(runs: dict[int, Record], repeats: list[Record], record: Record) -> N
     refuse_difference(counted, record, ["tickets"])
     if record.metrics != counted.metrics:
         repeats.append(record)
+
+
+def compared(records: Iterable[Record]) -> set[str]:
+    """Return the names of what must be the same in all runs of a table, unless the table shows it."""
+    return {key for record in records for key in comparable(record)} - MAY_DIFFER
 
 
 def comparable(record: Record) -> dict[str, Any]:

@@ -6,19 +6,11 @@ from data_utils.cli import run_main
 from data_utils.errors import UserError
 from data_utils.markdown import markdown_table
 from mt_dnn.flags.parser import Parser
-from mt_dnn.records.record import (
-    MAY_DIFFER,
-    Record,
-    add_run,
-    comparable,
-    read_records,
-    refuse_difference,
-    refuse_unlike,
-)
+from mt_dnn.records.record import Record, add_run, compared, read_records, refuse_difference, refuse_unlike
 from mt_dnn.reports.rows import OF_AN_ENCODER
 from mt_dnn.reports.wording import mean_std
 
-OF_A_CELL = OF_AN_ENCODER | {"train_fraction"}  # differ between the starts, and between the columns
+OF_A_CELL = OF_AN_ENCODER | {"train_fraction"}  # differ between starts and columns, but not in a cell
 
 
 def main() -> None:
@@ -37,15 +29,14 @@ def to_markdown(records: Iterable[Record]) -> str:
     encoder or data; or two runs of one seed in their tickets or scores.
     """
     records = list(records)
-    keys = {key for record in records for key in comparable(record)}
     for tasks in dict.fromkeys(tuple(record.tasks) for record in records):
-        refuse_unlike([each for each in records if tuple(each.tasks) == tasks], keys - MAY_DIFFER - OF_A_CELL)
+        refuse_unlike([each for each in records if tuple(each.tasks) == tasks], compared(records) - OF_A_CELL)
     cells: dict[tuple[str, str, str], dict[float, dict[int, Record]]] = {}
     for record in records:
         task = ", ".join(record.tasks)
         row = task, record.name.partition(f"/{task}/")[0], record.result["model"]["name"]
         cell = cells.setdefault(row, {}).setdefault(record.fraction_of(record.tasks[0]), {})
-        refuse_difference(next(iter(cell.values()), record), record)
+        refuse_difference(next(iter(cell.values()), record), record, OF_A_CELL)
         repeats: list[Record] = []
         add_run(cell, repeats, record)
         if repeats:

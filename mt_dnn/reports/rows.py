@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from data_utils.errors import UserError
 from data_utils.metrics import average_score
-from mt_dnn.records.record import MAY_DIFFER, Record, add_run, comparable, refuse_unlike
+from mt_dnn.records.record import Record, add_run, compared, refuse_unlike
 from mt_dnn.reports.comparison import SeedScores
 from mt_dnn.reports.points import Size
 from mt_dnn.run_folder import DEFAULT_CRITERION
@@ -86,8 +86,7 @@ def gather_rows(records: Sequence[Record]) -> list[ModelRow]:
     weights or in their data; or runs of a row in more than which units their tickets close.
     """
     rows: dict[tuple[str, int, str, str], ModelRow] = {}
-    keys = {key for record in records for key in comparable(record)}
-    refuse_unlike(records, keys - MAY_DIFFER - OF_AN_ENCODER - {"exact_sharing"})
+    refuse_unlike(records, compared(records) - OF_AN_ENCODER - {"exact_sharing"})
     encoders = [record.result["model"]["name"] for record in records]
     for encoder in dict.fromkeys(encoders):
         refuse_unlike([record for record, its in zip(records, encoders) if its == encoder], OF_AN_ENCODER)
